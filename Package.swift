@@ -1,0 +1,66 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// What every Swift target of this package is compiled with.
+let swiftSettings: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .treatWarning("StrictMemorySafety", as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+let package = Package(
+  name: "kvmap",
+  platforms: [.macOS(.v26), .iOS(.v26)],
+  products: [
+    .library(name: "KVMap", targets: ["KVMap"]),
+    .library(name: "KVMapFoundation", targets: ["KVMapFoundation"]),
+    .library(name: "MappedMemory", targets: ["MappedMemory"]),
+    .executable(name: "kvmap", targets: ["KVMapCommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+  ],
+  targets: [
+    .target(name: "CMappedMemory"),
+    .target(
+      name: "MappedMemory",
+      dependencies: [
+        "CMappedMemory",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: swiftSettings),
+    .target(
+      name: "KVMap",
+      dependencies: [
+        "CMappedMemory",
+        "MappedMemory",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: swiftSettings),
+    .target(
+      name: "KVMapFoundation",
+      dependencies: ["KVMap"],
+      swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "KVMapCommand",
+      dependencies: [
+        "KVMap",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "MappedMemoryTests",
+      dependencies: ["MappedMemory"],
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "KVMapTests",
+      dependencies: ["KVMap", "KVMapFoundation", "MappedMemory"],
+      swiftSettings: swiftSettings),
+  ]
+)

@@ -1,0 +1,64 @@
+/// One entry of a bucket: 16 bits of the key's hash, a mark for entries of a
+/// transaction that is not published yet, and the record's position. 0 is empty.
+struct Slot: Equatable, Sendable {
+  var bits: UInt64
+
+  init(bits: UInt64) { self.bits = bits }
+
+  init(tag: UInt16, position: Position, pending: Bool = false) {
+    bits = UInt64(tag) << 48 | (pending ? Self.pendingBit : 0) | position.offset / 8
+  }
+
+  static let empty = Slot(bits: 0)
+  static let pendingBit: UInt64 = 1 << 47
+
+  var isEmpty: Bool { bits == 0 }
+  var tag: UInt16 { UInt16(truncatingIfNeeded: bits >> 48) }
+  /// Readers pass over pending slots; the writer alone looks at them.
+  var isPending: Bool { bits & Self.pendingBit != 0 }
+  var position: Position { Position(offset: (bits & (Self.pendingBit - 1)) * 8) }
+  var published: Slot { Slot(bits: bits & ~Self.pendingBit) }
+}
+
+/// A bucket page: 64 lines of 64 bytes, the header and 63 lines of 8 slots.
+///
+/// A key may stand in either of two lines; it takes the emptier one. That fills
+/// pages to about 85 % before both lines of some key are full and the page
+/// splits, and since nothing ever moves between lines, deleting is storing 0.
+struct Bucket {
+  static let lineCount = 63
+  static let slotsPerLine = 8
+  static let slotCount = lineCount * slotsPerLine
+
+  let bytes: MappedBytes
+  let page: PageNumber
+
+  /// The offset in the file of a slot; lines are numbered from 1.
+  @inline(__always)
+  func offset(line: Int, slot: Int) -> Int { page.offset + line * 64 + slot * 8 }
+
+  @inline(__always)
+  func load(line: Int, slot: Int) -> Slot {
+    Slot(bits: bytes.loadRelaxed(offset(line: line, slot: slot)))
+  }
+
+  /// How many slots of `line` are taken, and the first empty one.
+  func room(line: Int) -> (used: Int, empty: Int?) {
+    var used = 0
+    var empty: Int?
+    for slot in 0..<Self.slotsPerLine {
+      if load(line: line, slot: slot).isEmpty {
+        if empty == nil { empty = slot }
+      } else {
+        used += 1
+      }
+    }
+    return (used, empty)
+  }
+
+  var usedSlots: Int {
+    var used = 0
+    for line in 1...Self.lineCount { used += room(line: line).used }
+    return used
+  }
+}

@@ -1,0 +1,72 @@
+/// The words that running processes share: the working state of the store.
+///
+/// Trusted only while some process holds lock V continuously; after that it is
+/// rebuilt from a superblock and the log, whatever it says. Readers' words,
+/// writer's words and sync's words lie on cache lines of their own.
+///
+/// Recovery builds the new state in a second set of the same words, so that
+/// readers keep what they have until it is complete.
+struct LivePage {
+  let bytes: MappedBytes
+  /// Where this set of words begins in the file.
+  let start: Int
+
+  static let publicOffset = Layout.liveOffset
+  static let shadowOffset = Layout.liveOffset + Layout.pageBytes / 2
+  static let byteCount = 512
+
+  /// A word at an offset of the live page.
+  struct Word {
+    let offset: Int
+    init(_ offset: Int) { self.offset = offset }
+  }
+
+  // Read by every get.
+  static let generation = Word(0)  // rises before pages that readers may still see are reused
+  static let root = Word(8)  // working root of the directory
+  static let epoch = Word(16)  // working epoch
+  static let sealedEpoch = Word(24)  // pages up to here have checksums
+  static let highWater = Word(32)  // units in use
+  static let pinFloor = Word(40)  // epochs below may be reused: new pins below fail
+
+  // Written by every commit.
+  static let tail = Word(128)  // where the next record goes
+  static let sequence = Word(136)
+  static let chain = Word(144)
+  static let published = Word(152)  // the index shows all records before this position
+  static let busy = Word(160)  // not 0: a transaction is under way
+  static let holder = Word(168)  // process id of who holds the turn, 0 for nobody
+  static let recordCount = Word(176)
+  static let liveBytes = Word(184)
+
+  // Written now and then by the writer.
+  static let segment = Word(256)  // unit the current segment begins at
+  static let segmentOrdinal = Word(264)
+  static let nextSegment = Word(272)  // unit of the segment that follows
+  static let ready = Word(280)  // end of the segment's bytes that surely have disk space
+  static let spaceRoot = Word(288)
+  static let indexPages = Word(296)
+  static let logSinceCheckpoint = Word(304)  // bytes
+  static let unsyncedRuns = Word(312)  // not 0: large values were written since the last full sync
+  static let quarantine = Word(320)  // free space may still be seen by readers of this epoch
+  static let recoveries = Word(328)  // rises when a process has recovered the store
+
+  // Written by whoever syncs.
+  static let durable = Word(384)  // records before this position are durable
+  static let durableSegment = Word(392)  // segment `durable` lies in
+  static let durableEpoch = Word(400)  // the checkpoint in both superblocks
+  static let syncFailed = Word(408)  // not 0: nobody writes before recovery
+  static let checkpointPosition = Word(416)  // log position of that checkpoint
+
+  @inline(__always)
+  subscript(word: Word) -> UInt64 {
+    /// Acquire: pairs with the release of the setter.
+    @inline(__always) get { bytes.loadAcquire(start &+ word.offset) }
+    @inline(__always) nonmutating set { bytes.storeRelease(newValue, start &+ word.offset) }
+  }
+
+  /// Stores such that no later load of this thread is done before.
+  func storeAndFence(_ value: UInt64, _ word: Word) {
+    bytes.storeSequentiallyConsistent(value, start + word.offset)
+  }
+}

@@ -1,0 +1,152 @@
+import CMappedMemory
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The mapped file as bytes at offsets: every raw load and store of the store.
+///
+/// Offsets are not checked here beyond assertions; callers check what they read
+/// from the file before they use it as an offset. Numbers are little-endian in
+/// the file whatever the host.
+@safe
+struct MappedBytes: @unchecked Sendable {
+  // Sendable: the pointer never changes, and what it points to is shared memory
+  // whose protocol (release stores, acquire loads, generation) is the format's.
+  let base: UnsafeMutableRawPointer
+
+  // MARK: Plain loads and stores
+
+  @inline(__always)
+  func load8(_ offset: Int) -> UInt8 { unsafe base.load(fromByteOffset: offset, as: UInt8.self) }
+
+  @inline(__always)
+  func load16(_ offset: Int) -> UInt16 {
+    unsafe UInt16(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
+  }
+
+  @inline(__always)
+  func load32(_ offset: Int) -> UInt32 {
+    unsafe UInt32(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+  }
+
+  @inline(__always)
+  func load64(_ offset: Int) -> UInt64 {
+    unsafe UInt64(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+  }
+
+  @inline(__always)
+  func store8(_ value: UInt8, _ offset: Int) {
+    unsafe base.storeBytes(of: value, toByteOffset: offset, as: UInt8.self)
+  }
+
+  @inline(__always)
+  func store16(_ value: UInt16, _ offset: Int) {
+    unsafe base.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt16.self)
+  }
+
+  @inline(__always)
+  func store32(_ value: UInt32, _ offset: Int) {
+    unsafe base.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt32.self)
+  }
+
+  @inline(__always)
+  func store64(_ value: UInt64, _ offset: Int) {
+    unsafe base.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt64.self)
+  }
+
+  // MARK: Words shared with other threads and processes
+
+  @inline(__always)
+  private func atomic(_ offset: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    assert(offset % 8 == 0)
+    return unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt64>.self)
+  }
+
+  @inline(__always)
+  func loadRelaxed(_ offset: Int) -> UInt64 {
+    unsafe UInt64(littleEndian: atomic(offset).pointee.load(ordering: .relaxed))
+  }
+
+  @inline(__always)
+  func loadAcquire(_ offset: Int) -> UInt64 {
+    unsafe UInt64(littleEndian: atomic(offset).pointee.load(ordering: .acquiring))
+  }
+
+  @inline(__always)
+  func storeRelaxed(_ value: UInt64, _ offset: Int) {
+    unsafe atomic(offset).pointee.store(value.littleEndian, ordering: .relaxed)
+  }
+
+  @inline(__always)
+  func storeRelease(_ value: UInt64, _ offset: Int) {
+    unsafe atomic(offset).pointee.store(value.littleEndian, ordering: .releasing)
+  }
+
+  @inline(__always)
+  func storeSequentiallyConsistent(_ value: UInt64, _ offset: Int) {
+    unsafe atomic(offset).pointee.store(value.littleEndian, ordering: .sequentiallyConsistent)
+  }
+
+  // MARK: Ranges
+
+  @inline(__always)
+  func copy(_ source: RawSpan, to offset: Int) {
+    unsafe source.withUnsafeBytes { bytes in
+      guard let start = bytes.baseAddress else { return }
+      unsafe memcpy(base + offset, start, bytes.count)
+    }
+  }
+
+  func copy(from source: Int, to offset: Int, count: Int) {
+    unsafe memcpy(base + offset, base + source, count)
+  }
+
+  func zero(_ offset: Int, count: Int) {
+    unsafe memset(base + offset, 0, count)
+  }
+
+  @inline(__always)
+  func equals(_ key: RawSpan, at offset: Int) -> Bool {
+    unsafe key.withUnsafeBytes { bytes in
+      guard let start = bytes.baseAddress else { return true }
+      return unsafe memcmp(base + offset, start, bytes.count) == 0
+    }
+  }
+
+  /// The bytes at `offset`. The caller keeps the mapping, and whatever keeps the
+  /// bytes from being reused, alive for as long as the span is used.
+  @inline(__always)
+  @_lifetime(immortal)
+  func span(_ offset: Int, count: Int) -> RawSpan {
+    let span = unsafe RawSpan(_unsafeStart: base + offset, byteCount: count)
+    return unsafe _overrideLifetime(span, borrowing: ())
+  }
+
+  func array(_ offset: Int, count: Int) -> [UInt8] {
+    unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+      if let start = buffer.baseAddress { unsafe memcpy(start, base + offset, count) }
+      initialized = count
+    }
+  }
+
+  /// Asks the processor to load a cache line; any address is allowed.
+  @inline(__always)
+  func prefetch(_ offset: Int) {
+    unsafe kvmap_prefetch(base + offset)
+  }
+
+  /// Stores a byte of each host page again, so that the page is written out by
+  /// the next sync even if an earlier, failed write left it marked clean.
+  func dirtyAgain(_ offset: Int, count: Int) {
+    var at = offset
+    while at < offset + count {
+      let word = at & ~7
+      storeRelaxed(loadRelaxed(word), word)
+      at += Layout.pageBytes
+    }
+  }
+}

@@ -1,0 +1,54 @@
+/// Where a record lies: its offset in the file, a multiple of 8.
+struct Position: Hashable, Comparable, Sendable {
+  var offset: UInt64
+
+  static func < (left: Position, right: Position) -> Bool { left.offset < right.offset }
+
+  var unit: Unit { Unit(number: offset / UInt64(Layout.unitBytes)) }
+}
+
+/// The number of a 64 KiB unit of the file.
+struct Unit: Hashable, Comparable, Sendable {
+  var number: UInt64
+
+  static func < (left: Unit, right: Unit) -> Bool { left.number < right.number }
+
+  var position: Position { Position(offset: number * UInt64(Layout.unitBytes)) }
+  var firstPage: PageNumber { PageNumber(number: number * UInt64(Layout.pagesPerUnit)) }
+}
+
+/// The number of a 4 KiB format page: its offset in the file divided by 4096.
+struct PageNumber: Hashable, Sendable {
+  var number: UInt64
+
+  var offset: Int { Int(number) * Layout.pageBytes }
+  var unit: Unit { Unit(number: number / UInt64(Layout.pagesPerUnit)) }
+  var indexInUnit: Int { Int(number % UInt64(Layout.pagesPerUnit)) }
+}
+
+/// A period between two checkpoints (or snapshots). Pages carry the epoch they
+/// were written in; only pages of the current epoch are changed in place.
+struct Epoch: Hashable, Comparable, Sendable {
+  var number: UInt64
+
+  static func < (left: Epoch, right: Epoch) -> Bool { left.number < right.number }
+
+  var next: Epoch { Epoch(number: number + 1) }
+  /// The part of the epoch that page pointers carry.
+  var tag: UInt16 { UInt16(truncatingIfNeeded: number) }
+}
+
+/// The number of a record in the order of the log; also a value's version.
+struct SequenceNumber: Hashable, Comparable, Sendable {
+  var number: UInt64
+
+  static let limit: UInt64 = 1 << 56
+  static func < (left: SequenceNumber, right: SequenceNumber) -> Bool { left.number < right.number }
+
+  var next: SequenceNumber { SequenceNumber(number: number + 1) }
+}
+
+extension UInt64 {
+  /// `0x…`, the way places in the file are named in messages.
+  var hexadecimal: String { "0x" + String(self, radix: 16) }
+}

@@ -1,0 +1,124 @@
+/// What a record does.
+enum RecordKind: UInt8 {
+  case put = 1
+  case delete = 2
+  /// A live record copied by compaction; keeps its version.
+  case move = 3
+  /// The log goes on in the segment that is named by the 8 bytes of value.
+  case link = 4
+  /// Ends what a crash left behind: 16 random bytes that change the chain.
+  case cut = 5
+}
+
+/// The 24 bytes every record begins with, and the optional fields behind them.
+///
+///     0  u32  checksum, of everything from byte 8 to the end of the value
+///     4  u32  chain, low half
+///     8  u64  sequence number in the upper 56 bits, kind and flags in the lower 8
+///     16 u64  value length in the upper 47 bits, key length in the lower 17
+///     24 u64  expiry, in milliseconds since 1970, if the flag says so
+///        u64  version, if the flag says so (else it is the sequence number)
+///        u64 u64  offset of the value's run and checksum of the value, if external
+///        key, value, zeros to a multiple of 8
+struct RecordHead: Equatable, Sendable {
+  static let byteCount = 24
+  /// Bytes a LINK takes; kept free at the end of each segment.
+  static let linkBytes = byteCount + 8
+
+  struct Flags: OptionSet, Sendable {
+    let rawValue: UInt8
+    /// The last record of a commit.
+    static let end = Flags(rawValue: 1 << 3)
+    /// First record of a commit, and all before it was durable when it was written.
+    static let synced = Flags(rawValue: 1 << 4)
+    static let expires = Flags(rawValue: 1 << 5)
+    static let versioned = Flags(rawValue: 1 << 6)
+    static let external = Flags(rawValue: 1 << 7)
+    static let kindMask: UInt8 = 7
+  }
+
+  var checksum: UInt32
+  var chain: UInt32
+  var sequence: SequenceNumber
+  var kindBits: UInt8
+  var flags: Flags
+  var keyLength: Int
+  var valueLength: Int
+
+  var kind: RecordKind? { RecordKind(rawValue: kindBits) }
+
+  /// Bytes between the 24 and the key.
+  var extraBytes: Int {
+    (flags.contains(.expires) ? 8 : 0) + (flags.contains(.versioned) ? 8 : 0)
+      + (flags.contains(.external) ? 16 : 0)
+  }
+  var inlineValueLength: Int { flags.contains(.external) ? 0 : valueLength }
+  var keyOffset: Int { Self.byteCount + extraBytes }
+  var valueOffset: Int { keyOffset + keyLength }
+  /// Bytes from the start to the end of the value, without padding.
+  var contentBytes: Int { valueOffset + inlineValueLength }
+  /// Bytes the record takes in the log.
+  var storedBytes: Int { (contentBytes + 7) & ~7 }
+  /// What the record keeps alive: its own bytes, and those of a run.
+  var liveBytes: Int { storedBytes + (flags.contains(.external) ? valueLength : 0) }
+
+  var expiryOffset: Int { Self.byteCount }
+  var versionOffset: Int { Self.byteCount + (flags.contains(.expires) ? 8 : 0) }
+  var externalOffset: Int { versionOffset + (flags.contains(.versioned) ? 8 : 0) }
+
+  init(
+    kind: RecordKind, flags: Flags, sequence: SequenceNumber, keyLength: Int, valueLength: Int
+  ) {
+    checksum = 0
+    chain = 0
+    self.sequence = sequence
+    kindBits = kind.rawValue
+    self.flags = flags
+    self.keyLength = keyLength
+    self.valueLength = valueLength
+  }
+
+  /// Reads the 24 bytes at `offset`. The lengths are bounded by the bits they
+  /// have, so sums of them cannot overflow; whether they make sense is for the
+  /// caller to check.
+  @inline(__always)
+  init(_ bytes: MappedBytes, at offset: Int) {
+    let sums = bytes.load64(offset)
+    let order = bytes.load64(offset + 8)
+    let lengths = bytes.load64(offset + 16)
+    checksum = UInt32(truncatingIfNeeded: sums)
+    chain = UInt32(truncatingIfNeeded: sums >> 32)
+    sequence = SequenceNumber(number: order >> 8)
+    let low = UInt8(truncatingIfNeeded: order)
+    kindBits = low & Flags.kindMask
+    flags = Flags(rawValue: low & ~Flags.kindMask)
+    keyLength = Int(lengths & 0x1_ffff)
+    valueLength = Int(lengths >> 17)
+  }
+
+  /// Writes bytes 8 to 24; the checksum follows once key and value are there.
+  @inline(__always)
+  func encodeOrder(_ bytes: MappedBytes, at offset: Int) {
+    bytes.store64(sequence.number << 8 | UInt64(flags.rawValue | kindBits), offset + 8)
+    bytes.store64(UInt64(valueLength) << 17 | UInt64(keyLength), offset + 16)
+  }
+
+  /// The checksum of a record whose bytes lie at `offset`; bounds are checked before.
+  @inline(__always)
+  func computeChecksum(_ bytes: MappedBytes, at offset: Int, seed: StoreSeed) -> UInt32 {
+    UInt32(
+      truncatingIfNeeded: Checksum.compute(
+        bytes, offset + 8, count: contentBytes - 8, seed: seed, place: UInt64(offset)))
+  }
+
+  func isIntact(_ bytes: MappedBytes, at offset: Int, seed: StoreSeed) -> Bool {
+    computeChecksum(bytes, at: offset, seed: seed) == checksum
+  }
+
+  /// Whether lengths and kind are such that the record can lie in `room` bytes.
+  @inline(__always)
+  func fits(in room: Int) -> Bool {
+    keyLength <= Layout.largestKey && kindBits >= 1 && kindBits <= 5
+      && inlineValueLength <= Layout.largestInlineValue && storedBytes <= room
+  }
+}

@@ -1,0 +1,51 @@
+/// The first 64 bytes of a log segment, written once when the segment opens.
+///
+/// It names the segment that follows, which is chosen when this one opens: the
+/// way on is known twice, here and in the LINK record, so that damage to one of
+/// them does not pass for the end of the log.
+struct SegmentHeader: Equatable {
+  static let magic: UInt64 = 0x5047_4553_4d56_4b00  // "\0KVMSEGP"
+  static let byteCount = 64
+
+  private static let magicOffset = 0
+  private static let ordinalOffset = magicOffset + 8
+  private static let nextOffset = ordinalOffset + 8
+  private static let sequenceOffset = nextOffset + 8
+  private static let checksumOffset = 56
+
+  /// Counts the segments of a store; the first is 1.
+  var ordinal: UInt64
+  /// Where the log goes on when this segment is full.
+  var next: Unit
+  /// Sequence number of the first record.
+  var sequence: SequenceNumber
+
+  init(ordinal: UInt64, next: Unit, sequence: SequenceNumber) {
+    self.ordinal = ordinal
+    self.next = next
+    self.sequence = sequence
+  }
+
+  /// Nil if no header of this store lies at `offset`.
+  init?(_ bytes: MappedBytes, at offset: Int, seed: StoreSeed) {
+    guard bytes.load64(offset + Self.magicOffset) == Self.magic,
+      bytes.load64(offset + Self.checksumOffset) == Self.checksum(bytes, offset, seed)
+    else { return nil }
+    ordinal = bytes.load64(offset + Self.ordinalOffset)
+    next = Unit(number: bytes.load64(offset + Self.nextOffset))
+    sequence = SequenceNumber(number: bytes.load64(offset + Self.sequenceOffset))
+  }
+
+  func encode(_ bytes: MappedBytes, at offset: Int, seed: StoreSeed) {
+    bytes.zero(offset, count: Self.byteCount)
+    bytes.store64(Self.magic, offset + Self.magicOffset)
+    bytes.store64(ordinal, offset + Self.ordinalOffset)
+    bytes.store64(next.number, offset + Self.nextOffset)
+    bytes.store64(sequence.number, offset + Self.sequenceOffset)
+    bytes.store64(Self.checksum(bytes, offset, seed), offset + Self.checksumOffset)
+  }
+
+  private static func checksum(_ bytes: MappedBytes, _ offset: Int, _ seed: StoreSeed) -> UInt64 {
+    Checksum.compute(bytes, offset, count: checksumOffset, seed: seed, place: UInt64(offset))
+  }
+}

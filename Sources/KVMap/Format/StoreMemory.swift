@@ -1,0 +1,101 @@
+import Synchronization
+
+/// The mapped store as its readers and writers see it: bytes, the store's seed,
+/// and what this process knows about them. Trivial to copy.
+@safe
+struct StoreMemory: @unchecked Sendable {
+  // Sendable: `local` is shared by all threads of the process and all atomics.
+  let bytes: MappedBytes
+  let seed: StoreSeed
+  let local: UnsafeMutablePointer<LocalState>
+  /// Which set of live words is meant: the public one, or recovery's.
+  var liveOffset = LivePage.publicOffset
+
+  @inline(__always)
+  var live: LivePage { LivePage(bytes: bytes, start: liveOffset) }
+
+  /// The same with recovery's own live words.
+  var shadow: StoreMemory {
+    var copy = self
+    copy.liveOffset = LivePage.shadowOffset
+    return copy
+  }
+
+  /// How much of the file this process has mapped, in bytes.
+  @inline(__always)
+  var mappedBytes: Int { unsafe local.pointee.mappedBytes.load(ordering: .acquiring) }
+
+  /// Called when more has been mapped.
+  func noteMapped(_ bytes: Int) {
+    _ = unsafe local.pointee.mappedBytes.max(bytes, ordering: .acquiringAndReleasing)
+  }
+
+  /// Checks, at the first touch in this process, that a page is what it was when
+  /// its checkpoint sealed it. Pages not sealed yet are not checked: their bytes
+  /// have not left memory.
+  @inline(__always)
+  func check(_ pointer: PagePointer, workingTag: UInt16) throws(StoreError) {
+    let page = pointer.page
+    if page.offset + Layout.pageBytes > mappedBytes { try beyondMapping(page.offset) }
+    if pointer.epochTag == workingTag { return }
+    if unsafe local.pointee.isVerified(page, tag: pointer.epochTag) { return }
+    try verify(pointer)
+  }
+
+  @inline(never)
+  private func verify(_ pointer: PagePointer) throws(StoreError) {
+    let header = PageHeader(bytes: bytes, page: pointer.page)
+    if header.epoch.tag == pointer.epochTag, header.epoch.number > live[LivePage.sealedEpoch] { return }
+    guard header.isIntact(seed: seed) else {
+      throw .damaged("index page", at: pointer.page.offset, "its checksum does not match")
+    }
+    guard header.epoch.tag == pointer.epochTag else {
+      throw .damaged(
+        "index page", at: pointer.page.offset, "it is of another epoch than the reference to it")
+    }
+    unsafe local.pointee.markVerified(pointer.page, tag: pointer.epochTag)
+  }
+
+  /// Something lies beyond what is mapped here: either the store has grown since,
+  /// which the caller's retry will see, or the number is wrong.
+  @inline(never)
+  func beyondMapping(_ offset: Int) throws(StoreError) -> Never {
+    throw StoreError(
+      .damaged,
+      "a reference leads to offset \(UInt64(clamping: offset).hexadecimal), beyond the end of the file; "
+        + "run 'kvmap verify' to list all damage, and keep a copy of the file")
+  }
+}
+
+/// What one process knows of an open store and shares among its threads.
+@safe
+struct LocalState: ~Copyable {
+  let mappedBytes = Atomic<Int>(0)
+
+  /// For each page, the epoch tag under which it was last found intact.
+  private let verified: UnsafeMutablePointer<Atomic<UInt32>>
+  private let verifiedCount: Int
+
+  /// Readers inside a call, counted by parity and stripe (see `ReaderGate`).
+  let readers: ReaderGate
+
+  /// `verified` is zeroed memory for `count` pages that outlives this value.
+  init(verified: UnsafeMutableRawPointer, count: Int) {
+    unsafe self.verified = unsafe verified.bindMemory(to: Atomic<UInt32>.self, capacity: count)
+    verifiedCount = count
+    readers = ReaderGate()
+  }
+
+  @inline(__always)
+  func isVerified(_ page: PageNumber, tag: UInt16) -> Bool {
+    let number = Int(page.number)
+    guard number < verifiedCount else { return false }
+    return unsafe verified[number].load(ordering: .relaxed) == UInt32(tag) | 0x10000
+  }
+
+  func markVerified(_ page: PageNumber, tag: UInt16) {
+    let number = Int(page.number)
+    guard number < verifiedCount else { return }
+    unsafe verified[number].store(UInt32(tag) | 0x10000, ordering: .relaxed)
+  }
+}

@@ -1,0 +1,172 @@
+/// The state of the store at its last checkpoint; the file has two copies.
+///
+/// Both are written at every checkpoint, one after the other with a sync between,
+/// so that at any instant one of them is whole.
+struct Superblock: Equatable, Sendable {
+  /// Begins with a byte no text has and holds line ends, which a transfer as
+  /// text would change.
+  static let magic: UInt64 = 0x0a1a_0a0d_4d56_4b89  // 0x89 "KVM" CR LF 0x1a LF
+
+  /// Features a reader may ignore.
+  var compatibleFeatures: UInt32 = 0
+  /// Features a reader may ignore and a writer may not.
+  var readOnlyCompatibleFeatures: UInt32 = 0
+  /// Features nobody may ignore.
+  var incompatibleFeatures: UInt32 = 0
+  var identifier: (UInt64, UInt64)
+  var seed: StoreSeed
+
+  var epoch = Epoch(number: 0)
+  /// Root of the directory; its depth field holds the height.
+  var root = PagePointer(bits: 0)
+  var recordCount: UInt64 = 0
+  /// Bytes of the live records as stored, large values included.
+  var liveBytes: UInt64 = 0
+  /// Root of the space table; its depth field holds the height.
+  var spaceRoot = PagePointer(bits: 0)
+  /// Units of the file in use: everything lies below.
+  var highWater = Unit(number: 0)
+  /// Where the log goes on, and what the next record must continue.
+  var logPosition = Position(offset: 0)
+  var sequence = SequenceNumber(number: 0)
+  var chain: UInt64 = 0
+  /// The segment `logPosition` lies in.
+  var segment = Unit(number: 0)
+  var indexPages: UInt64 = 0
+
+  static let version = 8  // u32
+  static let pageBytes = version + 4  // u32
+  static let compatible = pageBytes + 4  // u32
+  static let readOnlyCompatible = compatible + 4  // u32
+  static let incompatible = readOnlyCompatible + 4  // u32
+  static let identifier = 32  // 16 bytes
+  static let seed = identifier + 16  // 16 bytes
+  static let epoch = seed + 16  // u64
+  static let root = epoch + 8  // u64
+  static let recordCount = root + 8  // u64
+  static let liveBytes = recordCount + 8  // u64
+  static let spaceRoot = liveBytes + 8  // u64
+  static let highWater = spaceRoot + 8  // u64
+  static let logPosition = highWater + 8  // u64
+  static let sequence = logPosition + 8  // u64
+  static let chain = sequence + 8  // u64
+  static let segment = chain + 8  // u64
+  static let indexPages = segment + 8  // u64
+  static let checksum = 248  // u64, over all before it
+  static let byteCount = 256
+
+  /// Why a copy cannot be used.
+  enum Problem: Error, Equatable {
+    /// Nothing of ours: the magic is another.
+    case foreign
+    /// Written by a version of the format we do not know.
+    case newer(UInt32)
+    /// Ours, but checksum or contents are wrong.
+    case damaged
+    /// Uses features that this version does not know.
+    case features(UInt32)
+  }
+
+  init(identifier: (UInt64, UInt64), seed: StoreSeed) {
+    self.identifier = identifier
+    self.seed = seed
+  }
+
+  /// The superblocks are checked before the seed is known.
+  private static func checksum(_ bytes: MappedBytes, _ offset: Int) -> UInt64 {
+    Checksum.compute(bytes, offset, count: checksum, seed: StoreSeed(low: 0, high: 0), place: 0)
+  }
+
+  static func decode(_ bytes: MappedBytes, at offset: Int) -> Result<Superblock, Problem> {
+    guard bytes.load64(offset) == magic else { return .failure(.foreign) }
+    guard bytes.load64(offset + checksum) == checksum(bytes, offset) else {
+      // A newer format may compute its checksum otherwise, so the version counts
+      // even here; damage that raises the version by chance is refused as well.
+      let version = bytes.load32(offset + version)
+      return .failure(version > Layout.version && version < 1_000 ? .newer(version) : .damaged)
+    }
+    let version = bytes.load32(offset + version)
+    guard version <= Layout.version else { return .failure(.newer(version)) }
+    guard version == Layout.version, bytes.load32(offset + pageBytes) == UInt32(Layout.pageBytes) else {
+      return .failure(.damaged)
+    }
+    var block = Superblock(
+      identifier: (bytes.load64(offset + identifier), bytes.load64(offset + identifier + 8)),
+      seed: StoreSeed(low: bytes.load64(offset + seed), high: bytes.load64(offset + seed + 8)))
+    block.compatibleFeatures = bytes.load32(offset + compatible)
+    block.readOnlyCompatibleFeatures = bytes.load32(offset + readOnlyCompatible)
+    block.incompatibleFeatures = bytes.load32(offset + incompatible)
+    block.epoch = Epoch(number: bytes.load64(offset + epoch))
+    block.root = PagePointer(bits: bytes.load64(offset + root))
+    block.recordCount = bytes.load64(offset + recordCount)
+    block.liveBytes = bytes.load64(offset + liveBytes)
+    block.spaceRoot = PagePointer(bits: bytes.load64(offset + spaceRoot))
+    block.highWater = Unit(number: bytes.load64(offset + highWater))
+    block.logPosition = Position(offset: bytes.load64(offset + logPosition))
+    block.sequence = SequenceNumber(number: bytes.load64(offset + sequence))
+    block.chain = bytes.load64(offset + chain)
+    block.segment = Unit(number: bytes.load64(offset + segment))
+    block.indexPages = bytes.load64(offset + indexPages)
+    if block.incompatibleFeatures != 0 { return .failure(.features(block.incompatibleFeatures)) }
+    return block.isPlausible ? .success(block) : .failure(.damaged)
+  }
+
+  /// Whether the numbers can be computed with: bounded, and in their places.
+  private var isPlausible: Bool {
+    let units = highWater.number
+    guard units > Layout.firstFreeUnit, units <= Layout.largestFile / UInt64(Layout.unitBytes) else {
+      return false
+    }
+    let pages = units * UInt64(Layout.pagesPerUnit)
+    let segmentStart = segment.number.multipliedReportingOverflow(by: UInt64(Layout.unitBytes))
+    guard !segmentStart.overflow, segment.number >= Layout.firstFreeUnit,
+      segment.number + Layout.segmentUnits <= units,
+      logPosition.offset % 8 == 0,
+      logPosition.offset >= segmentStart.partialValue + UInt64(SegmentHeader.byteCount),
+      logPosition.offset
+        <= segmentStart.partialValue + UInt64(Layout.segmentBytes - RecordHead.linkBytes)
+    else { return false }
+    return root.page.number < pages && (1...8).contains(root.depth)
+      && spaceRoot.page.number < pages && (1...4).contains(spaceRoot.depth)
+      && epoch.number < 1 << 62 && sequence.number < SequenceNumber.limit
+      && recordCount <= pages &* UInt64(Bucket.slotCount) && liveBytes <= Layout.largestFile
+      && indexPages <= pages
+  }
+
+  func encode(_ bytes: MappedBytes, at offset: Int) {
+    bytes.store64(Self.magic, offset)
+    bytes.store32(Layout.version, offset + Self.version)
+    bytes.store32(UInt32(Layout.pageBytes), offset + Self.pageBytes)
+    bytes.store32(compatibleFeatures, offset + Self.compatible)
+    bytes.store32(readOnlyCompatibleFeatures, offset + Self.readOnlyCompatible)
+    bytes.store32(incompatibleFeatures, offset + Self.incompatible)
+    bytes.store64(identifier.0, offset + Self.identifier)
+    bytes.store64(identifier.1, offset + Self.identifier + 8)
+    bytes.store64(seed.low, offset + Self.seed)
+    bytes.store64(seed.high, offset + Self.seed + 8)
+    bytes.store64(epoch.number, offset + Self.epoch)
+    bytes.store64(root.bits, offset + Self.root)
+    bytes.store64(recordCount, offset + Self.recordCount)
+    bytes.store64(liveBytes, offset + Self.liveBytes)
+    bytes.store64(spaceRoot.bits, offset + Self.spaceRoot)
+    bytes.store64(highWater.number, offset + Self.highWater)
+    bytes.store64(logPosition.offset, offset + Self.logPosition)
+    bytes.store64(sequence.number, offset + Self.sequence)
+    bytes.store64(chain, offset + Self.chain)
+    bytes.store64(segment.number, offset + Self.segment)
+    bytes.store64(indexPages, offset + Self.indexPages)
+    bytes.store64(Self.checksum(bytes, offset), offset + Self.checksum)
+  }
+
+  static func == (left: Superblock, right: Superblock) -> Bool {
+    left.identifier == right.identifier && left.seed == right.seed && left.epoch == right.epoch
+      && left.root == right.root && left.recordCount == right.recordCount
+      && left.liveBytes == right.liveBytes && left.spaceRoot == right.spaceRoot
+      && left.highWater == right.highWater && left.logPosition == right.logPosition
+      && left.sequence == right.sequence && left.chain == right.chain
+      && left.segment == right.segment && left.indexPages == right.indexPages
+      && left.compatibleFeatures == right.compatibleFeatures
+      && left.readOnlyCompatibleFeatures == right.readOnlyCompatibleFeatures
+      && left.incompatibleFeatures == right.incompatibleFeatures
+  }
+}

@@ -1,0 +1,115 @@
+/// Finds keys in the index, for readers: no locks, no writes.
+///
+/// A reader sees pages that a writer of any process may change at the same time,
+/// slot by slot. Whether what it saw was sound is decided by its caller, who
+/// compares the generation before and after.
+struct IndexReader {
+  let memory: StoreMemory
+
+  /// A record that was found, and where the slot is that leads to it.
+  struct Match {
+    var position: Position
+    var head: RecordHead
+    var slotOffset: Int
+    var slot: Slot
+  }
+
+  private var bytes: MappedBytes { memory.bytes }
+
+  @inline(__always)
+  var root: PagePointer { PagePointer(bits: memory.live[LivePage.root]) }
+
+  /// The bucket page of `hash`.
+  @inline(__always)
+  func bucket(_ hash: KeyHash, workingTag: UInt16) throws(StoreError) -> PagePointer {
+    var pointer = root
+    var level = pointer.depth
+    var depth = 0
+    while level > 0 {
+      try memory.check(pointer, workingTag: workingTag)
+      pointer = NodePage(bytes: bytes, page: pointer.page)[hash.entry(depth: depth)]
+      depth = pointer.depth
+      level -= 1
+    }
+    return pointer
+  }
+
+  /// The published record of `key`, expired or not; nil if there is none.
+  @inline(__always)
+  func find(_ hash: KeyHash, _ key: RawSpan) throws(StoreError) -> Match? {
+    let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
+    let pointer = try bucket(hash, workingTag: tag)
+    let lines = hash.lines
+    let page = Bucket(bytes: bytes, page: pointer.page)
+    // Both lines are fetched at once. The address may be nonsense; a prefetch
+    // never faults, and the check comes before the loads.
+    bytes.prefetch(page.offset(line: lines.first, slot: 0))
+    bytes.prefetch(page.offset(line: lines.second, slot: 0))
+    try memory.check(pointer, workingTag: tag)
+    if let match = try scan(page.offset(line: lines.first, slot: 0), hash.tag, key) { return match }
+    if let match = try scan(page.offset(line: lines.second, slot: 0), hash.tag, key) { return match }
+    let overflow = PageHeader(bytes: bytes, page: pointer.page).overflow
+    if overflow.number == 0 { return nil }
+    return try findInOverflow(overflow, hash, key, workingTag: tag)
+  }
+
+  @inline(__always)
+  private func scan(_ line: Int, _ tag: UInt16, _ key: RawSpan) throws(StoreError) -> Match? {
+    for index in 0..<Bucket.slotsPerLine {
+      let offset = line &+ index &* 8
+      let slot = Slot(bits: bytes.loadRelaxed(offset))
+      if slot.tag != tag || slot.isEmpty || slot.isPending { continue }
+      if let match = try compare(offset, key) { return match }
+    }
+    return nil
+  }
+
+  @inline(__always)
+  private func compare(_ offset: Int, _ key: RawSpan) throws(StoreError) -> Match? {
+    // Acquire: pairs with the release that published the slot, so that the
+    // record's bytes are seen. What was scanned may have changed since.
+    let slot = Slot(bits: bytes.loadAcquire(offset))
+    if slot.isEmpty || slot.isPending { return nil }
+    guard let head = try RecordReader(memory: memory).head(at: slot.position, ifKeyIs: key) else {
+      return nil
+    }
+    return Match(position: slot.position, head: head, slotOffset: offset, slot: slot)
+  }
+
+  @inline(never)
+  private func findInOverflow(
+    _ first: PageNumber, _ hash: KeyHash, _ key: RawSpan, workingTag: UInt16
+  ) throws(StoreError) -> Match? {
+    var page = first
+    var left = IndexReader.longestChain
+    while page.number != 0 {
+      try checkOverflow(page, workingTag: workingTag)
+      guard left > 0 else {
+        throw .damaged("index page", at: page.offset, "its chain of overflow pages has no end")
+      }
+      left -= 1
+      let bucket = Bucket(bytes: bytes, page: page)
+      for line in 1...Bucket.lineCount {
+        if let match = try scan(bucket.offset(line: line, slot: 0), hash.tag, key) { return match }
+      }
+      page = PageHeader(bytes: bytes, page: page).overflow
+    }
+    return nil
+  }
+
+  /// Bounds the walk along overflow pages: more cannot come from honest writing,
+  /// as it would take 2^32 keys with one hash.
+  static let longestChain = 1 << 23
+
+  /// Checks a page that is referenced by number alone.
+  func checkOverflow(_ page: PageNumber, workingTag: UInt16) throws(StoreError) {
+    guard page.number <= PagePointer.largestPage, page.offset + Layout.pageBytes <= memory.mappedBytes
+    else { try memory.beyondMapping(page.offset) }
+    let header = PageHeader(bytes: bytes, page: page)
+    try memory.check(
+      PagePointer(page: page, depth: 0, epoch: header.epoch), workingTag: workingTag)
+    guard header.kindByte == PageKind.overflow.rawValue else {
+      throw .damaged("index page", at: page.offset, "it is of another kind than the reference to it")
+    }
+  }
+}

@@ -1,0 +1,163 @@
+/// The index as whoever holds the turn changes it.
+///
+/// Extendible hashing (Fagin, Nievergelt, Pippenger and Strong, 1979): directory
+/// pages of 256 pointers, each covering 8 bits of the hash, lead to bucket pages
+/// of their own depth. A full bucket splits in two; a directory page whose bucket
+/// is as deep as it can express splits in two itself; and when the root would
+/// have to split, a level is put above it. So no step touches more than a few
+/// pages, whatever the size of the store.
+///
+/// A page of an older epoch is copied before its first change. Old copies stay
+/// as they were for readers that already found them.
+struct WritableIndex {
+  let memory: StoreMemory
+
+  var bytes: MappedBytes { memory.bytes }
+  var live: LivePage { memory.live }
+  var epoch: Epoch { Epoch(number: live[LivePage.epoch]) }
+
+  /// The directory pages from the root to a bucket, all writable, and the bucket.
+  struct Path {
+    var nodes = InlineArray<8, PagePointer>(repeating: PagePointer(bits: 0))
+    var count = 0
+    var bucket = PagePointer(bits: 0)
+  }
+
+  /// Pages that the longest single step may take: a path of nodes to copy, and
+  /// the pages of a split.
+  static let pagesForOneStep = 6
+
+  // MARK: Paths
+
+  /// Makes the pages that lead to the bucket of `hash`, and it, writable.
+  func writablePath(_ hash: KeyHash, space: inout SpaceTable) throws(StoreError) -> Path {
+    let epoch = epoch
+    var path = Path()
+    var pointer = PagePointer(bits: live[LivePage.root])
+    let height = pointer.depth
+    let top = try writableCopy(pointer, kind: .directory, depth: height, space: &space)
+    if top != pointer { live[LivePage.root] = top.bits }
+    pointer = PagePointer(page: top.page, depth: 0, epoch: epoch)
+    for level in 0..<height {
+      path.nodes[level] = pointer
+      path.count = level + 1
+      let node = NodePage(bytes: bytes, page: pointer.page)
+      let entry = hash.entry(depth: pointer.depth)
+      let child = node[entry]
+      let isBucket = level == height - 1
+      guard child.depth >= pointer.depth, child.depth <= pointer.depth + 8 else {
+        throw .damaged("index page", at: pointer.page.offset, "it leads to a page of impossible depth")
+      }
+      let copy = try writableCopy(
+        child, kind: isBucket ? .bucket : .directory, depth: child.depth, space: &space)
+      if copy != child { setEntries(of: node, nodeDepth: pointer.depth, around: entry, to: copy) }
+      pointer = copy
+    }
+    path.bucket = pointer
+    return path
+  }
+
+  /// Lets all entries of `node` that share the child at `entry` lead to `pointer`.
+  private func setEntries(
+    of node: NodePage, nodeDepth: Int, around entry: Int, to pointer: PagePointer
+  ) {
+    let span = 1 << (8 - (pointer.depth - nodeDepth))
+    let first = entry & ~(span - 1)
+    for index in first..<first + span { node[index] = pointer }
+  }
+
+  /// `pointer` itself if its page is of this epoch, else a pointer to a copy.
+  private func writableCopy(
+    _ pointer: PagePointer, kind: PageKind, depth: Int, space: inout SpaceTable
+  ) throws(StoreError) -> PagePointer {
+    let epoch = epoch
+    try memory.check(pointer, workingTag: epoch.tag)
+    let header = PageHeader(bytes: bytes, page: pointer.page)
+    guard header.kindByte == kind.rawValue else {
+      throw .damaged(
+        "index page", at: pointer.page.offset, "it is of another kind than the reference to it")
+    }
+    if header.epoch == epoch { return pointer }
+    try space.ensurePages(1)
+    let page = try space.takePage()
+    bytes.copy(from: pointer.page.offset, to: page.offset, count: Layout.pageBytes)
+    PageHeader(bytes: bytes, page: page).setEpoch(epoch)
+    space.release(pointer.page)
+    return PagePointer(page: page, depth: depth, epoch: epoch)
+  }
+
+  // MARK: Finding
+
+  /// The slot of `key` among published or pending slots of its (writable) bucket.
+  func find(
+    _ hash: KeyHash, _ key: RawSpan, in bucket: PageNumber, pending: Bool
+  ) throws(StoreError) -> IndexReader.Match? {
+    let page = Bucket(bytes: bytes, page: bucket)
+    let lines = hash.lines
+    if let match = try find(hash.tag, key, in: page, line: lines.first, pending: pending) { return match }
+    if let match = try find(hash.tag, key, in: page, line: lines.second, pending: pending) { return match }
+    var overflow = PageHeader(bytes: bytes, page: bucket).overflow
+    var left = IndexReader.longestChain
+    while overflow.number != 0, left > 0 {
+      try IndexReader(memory: memory).checkOverflow(overflow, workingTag: epoch.tag)
+      let page = Bucket(bytes: bytes, page: overflow)
+      for line in 1...Bucket.lineCount {
+        if let match = try find(hash.tag, key, in: page, line: line, pending: pending) { return match }
+      }
+      overflow = PageHeader(bytes: bytes, page: overflow).overflow
+      left -= 1
+    }
+    return nil
+  }
+
+  @inline(__always)
+  private func find(
+    _ tag: UInt16, _ key: RawSpan, in page: Bucket, line: Int, pending: Bool
+  ) throws(StoreError) -> IndexReader.Match? {
+    for index in 0..<Bucket.slotsPerLine {
+      let slot = page.load(line: line, slot: index)
+      if slot.tag != tag || slot.isEmpty || slot.isPending != pending { continue }
+      let reader = RecordReader(memory: memory)
+      guard let head = try reader.head(at: slot.position, ifKeyIs: key) else { continue }
+      return IndexReader.Match(
+        position: slot.position, head: head, slotOffset: page.offset(line: line, slot: index),
+        slot: slot)
+    }
+    return nil
+  }
+
+  // MARK: Making room
+
+  /// An empty slot for a key of this hash, in a writable page. Splits as needed;
+  /// throws without effect on what the index says.
+  func emptySlot(
+    _ hash: KeyHash, _ known: Path, space: inout SpaceTable
+  ) throws(StoreError) -> Int {
+    var path = known
+    // Each round deepens a page by one bit, and a hash has 64.
+    for _ in 0..<128 {
+      let page = Bucket(bytes: bytes, page: path.bucket.page)
+      let lines = hash.lines
+      let first = page.room(line: lines.first)
+      let second = page.room(line: lines.second)
+      if let slot = first.empty, first.used <= second.used || second.empty == nil {
+        return page.offset(line: lines.first, slot: slot)
+      }
+      if let slot = second.empty { return page.offset(line: lines.second, slot: slot) }
+      if mustOverflow(path) {
+        return try overflowSlot(path.bucket.page, space: &space)
+      }
+      try splitOnce(path, hash, space: &space)
+      path = try writablePath(hash, space: &space)
+    }
+    throw StoreError(.damaged, "the index cannot make room for a key; run 'kvmap verify'")
+  }
+
+  /// Splitting helps only where keys differ in the bits to come. Two full lines in
+  /// a page that is not even half full do not happen to keys hashed with a secret
+  /// seed; they mean many keys of one hash.
+  private func mustOverflow(_ path: Path) -> Bool {
+    if path.bucket.depth >= 48 { return true }
+    return Bucket(bytes: bytes, page: path.bucket.page).usedSlots < Bucket.slotCount / 2
+  }
+}

@@ -1,0 +1,161 @@
+/// Finds where the log ends, from a checkpoint on, trusting nothing.
+///
+/// A record counts if it lies in bounds, has exactly the next sequence number,
+/// and its checksum and chain match; a large value must match as well. The log
+/// ends behind the last END so reached.
+struct LogScanner {
+  let memory: StoreMemory
+
+  private(set) var tail: LogWriter.Tail
+  /// The segment at hand, and its header.
+  private(set) var segment: Unit
+  private(set) var header: SegmentHeader?
+
+  /// Where the log ends: behind the last commit that is whole.
+  struct End {
+    var tail: LogWriter.Tail
+    var segment: Unit
+    var header: SegmentHeader?
+    /// First unit above everything the log's records need.
+    var highWater: UInt64
+  }
+  private(set) var end: End
+  /// First unit above everything seen, in commits that are whole or not.
+  private var highWater: UInt64 = 0
+
+  private var bytes: MappedBytes { memory.bytes }
+
+  /// `tail` and `segment` are those of a superblock that was checked.
+  init(memory: StoreMemory, tail: LogWriter.Tail, segment: Unit) {
+    self.memory = memory
+    self.tail = tail
+    self.segment = segment
+    header = Self.header(memory, of: segment)
+    end = End(tail: tail, segment: segment, header: header, highWater: 0)
+    end.highWater = top
+  }
+
+  private static func header(_ memory: StoreMemory, of segment: Unit) -> SegmentHeader? {
+    guard isInBounds(memory, segment) else { return nil }
+    let offset = Int(segment.position.offset)
+    guard let header = SegmentHeader(memory.bytes, at: offset, seed: memory.seed),
+      header.next.number >= Layout.firstFreeUnit,
+      header.next.number <= Layout.largestFile / UInt64(Layout.unitBytes)
+    else { return nil }
+    return header
+  }
+
+  private static func isInBounds(_ memory: StoreMemory, _ segment: Unit) -> Bool {
+    segment.number >= Layout.firstFreeUnit
+      && segment.number <= UInt64(memory.mappedBytes / Layout.unitBytes)
+      && Int(segment.position.offset) + Layout.segmentBytes <= memory.mappedBytes
+  }
+
+  /// First unit above this segment and the one that is chosen to follow.
+  private var top: UInt64 {
+    max(segment.number, header?.next.number ?? 0) + Layout.segmentUnits
+  }
+
+  /// Reads on to the end of the log.
+  mutating func scan() {
+    while let (position, head) = next() {
+      if head.flags.contains(.external), head.kind != .delete {
+        let start = bytes.load64(Int(position.offset) + head.externalOffset)
+        let units = (head.valueLength + Layout.unitBytes - 1) / Layout.unitBytes
+        highWater = max(highWater, start / UInt64(Layout.unitBytes) + UInt64(units))
+      }
+      highWater = max(highWater, top)
+      if head.flags.contains(.end) {
+        end = End(tail: tail, segment: segment, header: header, highWater: highWater)
+      }
+    }
+  }
+
+  /// The next record that counts, or nil.
+  private mutating func next() -> (Position, RecordHead)? {
+    let position = tail.position
+    let segmentEnd = Int(segment.position.offset) + Layout.segmentBytes
+    guard Self.isInBounds(memory, segment),
+      Int(position.offset) + RecordHead.byteCount <= segmentEnd
+    else { return nil }
+    let head = RecordHead(bytes, at: Int(position.offset))
+    let isCut = head.kind == .cut
+    let expected = tail.sequence.number + (isCut ? Layout.sequenceJump : 0)
+    guard head.fits(in: segmentEnd - Int(position.offset)), head.sequence.number == expected,
+      head.isIntact(bytes, at: Int(position.offset), seed: memory.seed)
+    else { return nil }
+    let chain = Checksum.chain(tail.chain, head.checksum)
+    guard head.chain == UInt32(truncatingIfNeeded: chain) else { return nil }
+    if head.flags.contains(.external) {
+      let reader = RecordReader(memory: memory)
+      guard let range = try? reader.valueRange(head, at: position),
+        (try? reader.verifyExternal(head, at: position, range: range)) != nil
+      else { return nil }
+    }
+    var next = Position(offset: position.offset + UInt64(head.storedBytes))
+    if head.kind == .link {
+      guard head.valueLength == 8, let following = follow(head, at: position, expected + 1) else {
+        return nil
+      }
+      segment = following.segment
+      header = following.header
+      next = Position(offset: segment.position.offset + UInt64(SegmentHeader.byteCount))
+    }
+    tail = LogWriter.Tail(position: next, sequence: SequenceNumber(number: expected + 1), chain: chain)
+    return (position, head)
+  }
+
+  /// The segment a LINK leads to, if both it and this segment's header say so.
+  private func follow(
+    _ head: RecordHead, at position: Position, _ sequence: UInt64
+  ) -> (segment: Unit, header: SegmentHeader)? {
+    let target = LogWalk.linkTarget(bytes, head, at: position)
+    guard target % UInt64(Layout.unitBytes) == 0 else { return nil }
+    let unit = Position(offset: target).unit
+    guard let header, header.next == unit, let found = Self.header(memory, of: unit),
+      found.ordinal == header.ordinal + 1, found.sequence.number == sequence
+    else { return nil }
+    return (unit, found)
+  }
+
+  // MARK: End or damage
+
+  /// Looks behind the end for a record that was written when something at or
+  /// behind the end was durable already: then the end is no end but damage.
+  func damageBehindEnd() -> Position? {
+    var segment = end.segment
+    var header = end.header
+    var from = Int(end.tail.position.offset)
+    while Self.isInBounds(memory, segment) {
+      let limit = Int(segment.position.offset) + Layout.segmentBytes
+      if let found = syncedRecord(from: from, to: limit) { return found }
+      guard let next = header?.next, Self.isInBounds(memory, next) else { return nil }
+      let following = Self.header(memory, of: next)
+      // What was opened after this segment goes on from it; anything else there
+      // is older. The records of a segment whose header is damaged still tell.
+      if let following, following.ordinal != header.map({ $0.ordinal + 1 }) { return nil }
+      segment = next
+      header = following
+      from = Int(next.position.offset) + SegmentHeader.byteCount
+    }
+    return nil
+  }
+
+  private func syncedRecord(from start: Int, to limit: Int) -> Position? {
+    let first = end.tail.sequence.number
+    var at = start
+    while at + RecordHead.byteCount <= limit {
+      let order = bytes.load64(at + 8)
+      let sequence = order >> 8
+      if order & UInt64(RecordHead.Flags.synced.rawValue) != 0, sequence > first, sequence - first < 2 * Layout.sequenceJump
+      {
+        let head = RecordHead(bytes, at: at)
+        if head.fits(in: limit - at), head.isIntact(bytes, at: at, seed: memory.seed) {
+          return Position(offset: UInt64(at))
+        }
+      }
+      at += Layout.recordAlignment
+    }
+    return nil
+  }
+}

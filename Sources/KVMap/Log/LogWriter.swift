@@ -1,0 +1,255 @@
+/// Appends records to the log, for whoever holds the turn.
+///
+/// What is appended counts once a record with END follows the last commit without
+/// a gap, so an append is undone by leaving the tail where it was: `Tail` is a
+/// plain value that is stored in the live page when a commit is complete.
+struct LogWriter {
+  let memory: StoreMemory
+  let backing: any Backing
+
+  private var bytes: MappedBytes { memory.bytes }
+  private var live: LivePage { memory.live }
+
+  /// Where the log ends and what the next record continues.
+  struct Tail {
+    var position: Position
+    var sequence: SequenceNumber
+    var chain: UInt64
+  }
+
+  /// What a record says besides its kind.
+  struct Fields {
+    var expiry: UInt64?
+    var version: UInt64?
+    /// Where a large value lies, and its checksum.
+    var external: (offset: UInt64, length: Int, checksum: UInt64)?
+    var isEnd = true
+  }
+
+  var tail: Tail {
+    get {
+      Tail(
+        position: Position(offset: live[LivePage.tail]),
+        sequence: SequenceNumber(number: live[LivePage.sequence]), chain: live[LivePage.chain])
+    }
+    nonmutating set {
+      live[LivePage.tail] = newValue.position.offset
+      live[LivePage.sequence] = newValue.sequence.number
+      live[LivePage.chain] = newValue.chain
+    }
+  }
+
+  /// How much disk space is made real at a time.
+  private static let readyChunk = 65_536
+
+  private var segmentEnd: UInt64 {
+    live[LivePage.segment] * UInt64(Layout.unitBytes) + UInt64(Layout.segmentBytes)
+  }
+
+  // MARK: Room
+
+  /// Sees to it that a record of `stored` bytes can be written at the tail: goes
+  /// on to the next segment if this one is too full, and makes disk space real.
+  /// Throws without effect on the log, but for a LINK that the next commit keeps.
+  func makeRoom(for stored: Int, tail: inout Tail, space: inout SpaceTable) throws(StoreError) {
+    if tail.position.offset + UInt64(stored + RecordHead.linkBytes) > segmentEnd {
+      try nextSegment(tail: &tail, space: &space)
+    }
+    try makeReady(upTo: tail.position.offset + UInt64(stored + RecordHead.linkBytes))
+  }
+
+  private func makeReady(upTo end: UInt64) throws(StoreError) {
+    let ready = live[LivePage.ready]
+    if end <= ready { return }
+    let chunk = UInt64(Self.readyChunk)
+    let target = min((end + chunk - 1) / chunk * chunk, segmentEnd)
+    try backing.makeReal(offset: Int(ready), count: Int(target - ready), scattered: false)
+    live[LivePage.ready] = target
+  }
+
+  /// Writes LINK and opens the segment that was chosen when this one opened.
+  private func nextSegment(tail: inout Tail, space: inout SpaceTable) throws(StoreError) {
+    let next = Unit(number: live[LivePage.nextSegment])
+    let ordinal = live[LivePage.segmentOrdinal] + 1
+    // All that can fail comes first: the segment after the next, and disk space.
+    let following = try space.allocate(Int(Layout.segmentUnits), as: .segment)
+    let start = next.position.offset
+    do {
+      try backing.makeReal(offset: Int(start), count: Self.readyChunk, scattered: false)
+    } catch {
+      try space.releaseUnits(following)
+      throw error
+    }
+    let link = begin(.link, Fields(isEnd: false), keyLength: 0, valueLength: 8, tail)
+    bytes.store64(start, Int(tail.position.offset) + link.valueOffset)
+    finish(link, &tail)
+    SegmentHeader(ordinal: ordinal, next: following, sequence: tail.sequence).encode(
+      bytes, at: Int(start), seed: memory.seed)
+    tail.position = Position(offset: start + UInt64(SegmentHeader.byteCount))
+    live[LivePage.nextSegment] = following.number
+    live[LivePage.segmentOrdinal] = ordinal
+    live[LivePage.segment] = next.number
+    live[LivePage.ready] = start + UInt64(Self.readyChunk)
+  }
+
+  // MARK: Records
+
+  /// The head a record with these fields gets, to learn its size.
+  static func head(
+    _ kind: RecordKind, _ fields: Fields, sequence: SequenceNumber, keyLength: Int, valueLength: Int
+  ) -> RecordHead {
+    var flags: RecordHead.Flags = []
+    if fields.isEnd { flags.insert(.end) }
+    if fields.expiry != nil { flags.insert(.expires) }
+    if fields.version != nil { flags.insert(.versioned) }
+    if fields.external != nil { flags.insert(.external) }
+    return RecordHead(
+      kind: kind, flags: flags, sequence: sequence, keyLength: keyLength, valueLength: valueLength)
+  }
+
+  /// Appends a record of key and value; room for it was made.
+  @inline(__always)
+  func append(
+    _ kind: RecordKind, _ fields: Fields, key: RawSpan, value: RawSpan, _ tail: inout Tail
+  ) -> RecordHead {
+    let external = fields.external != nil
+    let head = begin(
+      kind, fields, keyLength: key.byteCount,
+      valueLength: external ? externalLength(fields) : value.byteCount, tail)
+    let offset = Int(tail.position.offset)
+    bytes.copy(key, to: offset + head.keyOffset)
+    if !external { bytes.copy(value, to: offset + head.valueOffset) }
+    finish(head, &tail)
+    return head
+  }
+
+  private func externalLength(_ fields: Fields) -> Int { fields.external.map(\.length) ?? 0 }
+
+  /// Appends a record that ends what a crash left behind: sequence numbers jump
+  /// and the chain changes, so that no record of before can follow it.
+  func appendCut(random: (UInt64, UInt64), _ tail: inout Tail) {
+    tail.sequence.number += Layout.sequenceJump
+    let head = begin(.cut, Fields(), keyLength: 0, valueLength: 16, tail)
+    let offset = Int(tail.position.offset) + head.valueOffset
+    bytes.store64(random.0, offset)
+    bytes.store64(random.1, offset + 8)
+    finish(head, &tail)
+  }
+
+  @inline(__always)
+  private func begin(
+    _ kind: RecordKind, _ fields: Fields, keyLength: Int, valueLength: Int, _ tail: Tail
+  ) -> RecordHead {
+    var head = Self.head(
+      kind, fields, sequence: tail.sequence, keyLength: keyLength, valueLength: valueLength)
+    let offset = Int(tail.position.offset)
+    if live[LivePage.durable] == tail.position.offset { head.flags.insert(.synced) }
+    head.encodeOrder(bytes, at: offset)
+    if let expiry = fields.expiry { bytes.store64(expiry, offset + head.expiryOffset) }
+    if let version = fields.version { bytes.store64(version, offset + head.versionOffset) }
+    if let external = fields.external {
+      bytes.store64(external.offset, offset + head.externalOffset)
+      bytes.store64(external.checksum, offset + head.externalOffset + 8)
+    }
+    return head
+  }
+
+  /// Pads, checksums and chains the record at the tail, and moves the tail on.
+  @inline(__always)
+  private func finish(_ head: RecordHead, _ tail: inout Tail) {
+    let offset = Int(tail.position.offset)
+    let end = offset + head.contentBytes
+    if head.storedBytes != head.contentBytes {
+      bytes.zero(end, count: head.storedBytes - head.contentBytes)
+    }
+    let checksum = head.computeChecksum(bytes, at: offset, seed: memory.seed)
+    tail.chain = Checksum.chain(tail.chain, checksum)
+    bytes.store64(UInt64(checksum) | UInt64(UInt32(truncatingIfNeeded: tail.chain)) << 32, offset)
+    tail.position.offset += UInt64(head.storedBytes)
+    tail.sequence = tail.sequence.next
+  }
+
+  /// Marks the record at `position` as the last of its commit; returns the chain
+  /// behind it.
+  func rewriteWithEnd(at position: Position, chainBefore: UInt64) -> UInt64 {
+    let offset = Int(position.offset)
+    var head = RecordHead(bytes, at: offset)
+    head.flags.insert(.end)
+    head.encodeOrder(bytes, at: offset)
+    let checksum = head.computeChecksum(bytes, at: offset, seed: memory.seed)
+    let chain = Checksum.chain(chainBefore, checksum)
+    bytes.store64(UInt64(checksum) | UInt64(UInt32(truncatingIfNeeded: chain)) << 32, offset)
+    return chain
+  }
+
+  func walk(from start: Position, upTo end: Position) -> LogWalk {
+    LogWalk(memory: memory, from: start, upTo: end)
+  }
+
+  // MARK: Undoing
+
+  /// Everything an append changes, to be put back if the commit fails.
+  struct Mark {
+    fileprivate var tail: Tail
+    fileprivate var segment: UInt64
+    fileprivate var ordinal: UInt64
+    fileprivate var next: UInt64
+    fileprivate var ready: UInt64
+  }
+
+  func mark(_ tail: Tail) -> Mark {
+    Mark(
+      tail: tail, segment: live[LivePage.segment], ordinal: live[LivePage.segmentOrdinal],
+      next: live[LivePage.nextSegment], ready: live[LivePage.ready])
+  }
+
+  /// Takes the log back to `mark`. Segments opened since are given back, except
+  /// the first, which stays chosen as the next one.
+  func rollBack(to mark: Mark, space: inout SpaceTable) throws(StoreError) {
+    var opened = Unit(number: mark.next)
+    let current = live[LivePage.segment]
+    live[LivePage.segment] = mark.segment
+    live[LivePage.segmentOrdinal] = mark.ordinal
+    live[LivePage.nextSegment] = mark.next
+    live[LivePage.ready] = mark.ready
+    var ordinal = mark.ordinal
+    while current != mark.segment {
+      ordinal += 1
+      let offset = Int(opened.position.offset)
+      guard let header = SegmentHeader(bytes, at: offset, seed: memory.seed), header.ordinal == ordinal
+      else { break }
+      try space.releaseUnits(header.next)
+      if opened.number == current { break }
+      opened = header.next
+    }
+  }
+
+  // MARK: Durability
+
+  /// Makes everything up to `tail` durable, from where the last sync ended: never
+  /// only one's own bytes, as a commit counts only with all before it.
+  func sync(upTo tail: Position) throws(StoreError) {
+    let durable = Position(offset: live[LivePage.durable])
+    if durable >= tail { return }
+    let segment = live[LivePage.segment]
+    if live[LivePage.unsyncedRuns] != 0 {
+      try backing.sync(offset: 0, count: Int(live[LivePage.highWater]) * Layout.unitBytes)
+      live[LivePage.unsyncedRuns] = 0
+    } else {
+      var from = durable.offset
+      var at = live[LivePage.durableSegment]
+      while at != segment {
+        let start = Unit(number: at).position.offset
+        try backing.sync(offset: Int(from), count: Int(start + UInt64(Layout.segmentBytes) - from))
+        guard let header = SegmentHeader(bytes, at: Int(start), seed: memory.seed) else {
+          throw .damaged("log segment", at: Int(start), "its header is not what was written")
+        }
+        at = header.next.number
+        from = header.next.position.offset
+      }
+      try backing.sync(offset: Int(from), count: Int(tail.offset - from))
+    }
+    live[LivePage.durable] = tail.offset
+    live[LivePage.durableSegment] = segment
+  }
+}

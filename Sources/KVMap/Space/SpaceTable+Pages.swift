@@ -1,0 +1,134 @@
+/// Index pages: taking and releasing them.
+extension SpaceTable {
+  /// Makes the open unit one with at least `count` free pages, so that as many
+  /// `takePage` calls cannot fail. Throws, without other effect, if no disk
+  /// space can be had.
+  mutating func ensurePages(_ count: Int) throws(StoreError) {
+    precondition(count <= Layout.pagesPerUnit / 2, "more pages than one unit can promise")
+    if openFreePages >= count { return }
+    // Copying the path to the new unit's entry costs pages of that unit.
+    let needed = count + PagePointer(bits: memory.live[LivePage.spaceRoot]).depth + 2
+    if let unit = try findUnit(freePages: needed) {
+      try openUnit(unit.unit, free: unit.free)
+    } else {
+      let unit = try extend(by: 1)
+      try backing.makeReal(
+        offset: Int(unit.position.offset), count: Layout.unitBytes, scattered: true)
+      try openUnit(unit, free: 0xffff)
+    }
+    try recordReleases()
+    // Recording releases may have used some of the pages.
+    if openFreePages < count { try ensurePages(count) }
+  }
+
+  /// Free pages of the open unit, 0 if it was opened in another epoch.
+  private var openFreePages: Int {
+    guard let open, open.epoch == epoch else { return 0 }
+    guard let offset = open.entryOffset else { return open.free.nonzeroBitCount }
+    return Self.free(SpaceEntry(bytes: memory.bytes, offset: offset)).nonzeroBitCount
+  }
+
+  private static func free(_ entry: SpaceEntry) -> UInt16 {
+    ~(entry.used | entry.releasedBefore | entry.releasedLately)
+  }
+
+  /// A free page of the open unit; `ensurePages` has seen to it that there is one.
+  mutating func takePage() throws(StoreError) -> PageNumber {
+    guard var current = open, current.epoch == epoch else {
+      preconditionFailure("a page is taken without one being ensured")
+    }
+    let bit: Int
+    if let offset = current.entryOffset {
+      let entry = SpaceEntry(bytes: memory.bytes, offset: offset)
+      let free = Self.free(entry)
+      precondition(free != 0, "a page is taken without one being ensured")
+      bit = free.trailingZeroBitCount
+      entry.used |= 1 << UInt16(bit)
+    } else {
+      precondition(current.free != 0, "a page is taken without one being ensured")
+      bit = current.free.trailingZeroBitCount
+      current.free &= ~(1 << UInt16(bit))
+      open = current
+    }
+    memory.live[LivePage.indexPages] += 1
+    return PageNumber(number: current.unit.firstPage.number + UInt64(bit))
+  }
+
+  /// Says that a page is no longer referenced from the working tree.
+  mutating func release(_ page: PageNumber) {
+    unrecorded.append(page)
+  }
+
+  /// Enters released pages in the table. Each entry made writable may release a
+  /// page of the table in turn; pages that cannot be entered for want of disk
+  /// space stay listed.
+  mutating func recordReleases() throws(StoreError) {
+    let epoch = epoch
+    while let page = unrecorded.last {
+      let entry = try releasableEntry(page.unit)
+      let bit: UInt16 = 1 << UInt16(page.indexInUnit)
+      // `releasableEntry` may have appended further pages: take out this one.
+      if let place = unrecorded.lastIndex(of: page) { unrecorded.remove(at: place) }
+      if entry.epoch != epoch {
+        entry.releasedBefore |= entry.releasedLately
+        entry.epochBefore = entry.epoch
+        entry.releasedLately = 0
+        entry.epoch = epoch
+      }
+      entry.used &= ~bit
+      entry.releasedLately |= bit
+      memory.live[LivePage.indexPages] -= 1
+    }
+  }
+
+  private mutating func releasableEntry(_ unit: Unit) throws(StoreError) -> SpaceEntry {
+    let entry = try writableEntryKeepingReleases(unit)
+    guard entry.kind == .index else {
+      throw .damaged("space table entry", at: entry.offset, "an index page lies in a unit of another kind")
+    }
+    return entry
+  }
+
+  /// Looks for an index unit with that many free pages, one round at most for
+  /// each reuse limit.
+  private mutating func findUnit(freePages: Int) throws(StoreError) -> (unit: Unit, free: UInt16)? {
+    if isRecovering { return nil }
+    try reuse.refresh(memory, backing)
+    // After a takeover even free pages may be seen by readers of what was.
+    guard memory.live[LivePage.quarantine] <= reuse.limit.number else { return nil }
+    if pagesExhausted == reuse.limit { return nil }
+    let end = highWater
+    var looked: UInt64 = 0
+    while looked < end {
+      if pageCursor >= end { pageCursor = Layout.firstFreeUnit }
+      let unit = Unit(number: pageCursor)
+      pageCursor += 1
+      looked += 1
+      guard let entry = try entry(unit), entry.kind == .index else { continue }
+      var free = Self.free(entry)
+      if entry.epochBefore <= reuse.limit { free |= entry.releasedBefore }
+      if entry.epoch <= reuse.limit { free |= entry.releasedLately }
+      free &= ~entry.used
+      if free.nonzeroBitCount >= freePages { return (unit, free) }
+    }
+    pagesExhausted = reuse.limit
+    return nil
+  }
+
+  /// Makes `unit` the open one: its entry becomes writable, with pages from the
+  /// unit itself.
+  private mutating func openUnit(_ unit: Unit, free: UInt16) throws(StoreError) {
+    let epoch = epoch
+    open = OpenUnit(unit: unit, free: free, entryOffset: nil, epoch: epoch)
+    let entry = try writableEntryFromOpenUnit(unit)
+    let left = open?.free ?? 0
+    let fresh = entry.kind != .index
+    if fresh { entry.reset(.index, length: 1) }
+    let used = fresh ? ~left : entry.used | (free & ~left)
+    entry.used = used
+    // What the reuse rule allows is free now; the rest stays released.
+    entry.releasedBefore &= ~free
+    entry.releasedLately &= ~free
+    open?.entryOffset = entry.offset
+  }
+}

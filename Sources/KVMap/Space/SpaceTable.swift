@@ -1,0 +1,224 @@
+/// What each unit of the file is used for, and the source of free space.
+///
+/// The table is a tree of pages under its own root: leaves of 126 entries, found
+/// by the digits (base 256) of the leaf's number. It lives in index pages itself
+/// and is copied on write like the directory. Used by whoever holds the turn.
+///
+/// Copying a page of the table takes a free page, which the table must record,
+/// which may copy another page. This ends: at any time one index unit is *open*,
+/// its own entry lies in a page that is already writable, and pages come from
+/// there; and each page of the table is copied at most once in an epoch.
+struct SpaceTable: ~Copyable {
+  let memory: StoreMemory
+  let backing: any Backing
+  var reuse: ReuseRule
+
+  /// The index unit that pages are taken from.
+  struct OpenUnit {
+    var unit: Unit
+    /// Pages that may be taken; used only until the entry is writable.
+    var free: UInt16
+    /// Offset of the unit's entry once that is writable.
+    var entryOffset: Int?
+    var epoch: Epoch
+  }
+  var open: OpenUnit?
+
+  /// Pages that are no longer referenced and not yet recorded as released.
+  var unrecorded: [PageNumber] = []
+
+  /// Where the search for a unit with free pages goes on, and the reuse limit
+  /// for which a full round found nothing.
+  var pageCursor = Layout.firstFreeUnit
+  var pagesExhausted: Epoch?
+  var unitCursor = Layout.firstFreeUnit
+  var unitsExhausted: (limit: Epoch, count: Int)?
+
+  /// While a store is recovered, only units above everything known are taken.
+  var isRecovering = false
+
+  init(memory: StoreMemory, backing: any Backing) {
+    self.memory = memory
+    self.backing = backing
+    reuse = ReuseRule()
+  }
+
+  var epoch: Epoch { Epoch(number: memory.live[LivePage.epoch]) }
+  var highWater: UInt64 { memory.live[LivePage.highWater] }
+
+  private var root: PagePointer {
+    get { PagePointer(bits: memory.live[LivePage.spaceRoot]) }
+    nonmutating set { memory.live[LivePage.spaceRoot] = newValue.bits }
+  }
+
+  static func leaf(of unit: Unit) -> UInt64 { unit.number / UInt64(SpaceEntry.entriesPerLeaf) }
+
+  private static func entryOffset(_ leafPage: PageNumber, _ unit: Unit) -> Int {
+    leafPage.offset + PageHeader.byteCount
+      + Int(unit.number % UInt64(SpaceEntry.entriesPerLeaf)) * SpaceEntry.byteCount
+  }
+
+  // MARK: Entries
+
+  /// The entry of `unit` for reading; nil if it was never used.
+  func entry(_ unit: Unit) throws(StoreError) -> SpaceEntry? {
+    let leaf = Self.leaf(of: unit)
+    var pointer = root
+    let height = pointer.depth
+    if height < 8, leaf >> UInt64(8 * height) != 0 { return nil }
+    let tag = epoch.tag
+    for level in 0..<height {
+      try memory.check(pointer, workingTag: tag)
+      try expect(.spaceNode, pointer.page)
+      let digit = Int((leaf >> UInt64(8 * (height - 1 - level))) & 0xff)
+      pointer = NodePage(bytes: memory.bytes, page: pointer.page)[digit]
+      if pointer.bits == 0 { return nil }
+    }
+    try memory.check(pointer, workingTag: tag)
+    try expect(.spaceLeaf, pointer.page)
+    return SpaceEntry(bytes: memory.bytes, offset: Self.entryOffset(pointer.page, unit))
+  }
+
+  private func expect(_ kind: PageKind, _ page: PageNumber) throws(StoreError) {
+    guard PageHeader(bytes: memory.bytes, page: page).kindByte == kind.rawValue else {
+      throw .damaged("index page", at: page.offset, "it is of another kind than the reference to it")
+    }
+  }
+
+  /// The entry of `unit` for changing it in this epoch. Throws without effect on
+  /// what the table says.
+  mutating func writableEntry(_ unit: Unit) throws(StoreError) -> SpaceEntry {
+    let leaf = Self.leaf(of: unit)
+    if let offset = try writableLeaf(leaf) {
+      return SpaceEntry(bytes: memory.bytes, offset: offset + slot(unit))
+    }
+    let entry = try writableEntryKeepingReleases(unit)
+    try recordReleases()
+    return entry
+  }
+
+  /// The same, leaving pages it releases in the list.
+  mutating func writableEntryKeepingReleases(_ unit: Unit) throws(StoreError) -> SpaceEntry {
+    if let offset = try writableLeaf(Self.leaf(of: unit)) {
+      return SpaceEntry(bytes: memory.bytes, offset: offset + slot(unit))
+    }
+    try ensurePages(root.depth + 3)
+    return try writableEntryFromOpenUnit(unit)
+  }
+
+  /// The same, with pages of the open unit, which must have enough of them.
+  mutating func writableEntryFromOpenUnit(_ unit: Unit) throws(StoreError) -> SpaceEntry {
+    let page = try makeLeafWritable(Self.leaf(of: unit))
+    return SpaceEntry(bytes: memory.bytes, offset: page.offset + slot(unit))
+  }
+
+  private func slot(_ unit: Unit) -> Int {
+    PageHeader.byteCount + Int(unit.number % UInt64(SpaceEntry.entriesPerLeaf)) * SpaceEntry.byteCount
+  }
+
+  /// The offset of a leaf that is writable already, else nil.
+  private func writableLeaf(_ leaf: UInt64) throws(StoreError) -> Int? {
+    var pointer = root
+    let height = pointer.depth
+    if height < 8, leaf >> UInt64(8 * height) != 0 { return nil }
+    let epoch = epoch
+    for level in 0...height {
+      try memory.check(pointer, workingTag: epoch.tag)
+      // A page is writable only if those above it are: the path was copied from the root.
+      guard PageHeader(bytes: memory.bytes, page: pointer.page).epoch == epoch else { return nil }
+      if level == height { break }
+      let digit = Int((leaf >> UInt64(8 * (height - 1 - level))) & 0xff)
+      pointer = NodePage(bytes: memory.bytes, page: pointer.page)[digit]
+      if pointer.bits == 0 { return nil }
+    }
+    try expect(.spaceLeaf, pointer.page)
+    return pointer.page.offset
+  }
+
+  /// Copies (or creates) what lies between root and leaf and is not writable.
+  /// The pages for it come from the open unit, which must have enough.
+  private mutating func makeLeafWritable(_ leaf: UInt64) throws(StoreError) -> PageNumber {
+    let epoch = epoch
+    while root.depth < 8, leaf >> UInt64(8 * root.depth) != 0 {
+      let page = try takePage()
+      PageHeader(bytes: memory.bytes, page: page).format(
+        kind: .spaceNode, depth: 0, epoch: epoch, prefix: 0)
+      let old = root
+      NodePage(bytes: memory.bytes, page: page)[0] = PagePointer(
+        bits: old.bits & ~(UInt64(0xff) << 40))
+      root = PagePointer(page: page, depth: old.depth + 1, epoch: epoch)
+    }
+    let height = root.depth
+    let top = try writableCopy(of: root, depth: height, kind: .spaceNode, first: 0)
+    root = top
+    var node = root.page
+    for level in 1...height {
+      let digit = Int((leaf >> UInt64(8 * (height - level))) & 0xff)
+      let isLeaf = level == height
+      let parent = NodePage(bytes: memory.bytes, page: node)
+      let copy = try writableCopy(
+        of: parent[digit], depth: 0, kind: isLeaf ? .spaceLeaf : .spaceNode,
+        first: leaf >> UInt64(8 * (height - level)))
+      if copy != parent[digit] { parent[digit] = copy }
+      node = copy.page
+    }
+    return node
+  }
+
+  private mutating func writableCopy(
+    of pointer: PagePointer, depth: Int, kind: PageKind, first: UInt64
+  ) throws(StoreError) -> PagePointer {
+    let epoch = epoch
+    if pointer.bits == 0 {
+      let page = try takePage()
+      PageHeader(bytes: memory.bytes, page: page).format(
+        kind: kind, depth: 0, epoch: epoch, prefix: first)
+      return PagePointer(page: page, depth: depth, epoch: epoch)
+    }
+    try memory.check(pointer, workingTag: epoch.tag)
+    try expect(kind, pointer.page)
+    if PageHeader(bytes: memory.bytes, page: pointer.page).epoch == epoch { return pointer }
+    let page = try takePage()
+    memory.bytes.copy(from: pointer.page.offset, to: page.offset, count: Layout.pageBytes)
+    PageHeader(bytes: memory.bytes, page: page).setEpoch(epoch)
+    unrecorded.append(pointer.page)
+    return PagePointer(page: page, depth: depth, epoch: epoch)
+  }
+
+  // MARK: Live bytes of the log
+
+  /// Adds to (or, negative, takes from) the bytes of live records that start in
+  /// the unit. The entry must have been made writable in this epoch.
+  mutating func adjustLive(_ unit: Unit, by bytes: Int) throws(StoreError) {
+    let entry = try writableEntry(unit)
+    // Damage can make a record look larger than what was counted for it.
+    entry.live = max(0, entry.live + bytes)
+  }
+
+  // MARK: A new store
+
+  /// Makes the table of an empty store: the fixed units and one index unit,
+  /// whose first pages hold the table itself.
+  mutating func create() {
+    let epoch = epoch
+    let unit = Unit(number: Layout.firstFreeUnit)
+    let node = unit.firstPage
+    let leaf = PageNumber(number: node.number + 1)
+    PageHeader(bytes: memory.bytes, page: node).format(
+      kind: .spaceNode, depth: 0, epoch: epoch, prefix: 0)
+    PageHeader(bytes: memory.bytes, page: leaf).format(
+      kind: .spaceLeaf, depth: 0, epoch: epoch, prefix: 0)
+    NodePage(bytes: memory.bytes, page: node)[0] = PagePointer(page: leaf, depth: 0, epoch: epoch)
+    root = PagePointer(page: node, depth: 1, epoch: epoch)
+    for number in 0..<Layout.firstFreeUnit {
+      SpaceEntry(bytes: memory.bytes, offset: Self.entryOffset(leaf, Unit(number: number)))
+        .reset(.fixed, length: 1)
+    }
+    let offset = Self.entryOffset(leaf, unit)
+    let entry = SpaceEntry(bytes: memory.bytes, offset: offset)
+    entry.reset(.index, length: 1)
+    entry.used = 0b11
+    memory.live[LivePage.indexPages] = 2
+    open = OpenUnit(unit: unit, free: 0, entryOffset: offset, epoch: epoch)
+  }
+}

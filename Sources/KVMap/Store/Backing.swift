@@ -1,0 +1,55 @@
+/// The locks of a store, in the order in which they are taken.
+enum LockName: Int64, CaseIterable {
+  /// Shared by every handle, exclusive while the file is truncated.
+  case attached = 0
+  /// Shared by every handle that trusts the live page, exclusive while recovering.
+  case valid = 1
+  /// Shared by handles that know the live page to be valid: who holds `valid`
+  /// but has not looked yet is told apart from who vouches for it.
+  case vouched = 2
+  /// Exclusive while a checkpoint is written.
+  case checkpoint = 3
+  /// Exclusive: the writer's turn.
+  case turn = 4
+}
+
+enum LockKind { case shared, exclusive }
+
+/// What holds a store's bytes: a mapped file, or anonymous memory.
+///
+/// Small on purpose: memory is memory, and all else a store asks of the system
+/// goes through here.
+protocol Backing: AnyObject, Sendable {
+  /// The store's bytes; byte 0 never changes its place.
+  var bytes: MappedBytes { get }
+  /// Bytes mapped by this process, a multiple of the unit.
+  var mappedBytes: Int { get }
+  /// Whether changes to these bytes reach a file others may read.
+  var isShared: Bool { get }
+  /// Whether the file was cut short under the mapping.
+  var isLost: Bool { get }
+
+  /// Makes the store at least `bytes` long, and maps it.
+  func grow(to bytes: Int) throws(StoreError)
+  /// Maps what others have grown, up to `bytes`; false if the file is not that long.
+  func extendMapping(to bytes: Int) throws(StoreError) -> Bool
+  /// Gives the range disk space, so that a store into it cannot fail. New space
+  /// reads as zeros. `scattered`: the range will be written in no order.
+  func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError)
+  /// Blocks until the range as it is now is durable.
+  func sync(offset: Int, count: Int) throws(StoreError)
+
+  /// Takes a lock or converts it; false if another handle holds it otherwise.
+  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool
+  func unlock(_ name: LockName) throws(StoreError)
+  /// Whether another handle holds the lock in a way that excludes `kind`.
+  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool
+
+  /// Pins an epoch: nothing released in it or later is reused while the pin holds.
+  func pin(_ epoch: Epoch) throws(StoreError)
+  func unpin(_ epoch: Epoch) throws(StoreError)
+  /// The lowest epoch pinned by any other handle.
+  func lowestPin() throws(StoreError) -> Epoch?
+
+  func sizes() throws(StoreError) -> (file: Int, allocated: Int, resident: Int)
+}

@@ -1,0 +1,57 @@
+/// Makes the contents of an empty store.
+struct Creation {
+  let memory: StoreMemory
+  let backing: any Backing
+  let clock: Clock
+  let identifier: (UInt64, UInt64)
+
+  /// Everything is built in memory that is mapped from a file without a name, or
+  /// from none: nobody sees it before it is complete and durable.
+  func build() throws(StoreError) {
+    let first = Layout.firstFreeUnit
+    try backing.grow(to: Int(first + 1) * Layout.unitBytes)
+    memory.noteMapped(backing.mappedBytes)
+    for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b, Layout.liveOffset] {
+      try backing.makeReal(offset: offset, count: Layout.pageBytes, scattered: false)
+    }
+    try backing.makeReal(
+      offset: Int(first) * Layout.unitBytes, count: Layout.unitBytes, scattered: true)
+    let live = memory.live
+    live[LivePage.epoch] = 1
+    live[LivePage.highWater] = first + 1
+
+    var writer = Writer(memory: memory, backing: backing, clock: clock)
+    writer.space.create()
+    try makeDirectory(&writer)
+    let segment = try writer.space.allocate(Int(Layout.segmentUnits), as: .segment)
+    let next = try writer.space.allocate(Int(Layout.segmentUnits), as: .segment)
+    let start = segment.position.offset
+    try backing.makeReal(offset: Int(start), count: Layout.pageBytes, scattered: false)
+    SegmentHeader(ordinal: 1, next: next, sequence: SequenceNumber(number: 1)).encode(
+      memory.bytes, at: Int(start), seed: memory.seed)
+    live[LivePage.segment] = segment.number
+    live[LivePage.tail] = start + UInt64(SegmentHeader.byteCount)
+    live[LivePage.sequence] = 1
+    live[LivePage.chain] = memory.seed.low
+    try writer.space.recordReleases()
+
+    let checkpoint = Checkpoint(memory: memory, backing: backing, identifier: identifier)
+    let block = checkpoint.freeze()
+    checkpoint.seal(block, after: Epoch(number: 0))
+    try checkpoint.record(block)
+  }
+
+  private func makeDirectory(_ writer: inout Writer) throws(StoreError) {
+    let epoch = Epoch(number: 1)
+    let bytes = memory.bytes
+    let root = try writer.space.takePage()
+    let bucket = try writer.space.takePage()
+    PageHeader(bytes: bytes, page: bucket).format(kind: .bucket, depth: 0, epoch: epoch, prefix: 0)
+    PageHeader(bytes: bytes, page: root).format(kind: .directory, depth: 0, epoch: epoch, prefix: 0)
+    let node = NodePage(bytes: bytes, page: root)
+    for entry in 0..<NodePage.entryCount {
+      node[entry] = PagePointer(page: bucket, depth: 0, epoch: epoch)
+    }
+    memory.live[LivePage.root] = PagePointer(page: root, depth: 1, epoch: epoch).bits
+  }
+}

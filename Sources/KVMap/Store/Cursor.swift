@@ -1,0 +1,144 @@
+/// A key, its value and what goes with them.
+public struct Entry: Sendable, Equatable {
+  /// The key's bytes.
+  public let key: [UInt8]
+  /// The value's bytes.
+  public let value: [UInt8]
+  /// The value's version: rises with every put of the store.
+  public let version: UInt64
+  /// When the value expires.
+  public let expiry: Expiry
+}
+
+/// A position in a store; see ``Store/makeCursor()``.
+///
+/// Goes through the buckets in the order of their hash prefixes. A bucket's slots
+/// are read at once; buckets that split or merge meanwhile cover the same hashes,
+/// so whatever stays put is met exactly once.
+public struct Cursor {
+  private let core: StoreCore
+  /// Slots of the bucket at hand that were not returned yet, last first.
+  private var slots: [Slot] = []
+  /// All hashes below were visited; nil at the end.
+  private var position: UInt64? = 0
+
+  init(core: StoreCore) { self.core = core }
+
+  /// The next key and value; nil at the end.
+  ///
+  /// - Throws: as ``Store/get(_:)``. After an error about one record, the call can
+  ///   be repeated for those behind it.
+  public mutating func next() throws(StoreError) -> Entry? {
+    while true {
+      while let slot = slots.popLast() {
+        if let entry = try core.entry(slot) { return entry }
+      }
+      guard let from = position else { return nil }
+      (slots, position) = try core.bucketSlots(from: from)
+    }
+  }
+}
+
+extension StoreCore {
+  /// The slots of the bucket that covers hash `from`, without those of hashes
+  /// below, and where the bucket after it begins.
+  func bucketSlots(from: UInt64) throws(StoreError) -> (slots: [Slot], next: UInt64?) {
+    try read { () throws(StoreError) -> ([Slot], UInt64?) in
+      let index = IndexReader(memory: memory)
+      let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
+      let pointer = try index.bucket(KeyHash(bits: from), workingTag: tag)
+      try memory.check(pointer, workingTag: tag)
+      guard pointer.depth < 64 else {
+        throw .damaged("index page", at: pointer.page.offset, "its depth makes no sense")
+      }
+      var slots: [Slot] = []
+      var page = pointer.page
+      var left = IndexReader.longestChain
+      while left > 0 {
+        for line in 1...Bucket.lineCount {
+          for index in 0..<Bucket.slotsPerLine {
+            let slot = Slot(
+              bits: memory.bytes.loadAcquire(
+                Bucket(bytes: memory.bytes, page: page).offset(line: line, slot: index)))
+            if !slot.isEmpty, !slot.isPending { slots.append(slot) }
+          }
+        }
+        page = PageHeader(bytes: memory.bytes, page: page).overflow
+        if page.number == 0 { break }
+        try index.checkOverflow(page, workingTag: tag)
+        left -= 1
+      }
+      let start = pointer.depth == 0 ? 0 : from & (~UInt64(0) << UInt64(64 - pointer.depth))
+      if start != from { slots = try slots.filterThrowing { slot throws(StoreError) in try hash(slot) >= from } }
+      let (end, overflow) = start.addingReportingOverflow(pointer.depth == 0 ? 0 : 1 << UInt64(64 - pointer.depth))
+      return (slots, overflow || pointer.depth == 0 ? nil : end)
+    }
+  }
+
+  private func hash(_ slot: Slot) throws(StoreError) -> UInt64 {
+    let records = RecordReader(memory: memory)
+    return records.keyHash(try records.head(at: slot.position), at: slot.position).bits
+  }
+
+  /// What a slot leads to; nil if it has expired. The record itself never changes,
+  /// so a slot that was replaced meanwhile still gives what was there.
+  func entry(_ slot: Slot) throws(StoreError) -> Entry? {
+    try read { () throws(StoreError) -> Entry? in
+      try withRecord(slot) { head, key, value in
+        let records = RecordReader(memory: memory)
+        let expiry = records.expiry(head, at: slot.position)
+        return Entry(
+          key: memory.bytes.array(key.lowerBound, count: key.count),
+          value: memory.bytes.array(value.lowerBound, count: value.count),
+          version: records.version(head, at: slot.position),
+          expiry: expiry.map { .at(millisecondsSince1970: $0) } ?? .never)
+      }
+    }
+  }
+
+  /// Verifies the record and passes on where key and value lie; nil if it has expired.
+  private func withRecord<R>(
+    _ slot: Slot, _ body: (RecordHead, Range<Int>, Range<Int>) -> R
+  ) throws(StoreError) -> R? {
+    let records = RecordReader(memory: memory)
+    let head = try records.head(at: slot.position)
+    let match = IndexReader.Match(position: slot.position, head: head, slotOffset: 0, slot: slot)
+    let value = try value(match)
+    if let expiry = records.expiry(head, at: slot.position), expiry <= clock.now() { return nil }
+    let key = Int(slot.position.offset) + head.keyOffset
+    return body(head, key..<key + head.keyLength, value)
+  }
+
+  func forEach(_ body: (RawSpan, RawSpan) throws -> Void) throws {
+    try checkOpen()
+    let ticket = unsafe memory.local.pointee.readers.enter()
+    defer { unsafe memory.local.pointee.readers.leave(ticket) }
+    let needsPin = backing.isShared && !options.exclusive
+    let epoch = needsPin ? try pins.pin(memory) : nil
+    defer { if let epoch { try? pins.unpin(epoch) } }
+    var next: UInt64? = 0
+    while let from = next {
+      let bucket = try bucketSlots(from: from)
+      next = bucket.next
+      for slot in bucket.slots { memory.bytes.prefetch(Int(slot.position.offset)) }
+      for slot in bucket.slots {
+        let ranges = try read { () throws(StoreError) in
+          try withRecord(slot) { _, key, value in (key, value) }
+        }
+        guard let (key, value) = ranges else { continue }
+        try body(
+          memory.bytes.span(key.lowerBound, count: key.count),
+          memory.bytes.span(value.lowerBound, count: value.count))
+        try checkNotLost()
+      }
+    }
+  }
+}
+
+extension Array {
+  fileprivate func filterThrowing<E: Error>(_ isIncluded: (Element) throws(E) -> Bool) throws(E) -> [Element] {
+    var result: [Element] = []
+    for element in self where try isIncluded(element) { result.append(element) }
+    return result
+  }
+}

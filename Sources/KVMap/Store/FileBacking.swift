@@ -1,0 +1,227 @@
+import MappedMemory
+import Synchronization
+import SystemPackage
+
+/// A store in a file, mapped shared.
+///
+/// The file is open twice: once for mapping, and once for locks alone. Locks
+/// belong to the second descriptor, which is never mapped: a mapping would keep
+/// them alive after the handle was closed.
+final class FileBacking: Backing {
+  private let reservation: Reservation
+  private let file: File
+  private let lockFile: File
+  private let isWritable: Bool
+  private let mapped = Atomic<Int>(0)
+  private let growing = Mutex<Void>(())
+
+  let bytes: MappedBytes
+  let identity: FileIdentity
+  var isShared: Bool { true }
+
+  /// Where locks live: far beyond the end of any file.
+  private static let lockOffset: Int64 = 1 << 62
+  /// Pins are locks on bytes whose offset holds the epoch and the process id, so
+  /// that holders can be told apart and named.
+  private static let pinOffset: Int64 = (1 << 62) + (1 << 60)
+  private static let processBits = 22
+  private static let epochLimit: UInt64 = 1 << 38
+
+  /// Takes over two descriptors of one file.
+  init(_ file: consuming File, locks: consuming File, isWritable: Bool) throws(StoreError) {
+    do {
+      let status = try file.status()
+      guard try locks.status().identity == status.identity else {
+        throw StoreError(.replaced, "the file was replaced while it was being opened; try again")
+      }
+      identity = status.identity
+      let size = Int(status.size)
+      reservation = try Self.reserve(size: size, fileSystem: try file.fileSystem().totalBytes)
+    } catch let error as MappingError {
+      throw StoreError(error)
+    } catch let error as StoreError {
+      throw error
+    } catch {
+      throw StoreError(.system, "\(error)")
+    }
+    self.file = file
+    self.lockFile = locks
+    self.isWritable = isWritable
+    unsafe bytes = MappedBytes(base: reservation.base)
+  }
+
+  /// Address space for the largest the file can become: twice its file system,
+  /// since it may have holes. Less where the process may not have so much.
+  private static func reserve(size: Int, fileSystem: UInt64) throws(MappingError) -> Reservation {
+    let largest = Int(Layout.largestFile)
+    let unit = Layout.unitBytes
+    let minimum = min((size / unit + 1) * unit + (64 << 20), largest)
+    let wanted = max(1 << 40, Int(clamping: fileSystem.multipliedReportingOverflow(by: 2).partialValue), 2 * size)
+    return try Reservation(atLeast: minimum, preferring: max(minimum, min(wanted / unit * unit, largest)))
+  }
+
+  var mappedBytes: Int { mapped.load(ordering: .acquiring) }
+  var isLost: Bool { reservation.isLost }
+
+  func grow(to bytes: Int) throws(StoreError) {
+    if bytes <= mappedBytes { return }
+    do {
+      let size = Int(try file.status().size)
+      if size < bytes {
+        // In steps, so that growing costs few calls; what is added has no disk
+        // space until it is made real.
+        let step = min(max(1 << 20, size / 16), 256 << 20)
+        let rounded = (max(bytes, size + step) + Layout.unitBytes - 1) / Layout.unitBytes * Layout.unitBytes
+        try file.setSize(Int64(min(rounded, reservation.length)))
+      }
+    } catch {
+      throw StoreError(error)
+    }
+    guard try extendMapping(to: bytes) else {
+      throw StoreError(
+        .diskFull,
+        "the process has address space for \(reservation.length) bytes of the store only; "
+          + "reopen it in a process without an address space limit")
+    }
+  }
+
+  func extendMapping(to bytes: Int) throws(StoreError) -> Bool {
+    do {
+      return try growing.withLock { _ throws(MappingError) in
+        let from = mappedBytes
+        if bytes <= from { return true }
+        let size = Int(try file.status().size) / Layout.unitBytes * Layout.unitBytes
+        let end = min(size, reservation.length)
+        guard end >= bytes else { return false }
+        try reservation.place(
+          file, fileOffset: Int64(from), at: from, length: end - from,
+          protection: isWritable ? [.read, .write] : .read, sharing: .shared)
+        // Lookups are random: reading ahead would fill memory with what nobody
+        // asked for, and would make the large folios that slow syncs down.
+        try reservation.advise(at: from, length: end - from, .random)
+        mapped.store(end, ordering: .releasing)
+        return true
+      }
+    } catch {
+      throw StoreError(error)
+    }
+  }
+
+  func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
+    do {
+      try file.allocate(offset: Int64(offset), length: Int64(count))
+      if scattered {
+        try reservation.populateForWriting(at: offset, length: count)
+      } else {
+        try file.writeZeros(offset: Int64(offset), length: Int64(count))
+      }
+    } catch {
+      throw StoreError(error)
+    }
+  }
+
+  func sync(offset: Int, count: Int) throws(StoreError) {
+    if count <= 0 { return }
+    do {
+      try reservation.sync(at: offset, length: min(count, mappedBytes - offset))
+    } catch {
+      throw StoreError(
+        .outcomeUnknown,
+        "a sync failed, so it is unknown whether the last changes are durable (\(error)); "
+          + "they are written again before anything else is; check the disk",
+        cause: error)
+    }
+  }
+
+  // MARK: Locks
+
+  private func range(_ name: LockName) -> FileRange {
+    FileRange(offset: Self.lockOffset + name.rawValue, length: 1)
+  }
+
+  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
+    do {
+      return try lockFile.tryLock(kind == .shared ? .shared : .exclusive, range: range(name))
+    } catch {
+      throw StoreError(error)
+    }
+  }
+
+  func unlock(_ name: LockName) throws(StoreError) {
+    do { try lockFile.unlock(range: range(name)) } catch { throw StoreError(error) }
+  }
+
+  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
+    do {
+      return try lockFile.conflictingLock(kind == .shared ? .shared : .exclusive, range: range(name)) != nil
+    } catch {
+      throw StoreError(error)
+    }
+  }
+
+  // MARK: Pins
+
+  private static func pinRange(_ epoch: Epoch) -> FileRange {
+    let process = Int64(ProcessIdentifier.current) & ((1 << processBits) - 1)
+    return FileRange(
+      offset: pinOffset + Int64(epoch.number % epochLimit) << Int64(processBits) + process, length: 1)
+  }
+
+  func pin(_ epoch: Epoch) throws(StoreError) {
+    do {
+      // Shared locks never exclude one another.
+      _ = try lockFile.tryLock(.shared, range: Self.pinRange(epoch))
+    } catch {
+      throw StoreError(error)
+    }
+  }
+
+  func unpin(_ epoch: Epoch) throws(StoreError) {
+    do { try lockFile.unlock(range: Self.pinRange(epoch)) } catch { throw StoreError(error) }
+  }
+
+  func lowestPin() throws(StoreError) -> Epoch? {
+    var lowest: Int64?
+    var end = Self.pinOffset + Int64(Self.epochLimit) << Int64(Self.processBits)
+    do {
+      // The system names any conflicting lock, not the first: ask again about
+      // what lies below it.
+      while end > Self.pinOffset {
+        let below = FileRange(offset: Self.pinOffset, length: end - Self.pinOffset)
+        guard let found = try lockFile.conflictingLock(.exclusive, range: below) else { break }
+        lowest = found.offset
+        end = found.offset
+      }
+    } catch {
+      throw StoreError(error)
+    }
+    return lowest.map { Epoch(number: UInt64(($0 - Self.pinOffset) >> Int64(Self.processBits))) }
+  }
+
+  // MARK: Sizes
+
+  func sizes() throws(StoreError) -> (file: Int, allocated: Int, resident: Int) {
+    do {
+      let status = try file.status()
+      let resident = try reservation.residentPages(at: 0, length: mappedBytes)
+      return (Int(status.size), Int(status.allocatedBytes), resident)
+    } catch {
+      throw StoreError(error)
+    }
+  }
+
+  /// Reads ahead and, if asked to, keeps everything in memory.
+  func prepare(warm: Bool, pinned: Bool) throws(StoreError) {
+    do {
+      if warm { try reservation.advise(at: 0, length: mappedBytes, .populateRead) }
+      if pinned { try reservation.lock(at: 0, length: mappedBytes) }
+    } catch {
+      throw StoreError(error)
+    }
+  }
+
+  /// Whether a path still leads to this file.
+  func isAt(_ path: FilePath) throws(StoreError) -> Bool {
+    do { return try File.identity(of: path) == identity } catch { throw StoreError(error) }
+  }
+}

@@ -1,0 +1,270 @@
+import MappedMemory
+import SystemPackage
+
+/// Opens and creates stores: which file, which locks, which state.
+struct Opening {
+  let path: FilePath
+  let options: StoreOptions
+  let clock: Clock
+
+  private var name: String { path.string }
+
+  func open() throws(StoreError) -> StoreCore {
+    do {
+      switch options.access {
+      case .readWrite: return try openWritable()
+      case .readOnly: return try openReadable()
+      case .scratch: return try openPrivate(openForReading())
+      }
+    } catch {
+      throw error.naming(name)
+    }
+  }
+
+  /// A store in anonymous memory.
+  static func inMemory(_ options: StoreOptions, clock: Clock) throws(StoreError) -> StoreCore {
+    let backing = try PrivateBacking()
+    let block = try create(in: backing, clock: clock)
+    return try privateCore(
+      backing, block, name: "store in memory", path: nil, options: options, clock: clock, pinned: nil)
+  }
+
+  // MARK: Files
+
+  private func openWritable() throws(StoreError) -> StoreCore {
+    // Somebody else may create or remove the file between two looks at it.
+    for _ in 0..<16 {
+      let file: File
+      do {
+        file = try File(opening: path, access: .readWrite)
+      } catch {
+        guard error.code == .system(.noSuchFileOrDirectory) else { throw StoreError(error) }
+        guard options.create else {
+          throw StoreError(.notFound, "there is no store; create it by writing to it", cause: error)
+        }
+        try createFile()
+        continue
+      }
+      let locks: File
+      do { locks = try File(opening: path, access: .readWrite) } catch { throw StoreError(error) }
+      return try attach(file, locks, isWritable: true)
+    }
+    throw StoreError(.cannotCreate, "the file appears and disappears; something else uses the name")
+  }
+
+  private func openReadable() throws(StoreError) -> StoreCore {
+    try attach(openForReading(), openForReading(), isWritable: false)
+  }
+
+  private func openForReading() throws(StoreError) -> File {
+    do {
+      return try File(opening: path, access: .readOnly)
+    } catch {
+      if error.code == .system(.noSuchFileOrDirectory) {
+        throw StoreError(.notFound, "there is no store", cause: error)
+      }
+      throw StoreError(error)
+    }
+  }
+
+  private func checkFileSystem(_ file: borrowing File) throws(StoreError) {
+    if options.allowNetworkFileSystem { return }
+    let kind: FileSystemKind
+    do { kind = try file.fileSystemKind() } catch { throw StoreError(error) }
+    if case .network(let name) = kind {
+      throw StoreError(
+        .networkFileSystem,
+        "the file lies on a network file system (\(name)), where processes on several hosts do not see "
+          + "each other's changes; put it on a local disk, or allow it if only one host opens it")
+    }
+  }
+
+  // MARK: Attaching
+
+  private func attach(
+    _ file: consuming File, _ locks: consuming File, isWritable: Bool
+  ) throws(StoreError) -> StoreCore {
+    try checkFileSystem(file)
+    let backing = try FileBacking(file, locks: locks, isWritable: isWritable)
+    guard try backing.tryLock(.attached, .shared) else {
+      throw StoreError(.busy, "the store is being truncated by another process; try again")
+    }
+    let block = try firstLook(backing)
+    if !isWritable {
+      guard try joins(backing) else {
+        // Nobody vouches for the live page: a view of the last checkpoint and the
+        // log behind it is made in private memory.
+        try backing.unlock(.valid)
+        return try openPrivate(openForReading())
+      }
+      return try core(backing, block)
+    }
+    let deadline = ContinuousClock.now + options.timeout
+    while true {
+      if try joins(backing) { break }
+      if try backing.tryLock(.valid, .exclusive) {
+        try recoverAlone(backing)
+        break
+      }
+      try backing.unlock(.valid)
+      if ContinuousClock.now >= deadline {
+        throw StoreError(
+          .busy, "another process has been recovering the store for longer than \(options.timeout); try again")
+      }
+      pause(microseconds: 200)
+    }
+    let core = try core(backing, block)
+    if options.exclusive { try core.withTurn { _ throws(StoreError) in } }
+    return core
+  }
+
+  /// Checks that the file is a store at all, before any lock or change.
+  private func firstLook(_ backing: FileBacking) throws(StoreError) -> Superblock {
+    guard try backing.extendMapping(to: Layout.unitBytes * Int(Layout.firstFreeUnit)) else {
+      throw try notAStore(backing)
+    }
+    let block = try Recovery.chooseSuperblock(backing.bytes).0
+    guard try backing.extendMapping(to: Int(block.highWater.number) * Layout.unitBytes) else {
+      throw StoreError(
+        .damaged,
+        "the file is shorter than the \(Int(block.highWater.number) * Layout.unitBytes) bytes its last checkpoint "
+          + "uses: it was cut short; restore it from a backup")
+    }
+    return block
+  }
+
+  private func notAStore(_ backing: FileBacking) throws(StoreError) -> StoreError {
+    let size = try backing.sizes().file
+    return StoreError(
+      .notAStore,
+      size == 0
+        ? "the file is empty and no KVMap store; remove it to have a store created here"
+        : "the file is too short (\(size) bytes) to be a KVMap store; nothing was changed")
+  }
+
+  /// Whether the live page is valid, because a handle that vouches for it is
+  /// there; then this one does too. Lock V is held from before the look.
+  private func joins(_ backing: FileBacking) throws(StoreError) -> Bool {
+    guard try backing.tryLock(.valid, .shared) else { return false }
+    guard try backing.isLockedByOthers(.vouched, .exclusive) else { return false }
+    guard try backing.tryLock(.vouched, .shared) else { return false }
+    return true
+  }
+
+  /// Holding V exclusively: nobody else trusts the live page.
+  private func recoverAlone(_ backing: FileBacking) throws(StoreError) {
+    let bytes = backing.bytes
+    let (block, bothAgree) = try Recovery.chooseSuperblock(bytes)
+    try backing.makeReal(offset: Layout.liveOffset, count: Layout.pageBytes, scattered: true)
+    let local = try LocalMemory(backing, seed: block.seed)
+    try Recovery(
+      memory: local.memory, backing: backing, clock: clock, isTakeover: false, isPrivate: false
+    ).run(block, bothAgree: bothAgree)
+    // Whoever died holding these cannot hold them now.
+    local.memory.live[LivePage.holder] = 0
+    local.memory.live[LivePage.syncFailed] = 0
+    guard try backing.tryLock(.vouched, .shared), try backing.tryLock(.valid, .shared) else {
+      throw StoreError(.system, "a lock of this handle was lost; try again")
+    }
+  }
+
+  private func core(_ backing: FileBacking, _ block: Superblock) throws(StoreError) -> StoreCore {
+    if options.warm || options.pinned {
+      try backing.prepare(warm: options.warm, pinned: options.pinned)
+    }
+    return try StoreCore(
+      name: name, path: path, backing: backing, block: block, options: options, clock: clock, pinned: nil)
+  }
+
+  // MARK: Private views
+
+  /// A private view of the last checkpoint and the log behind it. The checkpoint
+  /// is pinned, so that writers leave its pages alone.
+  private func openPrivate(_ file: consuming File) throws(StoreError) -> StoreCore {
+    try checkFileSystem(file)
+    let locks = try FileBacking(openForReading(), locks: openForReading(), isWritable: false)
+    // Where locks are not supported, as on some read-only media, nobody writes.
+    let hasLocks = (try? locks.tryLock(.attached, .shared)) != nil
+    for _ in 0..<64 {
+      let block = try firstLook(locks)
+      let epoch = block.epoch.next
+      if hasLocks { try locks.pin(epoch) }
+      // Pinned; but was it still the current one when the pin came?
+      let again = try Recovery.chooseSuperblock(locks.bytes).0
+      guard again.epoch == block.epoch else {
+        try locks.unpin(epoch)
+        continue
+      }
+      let size: Int
+      do { size = Int(try file.status().size) / Layout.unitBytes * Layout.unitBytes } catch { throw StoreError(error) }
+      let backing = try PrivateBacking(viewing: file, count: size, locks: locks)
+      return try Self.privateCore(
+        backing, block, name: name, path: path, options: options, clock: clock, pinned: epoch)
+    }
+    throw StoreError(.busy, "the store is being changed too fast to be viewed; try again")
+  }
+
+  private static func privateCore(
+    _ backing: PrivateBacking, _ block: Superblock, name: String, path: FilePath?,
+    options: StoreOptions, clock: Clock, pinned: Epoch?
+  ) throws(StoreError) -> StoreCore {
+    let local = try LocalMemory(backing, seed: block.seed)
+    try Recovery(
+      memory: local.memory, backing: backing, clock: clock, isTakeover: false, isPrivate: true
+    ).run(block, bothAgree: true)
+    local.memory.live[LivePage.holder] = 0
+    local.memory.live[LivePage.syncFailed] = 0
+    return try StoreCore(
+      name: name, path: path, backing: backing, block: block, options: options, clock: clock,
+      pinned: pinned)
+  }
+
+  // MARK: Creating
+
+  /// Builds the file without a name and links it into place when it is durable.
+  /// If somebody else was faster, theirs stays.
+  private func createFile() throws(StoreError) {
+    guard let last = path.lastComponent else {
+      throw StoreError(.cannotCreate, "the path names no file")
+    }
+    let directory = path.removingLastComponent()
+    let parent = directory.isEmpty ? FilePath(".") : directory
+    var file = try cannotCreate { () throws(MappingError) in
+      try File(unnamedIn: parent, named: last.string, mode: options.mode)
+    }
+    try checkFileSystem(file)
+    let mapped = try cannotCreate { () throws(MappingError) in try file.duplicate() }
+    let locks = try cannotCreate { () throws(MappingError) in try file.duplicate() }
+    let backing = try FileBacking(mapped, locks: locks, isWritable: true)
+    _ = try Self.create(in: backing, clock: clock)
+    try cannotCreate { () throws(MappingError) in try file.sync() }
+    do {
+      try file.link(as: path)
+    } catch {
+      if error.code == .system(.fileExists) { return }
+      throw StoreError(.cannotCreate, "the store cannot be created: \(error)", cause: error)
+    }
+    try cannotCreate { () throws(MappingError) in try File.syncDirectory(parent) }
+  }
+
+  private func cannotCreate<R: ~Copyable>(
+    _ body: () throws(MappingError) -> R
+  ) throws(StoreError) -> R {
+    do {
+      return try body()
+    } catch {
+      let converted = StoreError(error)
+      if converted.code == .diskFull { throw converted }
+      throw StoreError(.cannotCreate, "the store cannot be created: \(error)", cause: error)
+    }
+  }
+
+  private static func create(in backing: any Backing, clock: Clock) throws(StoreError) -> Superblock {
+    var generator = SystemRandomNumberGenerator()
+    let seed = StoreSeed(low: generator.next(), high: generator.next())
+    let identifier = (generator.next() as UInt64, generator.next() as UInt64)
+    let local = try LocalMemory(backing, seed: seed)
+    try Creation(memory: local.memory, backing: backing, clock: clock, identifier: identifier).build()
+    return try Recovery.chooseSuperblock(backing.bytes).0
+  }
+}

@@ -1,0 +1,48 @@
+import MappedMemory
+import SystemPackage
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The id of this process.
+enum ProcessIdentifier {
+  static var current: Int32 { getpid() }
+}
+
+/// Where the store takes the time from.
+struct Clock: Sendable {
+  /// Milliseconds since 1970.
+  var now: @Sendable () -> UInt64
+
+  static let system = Clock {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME, &time)
+    return UInt64(time.tv_sec) * 1_000 + UInt64(time.tv_nsec) / 1_000_000
+  }
+}
+
+/// Lets the processor do something else while another process or thread finishes.
+func pause(microseconds: Int) {
+  var time = timespec(tv_sec: microseconds / 1_000_000, tv_nsec: (microseconds % 1_000_000) * 1_000)
+  unsafe nanosleep(&time, nil)
+}
+
+extension StoreError {
+  /// The system's refusal as the store's error.
+  init(_ error: MappingError) {
+    let code: Code =
+      switch error.code {
+      case .lost: .lost
+      case .notRegularFile: .notAStore
+      case .system(.noSpace), .system(.diskQuotaExceeded), .system(.fileTooLarge): .diskFull
+      case .system(.permissionDenied), .system(.notPermitted), .system(.readOnlyFileSystem):
+        .permissionDenied
+      case .system(.noSuchFileOrDirectory), .system(.notDirectory): .notFound
+      default: .system
+      }
+    self.init(code, error.description, cause: error)
+  }
+}

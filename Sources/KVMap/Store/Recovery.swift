@@ -1,0 +1,248 @@
+/// Rebuilds the working state from a superblock and the log behind it.
+///
+/// Either alone, when no handle vouches for the live page, or as a takeover from
+/// a writer that died in its turn, while readers go on. Nothing the last
+/// checkpoint or the log needs is changed, so being cut anywhere costs nothing:
+/// the next recovery starts from the same.
+struct Recovery {
+  let memory: StoreMemory
+  let backing: any Backing
+  let clock: Clock
+  let isTakeover: Bool
+  /// Whether a CUT is appended and all of it made durable: not for a private view.
+  let isPrivate: Bool
+
+  /// Reads both superblocks and says which counts.
+  static func chooseSuperblock(_ bytes: MappedBytes) throws(StoreError) -> (Superblock, bothAgree: Bool) {
+    let a = Superblock.decode(bytes, at: Layout.superblockOffsets.a)
+    let b = Superblock.decode(bytes, at: Layout.superblockOffsets.b)
+    switch (a, b) {
+    case (.success(let first), .success(let second)):
+      guard first.identifier == second.identifier, first.seed == second.seed else {
+        throw StoreError(
+          .damaged, "the two superblocks belong to different stores; restore the file from a backup")
+      }
+      return (first.epoch >= second.epoch ? first : second, first == second)
+    case (.success(let block), .failure), (.failure, .success(let block)):
+      return (block, false)
+    case (.failure(let first), .failure(let second)):
+      throw error(first, second)
+    }
+  }
+
+  private static func error(
+    _ first: Superblock.Problem, _ second: Superblock.Problem
+  ) -> StoreError {
+    for problem in [first, second] {
+      if case .newer(let version) = problem {
+        return StoreError(
+          .newerFormat,
+          "the file has format version \(version), this program knows version \(Layout.version); "
+            + "use a newer program")
+      }
+      if case .features(let bits) = problem {
+        return StoreError(
+          .newerFormat,
+          "the file uses features (\(UInt64(bits).hexadecimal)) that this program does not know; "
+            + "use a newer program")
+      }
+    }
+    if first == .foreign, second == .foreign {
+      return StoreError(.notAStore, "the file is not a KVMap store; nothing was changed")
+    }
+    return StoreError(
+      .damaged,
+      "both superblocks are damaged; nothing was changed; keep a copy of the file")
+  }
+
+  /// Runs to the end or throws with nothing published.
+  func run(_ block: Superblock, bothAgree: Bool) throws(StoreError) {
+    let published = memory.live
+    let target = memory.shadow
+    let used = Int(block.highWater.number) * Layout.unitBytes
+    if used > backing.mappedBytes {
+      guard try backing.extendMapping(to: used) else {
+        throw StoreError(
+          .damaged,
+          "the file ends before offset \(UInt64(used).hexadecimal), up to which its last checkpoint uses it: "
+            + "it was cut short; restore it from a backup")
+      }
+    }
+    memory.noteMapped(backing.mappedBytes)
+    let start = LogWriter.Tail(
+      position: block.logPosition, sequence: block.sequence, chain: block.chain)
+    var scanner = LogScanner(memory: target, tail: start, segment: block.segment)
+    scanner.scan()
+    let end = scanner.end
+    if let place = scanner.damageBehindEnd() {
+      throw .damaged(
+        "log", at: Int(end.tail.position.offset),
+        "a record that was durable should be here, since the one at \(place.offset.hexadecimal) was "
+          + "written after it")
+    }
+    if isTakeover, end.tail.position.offset != published[LivePage.published],
+      !reaches(published[LivePage.published], start, block, end)
+    {
+      throw .damaged(
+        "log", at: Int(end.tail.position.offset), "it ends before records that were published")
+    }
+    guard let header = end.header else {
+      throw .damaged("log segment", at: Int(end.segment.position.offset), "its header is not what was written")
+    }
+    if !bothAgree, !isPrivate {
+      // The lagging copy would lead to pages that are about to be reused.
+      try Checkpoint(memory: memory, backing: backing, identifier: block.identifier)
+        .writeSuperblocks(block)
+    }
+    begin(target, block, end, published)
+    try replay(target, block, start, end, header)
+    publish(target.live, published)
+  }
+
+  /// Whether the log passes through a position on its way to the end.
+  private func reaches(
+    _ offset: UInt64, _ start: LogWriter.Tail, _ block: Superblock, _ end: LogScanner.End
+  ) -> Bool {
+    var walk = LogWalk(memory: memory, from: start.position, upTo: end.tail.position)
+    while let (position, _) = try? walk.next() {
+      if position.offset == offset { return true }
+    }
+    return false
+  }
+
+  /// Sets the new words to the state of the checkpoint.
+  private func begin(
+    _ target: StoreMemory, _ block: Superblock, _ end: LogScanner.End, _ published: LivePage
+  ) {
+    let live = target.live
+    target.bytes.zero(LivePage.shadowOffset, count: LivePage.byteCount)
+    let working = isTakeover ? Epoch(number: published[LivePage.epoch]) : block.epoch
+    live[LivePage.epoch] = max(working, block.epoch).next.number
+    live[LivePage.sealedEpoch] = block.epoch.number
+    live[LivePage.durableEpoch] = block.epoch.number
+    live[LivePage.quarantine] = isTakeover ? working.number : 0
+    live[LivePage.root] = block.root.bits
+    live[LivePage.spaceRoot] = block.spaceRoot.bits
+    live[LivePage.recordCount] = block.recordCount
+    live[LivePage.liveBytes] = block.liveBytes
+    live[LivePage.indexPages] = block.indexPages
+    live[LivePage.highWater] = max(
+      block.highWater.number, end.highWater, isTakeover ? published[LivePage.highWater] : 0)
+    live[LivePage.checkpointPosition] = block.logPosition.offset
+    live[LivePage.durable] = block.logPosition.offset
+    live[LivePage.durableSegment] = block.segment.number
+  }
+
+  private func replay(
+    _ target: StoreMemory, _ block: Superblock, _ start: LogWriter.Tail, _ end: LogScanner.End,
+    _ header: SegmentHeader
+  ) throws(StoreError) {
+    let live = target.live
+    try backing.grow(to: Int(live[LivePage.highWater]) * Layout.unitBytes)
+    memory.noteMapped(backing.mappedBytes)
+    var writer = Writer(memory: target, backing: backing, clock: clock)
+    writer.space.isRecovering = true
+    var walk = writer.log.walk(from: start.position, upTo: end.tail.position)
+    var length: UInt64 = 0
+    while let (position, head) = try walk.next() {
+      try writer.replay(head, at: position)
+      length += UInt64(head.storedBytes)
+      if !isPrivate { redirty(target, head, at: position) }
+    }
+    live[LivePage.tail] = end.tail.position.offset
+    live[LivePage.sequence] = end.tail.sequence.number
+    live[LivePage.chain] = end.tail.chain
+    live[LivePage.segment] = end.segment.number
+    live[LivePage.segmentOrdinal] = header.ordinal
+    live[LivePage.nextSegment] = header.next.number
+    live[LivePage.ready] = readyEnd(end)
+    live[LivePage.logSinceCheckpoint] = length
+    if !isPrivate { try cut(&writer, live) }
+    live[LivePage.published] = live[LivePage.tail]
+  }
+
+  /// How far the segment surely has disk space: what was made real after the
+  /// checkpoint may have been lost, so only what is used counts.
+  private func readyEnd(_ end: LogScanner.End) -> UInt64 {
+    let page = UInt64(Layout.pageBytes)
+    return (end.tail.position.offset + page - 1) / page * page
+  }
+
+  /// A write that failed leaves a page marked clean: what is in doubt is stored
+  /// again, so that the next sync writes it.
+  private func redirty(_ target: StoreMemory, _ head: RecordHead, at position: Position) {
+    target.bytes.dirtyAgain(Int(position.offset), count: head.storedBytes)
+    if head.flags.contains(.external),
+      let range = try? RecordReader(memory: target).valueRange(head, at: position)
+    {
+      target.bytes.dirtyAgain(range.lowerBound, count: range.count)
+    }
+    if head.kind == .link {
+      let next = LogWalk.linkTarget(target.bytes, head, at: position)
+      target.bytes.dirtyAgain(Int(next), count: SegmentHeader.byteCount)
+    }
+  }
+
+  /// Ends what the crash left behind, and makes everything up to there durable.
+  private func cut(_ writer: inout Writer, _ live: LivePage) throws(StoreError) {
+    var tail = writer.log.tail
+    try writer.makeRoom(RecordHead.byteCount + 16, &tail)
+    var generator = SystemRandomNumberGenerator()
+    writer.log.appendCut(random: (generator.next(), generator.next()), &tail)
+    live[LivePage.unsyncedRuns] = 1
+    try writer.log.sync(upTo: tail.position)
+    writer.log.tail = tail
+  }
+
+  /// Lets everybody see the new state. The root comes last but one, and any
+  /// mixture of old and new words before it reads the old tree rightly.
+  private func publish(_ new: LivePage, _ old: LivePage) {
+    let generation = old[LivePage.generation] &+ 1
+    let recoveries = old[LivePage.recoveries] &+ 1
+    let root = new[LivePage.root]
+    let skipped = [LivePage.generation, LivePage.root, LivePage.holder, LivePage.busy, LivePage.recoveries]
+      .map(\.offset)
+    for offset in stride(from: 0, to: LivePage.byteCount, by: 8) where !skipped.contains(offset) {
+      let word = LivePage.Word(offset)
+      old[word] = new[word]
+    }
+    old[LivePage.recoveries] = recoveries
+    old[LivePage.root] = root
+    old[LivePage.generation] = generation
+    old[LivePage.busy] = 0
+  }
+}
+
+extension Writer {
+  /// Does again what a record of the log did.
+  mutating func replay(_ head: RecordHead, at position: Position) throws(StoreError) {
+    switch head.kind {
+    case .put, .move:
+      let key = memory.bytes.span(Int(position.offset) + head.keyOffset, count: head.keyLength)
+      let hash = KeyHash(key, seed: memory.seed)
+      if head.flags.contains(.external) {
+        let run = try run(of: head, at: position)
+        try space.claim(run.first, run.count, as: .run)
+      }
+      let prepared = try prepare(key, hash, needsSlot: true)
+      _ = try space.writableEntry(position.unit)
+      try space.recordReleases()
+      try publish(prepared, hash, head, at: position)
+    case .delete:
+      let key = memory.bytes.span(Int(position.offset) + head.keyOffset, count: head.keyLength)
+      let prepared = try prepare(key, KeyHash(key, seed: memory.seed), needsSlot: false)
+      try space.recordReleases()
+      try unpublish(prepared)
+    case .link:
+      // The segment that opens here was entered when the one before it opened;
+      // the one it names was entered when it opened.
+      let opened = Int(LogWalk.linkTarget(memory.bytes, head, at: position))
+      guard let header = SegmentHeader(memory.bytes, at: opened, seed: memory.seed) else {
+        throw .damaged("log segment", at: opened, "its header is not what was written")
+      }
+      try space.claim(header.next, Int(Layout.segmentUnits), as: .segment)
+    case .cut, nil:
+      break
+    }
+  }
+}

@@ -1,0 +1,196 @@
+public import SystemPackage
+
+/// A persistent key-value store in one file.
+///
+///     let store = try Store("settings.kvmap")
+///     try store.put("hello", forKey: "greeting")
+///     let greeting = try store.get("greeting", as: String.self)
+///
+/// Keys (0 to 65,536 bytes) and values (0 bytes to 64 TiB) are any bytes. Any
+/// number of threads and processes may have the store open; a change made by one
+/// is seen by all as soon as the call returns. What has returned survives the
+/// death of the process; when it survives power failure is said by
+/// ``StoreOptions/durability``.
+///
+/// The handle closes the store when it is released; ``close()`` reports errors.
+/// After `fork` a child must open the store itself; its parent's handle throws.
+public final class Store: Sendable {
+  let core: StoreCore
+
+  init(core: StoreCore) { self.core = core }
+
+  /// Opens the store at `path`, and creates it if it is not there.
+  ///
+  /// Does not read the data: takes as long for a large store as for a small one,
+  /// plus the time to replay the log since the last checkpoint (at most some ten
+  /// MiB) if the store was not closed. May wait, up to the timeout, for another
+  /// process that is recovering it.
+  ///
+  /// - Throws: ``StoreError`` with `notFound`, `notAStore`, `newerFormat`,
+  ///   `damaged`, `networkFileSystem`, `permissionDenied`, `cannotCreate`,
+  ///   `diskFull` or `busy`. A file that is refused is not changed.
+  public init(_ path: FilePath, options: StoreOptions = StoreOptions()) throws(StoreError) {
+    core = try Opening(path: path, options: options, clock: .system).open()
+  }
+
+  /// Opens the store at `path`, and creates it if it is not there.
+  public convenience init(
+    path: String, options: StoreOptions = StoreOptions()
+  ) throws(StoreError) {
+    try self.init(FilePath(path), options: options)
+  }
+
+  /// A store in memory, with the same calls, that vanishes with its handle.
+  public static func inMemory() throws(StoreError) -> Store {
+    Store(core: try Opening.inMemory(StoreOptions(), clock: .system))
+  }
+
+  /// Closes the store: makes changes durable if the handle's durability is not
+  /// `.none`, writes a checkpoint if the next opening would have much to replay,
+  /// and lets go of all locks. Later calls throw `closed`; closing again does
+  /// nothing. Memory that a running call still uses is unmapped after it.
+  ///
+  /// - Throws: ``StoreError`` with `outcomeUnknown` if a sync failed.
+  public func close() throws(StoreError) {
+    try core.checkNotInTransaction()
+    try core.shutDown()
+  }
+
+  // MARK: Reading
+
+  /// The value of `key`; nil if there is none.
+  ///
+  /// Takes no lock and writes nothing. O(1): two cache misses, or two page reads
+  /// when the store is not in memory, and a copy of the value.
+  ///
+  /// - Throws: ``StoreError`` with `damaged` if the record or an index page is not
+  ///   what was written; damage never makes a key look absent.
+  @inlinable
+  public func get(_ key: borrowing some ByteSource & ~Copyable & ~Escapable) throws(StoreError) -> [UInt8]? {
+    try key.withBytes { key throws(StoreError) in try get(bytes: key) }
+  }
+
+  @usableFromInline
+  func get(bytes key: RawSpan) throws(StoreError) -> [UInt8]? { try core.get(key) }
+
+  /// The value of `key` as a `String`, `[UInt8]`, or (with `KVMapFoundation`)
+  /// `Data`; nil if there is none.
+  ///
+  /// - Throws: as ``get(_:)``; `invalidText` if a `String` is asked for and the
+  ///   value is not UTF-8.
+  public func get<Value: ByteDecodable>(
+    _ key: borrowing some ByteSource & ~Copyable & ~Escapable, as type: Value.Type
+  ) throws(StoreError) -> Value? {
+    guard let bytes = try get(key) else { return nil }
+    return try unsafe Value(copying: bytes.span.bytes)
+  }
+
+  /// Calls `body` with the value of `key` where it lies in the file; nil if there
+  /// is none. Nothing is copied.
+  ///
+  /// The span is valid, and its bytes do not change, until `body` returns, whatever
+  /// this or another process does to the store meanwhile. `body` may use the store,
+  /// also write to it; space freed meanwhile is reused only afterwards.
+  ///
+  /// - Throws: as ``get(_:)``, `lost` if the file was cut short while `body` ran,
+  ///   and what `body` throws.
+  public func withValue<R>(
+    forKey key: borrowing some ByteSource & ~Copyable & ~Escapable, _ body: (RawSpan) throws -> R
+  ) throws -> R? {
+    try key.withBytes { key throws in try core.withValue(key, body) }
+  }
+
+  /// Whether there is a value for `key`. As ``get(_:)`` without the copy.
+  public func contains(
+    _ key: borrowing some ByteSource & ~Copyable & ~Escapable
+  ) throws(StoreError) -> Bool {
+    try key.withBytes { key throws(StoreError) in try core.contains(key) }
+  }
+
+  /// How many keys there are. O(1). Expired values count until they are reclaimed.
+  public var count: Int {
+    get throws(StoreError) {
+      try core.checkOpen()
+      return Int(core.memory.live[LivePage.recordCount])
+    }
+  }
+
+  // MARK: Writing
+
+  /// Stores `value` for `key`, in place of the one that is there.
+  ///
+  /// Waits for the writer's turn: for other threads' calls, and up to the timeout
+  /// for other processes'. O(1); the table is never rehashed, at most one page of
+  /// it is split.
+  ///
+  /// - Parameters:
+  ///   - condition: when to store at all.
+  ///   - expires: when the value ceases to exist.
+  ///   - durability: for this commit; the handle's if nil. Only `.onCommit` differs
+  ///     from the others here.
+  /// - Returns: whether the condition was met and the value is stored.
+  /// - Throws: ``StoreError`` with `keyTooLong`, `valueTooLong`, `diskFull` (nothing
+  ///   changed), `busy`, `readOnly`, `damaged`, `lost`, `reentrant` (inside a
+  ///   transaction), or `outcomeUnknown` if a sync failed.
+  @discardableResult
+  public func put(
+    _ value: borrowing some ByteSource & ~Copyable & ~Escapable,
+    forKey key: borrowing some ByteSource & ~Copyable & ~Escapable,
+    if condition: PutCondition = .always, expires: Expiry = .never, durability: Durability? = nil
+  ) throws(StoreError) -> Bool {
+    try key.withBytes { key throws(StoreError) in
+      try value.withBytes { value throws(StoreError) in
+        try core.put(key, value, condition, expires, durability)
+      }
+    }
+  }
+
+  /// Removes `key` and its value.
+  ///
+  /// - Returns: whether it was there.
+  /// - Throws: as `put`.
+  @discardableResult
+  public func remove(
+    _ key: borrowing some ByteSource & ~Copyable & ~Escapable, durability: Durability? = nil
+  ) throws(StoreError) -> Bool {
+    try key.withBytes { key throws(StoreError) in try core.remove(key, durability) }
+  }
+
+  /// Makes several changes one commit: all of them happen or none, whatever
+  /// crashes when. If `body` throws, none.
+  ///
+  /// `body` has the writer's turn for as long as it runs; it reads its own changes
+  /// through the transaction, and nobody else sees any before it returns. Readers
+  /// beside it may see the changes one by one while they are published. Calls of
+  /// the store that write throw `reentrant` inside `body`.
+  ///
+  /// - Returns: what `body` returns.
+  /// - Throws: as `put`, and what `body` throws.
+  public func transaction<R>(
+    durability: Durability? = nil, _ body: (borrowing Transaction) throws -> R
+  ) throws -> R {
+    try core.transaction(durability, body)
+  }
+
+  /// Blocks until everything that was committed before is durable.
+  ///
+  /// - Throws: ``StoreError`` with `outcomeUnknown` if the disk failed.
+  public func sync() throws(StoreError) { try core.sync() }
+
+  // MARK: Going through all
+
+  /// Calls `body` with each key and value, in no particular order.
+  ///
+  /// What is there from start to end is passed exactly once, whatever changes
+  /// meanwhile; what is added or removed meanwhile may or may not be. `body` may
+  /// use the store. The spans are valid during the call of `body`.
+  ///
+  /// - Throws: what `body` throws, which ends it, and as ``get(_:)``.
+  public func forEach(_ body: (_ key: RawSpan, _ value: RawSpan) throws -> Void) throws {
+    try core.forEach(body)
+  }
+
+  /// A position in the store for going through it at one's own pace; promises the
+  /// same as ``forEach(_:)``.
+  public func makeCursor() -> Cursor { Cursor(core: core) }
+}

@@ -1,0 +1,161 @@
+import CMappedMemory
+import Synchronization
+
+extension StoreCore {
+  /// Throws unless the handle may be used here and now.
+  @inline(__always)
+  func checkOpen() throws(StoreError) {
+    if isOpen.load(ordering: .relaxed), kvmap_process_generation() == processGeneration { return }
+    try failClosed()
+  }
+
+  @inline(never)
+  private func failClosed() throws(StoreError) -> Never {
+    if kvmap_process_generation() != processGeneration {
+      throw StoreError(
+        .closed, "\(name): the handle belongs to the process this one was forked from; open the store again")
+    }
+    throw StoreError(.closed, "\(name): the handle was closed; open the store again")
+  }
+
+  func checkNotLost() throws(StoreError) {
+    if backing.isLost {
+      throw StoreError(
+        .lost,
+        "\(name): part of the file could not be read or written: it was cut short, or the disk failed "
+          + "or is full; close the store, see to the file, and open it again")
+    }
+  }
+
+  /// Runs `body`, which reads the store, until what it saw is known to be sound.
+  ///
+  /// The generation is the same before and after: nothing that was looked at has
+  /// been reused meanwhile, so what was found is right, and an error is damage
+  /// and no accident. It changes with each checkpoint; a reader that meets three
+  /// in a row pins the epoch.
+  @inline(__always)
+  func read<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+    try checkOpen()
+    let ticket = unsafe memory.local.pointee.readers.enter()
+    defer { unsafe memory.local.pointee.readers.leave(ticket) }
+    var attempts = 0
+    while attempts < 3 {
+      let generation = memory.live[LivePage.generation]
+      do {
+        let result = try body()
+        atomicMemoryFence(ordering: .acquiring)
+        if memory.live[LivePage.generation] == generation, !backing.isLost { return result }
+        try checkNotLost()
+      } catch {
+        try settle(error, generation)
+      }
+      attempts += 1
+    }
+    return try readPinned(body)
+  }
+
+  /// Decides about an error: thrown if it tells of damage, else read again.
+  @inline(never)
+  private func settle(_ error: StoreError, _ generation: UInt64) throws(StoreError) {
+    try checkNotLost()
+    atomicMemoryFence(ordering: .acquiring)
+    if memory.live[LivePage.generation] != generation { return }
+    if try mapGrowth() { return }
+    throw error.naming(name)
+  }
+
+  /// Maps what others have grown; false if everything was mapped already.
+  private func mapGrowth() throws(StoreError) -> Bool {
+    let end = Int(clamping: memory.live[LivePage.highWater].multipliedReportingOverflow(
+      by: UInt64(Layout.unitBytes)).partialValue)
+    let before = memory.mappedBytes
+    guard end > before, try backing.extendMapping(to: end) else { return false }
+    memory.noteMapped(backing.mappedBytes)
+    return true
+  }
+
+  /// Reads with everything current pinned: nothing is reused, nothing to repeat
+  /// but for growth.
+  @inline(never)
+  private func readPinned<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+    let epoch = try pins.pin(memory)
+    defer { try? pins.unpin(epoch) }
+    while true {
+      do {
+        let result = try body()
+        try checkNotLost()
+        return result
+      } catch {
+        try checkNotLost()
+        if try mapGrowth() { continue }
+        throw error.naming(name)
+      }
+    }
+  }
+
+  // MARK: Lookups
+
+  /// The record of `key`; nil if it is absent or expired. Within `read`.
+  @inline(__always)
+  func find(_ key: RawSpan, _ hash: KeyHash) throws(StoreError) -> IndexReader.Match? {
+    guard let match = try IndexReader(memory: memory).find(hash, key) else { return nil }
+    if let expiry = RecordReader(memory: memory).expiry(match.head, at: match.position),
+      expiry <= clock.now()
+    {
+      return nil
+    }
+    return match
+  }
+
+  /// Where the value of a verified record lies.
+  @inline(__always)
+  func value(_ match: IndexReader.Match) throws(StoreError) -> Range<Int> {
+    let records = RecordReader(memory: memory)
+    try records.verify(match.head, at: match.position)
+    let range = try records.valueRange(match.head, at: match.position)
+    if match.head.flags.contains(.external) {
+      try records.verifyExternal(match.head, at: match.position, range: range)
+    }
+    return range
+  }
+
+  @inline(__always)
+  func get(_ key: RawSpan) throws(StoreError) -> [UInt8]? {
+    let hash = KeyHash(key, seed: memory.seed)
+    return try read { () throws(StoreError) -> [UInt8]? in
+      guard let match = try find(key, hash) else { return nil }
+      let range = try value(match)
+      return memory.bytes.array(range.lowerBound, count: range.count)
+    }
+  }
+
+  func contains(_ key: RawSpan) throws(StoreError) -> Bool {
+    let hash = KeyHash(key, seed: memory.seed)
+    return try read { () throws(StoreError) -> Bool in
+      guard let match = try find(key, hash) else { return false }
+      try RecordReader(memory: memory).verify(match.head, at: match.position)
+      return true
+    }
+  }
+
+  /// Hands the value to `body` where it lies. What it lies in is neither reused
+  /// nor unmapped before `body` returns.
+  func withValue<R>(_ key: RawSpan, _ body: (RawSpan) throws -> R) throws -> R? {
+    try checkOpen()
+    let ticket = unsafe memory.local.pointee.readers.enter()
+    defer { unsafe memory.local.pointee.readers.leave(ticket) }
+    // With the turn for life nobody else reuses anything; the ticket is enough.
+    let needsPin = backing.isShared && !options.exclusive
+    let epoch = needsPin ? try pins.pin(memory) : nil
+    defer { if let epoch { try? pins.unpin(epoch) } }
+    let hash = KeyHash(key, seed: memory.seed)
+    let range = try read { () throws(StoreError) -> Range<Int>? in
+      guard let match = try find(key, hash) else { return nil }
+      return try value(match)
+    }
+    guard let range else { return nil }
+    let result = try body(memory.bytes.span(range.lowerBound, count: range.count))
+    try checkNotLost()
+    return result
+  }
+}

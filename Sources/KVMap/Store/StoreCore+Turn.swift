@@ -1,0 +1,228 @@
+import CMappedMemory
+import MappedMemory
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+extension StoreCore {
+  private static var thread: UInt {
+    #if canImport(Darwin)
+      unsafe UInt(bitPattern: pthread_self())
+    #else
+      UInt(pthread_self())
+    #endif
+  }
+
+  /// Throws if this thread is inside a transaction on this handle.
+  func checkNotInTransaction() throws(StoreError) {
+    if owner.load(ordering: .relaxed) == Self.thread {
+      throw StoreError(
+        .reentrant,
+        "\(name): the call was made from within a transaction; use the transaction itself, or call after it")
+    }
+  }
+
+  /// Runs `body` while this thread has the writer's turn, and then, if one is
+  /// due, a checkpoint.
+  @inline(__always)
+  func withTurn<R>(_ body: (inout Writer) throws(StoreError) -> R) throws(StoreError) -> R {
+    try takeTurn()
+    let result: R
+    do {
+      result = try unsafe body(&writer.pointee)
+      // A store into a page that has no storage is not done.
+      try checkNotLost()
+    } catch {
+      returnTurn(after: error)
+      throw error.naming(name)
+    }
+    checkpointIfDue()
+    returnTurn(after: nil)
+    return result
+  }
+
+  /// Blocks until this thread has the turn among the threads of this process and
+  /// this process among all; recovers first if its last holder died in it.
+  @inline(__always)
+  func takeTurn() throws(StoreError) {
+    try checkOpen()
+    try checkNotInTransaction()
+    unsafe pthread_mutex_lock(mutex)
+    owner.store(Self.thread, ordering: .relaxed)
+    do {
+      if !holdsTurn {
+        try acquireTurn()
+        holdsTurn = options.exclusive
+      }
+      let live = memory.live
+      if live[LivePage.busy] | live[LivePage.syncFailed] != 0 { try takeOver() }
+      if live[LivePage.recoveries] != knownRecoveries { try startAfresh() }
+      let end = Int(live[LivePage.highWater]) * Layout.unitBytes
+      if end > memory.mappedBytes {
+        _ = try backing.extendMapping(to: end)
+        memory.noteMapped(backing.mappedBytes)
+      }
+      live[LivePage.busy] = UInt64(processIdentifier)
+    } catch {
+      if !holdsTurn { try? backing.unlock(.turn) }
+      owner.store(0, ordering: .relaxed)
+      unsafe pthread_mutex_unlock(mutex)
+      throw error.naming(name)
+    }
+  }
+
+  /// Failures of the preparing steps leave the store as it was; after any other
+  /// the next turn begins with recovery.
+  @inline(__always)
+  func returnTurn(after error: StoreError?) {
+    let live = memory.live
+    if error?.code == .outcomeUnknown { live[LivePage.syncFailed] = 1 }
+    if unsafe error == nil || !writer.pointee.isHalfDone { live[LivePage.busy] = 0 }
+    unsafe writer.pointee.isHalfDone = false
+    if !holdsTurn {
+      live[LivePage.holder] = 0
+      try? backing.unlock(.turn)
+    }
+    owner.store(0, ordering: .relaxed)
+    unsafe pthread_mutex_unlock(mutex)
+  }
+
+  @inline(__always)
+  private func acquireTurn() throws(StoreError) {
+    if try !backing.tryLock(.turn, .exclusive) { try waitForTurn() }
+    memory.live[LivePage.holder] = UInt64(processIdentifier)
+  }
+
+  /// Asks again, ever less often, until the timeout.
+  @inline(never)
+  private func waitForTurn() throws(StoreError) {
+    let deadline = ContinuousClock.now + options.timeout
+    var microseconds = 20
+    while try !backing.tryLock(.turn, .exclusive) {
+      if ContinuousClock.now >= deadline {
+        let holder = Int32(clamping: memory.live[LivePage.holder])
+        let who = holder == 0 ? "another process" : "process \(holder)"
+        throw StoreError(
+          .busy,
+          "\(name): \(who) has held the writer's turn for longer than \(options.timeout); "
+            + "try again, wait longer, or end that process",
+          holder: holder == 0 ? nil : holder)
+      }
+      pause(microseconds: microseconds)
+      microseconds = min(microseconds * 2, 2_000)
+    }
+  }
+
+  /// The last holder of the turn died in it, or a sync failed: readers go on with
+  /// what was published, and the state is rebuilt beside it.
+  private func takeOver() throws(StoreError) {
+    if backing.isShared {
+      let (block, bothAgree) = try Recovery.chooseSuperblock(memory.bytes)
+      try Recovery(
+        memory: memory, backing: backing, clock: clock, isTakeover: true, isPrivate: false
+      ).run(block, bothAgree: bothAgree)
+    } else if memory.live[LivePage.busy] != 0 {
+      // Nobody else writes here: the failure was this handle's own.
+      throw StoreError(.damaged, "\(name): an earlier change failed half-way; reopen the store")
+    }
+  }
+
+  /// What this handle remembered of the table's pages belongs to a tree of before.
+  private func startAfresh() throws(StoreError) {
+    unsafe writer.pointee.space = SpaceTable(memory: memory, backing: backing)
+    knownRecoveries = memory.live[LivePage.recoveries]
+  }
+
+  // MARK: Checkpoints
+
+  /// How much log is written before a checkpoint is due: in proportion to the
+  /// store, so that each byte is checkpointed a bounded number of times, and
+  /// bounded itself, because recovery has to read it.
+  private var checkpointThreshold: UInt64 {
+    let live = memory.live
+    let index = live[LivePage.indexPages] * UInt64(Layout.pageBytes)
+    return min(max(live[LivePage.liveBytes] / 8, 4 << 20), max(32 << 20, index))
+  }
+
+  @inline(__always)
+  func checkpointIfDue() {
+    let length = memory.live[LivePage.logSinceCheckpoint]
+    if length < 4 << 20 || length < nextCheckpoint || length < checkpointThreshold { return }
+    // The commit is done; a checkpoint that fails is tried again later, and if a
+    // sync failed the next turn begins with recovery.
+    do {
+      try checkpoint()
+      nextCheckpoint = 0
+    } catch {
+      nextCheckpoint = length + (4 << 20)
+      if error.code == .outcomeUnknown { memory.live[LivePage.syncFailed] = 1 }
+    }
+  }
+
+  /// Under the turn.
+  func checkpoint() throws(StoreError) {
+    guard backing.isShared else { return }
+    // Who holds the turn only tries C: its holder may be waiting for the turn.
+    guard try backing.tryLock(.checkpoint, .exclusive) else { return }
+    defer { try? backing.unlock(.checkpoint) }
+    try unsafe writer.pointee.space.recordReleases()
+    let durable = Epoch(number: memory.live[LivePage.durableEpoch])
+    let checkpoint = Checkpoint(memory: memory, backing: backing, identifier: identifier)
+    let block = checkpoint.freeze()
+    checkpoint.seal(block, after: durable)
+    try checkpoint.record(block)
+    checkpoint.release(block)
+    memory.live[LivePage.durable] = block.logPosition.offset
+    memory.live[LivePage.durableSegment] = block.segment.number
+    memory.live[LivePage.unsyncedRuns] = 0
+  }
+
+  func sync() throws(StoreError) {
+    guard backing.isShared else { return }
+    try withTurn { (writer: inout Writer) throws(StoreError) in
+      try writer.log.sync(upTo: writer.log.tail.position)
+    }
+  }
+
+  // MARK: Closing
+
+  /// Makes the log since the last checkpoint short if it is worth it, and lets go
+  /// of all locks. Calls after the first do nothing.
+  func shutDown() throws(StoreError) {
+    syncer?.stop()
+    guard isOpen.exchange(false, ordering: .sequentiallyConsistent),
+      kvmap_process_generation() == processGeneration
+    else { return }
+    defer {
+      if let pinned { try? backing.unpin(pinned) }
+      for lock in [LockName.turn, .vouched, .valid, .attached] { try? backing.unlock(lock) }
+    }
+    guard backing.isShared, options.access == .readWrite, !backing.isLost else { return }
+    try finish()
+  }
+
+  private func finish() throws(StoreError) {
+    unsafe pthread_mutex_lock(mutex)
+    defer { unsafe pthread_mutex_unlock(mutex) }
+    let live = memory.live
+    guard live[LivePage.logSinceCheckpoint] > 256 << 10 || options.durability != .none else { return }
+    // Somebody else is writing: what is left is theirs to checkpoint.
+    if !holdsTurn, try !backing.tryLock(.turn, .exclusive) { return }
+    if live[LivePage.busy] | live[LivePage.syncFailed] != 0 { return }
+    if live[LivePage.recoveries] != knownRecoveries { try startAfresh() }
+    do {
+      if live[LivePage.logSinceCheckpoint] > 256 << 10 {
+        try checkpoint()
+      } else {
+        try unsafe writer.pointee.log.sync(upTo: writer.pointee.log.tail.position)
+      }
+    } catch {
+      if error.code == .outcomeUnknown { live[LivePage.syncFailed] = 1 }
+      throw error.naming(name)
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import CMappedMemory
+import Synchronization
+import SystemPackage
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// An open store: what handles, cursors and transactions share.
+@safe
+final class StoreCore: @unchecked Sendable {
+  // Sendable: `memory` and `backing` are; `writer` and `mutex` are touched only
+  // as the comments beside them say; all else never changes or is atomic.
+  let name: String
+  let path: FilePath?
+  let memory: StoreMemory
+  let backing: any Backing
+  let identifier: (UInt64, UInt64)
+  let options: StoreOptions
+  let clock: Clock
+
+  /// Touched only by the thread that holds `mutex`.
+  let writer: UnsafeMutablePointer<Writer>
+  /// Writers of this process take turns.
+  let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  /// The thread that holds `mutex`, 0 for none: to find calls from within.
+  let owner = Atomic<UInt>(0)
+  let isOpen = Atomic<Bool>(true)
+  let processIdentifier = ProcessIdentifier.current
+  let processGeneration = kvmap_process_generation()
+  let pins: ProcessPins
+  /// The recovery this handle's writer knows of. Under `mutex`.
+  var knownRecoveries: UInt64 = 0
+  /// After a checkpoint failed: the length of log at which it is tried again. Under `mutex`.
+  var nextCheckpoint: UInt64 = 0
+  /// Whether this handle holds the turn for its life. Under `mutex`.
+  var holdsTurn = false
+  /// The checkpoint that a private view pins.
+  let pinned: Epoch?
+  private let local: LocalMemory
+  let syncer: IntervalSyncer?
+
+  /// Everything is mapped and, for a shared store, locks A and V are held.
+  init(
+    name: String, path: FilePath?, backing: any Backing, block: Superblock, options: StoreOptions,
+    clock: Clock, pinned: Epoch?
+  ) throws(StoreError) {
+    self.name = name
+    self.path = path
+    self.backing = backing
+    self.options = options
+    self.clock = clock
+    self.pinned = pinned
+    identifier = block.identifier
+    pins = ProcessPins(backing)
+    local = try LocalMemory(backing, seed: block.seed)
+    memory = local.memory
+    unsafe writer = .allocate(capacity: 1)
+    unsafe writer.initialize(to: Writer(memory: memory, backing: backing, clock: clock))
+    unsafe mutex = .allocate(capacity: 1)
+    unsafe mutex.initialize(to: pthread_mutex_t())
+    unsafe pthread_mutex_init(mutex, nil)
+    if case .interval(let milliseconds) = options.durability {
+      syncer = IntervalSyncer(milliseconds: milliseconds)
+    } else {
+      syncer = nil
+    }
+    syncer?.start(self)
+  }
+
+  deinit {
+    try? shutDown()
+    unsafe writer.deinitialize(count: 1)
+    unsafe writer.deallocate()
+    unsafe pthread_mutex_destroy(mutex)
+    unsafe mutex.deallocate()
+  }
+}

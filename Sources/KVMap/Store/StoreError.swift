@@ -1,0 +1,101 @@
+public import MappedMemory
+
+/// Why a call on a store failed.
+///
+/// `code` is for programs, `message` for people: it names what failed, on which
+/// file, why, and what to do about it.
+public struct StoreError: Error, Sendable, CustomStringConvertible {
+  /// The kinds of failure. More may be added; treat unknown ones as failures.
+  public struct Code: RawRepresentable, Hashable, Sendable {
+    /// The code's name.
+    public let rawValue: String
+
+    /// Makes a code of that name.
+    public init(rawValue: String) { self.rawValue = rawValue }
+
+    /// There is no store at the path, and the call may not create one.
+    public static let notFound = Code(rawValue: "notFound")
+    /// The file is not a KVMap store.
+    public static let notAStore = Code(rawValue: "notAStore")
+    /// The file was written by a newer version of the format.
+    public static let newerFormat = Code(rawValue: "newerFormat")
+    /// Part of the file does not hold what was written there.
+    public static let damaged = Code(rawValue: "damaged")
+    /// The key is longer than 65,536 bytes.
+    public static let keyTooLong = Code(rawValue: "keyTooLong")
+    /// The value is longer than 2^46 bytes.
+    public static let valueTooLong = Code(rawValue: "valueTooLong")
+    /// The value is not UTF-8 and was asked for as text.
+    public static let invalidText = Code(rawValue: "invalidText")
+    /// Another process or thread holds what this call needs for longer than the timeout.
+    public static let busy = Code(rawValue: "busy")
+    /// The disk, the quota or the file size limit is exhausted; nothing was changed.
+    public static let diskFull = Code(rawValue: "diskFull")
+    /// The system refuses access to the file.
+    public static let permissionDenied = Code(rawValue: "permissionDenied")
+    /// The handle was opened for reading only.
+    public static let readOnly = Code(rawValue: "readOnly")
+    /// The file lies on a network file system, where mappings are not shared.
+    public static let networkFileSystem = Code(rawValue: "networkFileSystem")
+    /// The file cannot be created.
+    public static let cannotCreate = Code(rawValue: "cannotCreate")
+    /// The file was cut short or could not be read while mapped; reopen it.
+    public static let lost = Code(rawValue: "lost")
+    /// The file at the path is another one now.
+    public static let replaced = Code(rawValue: "replaced")
+    /// A sync failed: whether the last changes are durable is unknown.
+    public static let outcomeUnknown = Code(rawValue: "outcomeUnknown")
+    /// The handle was closed, or belongs to the parent of this forked process.
+    public static let closed = Code(rawValue: "closed")
+    /// The call was made from within a transaction on the same store.
+    public static let reentrant = Code(rawValue: "reentrant")
+    /// Any other refusal by the system.
+    public static let system = Code(rawValue: "system")
+  }
+
+  // One pointer wide, so that throwing functions stay cheap.
+  private final class Contents: Sendable {
+    let code: Code
+    let message: String
+    let holder: Int32?
+    let cause: MappingError?
+
+    init(code: Code, message: String, holder: Int32?, cause: MappingError?) {
+      self.code = code
+      self.message = message
+      self.holder = holder
+      self.cause = cause
+    }
+  }
+
+  private let contents: Contents
+
+  package init(_ code: Code, _ message: String, holder: Int32? = nil, cause: MappingError? = nil) {
+    contents = Contents(code: code, message: message, holder: holder, cause: cause)
+  }
+
+  /// What kind of failure it is.
+  public var code: Code { contents.code }
+  /// What failed, on which file, why, and what to do.
+  public var message: String { contents.message }
+  /// For `busy`: the process that holds the writer's turn, where it is known.
+  public var holder: Int32? { contents.holder }
+  /// The system's refusal behind it, if there is one.
+  public var cause: MappingError? { contents.cause }
+
+  /// The message.
+  public var description: String { message }
+
+  /// The same error, naming the store it happened in.
+  func naming(_ store: String) -> StoreError {
+    if message.contains(store) { return self }
+    return StoreError(code, "\(store): \(message)", holder: holder, cause: cause)
+  }
+
+  static func damaged(_ what: String, at offset: Int, _ found: String) -> StoreError {
+    StoreError(
+      .damaged,
+      "\(what) at offset \(UInt64(offset).hexadecimal) is damaged: \(found); "
+        + "run 'kvmap verify' to list all damage, and keep a copy of the file")
+  }
+}

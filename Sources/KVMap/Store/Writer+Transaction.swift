@@ -1,0 +1,144 @@
+/// Transactions: several changes in one commit.
+///
+/// Their records are appended as they come, without END, and each key's latest
+/// is entered in the index as a pending slot, which only the writer looks at. The
+/// commit rewrites the last record with END and then turns pending slots into
+/// published ones, which needs no room and cannot fail.
+extension Writer {
+  /// A transaction under way.
+  struct Open {
+    var mark: LogWriter.Mark
+    var start: LogWriter.Tail
+    var tail: LogWriter.Tail
+    /// The last record, to be rewritten with END.
+    var last: (position: Position, chainBefore: UInt64)?
+  }
+
+  func begin() -> Open {
+    let tail = log.tail
+    return Open(mark: log.mark(tail), start: tail, tail: tail)
+  }
+
+  /// The record a key has inside the transaction; nil if absent or removed.
+  func match(
+    _ key: RawSpan, _ hash: KeyHash, _ open: Open
+  ) throws(StoreError) -> IndexReader.Match? {
+    let reader = IndexReader(memory: memory)
+    let bucket = try reader.bucket(hash, workingTag: index.epoch.tag)
+    try memory.check(bucket, workingTag: index.epoch.tag)
+    if open.last != nil, let pending = try index.find(hash, key, in: bucket.page, pending: true) {
+      return pending.head.kind == .delete || isExpired(pending) ? nil : pending
+    }
+    return try liveMatch(hash, key)
+  }
+
+  mutating func put(
+    _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest, in open: inout Open
+  ) throws(StoreError) -> Bool {
+    if request.condition != .always {
+      let isPresent = try match(key, hash, open) != nil
+      if isPresent != (request.condition == .present) { return false }
+    }
+    try append(.put, key, hash, value, LogWriter.Fields(expiry: request.expiry, isEnd: false), &open)
+    return true
+  }
+
+  mutating func remove(
+    _ key: RawSpan, _ hash: KeyHash, in open: inout Open
+  ) throws(StoreError) -> Bool {
+    guard try match(key, hash, open) != nil else { return false }
+    try append(.delete, key, hash, RawSpan(), LogWriter.Fields(isEnd: false), &open)
+    return true
+  }
+
+  private mutating func append(
+    _ kind: RecordKind, _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan,
+    _ initialFields: LogWriter.Fields, _ open: inout Open
+  ) throws(StoreError) {
+    var fields = initialFields
+    var tail = open.tail
+    let mark = log.mark(tail)
+    do {
+      _ = try prepare(key, hash, needsSlot: false)
+      let path = try index.writablePath(hash, space: &space)
+      let pending = try index.find(hash, key, in: path.bucket.page, pending: true)
+      if let pending, pending.head.flags.contains(.external) {
+        try space.makeWritable(try run(of: pending.head, at: pending.position))
+      }
+      let slot =
+        if let pending { pending.slotOffset } else { try index.emptySlot(hash, path, space: &space) }
+      fields.external = try writeRun(value)
+      let size = LogWriter.head(
+        kind, fields, sequence: tail.sequence, keyLength: key.byteCount, valueLength: value.byteCount
+      ).storedBytes
+      try makeRoom(size, &tail)
+      open.last = (tail.position, tail.chain)
+      let start = tail.position
+      _ = log.append(kind, fields, key: key, value: value, &tail)
+      memory.bytes.storeRelease(
+        Slot(tag: hash.tag, position: start, pending: true).bits, slot)
+      open.tail = tail
+    } catch {
+      if let run = fields.external { try space.releaseUnits(Position(offset: run.offset).unit) }
+      try log.rollBack(to: mark, space: &space)
+      throw error
+    }
+  }
+
+  /// Makes all of it happen.
+  mutating func commit(_ open: consuming Open, isDurable: Bool) throws(StoreError) {
+    guard let last = open.last else { return }
+    open.tail.chain = log.rewriteWithEnd(at: last.position, chainBefore: last.chainBefore)
+    isHalfDone = true
+    if isDurable { try log.sync(upTo: open.tail.position) }
+    var walk = log.walk(from: open.start.position, upTo: open.tail.position)
+    while let (position, head) = try walk.next() {
+      try settle(position, head, isCommitted: true)
+    }
+    complete(open.tail)
+  }
+
+  /// Makes none of it have happened.
+  mutating func abort(_ open: consuming Open) throws(StoreError) {
+    guard open.last != nil else { return }
+    isHalfDone = true
+    var walk = log.walk(from: open.start.position, upTo: open.tail.position)
+    while let (position, head) = try walk.next() {
+      try settle(position, head, isCommitted: false)
+    }
+    try log.rollBack(to: open.mark, space: &space)
+    isHalfDone = false
+  }
+
+  /// Publishes one record of the transaction, or takes back its pending slot.
+  private mutating func settle(
+    _ position: Position, _ head: RecordHead, isCommitted: Bool
+  ) throws(StoreError) {
+    guard head.kind == .put || head.kind == .delete else { return }
+    let key = memory.bytes.span(Int(position.offset) + head.keyOffset, count: head.keyLength)
+    let hash = KeyHash(key, seed: memory.seed)
+    let bucket = try IndexReader(memory: memory).bucket(hash, workingTag: index.epoch.tag).page
+    let pending = try index.find(hash, key, in: bucket, pending: true)
+    // A later record of the same key has taken the slot over, or it has been settled.
+    let isLatest = pending?.position == position
+    if !isLatest || !isCommitted, head.flags.contains(.external) {
+      try space.releaseUnits(try run(of: head, at: position).first)
+    }
+    guard let pending, isLatest else { return }
+    guard isCommitted else {
+      memory.bytes.storeRelease(Slot.empty.bits, pending.slotOffset)
+      return
+    }
+    let old = try index.find(hash, key, in: bucket, pending: false)
+    if head.kind == .put {
+      // Into the published slot if there is one, so that the key is never absent.
+      let slot = old?.slotOffset ?? pending.slotOffset
+      try publish(Prepared(slotOffset: slot, old: old), hash, head, at: position)
+    } else if let old {
+      try unpublish(Prepared(slotOffset: old.slotOffset, old: old))
+    }
+    if old != nil || head.kind == .delete {
+      memory.bytes.storeRelease(Slot.empty.bits, pending.slotOffset)
+    }
+  }
+}

@@ -1,0 +1,229 @@
+/// Changes the store, one commit at a time; used by whoever holds the turn.
+///
+/// Each change goes through the same steps. *Prepare*: pages are copied or split,
+/// space is found and made real; anything may fail and nothing is lost. *Append*:
+/// the records are written, which cannot fail. *Sync*, if asked for. *Publish*:
+/// slots and counters are stored, which cannot fail either.
+struct Writer: ~Copyable {
+  let memory: StoreMemory
+  let backing: any Backing
+  let clock: Clock
+  var space: SpaceTable
+  let index: WritableIndex
+  let log: LogWriter
+  /// Set while a commit is in the log and not yet in the index.
+  var isHalfDone = false
+
+  var live: LivePage { memory.live }
+  var records: RecordReader { RecordReader(memory: memory) }
+
+  init(memory: StoreMemory, backing: any Backing, clock: Clock) {
+    self.memory = memory
+    self.backing = backing
+    self.clock = clock
+    space = SpaceTable(memory: memory, backing: backing)
+    index = WritableIndex(memory: memory)
+    log = LogWriter(memory: memory, backing: backing)
+  }
+
+  // MARK: Single commits
+
+  /// What a put needs to know besides key and value.
+  struct PutRequest {
+    var condition: PutCondition
+    var expiry: UInt64?
+    var isDurable: Bool
+  }
+
+  /// False if the condition was not met.
+  mutating func put(
+    _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest
+  ) throws(StoreError) -> Bool {
+    if request.condition != .always {
+      let isPresent = try liveMatch(hash, key) != nil
+      if isPresent != (request.condition == .present) { return false }
+    }
+    var fields = LogWriter.Fields(expiry: request.expiry)
+    var tail = log.tail
+    let mark = log.mark(tail)
+    let start: Position
+    let head: RecordHead
+    let prepared: Prepared
+    do {
+      prepared = try prepare(key, hash, needsSlot: true)
+      fields.external = try writeRun(value)
+      let size = LogWriter.head(
+        .put, fields, sequence: tail.sequence, keyLength: key.byteCount, valueLength: value.byteCount
+      ).storedBytes
+      try makeRoom(size, &tail)
+      start = tail.position
+      head = log.append(.put, fields, key: key, value: value, &tail)
+    } catch {
+      try undo(fields, mark)
+      throw error
+    }
+    isHalfDone = true
+    if request.isDurable { try log.sync(upTo: tail.position) }
+    try publish(prepared, hash, head, at: start)
+    complete(tail)
+    return true
+  }
+
+  /// False if there was nothing to remove.
+  mutating func remove(
+    _ key: RawSpan, _ hash: KeyHash, isDurable: Bool
+  ) throws(StoreError) -> Bool {
+    guard let found = try IndexReader(memory: memory).find(hash, key) else { return false }
+    let wasLive = !isExpired(found)
+    var tail = log.tail
+    let mark = log.mark(tail)
+    let prepared: Prepared
+    do {
+      prepared = try prepare(key, hash, needsSlot: false)
+      try makeRoom((RecordHead.byteCount + key.byteCount + 7) & ~7, &tail)
+      _ = log.append(.delete, LogWriter.Fields(), key: key, value: RawSpan(), &tail)
+    } catch {
+      try undo(LogWriter.Fields(), mark)
+      throw error
+    }
+    isHalfDone = true
+    if isDurable { try log.sync(upTo: tail.position) }
+    try unpublish(prepared)
+    complete(tail)
+    return wasLive
+  }
+
+  /// Puts back what a commit that failed before it was appended has changed.
+  private mutating func undo(_ fields: LogWriter.Fields, _ mark: LogWriter.Mark) throws(StoreError) {
+    if let run = fields.external { try space.releaseUnits(Position(offset: run.offset).unit) }
+    try log.rollBack(to: mark, space: &space)
+  }
+
+  mutating func complete(_ tail: LogWriter.Tail) {
+    let before = live[LivePage.tail]
+    log.tail = tail
+    live[LivePage.published] = tail.position.offset
+    // Across segments this undercounts by the unused end of one; it only decides
+    // when the next checkpoint is due.
+    let grown =
+      tail.position.offset > before
+      ? tail.position.offset - before : tail.position.offset % UInt64(Layout.segmentBytes)
+    live[LivePage.logSinceCheckpoint] += grown
+    isHalfDone = false
+  }
+
+  // MARK: Finding
+
+  func isExpired(_ match: IndexReader.Match) -> Bool {
+    guard let expiry = records.expiry(match.head, at: match.position) else { return false }
+    return expiry <= clock.now()
+  }
+
+  func liveMatch(_ hash: KeyHash, _ key: RawSpan) throws(StoreError) -> IndexReader.Match? {
+    guard let match = try IndexReader(memory: memory).find(hash, key), !isExpired(match) else {
+      return nil
+    }
+    return match
+  }
+
+  // MARK: Steps
+
+  /// Where a key's slot is (or will be), all of it writable, and what is there now.
+  struct Prepared {
+    var slotOffset: Int
+    var old: IndexReader.Match?
+  }
+
+  mutating func prepare(
+    _ key: RawSpan, _ hash: KeyHash, needsSlot: Bool
+  ) throws(StoreError) -> Prepared {
+    let path = try index.writablePath(hash, space: &space)
+    let bucket = path.bucket.page
+    if PageHeader(bytes: memory.bytes, page: bucket).overflow.number != 0 {
+      try index.makeOverflowWritable(bucket, space: &space)
+    }
+    if let old = try index.find(hash, key, in: bucket, pending: false) {
+      try prepareRelease(old)
+      return Prepared(slotOffset: old.slotOffset, old: old)
+    }
+    guard needsSlot else { return Prepared(slotOffset: 0, old: nil) }
+    return Prepared(slotOffset: try index.emptySlot(hash, path, space: &space), old: nil)
+  }
+
+  /// Makes the table's entries for a record that will no longer be live writable.
+  mutating func prepareRelease(_ match: IndexReader.Match) throws(StoreError) {
+    _ = try space.writableEntry(match.position.unit)
+    if match.head.flags.contains(.external) {
+      try space.makeWritable(try run(of: match.head, at: match.position))
+    }
+  }
+
+  /// The units of a large value's run.
+  func run(of head: RecordHead, at position: Position) throws(StoreError) -> (first: Unit, count: Int) {
+    let range = try records.valueRange(head, at: position)
+    return (
+      Position(offset: UInt64(range.lowerBound)).unit,
+      (range.count + Layout.unitBytes - 1) / Layout.unitBytes
+    )
+  }
+
+  mutating func makeRoom(_ stored: Int, _ tail: inout LogWriter.Tail) throws(StoreError) {
+    try log.makeRoom(for: stored, tail: &tail, space: &space)
+    _ = try space.writableEntry(tail.position.unit)
+    try space.recordReleases()
+  }
+
+  /// Writes a value too large for the log into a run of units of its own.
+  mutating func writeRun(
+    _ value: RawSpan
+  ) throws(StoreError) -> (offset: UInt64, length: Int, checksum: UInt64)? {
+    if value.byteCount <= Layout.largestInlineValue { return nil }
+    let count = (value.byteCount + Layout.unitBytes - 1) / Layout.unitBytes
+    let unit = try space.allocate(count, as: .run)
+    let offset = Int(unit.position.offset)
+    do {
+      let pages = (value.byteCount + Layout.pageBytes - 1) / Layout.pageBytes
+      try backing.makeReal(offset: offset, count: pages * Layout.pageBytes, scattered: true)
+    } catch {
+      try space.releaseUnits(unit)
+      throw error
+    }
+    memory.bytes.copy(value, to: offset)
+    live[LivePage.unsyncedRuns] = 1
+    let checksum = Checksum.compute(
+      memory.bytes, offset, count: value.byteCount, seed: memory.seed, place: UInt64(offset))
+    return (UInt64(offset), value.byteCount, checksum)
+  }
+
+  /// Lets the index lead to a new record. Everything was prepared.
+  mutating func publish(
+    _ prepared: Prepared, _ hash: KeyHash, _ head: RecordHead, at position: Position
+  ) throws(StoreError) {
+    memory.bytes.storeRelease(
+      Slot(tag: hash.tag, position: position).bits, prepared.slotOffset)
+    try space.adjustLive(position.unit, by: head.storedBytes)
+    live[LivePage.liveBytes] += UInt64(head.liveBytes)
+    if let old = prepared.old {
+      try retire(old)
+    } else {
+      live[LivePage.recordCount] += 1
+    }
+  }
+
+  /// Takes a key out of the index. Everything was prepared.
+  mutating func unpublish(_ prepared: Prepared) throws(StoreError) {
+    guard let old = prepared.old else { return }
+    memory.bytes.storeRelease(Slot.empty.bits, prepared.slotOffset)
+    live[LivePage.recordCount] -= 1
+    try retire(old)
+  }
+
+  /// Accounts for a record that the index no longer leads to.
+  private mutating func retire(_ old: IndexReader.Match) throws(StoreError) {
+    try space.adjustLive(old.position.unit, by: -old.head.storedBytes)
+    live[LivePage.liveBytes] -= min(UInt64(old.head.liveBytes), live[LivePage.liveBytes])
+    if old.head.flags.contains(.external) {
+      try space.releaseUnits(try run(of: old.head, at: old.position).first)
+    }
+  }
+}
