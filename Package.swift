@@ -59,6 +59,10 @@ let package = Package(
       dependencies: ["MappedMemory"],
       swiftSettings: swiftSettings),
     .testTarget(
+      name: "KVMapCommandTests",
+      dependencies: ["KVMapCommand", "KVMap"],
+      swiftSettings: swiftSettings),
+    .testTarget(
       name: "KVMapTests",
       dependencies: ["KVMap", "KVMapFoundation", "MappedMemory"],
       swiftSettings: swiftSettings),

@@ -64,17 +64,21 @@ extension SpaceTable {
   /// space stay listed.
   mutating func recordReleases() throws(StoreError) {
     let epoch = epoch
-    while let page = unrecorded.last {
-      let entry = try releasableEntry(page.unit)
-      let bit: UInt16 = 1 << UInt16(page.indexInUnit)
-      // `releasableEntry` may have appended further pages: take out this one.
-      if let place = unrecorded.lastIndex(of: page) { unrecorded.remove(at: place) }
+    while let page = unrecorded.popLast() {
+      let entry: SpaceEntry
+      do {
+        entry = try releasableEntry(page.unit)
+      } catch {
+        unrecorded.append(page)
+        throw error
+      }
       if entry.epoch != epoch {
         entry.releasedBefore |= entry.releasedLately
         entry.epochBefore = entry.epoch
         entry.releasedLately = 0
         entry.epoch = epoch
       }
+      let bit: UInt16 = 1 << UInt16(page.indexInUnit)
       entry.used &= ~bit
       entry.releasedLately |= bit
       memory.live[LivePage.indexPages] -= 1

@@ -68,10 +68,12 @@ extension StoreCore {
         try index.checkOverflow(page, workingTag: tag)
         left -= 1
       }
-      let start = pointer.depth == 0 ? 0 : from & (~UInt64(0) << UInt64(64 - pointer.depth))
-      if start != from { slots = try slots.filterThrowing { slot throws(StoreError) in try hash(slot) >= from } }
-      let (end, overflow) = start.addingReportingOverflow(pointer.depth == 0 ? 0 : 1 << UInt64(64 - pointer.depth))
-      return (slots, overflow || pointer.depth == 0 ? nil : end)
+      // Buckets that merged since the last step begin below what is still to come.
+      let prefix = PageHeader(bytes: memory.bytes, page: pointer.page).prefix
+      if prefix < from {
+        slots = try slots.filterThrowing { slot throws(StoreError) in try hash(slot) >= from }
+      }
+      return (slots, pointer.end(after: from))
     }
   }
 

@@ -29,6 +29,17 @@ struct Opening {
       backing, block, name: "store in memory", path: nil, options: options, clock: clock, pinned: nil)
   }
 
+  /// A private view for checking, and what the two superblocks hold.
+  func openForVerification() throws(StoreError) -> (StoreCore, [Result<Superblock, Superblock.Problem>]) {
+    do {
+      let core = try openPrivate(openForReading())
+      let offsets = [Layout.superblockOffsets.a, Layout.superblockOffsets.b]
+      return (core, offsets.map { Superblock.decode(core.memory.bytes, at: $0) })
+    } catch {
+      throw error.naming(name)
+    }
+  }
+
   // MARK: Files
 
   private func openWritable() throws(StoreError) -> StoreCore {

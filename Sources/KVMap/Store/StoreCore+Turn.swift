@@ -145,13 +145,16 @@ extension StoreCore {
   private var checkpointThreshold: UInt64 {
     let live = memory.live
     let index = live[LivePage.indexPages] * UInt64(Layout.pageBytes)
-    return min(max(live[LivePage.liveBytes] / 8, 4 << 20), max(32 << 20, index))
+    return min(max(live[LivePage.liveBytes] / 8, Self.leastCheckpointLog), max(32 << 20, index))
   }
+
+  /// Replayed in some 60 ms; a checkpoint of less would sync more often than it helps.
+  private static let leastCheckpointLog: UInt64 = 16 << 20
 
   @inline(__always)
   func checkpointIfDue() {
     let length = memory.live[LivePage.logSinceCheckpoint]
-    if length < 4 << 20 || length < nextCheckpoint || length < checkpointThreshold { return }
+    if length < Self.leastCheckpointLog || length < nextCheckpoint || length < checkpointThreshold { return }
     // The commit is done; a checkpoint that fails is tried again later, and if a
     // sync failed the next turn begins with recovery.
     do {
