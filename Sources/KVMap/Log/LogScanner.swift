@@ -147,7 +147,8 @@ struct LogScanner {
     while at + RecordHead.byteCount <= limit {
       let order = bytes.load64(at + 8)
       let sequence = order >> 8
-      if order & UInt64(RecordHead.Flags.synced.rawValue) != 0, sequence > first, sequence - first < 2 * Layout.sequenceJump
+      if order & UInt64(RecordHead.Flags.synced.rawValue) != 0, sequence > first,
+        sequence - first < 2 * Layout.sequenceJump
       {
         let head = RecordHead(bytes, at: at)
         if head.fits(in: limit - at), head.isIntact(bytes, at: at, seed: memory.seed) {

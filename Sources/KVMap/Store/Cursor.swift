@@ -138,7 +138,8 @@ extension StoreCore {
 }
 
 extension Array {
-  fileprivate func filterThrowing<E: Error>(_ isIncluded: (Element) throws(E) -> Bool) throws(E) -> [Element] {
+  fileprivate func filterThrowing<E: Error>(_ isIncluded: (Element) throws(E) -> Bool) throws(E) -> [Element]
+  {
     var result: [Element] = []
     for element in self where try isIncluded(element) { result.append(element) }
     return result

@@ -56,7 +56,8 @@ final class FileBacking: Backing {
     let largest = Int(Layout.largestFile)
     let unit = Layout.unitBytes
     let minimum = min((size / unit + 1) * unit + (64 << 20), largest)
-    let wanted = max(1 << 40, Int(clamping: fileSystem.multipliedReportingOverflow(by: 2).partialValue), 2 * size)
+    let wanted = max(
+      1 << 40, Int(clamping: fileSystem.multipliedReportingOverflow(by: 2).partialValue), 2 * size)
     return try Reservation(atLeast: minimum, preferring: max(minimum, min(wanted / unit * unit, largest)))
   }
 

@@ -35,7 +35,11 @@ final class IntervalSyncer: Sendable {
     let pointer = unsafe task.toOpaque()
     #if canImport(Darwin)
       var thread: pthread_t?
-      unsafe pthread_create(&thread, nil, { IntervalSyncer.run($0); return nil }, pointer)
+      unsafe pthread_create(
+        &thread, nil,
+        {
+          IntervalSyncer.run($0); return nil
+        }, pointer)
       if let thread { unsafe pthread_detach(thread) }
     #else
       var thread = pthread_t()

@@ -120,7 +120,8 @@ struct Opening {
       try backing.unlock(.valid)
       if ContinuousClock.now >= deadline {
         throw StoreError(
-          .busy, "another process has been recovering the store for longer than \(options.timeout); try again")
+          .busy, "another process has been recovering the store for longer than \(options.timeout); try again"
+        )
       }
       pause(microseconds: 200)
     }
@@ -207,7 +208,9 @@ struct Opening {
         continue
       }
       let size: Int
-      do { size = Int(try file.status().size) / Layout.unitBytes * Layout.unitBytes } catch { throw StoreError(error) }
+      do { size = Int(try file.status().size) / Layout.unitBytes * Layout.unitBytes } catch {
+        throw StoreError(error)
+      }
       let backing = try PrivateBacking(viewing: file, count: size, locks: locks)
       return try Self.privateCore(
         backing, block, name: name, path: path, options: options, clock: clock, pinned: epoch)

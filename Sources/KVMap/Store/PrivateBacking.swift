@@ -28,7 +28,8 @@ final class PrivateBacking: Backing {
   init(viewing file: borrowing File, count: Int, locks: FileBacking) throws(StoreError) {
     do {
       reservation = try Reservation(
-        atLeast: count + (64 << 20), preferring: max(1 << 40, 2 * count / Layout.unitBytes * Layout.unitBytes))
+        atLeast: count + (64 << 20), preferring: max(1 << 40, 2 * count / Layout.unitBytes * Layout.unitBytes)
+      )
       try reservation.place(
         file, fileOffset: 0, at: 0, length: count, protection: [.read, .write], sharing: .private)
       try reservation.advise(at: 0, length: count, .random)
@@ -47,12 +48,15 @@ final class PrivateBacking: Backing {
     let from = mappedBytes
     if bytes <= from { return }
     let step = max(1 << 20, from / 16)
-    let end = min((max(bytes, from + step) + Layout.unitBytes - 1) / Layout.unitBytes * Layout.unitBytes, reservation.length)
+    let end = min(
+      (max(bytes, from + step) + Layout.unitBytes - 1) / Layout.unitBytes * Layout.unitBytes,
+      reservation.length)
     guard end >= bytes else {
       throw StoreError(.diskFull, "the process has no address space for more than \(from) bytes")
     }
     do {
-      try reservation.placeAnonymous(at: from, length: end - from, protection: [.read, .write], options: .noReserve)
+      try reservation.placeAnonymous(
+        at: from, length: end - from, protection: [.read, .write], options: .noReserve)
     } catch {
       throw StoreError(error)
     }

@@ -87,7 +87,8 @@ struct Recovery {
         "log", at: Int(end.tail.position.offset), "it ends before records that were published")
     }
     guard let header = end.header else {
-      throw .damaged("log segment", at: Int(end.segment.position.offset), "its header is not what was written")
+      throw .damaged(
+        "log segment", at: Int(end.segment.position.offset), "its header is not what was written")
     }
     if !bothAgree, !isPrivate {
       // The lagging copy would lead to pages that are about to be reused.
@@ -176,6 +177,7 @@ struct Recovery {
       let range = try? RecordReader(memory: target).valueRange(head, at: position)
     {
       target.bytes.dirtyAgain(range.lowerBound, count: range.count)
+      target.live[LivePage.unsyncedRuns] = 1
     }
     if head.kind == .link {
       let next = LogWalk.linkTarget(target.bytes, head, at: position)
@@ -189,7 +191,6 @@ struct Recovery {
     try writer.makeRoom(RecordHead.byteCount + 16, &tail)
     var generator = SystemRandomNumberGenerator()
     writer.log.appendCut(random: (generator.next(), generator.next()), &tail)
-    live[LivePage.unsyncedRuns] = 1
     try writer.log.sync(upTo: tail.position)
     writer.log.tail = tail
   }

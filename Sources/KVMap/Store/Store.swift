@@ -101,11 +101,15 @@ public final class Store: Sendable {
   }
 
   /// Whether there is a value for `key`. As ``get(_:)`` without the copy.
+  @inlinable
   public func contains(
     _ key: borrowing some ByteSource & ~Copyable & ~Escapable
   ) throws(StoreError) -> Bool {
-    try key.withBytes { key throws(StoreError) in try core.contains(key) }
+    try key.withBytes { key throws(StoreError) in try contains(bytes: key) }
   }
+
+  @usableFromInline
+  func contains(bytes key: RawSpan) throws(StoreError) -> Bool { try core.contains(key) }
 
   /// How many keys there are. O(1). Expired values count until they are reclaimed.
   public var count: Int {
@@ -132,7 +136,7 @@ public final class Store: Sendable {
   /// - Throws: ``StoreError`` with `keyTooLong`, `valueTooLong`, `diskFull` (nothing
   ///   changed), `busy`, `readOnly`, `damaged`, `lost`, `reentrant` (inside a
   ///   transaction), or `outcomeUnknown` if a sync failed.
-  @discardableResult
+  @inlinable @discardableResult
   public func put(
     _ value: borrowing some ByteSource & ~Copyable & ~Escapable,
     forKey key: borrowing some ByteSource & ~Copyable & ~Escapable,
@@ -140,20 +144,33 @@ public final class Store: Sendable {
   ) throws(StoreError) -> Bool {
     try key.withBytes { key throws(StoreError) in
       try value.withBytes { value throws(StoreError) in
-        try core.put(key, value, condition, expires, durability)
+        try put(bytes: value, forKey: key, condition, expires, durability)
       }
     }
+  }
+
+  @usableFromInline
+  func put(
+    bytes value: RawSpan, forKey key: RawSpan, _ condition: PutCondition, _ expires: Expiry,
+    _ durability: Durability?
+  ) throws(StoreError) -> Bool {
+    try core.put(key, value, condition, expires, durability)
   }
 
   /// Removes `key` and its value.
   ///
   /// - Returns: whether it was there.
   /// - Throws: as `put`.
-  @discardableResult
+  @inlinable @discardableResult
   public func remove(
     _ key: borrowing some ByteSource & ~Copyable & ~Escapable, durability: Durability? = nil
   ) throws(StoreError) -> Bool {
-    try key.withBytes { key throws(StoreError) in try core.remove(key, durability) }
+    try key.withBytes { key throws(StoreError) in try remove(bytes: key, durability) }
+  }
+
+  @usableFromInline
+  func remove(bytes key: RawSpan, _ durability: Durability?) throws(StoreError) -> Bool {
+    try core.remove(key, durability)
   }
 
   /// Makes several changes one commit: all of them happen or none, whatever

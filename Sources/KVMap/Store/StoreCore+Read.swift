@@ -66,8 +66,10 @@ extension StoreCore {
 
   /// Maps what others have grown; false if everything was mapped already.
   private func mapGrowth() throws(StoreError) -> Bool {
-    let end = Int(clamping: memory.live[LivePage.highWater].multipliedReportingOverflow(
-      by: UInt64(Layout.unitBytes)).partialValue)
+    let end = Int(
+      clamping: memory.live[LivePage.highWater].multipliedReportingOverflow(
+        by: UInt64(Layout.unitBytes)
+      ).partialValue)
     let before = memory.mappedBytes
     guard end > before, try backing.extendMapping(to: end) else { return false }
     memory.noteMapped(backing.mappedBytes)

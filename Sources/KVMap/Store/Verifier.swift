@@ -307,7 +307,8 @@ struct Verifier: ~Copyable {
         report.add("space table entry", at: place, "a large value lies there, but the table does not know it")
       }
       if entry?.kind == .run, runs[UInt64(unit)] == nil {
-        report.add("space table entry", at: place, "it keeps \(length) units for a large value that no record has")
+        report.add(
+          "space table entry", at: place, "it keeps \(length) units for a large value that no record has")
       }
       unit += max(1, length)
     }
