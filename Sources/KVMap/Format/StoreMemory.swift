@@ -34,17 +34,21 @@ struct StoreMemory: @unchecked Sendable {
   /// its checkpoint sealed it. Pages not sealed yet are not checked: their bytes
   /// have not left memory.
   @inline(__always)
-  func check(_ pointer: PagePointer, workingTag: UInt16) throws(StoreError) {
+  func check(_ pointer: PagePointer, _ kind: PageKind, workingTag: UInt16) throws(StoreError) {
     let page = pointer.page
     if page.offset + Layout.pageBytes > mappedBytes { try beyondMapping(page.offset) }
     if pointer.epochTag == workingTag { return }
     if unsafe local.pointee.isVerified(page, tag: pointer.epochTag) { return }
-    try verify(pointer)
+    try verify(pointer, kind)
   }
 
   @inline(never)
-  private func verify(_ pointer: PagePointer) throws(StoreError) {
+  private func verify(_ pointer: PagePointer, _ kind: PageKind) throws(StoreError) {
     let header = PageHeader(bytes: bytes, page: pointer.page)
+    guard header.kindByte == kind.rawValue else {
+      throw .damaged(
+        "index page", at: pointer.page.offset, "it is of another kind than the reference to it")
+    }
     if header.epoch.tag == pointer.epochTag, header.epoch.number > live[LivePage.sealedEpoch] { return }
     guard header.isIntact(seed: seed) else {
       throw .damaged("index page", at: pointer.page.offset, "its checksum does not match")
@@ -72,8 +76,12 @@ struct StoreMemory: @unchecked Sendable {
 struct LocalState: ~Copyable {
   let mappedBytes = Atomic<Int>(0)
 
-  /// For each page, the epoch tag under which it was last found intact.
-  private let verified: UnsafeMutablePointer<Atomic<UInt32>>
+  /// For each page, 7 bits of the epoch in which it was written when it was last
+  /// found intact, and a mark. One byte, so that the table of a large store stays
+  /// in the processor's cache. A page that was reused without being looked at for
+  /// a multiple of 128 epochs passes unchecked; it was then written, and sealed,
+  /// by a process that ran beside this one.
+  private let verified: UnsafeMutablePointer<Atomic<UInt8>>
   private let verifiedCount: Int
 
   /// Readers inside a call, counted by parity and stripe (see `ReaderGate`).
@@ -81,7 +89,7 @@ struct LocalState: ~Copyable {
 
   /// `verified` is zeroed memory for `count` pages that outlives this value.
   init(verified: UnsafeMutableRawPointer, count: Int) {
-    unsafe self.verified = unsafe verified.bindMemory(to: Atomic<UInt32>.self, capacity: count)
+    unsafe self.verified = unsafe verified.bindMemory(to: Atomic<UInt8>.self, capacity: count)
     verifiedCount = count
     readers = ReaderGate()
   }
@@ -90,12 +98,15 @@ struct LocalState: ~Copyable {
   func isVerified(_ page: PageNumber, tag: UInt16) -> Bool {
     let number = Int(page.number)
     guard number < verifiedCount else { return false }
-    return unsafe verified[number].load(ordering: .relaxed) == UInt32(tag) | 0x10000
+    return unsafe verified[number].load(ordering: .relaxed) == Self.mark(tag)
   }
 
   func markVerified(_ page: PageNumber, tag: UInt16) {
     let number = Int(page.number)
     guard number < verifiedCount else { return }
-    unsafe verified[number].store(UInt32(tag) | 0x10000, ordering: .relaxed)
+    unsafe verified[number].store(Self.mark(tag), ordering: .relaxed)
   }
+
+  @inline(__always)
+  private static func mark(_ tag: UInt16) -> UInt8 { UInt8(truncatingIfNeeded: tag) | 0x80 }
 }

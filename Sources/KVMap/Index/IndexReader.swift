@@ -26,7 +26,7 @@ struct IndexReader {
     var level = pointer.depth
     var depth = 0
     while level > 0 {
-      try memory.check(pointer, workingTag: workingTag)
+      try memory.check(pointer, .directory, workingTag: workingTag)
       pointer = NodePage(bytes: bytes, page: pointer.page)[hash.entry(depth: depth)]
       depth = pointer.depth
       level -= 1
@@ -45,7 +45,7 @@ struct IndexReader {
     // never faults, and the check comes before the loads.
     bytes.prefetch(page.offset(line: lines.first, slot: 0))
     bytes.prefetch(page.offset(line: lines.second, slot: 0))
-    try memory.check(pointer, workingTag: tag)
+    try memory.check(pointer, .bucket, workingTag: tag)
     if let match = try scan(page.offset(line: lines.first, slot: 0), hash.tag, key) { return match }
     if let match = try scan(page.offset(line: lines.second, slot: 0), hash.tag, key) { return match }
     let overflow = PageHeader(bytes: bytes, page: pointer.page).overflow
@@ -104,12 +104,9 @@ struct IndexReader {
   /// Checks a page that is referenced by number alone.
   func checkOverflow(_ page: PageNumber, workingTag: UInt16) throws(StoreError) {
     guard page.number <= PagePointer.largestPage, page.offset + Layout.pageBytes <= memory.mappedBytes
-    else { try memory.beyondMapping(page.offset) }
+    else { try memory.beyondMapping(Int(clamping: page.number)) }
     let header = PageHeader(bytes: bytes, page: page)
     try memory.check(
-      PagePointer(page: page, depth: 0, epoch: header.epoch), workingTag: workingTag)
-    guard header.kindByte == PageKind.overflow.rawValue else {
-      throw .damaged("index page", at: page.offset, "it is of another kind than the reference to it")
-    }
+      PagePointer(page: page, depth: 0, epoch: header.epoch), .overflow, workingTag: workingTag)
   }
 }

@@ -71,12 +71,8 @@ struct WritableIndex {
     _ pointer: PagePointer, kind: PageKind, depth: Int, space: inout SpaceTable
   ) throws(StoreError) -> PagePointer {
     let epoch = epoch
-    try memory.check(pointer, workingTag: epoch.tag)
+    try memory.check(pointer, kind, workingTag: epoch.tag)
     let header = PageHeader(bytes: bytes, page: pointer.page)
-    guard header.kindByte == kind.rawValue else {
-      throw .damaged(
-        "index page", at: pointer.page.offset, "it is of another kind than the reference to it")
-    }
     if header.epoch == epoch { return pointer }
     try space.ensurePages(1)
     let page = try space.takePage()

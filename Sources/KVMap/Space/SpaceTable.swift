@@ -68,21 +68,13 @@ struct SpaceTable: ~Copyable {
     if height < 8, leaf >> UInt64(8 * height) != 0 { return nil }
     let tag = epoch.tag
     for level in 0..<height {
-      try memory.check(pointer, workingTag: tag)
-      try expect(.spaceNode, pointer.page)
+      try memory.check(pointer, .spaceNode, workingTag: tag)
       let digit = Int((leaf >> UInt64(8 * (height - 1 - level))) & 0xff)
       pointer = NodePage(bytes: memory.bytes, page: pointer.page)[digit]
       if pointer.bits == 0 { return nil }
     }
-    try memory.check(pointer, workingTag: tag)
-    try expect(.spaceLeaf, pointer.page)
+    try memory.check(pointer, .spaceLeaf, workingTag: tag)
     return SpaceEntry(bytes: memory.bytes, offset: Self.entryOffset(pointer.page, unit))
-  }
-
-  private func expect(_ kind: PageKind, _ page: PageNumber) throws(StoreError) {
-    guard PageHeader(bytes: memory.bytes, page: page).kindByte == kind.rawValue else {
-      throw .damaged("index page", at: page.offset, "it is of another kind than the reference to it")
-    }
   }
 
   /// The entry of `unit` for changing it in this epoch. Throws without effect on
@@ -123,7 +115,7 @@ struct SpaceTable: ~Copyable {
     if height < 8, leaf >> UInt64(8 * height) != 0 { return nil }
     let epoch = epoch
     for level in 0...height {
-      try memory.check(pointer, workingTag: epoch.tag)
+      try memory.check(pointer, level == height ? .spaceLeaf : .spaceNode, workingTag: epoch.tag)
       // A page is writable only if those above it are: the path was copied from the root.
       guard PageHeader(bytes: memory.bytes, page: pointer.page).epoch == epoch else { return nil }
       if level == height { break }
@@ -131,7 +123,6 @@ struct SpaceTable: ~Copyable {
       pointer = NodePage(bytes: memory.bytes, page: pointer.page)[digit]
       if pointer.bits == 0 { return nil }
     }
-    try expect(.spaceLeaf, pointer.page)
     return pointer.page.offset
   }
 
@@ -175,8 +166,7 @@ struct SpaceTable: ~Copyable {
         kind: kind, depth: 0, epoch: epoch, prefix: first)
       return PagePointer(page: page, depth: depth, epoch: epoch)
     }
-    try memory.check(pointer, workingTag: epoch.tag)
-    try expect(kind, pointer.page)
+    try memory.check(pointer, kind, workingTag: epoch.tag)
     if PageHeader(bytes: memory.bytes, page: pointer.page).epoch == epoch { return pointer }
     let page = try takePage()
     memory.bytes.copy(from: pointer.page.offset, to: page.offset, count: Layout.pageBytes)

@@ -63,7 +63,9 @@ struct Checkpoint {
       }
     } else if header.kindByte == PageKind.bucket.rawValue {
       var overflow = header.overflow
-      while overflow.number != 0 {
+      var left = IndexReader.longestChain
+      while overflow.number != 0, left > 0 {
+        left -= 1
         let next = PageHeader(bytes: memory.bytes, page: overflow)
         if next.epoch > after { next.seal(seed: memory.seed) }
         overflow = next.overflow

@@ -12,13 +12,13 @@ public struct Entry: Sendable, Equatable {
 
 /// A position in a store; see ``Store/makeCursor()``.
 ///
-/// Goes through the buckets in the order of their hash prefixes. A bucket's slots
-/// are read at once; buckets that split or merge meanwhile cover the same hashes,
-/// so whatever stays put is met exactly once.
+/// Goes through the buckets in the order of their hash prefixes. The keys of a
+/// bucket are read at once, their values when it is their turn; buckets that split
+/// or merge meanwhile cover the same hashes, so whatever stays is met exactly once.
 public struct Cursor {
   private let core: StoreCore
-  /// Slots of the bucket at hand that were not returned yet, last first.
-  private var slots: [Slot] = []
+  /// Keys of the bucket at hand that were not returned yet, last first.
+  private var keys: [Result<[UInt8], StoreError>] = []
   /// All hashes below were visited; nil at the end.
   private var position: UInt64? = 0
 
@@ -30,16 +30,44 @@ public struct Cursor {
   ///   be repeated for those behind it.
   public mutating func next() throws(StoreError) -> Entry? {
     while true {
-      while let slot = slots.popLast() {
-        if let entry = try core.entry(slot) { return entry }
+      while let key = keys.popLast() {
+        if let entry = try unsafe core.entry(key.get().span.bytes) { return entry }
       }
       guard let from = position else { return nil }
-      (slots, position) = try core.bucketSlots(from: from)
+      (keys, position) = try core.bucketKeys(from: from)
     }
   }
 }
 
 extension StoreCore {
+  /// The keys of the bucket that covers hash `from`, without those of hashes
+  /// below, and where the bucket after it begins.
+  ///
+  /// A record that cannot be read is an error in its place among the keys.
+  func bucketKeys(
+    from: UInt64
+  ) throws(StoreError) -> (keys: [Result<[UInt8], StoreError>], next: UInt64?) {
+    try read { () throws(StoreError) -> ([Result<[UInt8], StoreError>], UInt64?) in
+      let records = RecordReader(memory: memory)
+      let bucket = try bucketSlots(from: from)
+      for slot in bucket.slots { memory.bytes.prefetch(Int(slot.position.offset)) }
+      var keys: [Result<[UInt8], StoreError>] = []
+      keys.reserveCapacity(bucket.slots.count)
+      for slot in bucket.slots {
+        do throws(StoreError) {
+          let head = try records.head(at: slot.position)
+          try records.verify(head, at: slot.position)
+          keys.append(
+            .success(
+              memory.bytes.array(Int(slot.position.offset) + head.keyOffset, count: head.keyLength)))
+        } catch {
+          keys.append(.failure(error.naming(name)))
+        }
+      }
+      return (keys, bucket.next)
+    }
+  }
+
   /// The slots of the bucket that covers hash `from`, without those of hashes
   /// below, and where the bucket after it begins.
   func bucketSlots(from: UInt64) throws(StoreError) -> (slots: [Slot], next: UInt64?) {
@@ -47,7 +75,7 @@ extension StoreCore {
       let index = IndexReader(memory: memory)
       let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
       let pointer = try index.bucket(KeyHash(bits: from), workingTag: tag)
-      try memory.check(pointer, workingTag: tag)
+      try memory.check(pointer, .bucket, workingTag: tag)
       guard pointer.depth < 64 else {
         throw .damaged("index page", at: pointer.page.offset, "its depth makes no sense")
       }
@@ -82,19 +110,20 @@ extension StoreCore {
     return records.keyHash(try records.head(at: slot.position), at: slot.position).bits
   }
 
-  /// What a slot leads to; nil if it has expired. The record itself never changes,
-  /// so a slot that was replaced meanwhile still gives what was there.
-  func entry(_ slot: Slot) throws(StoreError) -> Entry? {
-    try read { () throws(StoreError) -> Entry? in
-      try withRecord(slot) { head, key, value in
-        let records = RecordReader(memory: memory)
-        let expiry = records.expiry(head, at: slot.position)
-        return Entry(
-          key: memory.bytes.array(key.lowerBound, count: key.count),
-          value: memory.bytes.array(value.lowerBound, count: value.count),
-          version: records.version(head, at: slot.position),
-          expiry: expiry.map { .at(millisecondsSince1970: $0) } ?? .never)
-      }
+  /// What is stored for `key`; nil if it is absent or has expired.
+  func entry(_ key: RawSpan) throws(StoreError) -> Entry? {
+    let hash = KeyHash(key, seed: memory.seed)
+    return try read { () throws(StoreError) -> Entry? in
+      guard let match = try find(key, hash) else { return nil }
+      let value = try value(match)
+      let records = RecordReader(memory: memory)
+      let expiry = records.expiry(match.head, at: match.position)
+      return Entry(
+        key: memory.bytes.array(
+          Int(match.position.offset) + match.head.keyOffset, count: match.head.keyLength),
+        value: memory.bytes.array(value.lowerBound, count: value.count),
+        version: records.version(match.head, at: match.position),
+        expiry: expiry.map { .at(millisecondsSince1970: $0) } ?? .never)
     }
   }
 

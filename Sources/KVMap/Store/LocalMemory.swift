@@ -14,7 +14,7 @@ final class LocalMemory: Sendable {
 
   init(_ backing: any Backing, seed: StoreSeed) throws(StoreError) {
     do {
-      table = try Reservation(atLeast: 1 << 20, preferring: Self.pages * 4)
+      table = try Reservation(atLeast: 1 << 20, preferring: Self.pages)
       try table.placeAnonymous(
         at: 0, length: table.length, protection: [.read, .write],
         options: [.noReserve, .inheritedByChildren])
@@ -22,7 +22,7 @@ final class LocalMemory: Sendable {
       throw StoreError(error)
     }
     let local = UnsafeMutablePointer<LocalState>.allocate(capacity: 1)
-    unsafe local.initialize(to: LocalState(verified: table.base, count: table.length / 4))
+    unsafe local.initialize(to: LocalState(verified: table.base, count: table.length))
     memory = unsafe StoreMemory(bytes: backing.bytes, seed: seed, local: local)
     memory.noteMapped(backing.mappedBytes)
   }

@@ -92,7 +92,7 @@ extension StoreCore {
     let index = IndexReader(memory: memory)
     let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
     let pointer = try index.bucket(KeyHash(bits: from), workingTag: tag)
-    try memory.check(pointer, workingTag: tag)
+    try memory.check(pointer, .bucket, workingTag: tag)
     guard pointer.depth < 64 else {
       throw .damaged("index page", at: pointer.page.offset, "its depth makes no sense")
     }

@@ -168,7 +168,7 @@ extension StoreCore {
 
   /// Under the turn.
   func checkpoint() throws(StoreError) {
-    guard backing.isShared else { return }
+    guard backing.isShared else { return try checkpointInMemory() }
     // Who holds the turn only tries C: its holder may be waiting for the turn.
     guard try backing.tryLock(.checkpoint, .exclusive) else { return }
     defer { try? backing.unlock(.checkpoint) }
@@ -182,6 +182,13 @@ extension StoreCore {
     memory.live[LivePage.durable] = block.logPosition.offset
     memory.live[LivePage.durableSegment] = block.segment.number
     memory.live[LivePage.unsyncedRuns] = 0
+  }
+
+  /// Without a file nothing has to be durable; a new epoch lets space be reused.
+  private func checkpointInMemory() throws(StoreError) {
+    try unsafe writer.pointee.space.recordReleases()
+    let checkpoint = Checkpoint(memory: memory, backing: backing, identifier: identifier)
+    checkpoint.release(checkpoint.freeze())
   }
 
   func sync() throws(StoreError) {

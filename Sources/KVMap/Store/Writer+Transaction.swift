@@ -25,7 +25,7 @@ extension Writer {
   ) throws(StoreError) -> IndexReader.Match? {
     let reader = IndexReader(memory: memory)
     let bucket = try reader.bucket(hash, workingTag: index.epoch.tag)
-    try memory.check(bucket, workingTag: index.epoch.tag)
+    try memory.check(bucket, .bucket, workingTag: index.epoch.tag)
     if open.last != nil, let pending = try index.find(hash, key, in: bucket.page, pending: true) {
       return pending.head.kind == .delete || isExpired(pending) ? nil : pending
     }
