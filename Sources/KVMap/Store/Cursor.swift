@@ -31,7 +31,8 @@ public struct Cursor {
   public mutating func next() throws(StoreError) -> Entry? {
     while true {
       while let key = keys.popLast() {
-        if let entry = try unsafe core.entry(key.get().span.bytes) { return entry }
+        let bytes = try key.get()
+        if let entry = try unsafe core.entry(bytes.span.bytes) { return entry }
       }
       guard let from = position else { return nil }
       (keys, position) = try core.bucketKeys(from: from)
