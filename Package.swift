@@ -10,6 +10,7 @@ let swiftSettings: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
   .enableUpcomingFeature("InternalImportsByDefault"),
   .enableExperimentalFeature("Lifetimes"),
+  .define("CRASH_SIMULATION", .when(traits: ["CrashSimulation"])),
 ]
 
 let package = Package(
@@ -20,6 +21,11 @@ let package = Package(
     .library(name: "KVMapFoundation", targets: ["KVMapFoundation"]),
     .library(name: "MappedMemory", targets: ["MappedMemory"]),
     .executable(name: "kvmap", targets: ["KVMapCommand"]),
+  ],
+  traits: [
+    .trait(
+      name: "CrashSimulation",
+      description: "Lets tests see every store into a mapped file; for tests alone, it costs speed.")
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -57,6 +63,19 @@ let package = Package(
     .testTarget(
       name: "MappedMemoryTests",
       dependencies: ["MappedMemory"],
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "CrashTests",
+      dependencies: [
+        "KVMap", "MappedMemory",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: swiftSettings),
+    .systemLibrary(
+      name: "CGDBM", path: "Tests/CGDBM", providers: [.apt(["libgdbm-dev"]), .brew(["gdbm"])]),
+    .testTarget(
+      name: "GDBMTests",
+      dependencies: ["CGDBM", "KVMap", "KVMapCommand"],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "KVMapCommandTests",

@@ -41,21 +41,25 @@ struct MappedBytes: @unchecked Sendable {
   @inline(__always)
   func store8(_ value: UInt8, _ offset: Int) {
     unsafe base.storeBytes(of: value, toByteOffset: offset, as: UInt8.self)
+    noteStore(offset, 1)
   }
 
   @inline(__always)
   func store16(_ value: UInt16, _ offset: Int) {
     unsafe base.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt16.self)
+    noteStore(offset, 2)
   }
 
   @inline(__always)
   func store32(_ value: UInt32, _ offset: Int) {
     unsafe base.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt32.self)
+    noteStore(offset, 4)
   }
 
   @inline(__always)
   func store64(_ value: UInt64, _ offset: Int) {
     unsafe base.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt64.self)
+    noteStore(offset, 8)
   }
 
   // MARK: Words shared with other threads and processes
@@ -79,16 +83,19 @@ struct MappedBytes: @unchecked Sendable {
   @inline(__always)
   func storeRelaxed(_ value: UInt64, _ offset: Int) {
     unsafe atomic(offset).pointee.store(value.littleEndian, ordering: .relaxed)
+    noteStore(offset, 8)
   }
 
   @inline(__always)
   func storeRelease(_ value: UInt64, _ offset: Int) {
     unsafe atomic(offset).pointee.store(value.littleEndian, ordering: .releasing)
+    noteStore(offset, 8)
   }
 
   @inline(__always)
   func storeSequentiallyConsistent(_ value: UInt64, _ offset: Int) {
     unsafe atomic(offset).pointee.store(value.littleEndian, ordering: .sequentiallyConsistent)
+    noteStore(offset, 8)
   }
 
   // MARK: Ranges
@@ -99,14 +106,17 @@ struct MappedBytes: @unchecked Sendable {
       guard let start = bytes.baseAddress else { return }
       unsafe memcpy(base + offset, start, bytes.count)
     }
+    noteStore(offset, source.byteCount)
   }
 
   func copy(from source: Int, to offset: Int, count: Int) {
     unsafe memcpy(base + offset, base + source, count)
+    noteStore(offset, count)
   }
 
   func zero(_ offset: Int, count: Int) {
     unsafe memset(base + offset, 0, count)
+    noteStore(offset, count)
   }
 
   @inline(__always)
@@ -149,4 +159,20 @@ struct MappedBytes: @unchecked Sendable {
       at += Layout.pageBytes
     }
   }
+
+  /// Tells the crash simulator of each store; nothing in any other build.
+  @inline(__always)
+  private func noteStore(_ offset: Int, _ count: Int) {
+    #if CRASH_SIMULATION
+      unsafe StoreObserver.current?(base, offset, count)
+    #endif
+  }
 }
+
+#if CRASH_SIMULATION
+  /// Sees every store into a mapped store, right after it.
+  enum StoreObserver {
+    /// Set and called by the one thread of a simulation.
+    nonisolated(unsafe) static var current: ((UnsafeMutableRawPointer, Int, Int) -> Void)?
+  }
+#endif

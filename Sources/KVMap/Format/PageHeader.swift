@@ -21,7 +21,7 @@ struct PageHeader {
   static let kind = checksum + 8  // u8
   static let depth = kind + 1  // u8, bits of the hash all keys of the page share
   static let epoch = 16  // u64, when the page was written
-  static let prefix = epoch + 8  // u64, those bits, at the top; space pages: first leaf
+  static let prefix = epoch + 8  // u64, those bits, at the top; space pages: number in their level
   static let overflow = prefix + 8  // u64, page number of more slots, 0 for none
   static let byteCount = 64
 

@@ -71,6 +71,16 @@ struct LogScanner {
     }
   }
 
+  /// Reads on from the end that was found; whether it lies further now.
+  mutating func scanOn() -> Bool {
+    let before = end.tail.position
+    tail = end.tail
+    segment = end.segment
+    header = end.header
+    scan()
+    return end.tail.position != before
+  }
+
   /// The next record that counts, or nil.
   private mutating func next() -> (Position, RecordHead)? {
     let position = tail.position
@@ -122,13 +132,18 @@ struct LogScanner {
 
   /// Looks behind the end for a record that was written when something at or
   /// behind the end was durable already: then the end is no end but damage.
-  func damageBehindEnd() -> Position? {
+  ///
+  /// `dataRanges` tells which parts of a range can hold anything at all.
+  func damageBehindEnd(_ dataRanges: (Range<Int>) -> [Range<Int>]) -> Position? {
     var segment = end.segment
     var header = end.header
     var from = Int(end.tail.position.offset)
     while Self.isInBounds(memory, segment) {
       let limit = Int(segment.position.offset) + Layout.segmentBytes
-      if let found = syncedRecord(from: from, to: limit) { return found }
+      for range in dataRanges(from..<max(from, limit)) {
+        let start = (range.lowerBound + Layout.recordAlignment - 1) & ~(Layout.recordAlignment - 1)
+        if let found = syncedRecord(from: start, to: range.upperBound, limit) { return found }
+      }
       guard let next = header?.next, Self.isInBounds(memory, next) else { return nil }
       let following = Self.header(memory, of: next)
       // What was opened after this segment goes on from it; anything else there
@@ -141,10 +156,10 @@ struct LogScanner {
     return nil
   }
 
-  private func syncedRecord(from start: Int, to limit: Int) -> Position? {
+  private func syncedRecord(from start: Int, to stop: Int, _ limit: Int) -> Position? {
     let first = end.tail.sequence.number
     var at = start
-    while at + RecordHead.byteCount <= limit {
+    while at < stop, at + RecordHead.byteCount <= limit {
       let order = bytes.load64(at + 8)
       let sequence = order >> 8
       if order & UInt64(RecordHead.Flags.synced.rawValue) != 0, sequence > first,

@@ -50,7 +50,7 @@ struct LogWriter {
 
   /// Sees to it that a record of `stored` bytes can be written at the tail: goes
   /// on to the next segment if this one is too full, and makes disk space real.
-  /// Throws without effect on the log, but for a LINK that the next commit keeps.
+  /// If it throws, the caller rolls the log back to a mark from before.
   func makeRoom(for stored: Int, tail: inout Tail, space: inout SpaceTable) throws(StoreError) {
     if tail.position.offset + UInt64(stored + RecordHead.linkBytes) > segmentEnd {
       try nextSegment(tail: &tail, space: &space)
@@ -230,8 +230,9 @@ struct LogWriter {
   /// only one's own bytes, as a commit counts only with all before it.
   func sync(upTo tail: Position) throws(StoreError) {
     let durable = Position(offset: live[LivePage.durable])
-    if durable >= tail { return }
     let segment = live[LivePage.segment]
+    // Positions can be compared only within a segment: the next one may lie lower.
+    if live[LivePage.durableSegment] == segment, durable >= tail { return }
     if live[LivePage.unsyncedRuns] != 0 {
       try backing.sync(offset: 0, count: Int(live[LivePage.highWater]) * Layout.unitBytes)
       live[LivePage.unsyncedRuns] = 0

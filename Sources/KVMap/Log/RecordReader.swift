@@ -53,6 +53,15 @@ struct RecordReader {
     return bytes.load64(Int(position.offset) + head.expiryOffset)
   }
 
+  /// Whether the record has ceased to count. Believed only of a record that is
+  /// intact: damage must not make a key look absent.
+  @inline(__always)
+  func isExpired(_ head: RecordHead, at position: Position, _ clock: Clock) throws(StoreError) -> Bool {
+    guard let expiry = expiry(head, at: position), expiry <= clock.now() else { return false }
+    try verify(head, at: position)
+    return true
+  }
+
   func version(_ head: RecordHead, at position: Position) -> UInt64 {
     guard head.flags.contains(.versioned) else { return head.sequence.number }
     return bytes.load64(Int(position.offset) + head.versionOffset)

@@ -36,6 +36,8 @@ protocol Backing: AnyObject, Sendable {
   /// Gives the range disk space, so that a store into it cannot fail. New space
   /// reads as zeros. `scattered`: the range will be written in no order.
   func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError)
+  /// The parts of a range that may hold anything but zeros.
+  func dataRanges(_ range: Range<Int>) -> [Range<Int>]
   /// Blocks until the range as it is now is durable.
   func sync(offset: Int, count: Int) throws(StoreError)
 

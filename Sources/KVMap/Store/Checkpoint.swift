@@ -10,7 +10,8 @@
 struct Checkpoint {
   let memory: StoreMemory
   let backing: any Backing
-  let identifier: (UInt64, UInt64)
+  /// Any superblock of the store: what never changes is taken from it.
+  let previous: Superblock
 
   private var live: LivePage { memory.live }
 
@@ -24,7 +25,7 @@ struct Checkpoint {
   }
 
   private func capture() -> Superblock {
-    var block = Superblock(identifier: identifier, seed: memory.seed)
+    var block = previous
     block.epoch = Epoch(number: live[LivePage.epoch])
     block.root = PagePointer(bits: live[LivePage.root])
     block.recordCount = live[LivePage.recordCount]

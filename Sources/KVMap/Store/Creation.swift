@@ -35,7 +35,9 @@ struct Creation {
     live[LivePage.chain] = memory.seed.low
     try writer.space.recordReleases()
 
-    let checkpoint = Checkpoint(memory: memory, backing: backing, identifier: identifier)
+    let checkpoint = Checkpoint(
+      memory: memory, backing: backing,
+      previous: Superblock(identifier: identifier, seed: memory.seed))
     let block = checkpoint.freeze()
     checkpoint.seal(block, after: Epoch(number: 0))
     try checkpoint.record(block)

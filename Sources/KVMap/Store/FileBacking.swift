@@ -121,10 +121,20 @@ final class FileBacking: Backing {
     }
   }
 
+  func dataRanges(_ range: Range<Int>) -> [Range<Int>] {
+    // Only a shortcut: where the system does not tell, everything is looked at.
+    let found = try? file.dataRanges(from: Int64(range.lowerBound), to: Int64(range.upperBound))
+    return found?.map { Int($0.lowerBound)..<Int($0.upperBound) } ?? [range]
+  }
+
   func sync(offset: Int, count: Int) throws(StoreError) {
     if count <= 0 { return }
     do {
       try reservation.sync(at: offset, length: min(count, mappedBytes - offset))
+      #if canImport(Darwin)
+        // There msync leaves the data in the drive's cache.
+        try file.sync()
+      #endif
     } catch {
       throw StoreError(
         .outcomeUnknown,

@@ -110,6 +110,12 @@ struct Opening {
       }
       return try core(backing, block)
     }
+    guard block.readOnlyCompatibleFeatures == 0 else {
+      throw StoreError(
+        .newerFormat,
+        "the file uses features (\(UInt64(block.readOnlyCompatibleFeatures).hexadecimal)) that this program can "
+          + "read but not write; open it for reading only, or use a newer program")
+    }
     let deadline = ContinuousClock.now + options.timeout
     while true {
       if try joins(backing) { break }
@@ -130,7 +136,7 @@ struct Opening {
     return core
   }
 
-  /// Checks that the file is a store at all, before any lock or change.
+  /// Checks that the file is a store at all, before anything is changed.
   private func firstLook(_ backing: FileBacking) throws(StoreError) -> Superblock {
     guard try backing.extendMapping(to: Layout.unitBytes * Int(Layout.firstFreeUnit)) else {
       throw try notAStore(backing)

@@ -36,7 +36,7 @@ extension StoreError {
     let code: Code =
       switch error.code {
       case .lost: .lost
-      case .notRegularFile: .notAStore
+      case .notRegularFile, .system(.isDirectory): .notAStore
       case .system(.noSpace), .system(.diskQuotaExceeded), .system(.fileTooLarge): .diskFull
       case .system(.permissionDenied), .system(.notPermitted), .system(.readOnlyFileSystem):
         .permissionDenied

@@ -65,6 +65,7 @@ final class PrivateBacking: Backing {
 
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool { bytes <= mappedBytes }
   func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {}
+  func dataRanges(_ range: Range<Int>) -> [Range<Int>] { locks?.dataRanges(range) ?? [range] }
   func sync(offset: Int, count: Int) throws(StoreError) {}
   func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool { true }
   func unlock(_ name: LockName) throws(StoreError) {}

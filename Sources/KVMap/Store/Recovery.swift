@@ -9,7 +9,7 @@ struct Recovery {
   let backing: any Backing
   let clock: Clock
   let isTakeover: Bool
-  /// Whether a CUT is appended and all of it made durable: not for a private view.
+  /// Whether it is for a private view: then no CUT is appended and nothing synced.
   let isPrivate: Bool
 
   /// Reads both superblocks and says which counts.
@@ -60,6 +60,8 @@ struct Recovery {
     let published = memory.live
     let target = memory.shadow
     let used = Int(block.highWater.number) * Layout.unitBytes
+    // All of the file: what was written last lies beyond what the checkpoint knows.
+    _ = try backing.extendMapping(to: backing.mappedBytes + Layout.unitBytes)
     if used > backing.mappedBytes {
       guard try backing.extendMapping(to: used) else {
         throw StoreError(
@@ -73,13 +75,16 @@ struct Recovery {
       position: block.logPosition, sequence: block.sequence, chain: block.chain)
     var scanner = LogScanner(memory: target, tail: start, segment: block.segment)
     scanner.scan()
-    let end = scanner.end
-    if let place = scanner.damageBehindEnd() {
+    while let place = scanner.damageBehindEnd(backing.dataRanges) {
+      // A writer beside a private view may have gone on since the end was found.
+      if scanner.scanOn() { continue }
+      let end = scanner.end
       throw .damaged(
         "log", at: Int(end.tail.position.offset),
         "a record that was durable should be here, since the one at \(place.offset.hexadecimal) was "
           + "written after it")
     }
+    let end = scanner.end
     if isTakeover, end.tail.position.offset != published[LivePage.published],
       !reaches(published[LivePage.published], start, block, end)
     {
@@ -92,8 +97,7 @@ struct Recovery {
     }
     if !bothAgree, !isPrivate {
       // The lagging copy would lead to pages that are about to be reused.
-      try Checkpoint(memory: memory, backing: backing, identifier: block.identifier)
-        .writeSuperblocks(block)
+      try Checkpoint(memory: memory, backing: backing, previous: block).writeSuperblocks(block)
     }
     begin(target, block, end, published)
     try replay(target, block, start, end, header)
@@ -147,7 +151,7 @@ struct Recovery {
     var length: UInt64 = 0
     while let (position, head) = try walk.next() {
       try writer.replay(head, at: position)
-      length += UInt64(head.storedBytes)
+      length += UInt64(head.liveBytes)
       if !isPrivate { redirty(target, head, at: position) }
     }
     live[LivePage.tail] = end.tail.position.offset

@@ -9,7 +9,7 @@ extension Store {
   ///   but part of the report.
   public func verify() throws(StoreError) -> VerificationReport {
     try core.checkOpen()
-    if core.options.access == .readWrite, let path = core.path { return try Store.verify(path) }
+    if core.backing.isShared, let path = core.path { return try Store.verify(path) }
     return core.verify()
   }
 

@@ -2,7 +2,7 @@ public import SystemPackage
 
 /// A persistent key-value store in one file.
 ///
-///     let store = try Store("settings.kvmap")
+///     let store = try Store(path: "settings.kvmap")
 ///     try store.put("hello", forKey: "greeting")
 ///     let greeting = try store.get("greeting", as: String.self)
 ///
@@ -22,8 +22,8 @@ public final class Store: Sendable {
   /// Opens the store at `path`, and creates it if it is not there.
   ///
   /// Does not read the data: takes as long for a large store as for a small one,
-  /// plus the time to replay the log since the last checkpoint (at most some ten
-  /// MiB) if the store was not closed. May wait, up to the timeout, for another
+  /// plus the time to replay the log since the last checkpoint (16 MiB, or the size
+  /// of the index if that is more) if the store was not closed. May wait, up to the timeout, for another
   /// process that is recovering it.
   ///
   /// - Throws: ``StoreError`` with `notFound`, `notAStore`, `newerFormat`,
@@ -128,6 +128,8 @@ public final class Store: Sendable {
   /// it is split.
   ///
   /// - Parameters:
+  ///   - value: what to store.
+  ///   - key: under what to store it.
   ///   - condition: when to store at all.
   ///   - expires: when the value ceases to exist.
   ///   - durability: for this commit; the handle's if nil. Only `.onCommit` differs

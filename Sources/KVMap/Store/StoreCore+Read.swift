@@ -19,6 +19,8 @@ extension StoreCore {
   }
 
   func checkNotLost() throws(StoreError) {
+    // The access that may have lost the mapping comes before the look at the flag.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
     if backing.isLost {
       throw StoreError(
         .lost,
@@ -41,13 +43,14 @@ extension StoreCore {
     var attempts = 0
     while attempts < 3 {
       let generation = memory.live[LivePage.generation]
+      let mapped = memory.mappedBytes
       do {
         let result = try body()
         atomicMemoryFence(ordering: .acquiring)
         if memory.live[LivePage.generation] == generation, !backing.isLost { return result }
         try checkNotLost()
       } catch {
-        try settle(error, generation)
+        try settle(error, generation, mapped)
       }
       attempts += 1
     }
@@ -56,21 +59,24 @@ extension StoreCore {
 
   /// Decides about an error: thrown if it tells of damage, else read again.
   @inline(never)
-  private func settle(_ error: StoreError, _ generation: UInt64) throws(StoreError) {
+  private func settle(
+    _ error: StoreError, _ generation: UInt64, _ mapped: Int
+  ) throws(StoreError) {
     try checkNotLost()
     atomicMemoryFence(ordering: .acquiring)
     if memory.live[LivePage.generation] != generation { return }
-    if try mapGrowth() { return }
+    if try mapGrowth(since: mapped) { return }
     throw error.naming(name)
   }
 
-  /// Maps what others have grown; false if everything was mapped already.
-  private func mapGrowth() throws(StoreError) -> Bool {
+  /// Maps what others have grown; false if no more is mapped than `before`.
+  private func mapGrowth(since before: Int) throws(StoreError) -> Bool {
+    // Another thread may have mapped it meanwhile.
+    if memory.mappedBytes > before { return true }
     let end = Int(
       clamping: memory.live[LivePage.highWater].multipliedReportingOverflow(
         by: UInt64(Layout.unitBytes)
       ).partialValue)
-    let before = memory.mappedBytes
     guard end > before, try backing.extendMapping(to: end) else { return false }
     memory.noteMapped(backing.mappedBytes)
     return true
@@ -83,13 +89,14 @@ extension StoreCore {
     let epoch = try pins.pin(memory)
     defer { try? pins.unpin(epoch) }
     while true {
+      let mapped = memory.mappedBytes
       do {
         let result = try body()
         try checkNotLost()
         return result
       } catch {
         try checkNotLost()
-        if try mapGrowth() { continue }
+        if try mapGrowth(since: mapped) { continue }
         throw error.naming(name)
       }
     }
@@ -101,12 +108,7 @@ extension StoreCore {
   @inline(__always)
   func find(_ key: RawSpan, _ hash: KeyHash) throws(StoreError) -> IndexReader.Match? {
     guard let match = try IndexReader(memory: memory).find(hash, key) else { return nil }
-    if let expiry = RecordReader(memory: memory).expiry(match.head, at: match.position),
-      expiry <= clock.now()
-    {
-      return nil
-    }
-    return match
+    return try RecordReader(memory: memory).isExpired(match.head, at: match.position, clock) ? nil : match
   }
 
   /// Where the value of a verified record lies.

@@ -51,28 +51,70 @@ extension StoreCore {
   func takeTurn() throws(StoreError) {
     try checkOpen()
     try checkNotInTransaction()
+    _ = try enterTurn(waits: true)
+  }
+
+  /// False if another process has the turn and `waits` is false.
+  @inline(__always)
+  private func enterTurn(waits: Bool) throws(StoreError) -> Bool {
     unsafe pthread_mutex_lock(mutex)
     owner.store(Self.thread, ordering: .relaxed)
     do {
       if !holdsTurn {
-        try acquireTurn()
+        guard try acquireTurn(waits: waits) else {
+          leaveMutex()
+          return false
+        }
         holdsTurn = options.exclusive
       }
-      let live = memory.live
-      if live[LivePage.busy] | live[LivePage.syncFailed] != 0 { try takeOver() }
-      if live[LivePage.recoveries] != knownRecoveries { try startAfresh() }
-      let end = Int(live[LivePage.highWater]) * Layout.unitBytes
-      if end > memory.mappedBytes {
-        _ = try backing.extendMapping(to: end)
-        memory.noteMapped(backing.mappedBytes)
-      }
-      live[LivePage.busy] = UInt64(processIdentifier)
+      try beginTurn()
+      return true
     } catch {
       if !holdsTurn { try? backing.unlock(.turn) }
-      owner.store(0, ordering: .relaxed)
-      unsafe pthread_mutex_unlock(mutex)
+      leaveMutex()
       throw error.naming(name)
     }
+  }
+
+  private func leaveMutex() {
+    owner.store(0, ordering: .relaxed)
+    unsafe pthread_mutex_unlock(mutex)
+  }
+
+  /// Sees to it that what this handle knows is what the store is now.
+  @inline(__always)
+  private func beginTurn() throws(StoreError) {
+    let live = memory.live
+    if live[LivePage.busy] | live[LivePage.syncFailed] != 0 { try takeOver() }
+    if live[LivePage.recoveries] != knownRecoveries { try startAfresh() }
+    let end = Int(live[LivePage.highWater]) * Layout.unitBytes
+    if end > memory.mappedBytes {
+      _ = try backing.extendMapping(to: end)
+      memory.noteMapped(backing.mappedBytes)
+    }
+    try checkPlace()
+    live[LivePage.busy] = UInt64(processIdentifier)
+  }
+
+  /// Throws if the path leads to another file now, or to none: what is written
+  /// would be seen by nobody else. Looked at every 50 ms at most.
+  @inline(__always)
+  private func checkPlace() throws(StoreError) {
+    guard path != nil else { return }
+    let now = clock.now()
+    if now >= nextPlaceCheck || now &+ 50 < nextPlaceCheck { try lookAtPlace(now) }
+  }
+
+  @inline(never)
+  private func lookAtPlace(_ now: UInt64) throws(StoreError) {
+    guard let path, let file = backing as? FileBacking else { return }
+    guard try file.isAt(path) else {
+      throw StoreError(
+        .replaced,
+        "\(name): the file was removed or replaced while it was open; nothing was written; "
+          + "close the store and open it again")
+    }
+    nextPlaceCheck = now &+ 50
   }
 
   /// Failures of the preparing steps leave the store as it was; after any other
@@ -87,14 +129,17 @@ extension StoreCore {
       live[LivePage.holder] = 0
       try? backing.unlock(.turn)
     }
-    owner.store(0, ordering: .relaxed)
-    unsafe pthread_mutex_unlock(mutex)
+    leaveMutex()
   }
 
   @inline(__always)
-  private func acquireTurn() throws(StoreError) {
-    if try !backing.tryLock(.turn, .exclusive) { try waitForTurn() }
+  private func acquireTurn(waits: Bool) throws(StoreError) -> Bool {
+    if try !backing.tryLock(.turn, .exclusive) {
+      if !waits { return false }
+      try waitForTurn()
+    }
     memory.live[LivePage.holder] = UInt64(processIdentifier)
+    return true
   }
 
   /// Asks again, ever less often, until the timeout.
@@ -174,7 +219,7 @@ extension StoreCore {
     defer { try? backing.unlock(.checkpoint) }
     try unsafe writer.pointee.space.recordReleases()
     let durable = Epoch(number: memory.live[LivePage.durableEpoch])
-    let checkpoint = Checkpoint(memory: memory, backing: backing, identifier: identifier)
+    let checkpoint = Checkpoint(memory: memory, backing: backing, previous: superblock)
     let block = checkpoint.freeze()
     checkpoint.seal(block, after: durable)
     try checkpoint.record(block)
@@ -187,12 +232,13 @@ extension StoreCore {
   /// Without a file nothing has to be durable; a new epoch lets space be reused.
   private func checkpointInMemory() throws(StoreError) {
     try unsafe writer.pointee.space.recordReleases()
-    let checkpoint = Checkpoint(memory: memory, backing: backing, identifier: identifier)
+    let checkpoint = Checkpoint(memory: memory, backing: backing, previous: superblock)
     checkpoint.release(checkpoint.freeze())
   }
 
   func sync() throws(StoreError) {
-    guard backing.isShared else { return }
+    try checkOpen()
+    guard backing.isShared, options.access == .readWrite else { return }
     try withTurn { (writer: inout Writer) throws(StoreError) in
       try writer.log.sync(upTo: writer.log.tail.position)
     }
@@ -216,23 +262,21 @@ extension StoreCore {
   }
 
   private func finish() throws(StoreError) {
-    unsafe pthread_mutex_lock(mutex)
-    defer { unsafe pthread_mutex_unlock(mutex) }
-    let live = memory.live
-    guard live[LivePage.logSinceCheckpoint] > 256 << 10 || options.durability != .none else { return }
-    // Somebody else is writing: what is left is theirs to checkpoint.
-    if !holdsTurn, try !backing.tryLock(.turn, .exclusive) { return }
-    if live[LivePage.busy] | live[LivePage.syncFailed] != 0 { return }
-    if live[LivePage.recoveries] != knownRecoveries { try startAfresh() }
+    let isLong = memory.live[LivePage.logSinceCheckpoint] > Self.checkpointAtClose
+    guard isLong || options.durability != .none else { return }
+    // If somebody else is writing, a checkpoint is theirs to make; but what this
+    // handle promised to make durable it waits for.
+    guard try enterTurn(waits: options.durability != .none) else { return }
     do {
-      if live[LivePage.logSinceCheckpoint] > 256 << 10 {
-        try checkpoint()
-      } else {
-        try unsafe writer.pointee.log.sync(upTo: writer.pointee.log.tail.position)
-      }
+      if isLong { try checkpoint() }
+      try unsafe writer.pointee.log.sync(upTo: writer.pointee.log.tail.position)
     } catch {
-      if error.code == .outcomeUnknown { live[LivePage.syncFailed] = 1 }
+      returnTurn(after: error)
       throw error.naming(name)
     }
+    returnTurn(after: nil)
   }
+
+  /// Less is replayed on opening faster than a checkpoint is written.
+  private static let checkpointAtClose: UInt64 = 256 << 10
 }

@@ -59,7 +59,7 @@ extension StoreCore {
   ) throws -> R {
     try checkWritable(RawSpan(), RawSpan())
     try takeTurn()
-    let state = unsafe UnsafeMutablePointer<Writer.Open>.allocate(capacity: 1)
+    let state = UnsafeMutablePointer<Writer.Open>.allocate(capacity: 1)
     unsafe state.initialize(to: writer.pointee.begin())
     defer {
       unsafe state.deinitialize(count: 1)

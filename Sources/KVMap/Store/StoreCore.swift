@@ -17,7 +17,8 @@ final class StoreCore: @unchecked Sendable {
   let path: FilePath?
   let memory: StoreMemory
   let backing: any Backing
-  let identifier: (UInt64, UInt64)
+  /// The superblock the store was opened with.
+  let superblock: Superblock
   let options: StoreOptions
   let clock: Clock
 
@@ -35,6 +36,8 @@ final class StoreCore: @unchecked Sendable {
   var knownRecoveries: UInt64 = 0
   /// After a checkpoint failed: the length of log at which it is tried again. Under `mutex`.
   var nextCheckpoint: UInt64 = 0
+  /// When it is looked next whether the path still leads to the file. Under `mutex`.
+  var nextPlaceCheck: UInt64 = 0
   /// Whether this handle holds the turn for its life. Under `mutex`.
   var holdsTurn = false
   /// The checkpoint that a private view pins.
@@ -53,7 +56,7 @@ final class StoreCore: @unchecked Sendable {
     self.options = options
     self.clock = clock
     self.pinned = pinned
-    identifier = block.identifier
+    superblock = block
     pins = ProcessPins(backing)
     local = try LocalMemory(backing, seed: block.seed)
     memory = local.memory

@@ -88,7 +88,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
 
   /// The same error, naming the store it happened in.
   func naming(_ store: String) -> StoreError {
-    if message.contains(store) { return self }
+    if message.hasPrefix("\(store): ") { return self }
     return StoreError(code, "\(store): \(message)", holder: holder, cause: cause)
   }
 

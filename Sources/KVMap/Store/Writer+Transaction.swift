@@ -27,7 +27,8 @@ extension Writer {
     let bucket = try reader.bucket(hash, workingTag: index.epoch.tag)
     try memory.check(bucket, .bucket, workingTag: index.epoch.tag)
     if open.last != nil, let pending = try index.find(hash, key, in: bucket.page, pending: true) {
-      return pending.head.kind == .delete || isExpired(pending) ? nil : pending
+      if pending.head.kind == .delete { return nil }
+      return try isExpired(pending) ? nil : pending
     }
     return try liveMatch(hash, key)
   }

@@ -13,6 +13,8 @@ struct Writer: ~Copyable {
   let log: LogWriter
   /// Set while a commit is in the log and not yet in the index.
   var isHalfDone = false
+  /// Bytes of large values written since the last commit.
+  private var runBytes: UInt64 = 0
 
   var live: LivePage { memory.live }
   var records: RecordReader { RecordReader(memory: memory) }
@@ -74,7 +76,7 @@ struct Writer: ~Copyable {
     _ key: RawSpan, _ hash: KeyHash, isDurable: Bool
   ) throws(StoreError) -> Bool {
     guard let found = try IndexReader(memory: memory).find(hash, key) else { return false }
-    let wasLive = !isExpired(found)
+    let wasLive = try !isExpired(found)
     var tail = log.tail
     let mark = log.mark(tail)
     let prepared: Prepared
@@ -108,22 +110,20 @@ struct Writer: ~Copyable {
     let grown =
       tail.position.offset > before
       ? tail.position.offset - before : tail.position.offset % UInt64(Layout.segmentBytes)
-    live[LivePage.logSinceCheckpoint] += grown
+    live[LivePage.logSinceCheckpoint] += grown + runBytes
+    runBytes = 0
     isHalfDone = false
   }
 
   // MARK: Finding
 
-  func isExpired(_ match: IndexReader.Match) -> Bool {
-    guard let expiry = records.expiry(match.head, at: match.position) else { return false }
-    return expiry <= clock.now()
+  func isExpired(_ match: IndexReader.Match) throws(StoreError) -> Bool {
+    try records.isExpired(match.head, at: match.position, clock)
   }
 
   func liveMatch(_ hash: KeyHash, _ key: RawSpan) throws(StoreError) -> IndexReader.Match? {
-    guard let match = try IndexReader(memory: memory).find(hash, key), !isExpired(match) else {
-      return nil
-    }
-    return match
+    guard let match = try IndexReader(memory: memory).find(hash, key) else { return nil }
+    return try isExpired(match) ? nil : match
   }
 
   // MARK: Steps
@@ -190,6 +190,7 @@ struct Writer: ~Copyable {
     }
     memory.bytes.copy(value, to: offset)
     live[LivePage.unsyncedRuns] = 1
+    runBytes += UInt64(value.byteCount)
     let checksum = Checksum.compute(
       memory.bytes, offset, count: value.byteCount, seed: memory.seed, place: UInt64(offset))
     return (UInt64(offset), value.byteCount, checksum)

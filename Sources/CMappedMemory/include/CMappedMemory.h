@@ -1,0 +1,101 @@
+// What the platform's Swift module lacks: calls and constants hidden behind
+// _GNU_SOURCE, variadic calls, CPU hints, and the signal handler. Every
+// function that can fail returns -1 (or a null or failed pointer) and sets
+// errno, as the system call behind it does.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/// Asks the processor to load the cache line at `address`; never faults.
+static inline void kvmap_prefetch(const void *_Nonnull address) {
+  __builtin_prefetch(address, 0, 3);
+}
+
+// MARK: Files (system_calls.c)
+
+/// Opens a file without a name in `directory` (O_TMPFILE).
+int kvmap_open_unnamed(const char *_Nonnull directory, int flags, mode_t mode);
+/// Backs a range with storage, extending the file (fallocate mode 0).
+int kvmap_fallocate(int descriptor, int64_t offset, int64_t length);
+/// Reserves `length` bytes behind the end of the file (F_PREALLOCATE).
+int kvmap_preallocate(int descriptor, int64_t length);
+/// Gives the storage of a range back; it reads as zeros. Keeps the size.
+int kvmap_punch_hole(int descriptor, int64_t offset, int64_t length);
+/// The next byte at or behind `offset` that is data (or a hole).
+int64_t kvmap_seek_data(int descriptor, int64_t offset);
+int64_t kvmap_seek_hole(int descriptor, int64_t offset);
+/// Waits until the file is on stable storage, drive cache included.
+int kvmap_full_sync(int descriptor);
+/// As `kvmap_full_sync`, but may leave out times and the like.
+int kvmap_data_sync(int descriptor);
+/// Renames; with `replacing` false an existing target is EEXIST.
+int kvmap_rename(const char *_Nonnull from, const char *_Nonnull to, bool replacing);
+
+struct kvmap_file_system {
+  /// The magic number of statfs(2); 0 where only the name is known.
+  uint64_t magic;
+  uint64_t total_bytes, available_bytes;
+  bool is_read_only;
+  /// What the platform itself says of locality: 1 local, 0 remote, -1 nothing.
+  int is_local;
+  char name[32];
+};
+int kvmap_fstatfs(int descriptor, struct kvmap_file_system *_Nonnull result);
+
+// MARK: Locks of an open file description
+
+enum { KVMAP_LOCK_TRY = 0, KVMAP_LOCK_WAIT = 1, KVMAP_LOCK_QUERY = 2 };
+enum { KVMAP_LOCK_SHARED = 0, KVMAP_LOCK_EXCLUSIVE = 1, KVMAP_LOCK_NONE = 2 };
+struct kvmap_lock {
+  /// In: what is wanted. Out of a query: what is in the way, or NONE.
+  int mode;
+  int64_t offset, length;
+};
+int kvmap_lock(int descriptor, int command, struct kvmap_lock *_Nonnull lock);
+
+// MARK: Memory
+
+/// mremap(2) with MREMAP_MAYMOVE; ENOTSUP where the platform has none.
+void *_Nullable kvmap_mremap(void *_Nonnull base, size_t length, size_t new_length);
+/// mincore(2), whose result type differs between platforms.
+int kvmap_mincore(void *_Nonnull base, size_t length, unsigned char *_Nonnull result);
+/// Flags and advice values by platform; 0 (flag) or -1 (advice): not there.
+int kvmap_map_populate(void), kvmap_map_nonblock(void), kvmap_map_locked(void);
+int kvmap_map_no_reserve(void), kvmap_map_32bit(void), kvmap_map_grows_down(void);
+int kvmap_advice_free(void), kvmap_advice_cold(void), kvmap_advice_page_out(void);
+int kvmap_advice_populate_read(void), kvmap_advice_populate_write(void);
+int kvmap_advice_dont_fork(void), kvmap_advice_do_fork(void);
+int kvmap_advice_wipe_on_fork(void), kvmap_advice_keep_on_fork(void);
+/// The soft limit of locked memory in bytes; UINT64_MAX when unlimited.
+uint64_t kvmap_locked_memory_limit(void);
+/// The soft limit of open descriptors; UINT64_MAX when unlimited.
+uint64_t kvmap_descriptor_limit(void);
+
+// MARK: fork(2)
+
+/// How many forks lie between this process and the first that asked: a value
+/// noted earlier differs in a child. Cheap: one load after the first call.
+uint32_t kvmap_process_generation(void);
+
+// MARK: Lost mappings (lost_mappings.c)
+
+/// A range of addresses in which a SIGBUS marks the range as lost.
+typedef struct kvmap_guard kvmap_guard;
+
+/// Installs the SIGBUS handler, once per process.
+int kvmap_guard_install(void);
+/// Enters a range; null with errno when there is no memory for the entry.
+/// A `protection` is that of the page put under a fault.
+kvmap_guard *_Nullable kvmap_guard_create(const void *_Nonnull start, size_t length, int protection);
+/// Changes the range. A `start` of null takes it out for the time being.
+void kvmap_guard_move(kvmap_guard *_Nonnull guard, const void *_Nullable start, size_t length);
+void kvmap_guard_add_protection(kvmap_guard *_Nonnull guard, int protection);
+void kvmap_guard_set_protection(kvmap_guard *_Nonnull guard, int protection);
+/// From now on the range counts in children too: part of it is inherited.
+void kvmap_guard_inherit(kvmap_guard *_Nonnull guard);
+void kvmap_guard_destroy(kvmap_guard *_Nonnull guard);
+/// The word that becomes 1 when the range is lost; valid as long as the guard.
+const uint32_t *_Nonnull kvmap_guard_lost(const kvmap_guard *_Nonnull guard);

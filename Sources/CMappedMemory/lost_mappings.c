@@ -1,0 +1,226 @@
+// The SIGBUS handler for pages of a mapped file that have no storage behind
+// them: truncated file, full disk, I/O error.
+//
+// In C because a signal handler may interrupt a thread anywhere, also inside
+// the allocator or the Swift runtime, and compiled Swift promises nothing
+// about what it calls: lazy globals, metadata lookups and exclusivity checks
+// may take locks or allocate. What is called here is mmap, sigaction and
+// raise, and atomics; none of them allocates or locks.
+//
+// The ranges stand in slots. A slot is entered, changed and left only by its
+// owner; readers are handlers on any thread. A slot's `sequence` is odd while
+// it changes, so a handler never combines the start of one range with the end
+// of another. A handler that meets a slot in change may pass it over: the slot
+// of the range that faulted is not in change, because its owner is inside an
+// access to it.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "CMappedMemory.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#if defined(__APPLE__) && !defined(MAP_ANONYMOUS)
+#define MAP_ANONYMOUS MAP_ANON
+#endif
+
+/// One cache line, so that polling one range's `lost` is not slowed by others.
+struct kvmap_guard {
+  alignas(64) _Atomic uint32_t lost;
+  _Atomic uint32_t taken, sequence;
+  /// Faults since the range was entered.
+  _Atomic uint32_t faults;
+  _Atomic int protection;
+  /// The process the range belongs to; 0: its children's as well.
+  _Atomic uint32_t generation;
+  _Atomic uintptr_t start, end;
+};
+
+// Slots come in chunks of a page that are never freed, so a handler may walk
+// them at any time: 63 static ones, then as many more as there is memory for.
+enum { slots_per_chunk = 63, single_pages = 64 };
+struct chunk {
+  struct kvmap_guard slots[slots_per_chunk];
+  alignas(64) _Atomic(struct chunk *) next;
+};
+
+_Static_assert(sizeof(struct chunk) == 4096, "a chunk fills a page");
+
+static struct chunk first_chunk;
+static size_t page_size;
+static struct sigaction previous_action;
+static _Atomic int previous_is_default;
+
+// Read by the handler directly: pthread_once is not for signal handlers.
+static _Atomic uint32_t process_generation = 1;
+static pthread_once_t watch_forks_once = PTHREAD_ONCE_INIT;
+
+static void forked(void) { atomic_fetch_add_explicit(&process_generation, 1, memory_order_relaxed); }
+static void watch_forks(void) { pthread_atfork(NULL, NULL, forked); }
+
+uint32_t kvmap_process_generation(void) {
+  pthread_once(&watch_forks_once, watch_forks);
+  return atomic_load_explicit(&process_generation, memory_order_relaxed);
+}
+
+/// Puts zero pages under `address` if it lies in one of our ranges.
+static bool cover(uintptr_t address) {
+  uint32_t generation = atomic_load_explicit(&process_generation, memory_order_relaxed);
+  for (struct chunk *chunk = &first_chunk; chunk != NULL;
+       chunk = atomic_load_explicit(&chunk->next, memory_order_acquire)) {
+    for (int index = 0; index < slots_per_chunk; index++) {
+      struct kvmap_guard *slot = &chunk->slots[index];
+      uint32_t sequence = atomic_load_explicit(&slot->sequence, memory_order_acquire);
+      uintptr_t start = atomic_load_explicit(&slot->start, memory_order_relaxed);
+      uintptr_t end = atomic_load_explicit(&slot->end, memory_order_relaxed);
+      uint32_t owner = atomic_load_explicit(&slot->generation, memory_order_relaxed);
+      atomic_thread_fence(memory_order_acquire);
+      if ((sequence & 1) != 0 || atomic_load_explicit(&slot->sequence, memory_order_relaxed) != sequence) continue;
+      if (address < start || address >= end || (owner != 0 && owner != generation)) continue;
+
+      // First the mark, then the page: whoever reads zeros from the page and
+      // then the mark (with an acquire fence between) finds it set.
+      atomic_store_explicit(&slot->lost, 1, memory_order_seq_cst);
+      int protection = atomic_load_explicit(&slot->protection, memory_order_relaxed);
+      uintptr_t page = address & ~(uintptr_t)(page_size - 1);
+      uintptr_t mapped_end = (end + page_size - 1) & ~(uintptr_t)(page_size - 1);
+      // One page leaves the rest of the file readable. But each splits a
+      // mapping of the kernel's, of which a process may have only so many
+      // (and once it has them all, mmap refuses everything): after
+      // `single_pages` faults all behind the page is replaced with it.
+      uintptr_t from[] = {page, page, start, page};
+      uintptr_t to[] = {page + page_size, mapped_end, mapped_end, page + page_size};
+      uint32_t faults = atomic_fetch_add_explicit(&slot->faults, 1, memory_order_relaxed);
+      for (int attempt = faults < single_pages ? 0 : 1; attempt < 4; attempt++) {
+        if (mmap((void *)from[attempt], to[attempt] - from[attempt], protection,
+                 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED)
+          return true;
+      }
+      return false;
+    }
+  }
+  return false;
+}
+
+/// What would have happened without us.
+static void pass_on(int signal_number, siginfo_t *info, void *context) {
+  bool is_fault = info->si_code > 0;
+  bool is_default = atomic_load_explicit(&previous_is_default, memory_order_relaxed);
+  if (!is_default && (previous_action.sa_flags & SA_RESETHAND) != 0)
+    atomic_store_explicit(&previous_is_default, 1, memory_order_relaxed);
+  if (!is_default && (previous_action.sa_flags & SA_SIGINFO) != 0) {
+    previous_action.sa_sigaction(signal_number, info, context);
+    return;
+  }
+  if (!is_default && previous_action.sa_handler == SIG_IGN && !is_fault) return;
+  if (!is_default && previous_action.sa_handler != SIG_DFL && previous_action.sa_handler != SIG_IGN) {
+    previous_action.sa_handler(signal_number);
+    return;
+  }
+  // A fault that is ignored kills all the same, as the kernel does it. The
+  // faulting instruction runs again on return; a signal that was sent has to
+  // be sent again.
+  struct sigaction fallback = {.sa_handler = SIG_DFL};
+  sigaction(signal_number, &fallback, NULL);
+  if (!is_fault) raise(signal_number);
+}
+
+static void handle(int signal_number, siginfo_t *info, void *context) {
+  int saved_errno = errno;
+  // A misaligned access (BUS_ADRALN) is the program's own mistake.
+  bool ours = info->si_code > 0 && info->si_code != BUS_ADRALN && cover((uintptr_t)info->si_addr);
+  if (!ours) pass_on(signal_number, info, context);
+  errno = saved_errno;
+}
+
+int kvmap_guard_install(void) {
+  page_size = (size_t)sysconf(_SC_PAGESIZE);
+  if (sigaction(SIGBUS, NULL, &previous_action) != 0) return -1;
+  // The mask and the flags of the previous handler are kept, so that it runs
+  // as it would have; the alternate stack is used where a thread has one.
+  struct sigaction action = {.sa_flags = 0};
+  action.sa_mask = previous_action.sa_mask;
+  action.sa_flags =
+      SA_SIGINFO | SA_ONSTACK | (previous_action.sa_flags & (SA_NODEFER | SA_RESTART));
+  action.sa_sigaction = handle;
+  return sigaction(SIGBUS, &action, NULL);
+}
+
+static void change(struct kvmap_guard *slot, uintptr_t start, uintptr_t end, uint32_t generation) {
+  uint32_t sequence = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
+  atomic_store_explicit(&slot->sequence, sequence + 1, memory_order_relaxed);
+  // Pairs with the acquire fence in `cover`: who sees a new field sees the odd
+  // sequence too.
+  atomic_thread_fence(memory_order_release);
+  atomic_store_explicit(&slot->start, start, memory_order_relaxed);
+  atomic_store_explicit(&slot->end, end, memory_order_relaxed);
+  atomic_store_explicit(&slot->generation, generation, memory_order_relaxed);
+  // Pairs with the acquire load in `cover`.
+  atomic_store_explicit(&slot->sequence, sequence + 2, memory_order_release);
+}
+
+static struct kvmap_guard *claim(void) {
+  for (struct chunk *chunk = &first_chunk;;) {
+    for (int index = 0; index < slots_per_chunk; index++) {
+      uint32_t expected = 0;
+      // Acquire pairs with the release in kvmap_guard_destroy.
+      if (atomic_compare_exchange_strong_explicit(&chunk->slots[index].taken, &expected, 1,
+                                                  memory_order_acquire, memory_order_relaxed))
+        return &chunk->slots[index];
+    }
+    struct chunk *next = atomic_load_explicit(&chunk->next, memory_order_acquire);
+    if (next == NULL) {
+      struct chunk *fresh =
+          mmap(NULL, sizeof *fresh, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      if (fresh == MAP_FAILED) return NULL;
+      // Release: the fresh chunk's zeros are seen by who follows the pointer.
+      if (atomic_compare_exchange_strong_explicit(&chunk->next, &next, fresh, memory_order_acq_rel,
+                                                  memory_order_acquire))
+        next = fresh;
+      else
+        munmap(fresh, sizeof *fresh);
+    }
+    chunk = next;
+  }
+}
+
+kvmap_guard *kvmap_guard_create(const void *start, size_t length, int protection) {
+  struct kvmap_guard *slot = claim();
+  if (slot == NULL) return NULL;
+  uint32_t generation = kvmap_process_generation();
+  atomic_store_explicit(&slot->lost, 0, memory_order_relaxed);
+  atomic_store_explicit(&slot->faults, 0, memory_order_relaxed);
+  atomic_store_explicit(&slot->protection, protection, memory_order_relaxed);
+  change(slot, (uintptr_t)start, (uintptr_t)start + length, generation);
+  return slot;
+}
+
+void kvmap_guard_move(kvmap_guard *guard, const void *start, size_t length) {
+  change(guard, (uintptr_t)start, start == NULL ? 0 : (uintptr_t)start + length,
+         atomic_load_explicit(&guard->generation, memory_order_relaxed));
+}
+
+void kvmap_guard_add_protection(kvmap_guard *guard, int protection) {
+  atomic_fetch_or_explicit(&guard->protection, protection, memory_order_relaxed);
+}
+
+void kvmap_guard_set_protection(kvmap_guard *guard, int protection) {
+  atomic_store_explicit(&guard->protection, protection, memory_order_relaxed);
+}
+
+void kvmap_guard_inherit(kvmap_guard *guard) {
+  atomic_store_explicit(&guard->generation, 0, memory_order_relaxed);
+}
+
+void kvmap_guard_destroy(kvmap_guard *guard) {
+  change(guard, 0, 0, 0);
+  atomic_store_explicit(&guard->taken, 0, memory_order_release);
+}
+
+const uint32_t *kvmap_guard_lost(const kvmap_guard *guard) { return (const uint32_t *)&guard->lost; }

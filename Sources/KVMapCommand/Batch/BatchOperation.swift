@@ -1,0 +1,15 @@
+import KVMap
+
+/// One line of a batch.
+struct BatchOperation: Equatable {
+  enum Kind: Equatable {
+    case put(value: [UInt8], timeToLive: Duration?)
+    case delete
+  }
+
+  var kind: Kind
+  var key: [UInt8]
+  var condition: PutCondition
+  /// The line it stands on.
+  var line: UInt64
+}

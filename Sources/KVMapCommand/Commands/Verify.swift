@@ -1,0 +1,60 @@
+import ArgumentParser
+import KVMap
+import SystemPackage
+
+struct Verify: StoreCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify",
+    abstract: "Check every part of the store.",
+    discussion: """
+      Prints each fault on a line, the first 10,000 of them, and then their number, or OK. Opens the store read-only and changes nothing. \
+      The status is 65 if there are faults.
+
+      EXAMPLES
+        kvmap verify colours.kvmap
+        kvmap verify --json colours.kvmap | jq '.faults[].place'
+      """)
+
+  @Argument(help: "The store.", completion: .file())
+  var store: String
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  @OptionGroup var common: CommonOptions
+
+  func run() throws {
+    let report = try Store.verify(FilePath(store))
+    var output = standardOutput()
+    if json {
+      try Self.writeObject(report, to: &output)
+    } else {
+      try Self.writeLines(report, to: &output)
+    }
+    try output.flush()
+    if !report.isSound { throw Failure(.damaged) }
+  }
+
+  private static func writeLines(_ report: VerificationReport, to output: inout ByteOutput) throws {
+    let hasColour = Terminal.hasColour(.standardOutput)
+    for fault in report.faults {
+      try output.append(TerminalText.escape(Array("\(fault)".utf8)))
+      try output.append("\n")
+    }
+    let count = report.faults.count + report.furtherFaults
+    let (result, colour) = count == 0 ? ("OK", "32") : ("\(count) \(count == 1 ? "fault" : "faults")", "1;31")
+    try output.append(hasColour ? "\u{1B}[\(colour)m\(result)\u{1B}[0m\n" : "\(result)\n")
+  }
+
+  private static func writeObject(_ report: VerificationReport, to output: inout ByteOutput) throws {
+    try output.append("{\"sound\":\(report.isSound),\"records\":\(report.recordCount),\"faults\":[")
+    for (index, fault) in report.faults.enumerated() {
+      try output.append(index == 0 ? "{" : ",{")
+      try output.appendJSONMember("place", Array(fault.place.utf8))
+      try output.append(",")
+      try output.appendJSONMember("meaning", Array(fault.meaning.utf8))
+      try output.append("}")
+    }
+    try output.append("],\"further_faults\":\(report.furtherFaults)}\n")
+  }
+}

@@ -1,0 +1,85 @@
+import SystemPackage
+
+/// The reader of standard output is gone.
+struct ClosedPipe: Error {}
+
+/// A buffer before standard output.
+///
+/// The buffer throws `ClosedPipe` or `Failure`.
+func standardOutput() -> ByteOutput {
+  ByteOutput { try write($0, to: .standardOutput, name: "standard output") }
+}
+
+/// Writes all of `bytes`.
+func write(_ bytes: [UInt8], to descriptor: FileDescriptor, name: String) throws {
+  do {
+    try descriptor.writeAll(bytes)
+  } catch Errno.brokenPipe where descriptor == .standardOutput {
+    throw ClosedPipe()
+  } catch let error as Errno {
+    throw Failure(.inputOutput, "cannot write \(name): \(error)")
+  }
+}
+
+/// A file, or standard input, to be read from start to end.
+final class InputFile {
+  /// For messages: "'dump.jsonl'" or "standard input".
+  let name: String
+  /// How many bytes are left to read from the start on, if it is known.
+  let size: Int64?
+  private(set) var bytesRead: Int64 = 0
+
+  private let descriptor: FileDescriptor
+  private static let pieceSize = 65_536
+
+  /// Opens `path`; standard input for nil and `-`.
+  init(_ path: String?) throws(Failure) {
+    if let path, path != "-" {
+      name = "'\(path)'"
+      do {
+        descriptor = try FileDescriptor.open(FilePath(path), .readOnly, options: .closeOnExec)
+      } catch {
+        throw Failure(.failure, "cannot open '\(path)': \(error)")
+      }
+    } else {
+      name = "standard input"
+      descriptor = .standardInput
+    }
+    size = Self.size(of: descriptor)
+  }
+
+  deinit {
+    if descriptor != .standardInput { try? descriptor.close() }
+  }
+
+  /// The next bytes; none at the end.
+  func read() throws(Failure) -> [UInt8] {
+    do {
+      let piece = try unsafe [UInt8](unsafeUninitializedCapacity: Self.pieceSize) { buffer, count in
+        count = try unsafe descriptor.read(into: UnsafeMutableRawBufferPointer(buffer))
+      }
+      bytesRead += Int64(piece.count)
+      return piece
+    } catch {
+      throw Failure(.inputOutput, "cannot read \(name): \(error)")
+    }
+  }
+
+  func readAll() throws(Failure) -> [UInt8] {
+    var all = try read()
+    while true {
+      let piece = try read()
+      if piece.isEmpty { return all }
+      all.append(contentsOf: piece)
+    }
+  }
+
+  /// nil for what cannot be sought in, such as a pipe.
+  private static func size(of descriptor: FileDescriptor) -> Int64? {
+    guard let start = try? descriptor.seek(offset: 0, from: .current),
+      let end = try? descriptor.seek(offset: 0, from: .end)
+    else { return nil }
+    _ = try? descriptor.seek(offset: start, from: .start)
+    return end > start ? end - start : nil
+  }
+}

@@ -1,0 +1,50 @@
+import SystemPackage
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// Makes the streams safe to use.
+func prepareProcess() {
+  // A store opened while a standard stream is closed would get its number, and messages would be written
+  // into the store. The placeholders refuse what the stream is for, as the closed one did.
+  for number in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(number, F_GETFD) == -1 {
+    _ = unsafe open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY)
+  }
+  // A write to a closed pipe then fails instead of ending the process before it has cleaned up.
+  _ = signal(SIGPIPE, SIG_IGN)
+}
+
+func exit(_ status: ExitStatus) -> Never {
+  exit(status.rawValue)
+}
+
+extension ClosedPipe {
+  /// Ends as a program ends that never heard of closed pipes: quietly, by the signal.
+  func endProcess() -> Never {
+    _ = signal(SIGPIPE, SIG_DFL)
+    _ = raise(SIGPIPE)
+    // The signal is blocked.
+    _exit(128 + SIGPIPE)
+  }
+}
+
+/// Refuses arguments that are not valid UTF-8: Swift would replace bytes in them without a word, and a key
+/// or a file name would become another.
+func refuseInvalidArguments() throws(Failure) {
+  for index in 1..<max(1, Int(CommandLine.argc)) {
+    guard let argument = unsafe CommandLine.unsafeArgv[index] else { return }
+    if unsafe String(validatingCString: argument) == nil {
+      throw Failure(
+        .usage,
+        """
+        argument \(index) is not valid UTF-8; give such a key with --key-hex or --key-base64, \
+        such a value on standard input, and to such a file a link with another name
+        """)
+    }
+  }
+}

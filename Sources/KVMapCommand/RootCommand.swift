@@ -1,0 +1,39 @@
+import ArgumentParser
+
+struct RootCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "kvmap",
+    abstract: "Keeps keys and values in one file.",
+    discussion: """
+      EXAMPLES
+        kvmap put colours.kvmap sky blue      create the store and put a value
+        kvmap get colours.kvmap sky           print it
+        kvmap list colours.kvmap --values     print all
+        kvmap dump colours.kvmap > backup     write all records to a file
+
+      EXIT STATUS
+        0   done or found
+        1   the key is absent, or a condition is not met
+        2   any other failure
+        64  the command line is wrong
+        65  the store or the dump is damaged
+        73  a file cannot be created
+        74  reading or writing failed, or the disk is full
+        75  another process held the writer's turn longer than --timeout
+      """,
+    version: Program.version,
+    subcommands: [
+      Get.self, Put.self, Delete.self, Exists.self, List.self, Count.self, Batch.self, Stat.self, Verify.self,
+      Dump.self, Load.self,
+    ])
+
+  func run() throws {
+    throw ValidationError("Missing a subcommand; 'kvmap --help' lists them")
+  }
+}
+
+/// Names that the program gives itself.
+enum Program {
+  static let version = "0.1.0"
+  static let nameAndVersion = "kvmap \(version)"
+}

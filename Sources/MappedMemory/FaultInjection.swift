@@ -1,0 +1,50 @@
+package import SystemPackage
+import Synchronization
+
+/// The system calls of this package, by the name that errors give them.
+package enum SystemCall: String, Sendable, CaseIterable {
+  case open, close, fstat, stat, fstatfs, lseek
+  case ftruncate, fallocate
+  case punchHole = "fallocate(FALLOC_FL_PUNCH_HOLE)"
+  case pread, pwrite, fsync, fdatasync
+  case lock = "fcntl(F_OFD_SETLK)"
+  case lockWaiting = "fcntl(F_OFD_SETLKW)"
+  case lockQuery = "fcntl(F_OFD_GETLK)"
+  case linkat, renameat, unlink
+  case mmap, munmap, mprotect, msync, madvise, mincore, mlock, munlock, mremap
+  case sigaction
+}
+
+/// Lets a test see every system call and make it fail.
+///
+/// The hook is asked before each attempt. What it returns is treated as the
+/// outcome of the call: `nil` lets the real call happen; `EINTR` goes through
+/// the same loop as a real one, so the hook is asked again for the retry and
+/// has to let it pass at some time.
+package enum FaultInjection {
+  package typealias Hook = @Sendable (SystemCall) -> Errno?
+
+  private static let isInstalled = Atomic<Bool>(false)
+  private static let lock = SpinLock()
+  /// Only touched under `lock`.
+  nonisolated(unsafe) private static var hook: Hook?
+
+  /// Installs a hook for the whole process; `nil` takes it away.
+  package static func install(_ newHook: Hook?) {
+    lock.withLock { unsafe hook = newHook }
+    isInstalled.store(newHook != nil, ordering: .relaxed)
+  }
+
+  /// What a hook wants `call` to fail with. One relaxed load without a hook.
+  @inline(__always)
+  static func intercept(_ call: SystemCall) -> Errno? {
+    guard isInstalled.load(ordering: .relaxed) else { return nil }
+    return ask(call)
+  }
+
+  @inline(never)
+  private static func ask(_ call: SystemCall) -> Errno? {
+    // Called outside the lock: a hook may install another one.
+    lock.withLock { unsafe hook }?(call)
+  }
+}

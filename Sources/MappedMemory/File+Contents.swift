@@ -1,0 +1,78 @@
+import SystemPackage
+
+extension File {
+  /// Reads bytes at an offset (`pread`).
+  ///
+  /// - Returns: how many; fewer than there is room for only at the end of the
+  ///   file.
+  package func read(
+    into buffer: UnsafeMutableRawBufferPointer, at offset: Int64
+  ) throws(MappingError) -> Int {
+    var done = 0
+    while done < buffer.count {
+      let count = try describing(.pread, path) { () throws(Errno) in
+        let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+        return try unsafe SystemCalls.read(descriptor, into: rest, at: offset + Int64(done))
+      }
+      if count == 0 { break }
+      done += count
+    }
+    return done
+  }
+
+  /// Reads up to `count` bytes at an offset (`pread`); fewer only at the end of
+  /// the file.
+  public func read(count: Int, at offset: Int64) throws(MappingError) -> [UInt8] {
+    guard count >= 0, offset >= 0, offset <= Int64.max - Int64(count) else {
+      throw MappingError(.pread, .invalidArgument, path)
+    }
+    // No more than the file has: `count` may be someone's guess.
+    let available = max(0, try status().size - offset)
+    var bytes = [UInt8](repeating: 0, count: Int(min(Int64(count), available)))
+    var span = bytes.mutableSpan
+    var rawSpan = unsafe span.mutableBytes
+    let done = try unsafe rawSpan.withUnsafeMutableBytes { buffer throws(MappingError) in
+      try unsafe read(into: buffer, at: offset)
+    }
+    bytes.removeLast(bytes.count - done)
+    return bytes
+  }
+
+  /// Writes all bytes at an offset (`pwrite`), extending the file if needed.
+  ///
+  /// They are in the page cache then, and in every shared mapping; on the disk
+  /// only after a sync. The bytes may come from a mapping: one that has lost its
+  /// storage gives EFAULT here.
+  ///
+  /// - Throws: ``MappingError``; a part of the bytes may have been written.
+  public func write(_ bytes: RawSpan, at offset: Int64) throws(MappingError) {
+    try unsafe bytes.withUnsafeBytes { buffer throws(MappingError) in
+      var done = 0
+      while done < buffer.count {
+        done += try describing(.pwrite, path) { () throws(Errno) in
+          let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[done...])
+          let count = try unsafe SystemCalls.write(descriptor, from: rest, at: offset + Int64(done))
+          // Nothing written and nothing reported: do not try for ever.
+          guard count > 0 else { throw .noSpace }
+          return count
+        }
+      }
+    }
+  }
+
+  /// Waits until contents and size are on the disk (`fsync`; `F_FULLFSYNC` on
+  /// Darwin, which includes the drive's own cache).
+  ///
+  /// - Throws: ``MappingError``. After a failure (EIO, ENOSPC) the kernel may
+  ///   take what it could not write for clean: a second call succeeds without
+  ///   having written it.
+  public func sync() throws(MappingError) {
+    try describing(.fsync, path) { () throws(Errno) in try SystemCalls.sync(descriptor) }
+  }
+
+  /// As ``sync()``, but leaves out what is not needed to read the contents
+  /// back, such as times (`fdatasync`). A changed size is included.
+  public func dataSync() throws(MappingError) {
+    try describing(.fdatasync, path) { () throws(Errno) in try SystemCalls.dataSync(descriptor) }
+  }
+}

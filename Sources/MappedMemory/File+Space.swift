@@ -1,0 +1,133 @@
+import SystemPackage
+
+extension File {
+  /// Sets the length in bytes (`ftruncate`).
+  ///
+  /// What is added is a hole that reads as zeros. What is cut off is gone, and
+  /// an access through a mapping of it loses that mapping.
+  public func setSize(_ bytes: Int64) throws(MappingError) {
+    try describing(.ftruncate, path) { () throws(Errno) in try SystemCalls.setSize(descriptor, bytes) }
+  }
+
+  /// Gives a range storage, so that writing it later cannot fail for want of
+  /// space (`fallocate`); extends the file to its end.
+  ///
+  /// Bytes that are there stay; the others read as zeros. Where the file system
+  /// has no such call (and on Darwin), zeros are written into the holes of the
+  /// range, which takes time in proportion, and nobody else may write to the
+  /// range meanwhile.
+  ///
+  /// - Throws: ``MappingError`` with ENOSPC, EDQUOT, EFBIG; a part of the range
+  ///   may have storage by then, and the file may be longer.
+  public func allocate(offset: Int64, length: Int64) throws(MappingError) {
+    let end = try Self.end(of: offset, length, .fallocate, path)
+    #if canImport(Darwin)
+      let size = try status().size
+      if end > size {
+        try describing(.fallocate, path) { () throws(Errno) in
+          try SystemCalls.preallocate(descriptor, length: end - size)
+        }
+        try setSize(end)
+      }
+      try fillHoles(from: offset, to: min(end, size))
+    #else
+      do {
+        try SystemCalls.allocate(descriptor, offset: offset, length: length)
+      } catch .notSupported, .noFunction {
+        try fillHoles(from: offset, to: end)
+      } catch {
+        throw MappingError(.fallocate, error, path)
+      }
+    #endif
+  }
+
+  /// Writes zeros to what has no storage between two offsets.
+  private func fillHoles(from start: Int64, to end: Int64) throws(MappingError) {
+    let size = try status().size
+    var position = start
+    while position < min(end, size) {
+      guard let hole = try seek(.hole, from: position), hole < min(end, size) else { break }
+      let data = try seek(.data, from: hole) ?? size
+      // A hole always ends behind its start; a file system that says otherwise
+      // would keep us here for ever.
+      position = max(min(end, data), hole + 1)
+      try writeZeros(offset: hole, length: position - hole)
+    }
+    let tail = max(start, size)
+    if tail < end { try writeZeros(offset: tail, length: end - tail) }
+  }
+
+  /// The parts of a range that are not holes, in order (`lseek` with `SEEK_DATA`
+  /// and `SEEK_HOLE`); the rest reads as zeros. All of it, where the file system
+  /// does not tell.
+  public func dataRanges(from start: Int64, to end: Int64) throws(MappingError) -> [Range<Int64>] {
+    var ranges: [Range<Int64>] = []
+    var position = start
+    while position < end, let data = try seek(.data, from: position), data < end {
+      let hole = min(try seek(.hole, from: data) ?? end, end)
+      if hole <= data { break }
+      ranges.append(data..<hole)
+      position = hole
+    }
+    return ranges
+  }
+
+  private enum Extent { case data, hole }
+
+  /// The next data or hole at or behind an offset; `nil` when there is none.
+  private func seek(_ extent: Extent, from offset: Int64) throws(MappingError) -> Int64? {
+    do {
+      return switch extent {
+      case .data: try SystemCalls.seekData(descriptor, from: offset)
+      case .hole: try SystemCalls.seekHole(descriptor, from: offset)
+      }
+    } catch .noSuchAddressOrDevice {
+      return nil
+    } catch .invalidArgument {
+      // A file system that keeps no account of its holes: all of it is data.
+      return extent == .hole ? nil : offset
+    } catch {
+      throw MappingError(.lseek, error, path)
+    }
+  }
+
+  /// Gives the storage of a range back (`fallocate` with
+  /// `FALLOC_FL_PUNCH_HOLE`, `F_PUNCHHOLE` on Darwin). The range reads as zeros,
+  /// also through mappings; the file keeps its size.
+  ///
+  /// Whole blocks of the file system are given back, the rest is zeroed. On
+  /// Darwin offset and length have to be multiples of that block size.
+  ///
+  /// - Throws: ``MappingError`` with EOPNOTSUPP where the file system cannot.
+  public func punchHole(offset: Int64, length: Int64) throws(MappingError) {
+    try describing(.punchHole, path) { () throws(Errno) in
+      try SystemCalls.punchHole(descriptor, offset: offset, length: length)
+    }
+  }
+
+  /// Writes zeros over a range (`pwrite`), extending the file to its end.
+  public func writeZeros(offset: Int64, length: Int64) throws(MappingError) {
+    let end = try Self.end(of: offset, length, .pwrite, path)
+    // In writes of 4 KiB that do not cross one another's pages: the page cache
+    // keeps what one write brings in as one folio, and a sync writes the whole
+    // folio back for any change in it. After large writes an msync of one page
+    // costs ten times as much.
+    let zeros = [UInt8](repeating: 0, count: 4096)
+    var position = offset
+    while position < end {
+      let count = min(4096 - position % 4096, end - position)
+      try unsafe write(zeros.span.bytes.extracting(0..<Int(count)), at: position)
+      position += count
+    }
+  }
+
+  /// The end of a range, checked for sense and overflow.
+  private static func end(
+    of offset: Int64, _ length: Int64, _ call: SystemCall, _ path: FilePath
+  ) throws(MappingError) -> Int64 {
+    guard offset >= 0, length > 0 else { throw MappingError(call, .invalidArgument, path) }
+    let (end, overflow) = offset.addingReportingOverflow(length)
+    guard !overflow else { throw MappingError(call, .fileTooLarge, path) }
+    return end
+  }
+}

@@ -1,0 +1,107 @@
+public import SystemPackage
+
+/// What goes wrong between a program, its files and the memory they are
+/// mapped into.
+///
+/// The one error type of the module: what was attempted, on which file, why it
+/// failed and what can be done about it.
+public struct MappingError: Error, Sendable, Equatable {
+  /// The kinds of failure.
+  public enum Code: Sendable, Equatable {
+    /// The system refused, for this reason.
+    case system(Errno)
+    /// The file no longer has storage behind a part of the mapping: truncated,
+    /// disk full, or an I/O error. What was read may be zeros, what was written
+    /// may be gone.
+    case lost
+    /// An offset or address is not a multiple of the page size.
+    case misaligned(value: Int64)
+    /// A range lies outside of the mapping or reservation.
+    case outOfBounds(offset: Int, length: Int, available: Int)
+    /// The path names a directory, a pipe, a device or a socket.
+    case notRegularFile
+    /// Pages cannot be made writable: there is no storage for them.
+    case noStorage
+    /// A forked child used a handle that belongs to its parent.
+    case inherited
+    /// The platform has no such operation.
+    case unsupported
+  }
+
+  /// What went wrong.
+  public let code: Code
+
+  /// The system call, or the operation of this module, that failed.
+  public let operation: String
+
+  /// The file in question; `nil` for memory without a file.
+  public let path: FilePath?
+
+  /// What to do about it.
+  public let advice: String
+
+  /// The system's error number; for codes of this module the nearest one.
+  public var errno: Errno {
+    switch code {
+    case .system(let errno): errno
+    case .lost: .ioError
+    case .misaligned, .outOfBounds: .invalidArgument
+    case .notRegularFile: .operationNotSupportedByDevice
+    case .noStorage: .badAddress
+    case .inherited: .notPermitted
+    case .unsupported: .notSupported
+    }
+  }
+
+  /// The mapping of the file at `path` has lost its storage.
+  public static func lost(_ path: FilePath?) -> MappingError {
+    MappingError(.lost, "access", path)
+  }
+
+  /// An error with the advice that belongs to it.
+  init(_ code: Code, _ operation: String, _ path: FilePath? = nil) {
+    self.code = code
+    self.operation = operation
+    self.path = path
+    self.advice = Self.advice(for: code, operation: operation)
+  }
+
+  /// A failed system call.
+  init(_ call: SystemCall, _ errno: Errno, _ path: FilePath? = nil) {
+    self.init(.system(errno), call.rawValue, path)
+  }
+}
+
+extension MappingError: CustomStringConvertible {
+  /// The operation, the file, the reason, and what to do about it.
+  public var description: String {
+    let subject = path.map { " of \($0)" } ?? ""
+    return "\(operation)\(subject): \(reason). \(advice)"
+  }
+
+  private var reason: String {
+    switch code {
+    case .system(let errno): "\(errno) (errno \(errno.rawValue))"
+    case .lost: "the mapping has lost its storage"
+    case .misaligned(let value): "\(value) is not a multiple of the page size, \(PageSize.bytes) bytes"
+    case .outOfBounds(let offset, let length, let available):
+      "\(length) bytes at \(offset) do not lie within \(available) bytes"
+    case .notRegularFile: "not a regular file"
+    case .noStorage: "there is no storage for the pages"
+    case .inherited: "the handle belongs to the parent process"
+    case .unsupported: "not offered by this platform"
+    }
+  }
+}
+
+/// Runs a system call and says what it was about if it fails.
+@inline(__always)
+func describing<Result: ~Copyable>(
+  _ call: SystemCall, _ path: @autoclosure () -> FilePath?, _ body: () throws(Errno) -> Result
+) throws(MappingError) -> Result {
+  do {
+    return try body()
+  } catch {
+    throw MappingError(call, error, path())
+  }
+}

@@ -1,0 +1,100 @@
+import CMappedMemory
+import SystemPackage
+
+extension Reservation {
+  /// Changes what may be done with a range (`mprotect`), widened to whole pages.
+  ///
+  /// - Throws: ``MappingError`` with EACCES when a shared mapping of a file
+  ///   that was opened read-only would become writable.
+  public func protect(at offset: Int, length: Int, _ protection: Protection) throws(MappingError) {
+    region.loss.add(protection)
+    try region.protect(at: offset, length: length, protection)
+  }
+
+  /// Writes the changed pages of a range to the file (`msync`), widened to
+  /// whole pages. With ``SyncMode/wait`` blocks until they are on the disk.
+  ///
+  /// - Parameter invalidate: also tells other mappings to look at the file
+  ///   again (`MS_INVALIDATE`); on Linux they do at all times, and the flag only
+  ///   makes the call fail with EBUSY for locked pages.
+  /// - Throws: ``MappingError``. After a failure (EIO, ENOSPC) the kernel may
+  ///   take the pages for clean: a second call succeeds without having written
+  ///   them.
+  public func sync(
+    at offset: Int, length: Int, mode: SyncMode = .wait, invalidate: Bool = false
+  ) throws(MappingError) {
+    try region.sync(at: offset, length: length, mode: mode, invalidate: invalidate)
+  }
+
+  /// Tells the kernel how a range will be used (`madvise`), widened to whole
+  /// pages.
+  public func advise(at offset: Int, length: Int, _ pattern: AccessPattern) throws(MappingError) {
+    try region.advise(at: offset, length: length, pattern)
+  }
+
+  /// How many pages of a range are in memory (`mincore`): O(pages).
+  ///
+  /// In the page cache, that is, whether or not this process has touched them.
+  public func residentPages(at offset: Int, length: Int) throws(MappingError) -> Int {
+    try region.residentPages(at: offset, length: length)
+  }
+
+  /// Brings a range into memory and keeps it there (`mlock`), widened to whole
+  /// pages. Blocks while it is read.
+  ///
+  /// - Throws: ``MappingError`` with ENOMEM, EAGAIN or EPERM, whose advice names
+  ///   the limit.
+  public func lock(at offset: Int, length: Int) throws(MappingError) {
+    try region.lock(at: offset, length: length)
+  }
+
+  /// Undoes ``lock(at:length:)`` for a range (`munlock`); locks do not nest.
+  public func unlock(at offset: Int, length: Int) throws(MappingError) {
+    try region.unlock(at: offset, length: length)
+  }
+
+  /// Calls `body` with the bytes of a range, which must be placed with the
+  /// protection that `body` needs. The pointer is valid inside `body` only.
+  ///
+  /// - Throws: ``MappingError/Code/lost``, also in place of an error of `body`,
+  ///   when a part of the reservation lost its storage: `body` may have seen
+  ///   zeros. ``MappingError/Code/outOfBounds(offset:length:available:)``.
+  @unsafe
+  public func withUnsafeMutableBytes<Result: ~Copyable>(
+    at offset: Int, length: Int, _ body: (UnsafeMutableRawBufferPointer) throws -> Result
+  ) throws -> Result {
+    try region.check(at: offset, length: length, for: .mmap)
+    return try region.checked {
+      try unsafe body(UnsafeMutableRawBufferPointer(start: base + offset, count: length))
+    }
+  }
+
+  /// Gives every page of a range storage and makes it writable, so that a later
+  /// store neither waits for it nor raises SIGBUS (`MADV_POPULATE_WRITE`).
+  ///
+  /// In steps of 8 MiB, so that other threads can map and unmap in between.
+  /// Contents stay. Where the kernel is older than 5.14 it does nothing.
+  ///
+  /// - Throws: ``MappingError/Code/noStorage`` where a store would raise SIGBUS:
+  ///   disk full, file too short, I/O error. What was populated before stays.
+  package func populateForWriting(at offset: Int, length: Int) throws(MappingError) {
+    let advice = kvmap_advice_populate_write()
+    let pages = try unsafe region.pages(at: offset, length: length, for: .madvise)
+    guard advice >= 0, let start = pages.baseAddress else { return }
+    let step = 8 << 20
+    for position in stride(from: 0, to: pages.count, by: step) {
+      do {
+        try unsafe SystemCalls.advise(start + position, length: min(step, pages.count - position), advice)
+      } catch .badAddress {
+        throw MappingError(.noStorage, SystemCall.madvise.rawValue, region.path)
+      } catch .invalidArgument {
+        // Either the kernel does not know the advice, or the range cannot be
+        // written. It knows every valid advice for a range without bytes.
+        if (try? unsafe SystemCalls.advise(start, length: 0, advice)) == nil { return }
+        throw MappingError(.madvise, .invalidArgument, region.path)
+      } catch {
+        throw MappingError(.madvise, error, region.path)
+      }
+    }
+  }
+}

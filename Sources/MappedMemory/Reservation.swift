@@ -1,0 +1,157 @@
+import CMappedMemory
+package import Synchronization
+import SystemPackage
+
+/// Address space that is held, and into which files are mapped piece by piece.
+///
+/// What is placed keeps its address while more is placed behind it, so a file
+/// can grow while others read it. The space itself costs no memory: it is
+/// mapped `PROT_NONE` and `MAP_NORESERVE`; touching a part where nothing is
+/// placed ends the process with SIGSEGV.
+///
+/// Offsets count bytes from the start of the reservation. The functions are
+/// system calls and may be called from any thread; who replaces or vacates a
+/// part has to know that nobody is using it.
+///
+/// **After `fork`** a child has neither the reservation nor what was placed,
+/// except parts placed with ``MappingOptions/inheritedByChildren``; it may let
+/// go of its copy of the value, which does nothing, and every other call throws
+/// ``MappingError/Code/inherited``. Darwin has no such advice: there a child
+/// shares the mapping, and still never unmaps.
+///
+/// **A lost part** (see ``MappingError/Code/lost``) marks the reservation as a
+/// whole. The zero page put in its place can be accessed in every way in which
+/// some part of the reservation could.
+public struct Reservation: ~Copyable, Sendable {
+  let region: MappedRegion
+
+  /// Reserves `preferred` bytes of address space, or half of it, a quarter and
+  /// so on as long as the system refuses, down to `minimum` (`mmap`).
+  ///
+  /// Both are rounded up to whole pages.
+  ///
+  /// - Throws: ``MappingError`` with ENOMEM when even `minimum` is refused, and
+  ///   with EINVAL for numbers below 1.
+  public init(atLeast minimum: Int, preferring preferred: Int) throws(MappingError) {
+    guard minimum > 0, preferred >= minimum, let least = PageSize.roundUp(minimum),
+      var length = PageSize.roundUp(preferred)
+    else { throw MappingError(.mmap, .invalidArgument) }
+    while true {
+      do {
+        let base = try unsafe SystemCalls.map(
+          length: length, protection: Protection.none.rawValue, flags: Self.emptyFlags)
+        region = try unsafe MappedRegion(
+          owning: base, length: length, path: nil, protection: .none, inherited: false)
+        return
+      } catch let error as Errno {
+        guard error == .noMemory, length > least else { throw MappingError(.mmap, error) }
+        length = max(least, PageSize.roundDown(length / 2))
+      } catch let error as MappingError {
+        throw error
+      } catch {
+        preconditionFailure("typed throws let nothing else through")
+      }
+    }
+  }
+
+  private static var emptyFlags: Int32 {
+    SystemCalls.privateFlag | SystemCalls.anonymousFlag | kvmap_map_no_reserve()
+  }
+
+  /// Bytes of address space; a multiple of the page size.
+  public var length: Int { region.length }
+
+  /// The address of offset 0; it stays the same.
+  package var base: UnsafeMutableRawPointer { unsafe region.base }
+
+  /// Whether some part has lost its storage since the reservation was made.
+  ///
+  /// To be asked after reading: one load. True once, true for ever. After
+  /// writing a full fence has to come first; a call of ``sync(at:length:mode:invalidate:)``
+  /// is one.
+  public var isLost: Bool { region.isLost }
+
+  /// The word behind ``isLost``: not 0 means lost. It lives as long as the
+  /// reservation. Put an acquire fence between a read access and a relaxed load, a
+  /// sequentially consistent one after a write.
+  package var lostFlag: UnsafePointer<Atomic<UInt32>> { unsafe region.loss.flag }
+
+  // MARK: Placing
+
+  /// Maps a range of a file at an offset, replacing what is there in one step
+  /// (`mmap` with `MAP_FIXED`).
+  ///
+  /// - Parameters:
+  ///   - file: the file; it may be closed afterwards.
+  ///   - fileOffset: where in the file, in bytes; a multiple of the page size.
+  ///   - offset: where in the reservation, in bytes; a multiple of the page size.
+  ///   - length: bytes, above 0; the rest of the last page is mapped too. It may
+  ///     reach behind the end of the file; an access there loses the mapping.
+  ///   - protection: what may be done with the pages.
+  ///   - sharing: whether changes reach the file.
+  ///   - options: how to set it up.
+  /// - Throws: ``MappingError``; the old contents are still there or, when the
+  ///   system was out of memory, may have been replaced by the new ones or by
+  ///   inaccessible space.
+  public func place(
+    _ file: borrowing File, fileOffset: Int64, at offset: Int, length: Int, protection: Protection,
+    sharing: Sharing, options: MappingOptions = []
+  ) throws(MappingError) {
+    let path = file.path
+    guard fileOffset >= 0, fileOffset % Int64(PageSize.bytes) == 0 else {
+      throw MappingError(.misaligned(value: fileOffset), SystemCall.mmap.rawValue, path)
+    }
+    let flags = try sharing.flag | options.flags(operation: SystemCall.mmap.rawValue)
+    try place(
+      at: offset, length: length, protection: protection, flags: flags, options: options,
+      descriptor: file.descriptor, fileOffset: fileOffset, path: path)
+  }
+
+  /// Maps zeroed memory without a file at an offset, replacing what is there.
+  ///
+  /// Private to this process. The same rules as for files hold.
+  public func placeAnonymous(
+    at offset: Int, length: Int, protection: Protection, options: MappingOptions = []
+  ) throws(MappingError) {
+    let flags =
+      try SystemCalls.privateFlag | SystemCalls.anonymousFlag
+      | options.flags(operation: SystemCall.mmap.rawValue)
+    try place(
+      at: offset, length: length, protection: protection, flags: flags, options: options,
+      descriptor: -1, fileOffset: 0, path: nil)
+  }
+
+  /// Takes out what is placed in a range; the address space stays reserved.
+  ///
+  /// The range is widened to whole pages. Changes of a shared file mapping stay
+  /// in the page cache and reach the disk as usual; all others vanish.
+  public func vacate(at offset: Int, length: Int) throws(MappingError) {
+    let pages = try unsafe region.pages(at: offset, length: length, for: .mmap)
+    guard pages.count > 0 else { return }
+    try place(
+      at: PageSize.roundDown(offset), length: pages.count, protection: .none, flags: Self.emptyFlags,
+      options: [], descriptor: -1, fileOffset: 0, path: nil)
+  }
+
+  private func place(
+    at offset: Int, length: Int, protection: Protection, flags: Int32, options: MappingOptions,
+    descriptor: Int32, fileOffset: Int64, path: FilePath?
+  ) throws(MappingError) {
+    guard length > 0 else { throw MappingError(.mmap, .invalidArgument, path) }
+    guard offset % PageSize.bytes == 0 else {
+      throw MappingError(.misaligned(value: Int64(offset)), SystemCall.mmap.rawValue, path)
+    }
+    let pages = try unsafe region.pages(at: offset, length: length, for: .mmap, of: path)
+    // Before the pages are there: a fault may come right after.
+    region.loss.add(protection)
+    if options.contains(.inheritedByChildren) { region.loss.inherit() }
+    try describing(.mmap, path) { () throws(Errno) in
+      _ = try unsafe SystemCalls.map(
+        at: pages.baseAddress, length: pages.count, protection: protection.rawValue,
+        flags: flags | SystemCalls.fixedFlag, descriptor: descriptor, offset: fileOffset)
+    }
+    if !options.contains(.inheritedByChildren) {
+      try unsafe MappedRegion.keepFromChildren(region.base + offset, length: pages.count, path: path)
+    }
+  }
+}

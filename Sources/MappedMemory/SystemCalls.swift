@@ -1,0 +1,184 @@
+import CMappedMemory
+import SystemPackage
+
+#if canImport(Darwin)
+  import Darwin
+#elseif canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// Every system call of the package, each in exactly one place.
+///
+/// A wrapper asks ``FaultInjection`` first, repeats a call that a signal
+/// interrupted, and throws the plain `Errno`; its caller adds what it was
+/// about. Memory calls are in `SystemCalls+Memory.swift`.
+enum SystemCalls {
+  /// Runs `body` until it is not interrupted; -1 means that it failed.
+  @inline(__always)
+  static func retrying<Result: BinaryInteger>(
+    _ call: SystemCall, _ body: () -> Result
+  ) throws(Errno) -> Result {
+    while true {
+      if let injected = FaultInjection.intercept(call) {
+        if injected == .interrupted { continue }
+        throw injected
+      }
+      let result = body()
+      if result != -1 { return result }
+      let code = Errno(rawValue: errno)
+      if code != .interrupted { throw code }
+    }
+  }
+
+  // MARK: Descriptors
+
+  /// A regular file ignores O_NONBLOCK; a pipe would wait without it.
+  static func openFlags(writing: Bool, create: Bool, exclusive: Bool) -> Int32 {
+    (writing ? O_RDWR : O_RDONLY) | O_NONBLOCK | (create ? O_CREAT : 0) | (exclusive ? O_EXCL : 0)
+  }
+
+  static var directoryFlags: Int32 { O_RDONLY | O_DIRECTORY }
+
+  static func open(_ path: FilePath, flags: Int32, mode: UInt16) throws(Errno) -> Int32 {
+    try retrying(.open) {
+      unsafe path.withPlatformString { unsafe openFile($0, flags | O_CLOEXEC | O_NOCTTY, mode_t(mode)) }
+    }
+  }
+
+  static func openUnnamed(in directory: FilePath, mode: UInt16) throws(Errno) -> Int32 {
+    try retrying(.open) {
+      unsafe directory.withPlatformString {
+        unsafe kvmap_open_unnamed($0, O_RDWR | O_CLOEXEC, mode_t(mode))
+      }
+    }
+  }
+
+  /// Not repeated after EINTR: the descriptor is gone by then, and its number
+  /// may already belong to another thread's file.
+  static func close(_ descriptor: Int32) throws(Errno) {
+    if let injected = FaultInjection.intercept(.close) {
+      _ = closeDescriptor(descriptor)
+      if injected != .interrupted { throw injected }
+      return
+    }
+    if closeDescriptor(descriptor) != 0, errno != EINTR { throw Errno(rawValue: errno) }
+  }
+
+  static func status(_ descriptor: Int32) throws(Errno) -> stat {
+    var result = stat()
+    _ = try retrying(.fstat) { unsafe fstat(descriptor, &result) }
+    return result
+  }
+
+  static func status(of path: FilePath) throws(Errno) -> stat {
+    var result = stat()
+    _ = try retrying(.stat) { unsafe path.withPlatformString { unsafe statPath($0, &result) } }
+    return result
+  }
+
+  static func fileSystem(_ descriptor: Int32) throws(Errno) -> kvmap_file_system {
+    var result = kvmap_file_system()
+    _ = try retrying(.fstatfs) { unsafe kvmap_fstatfs(descriptor, &result) }
+    return result
+  }
+
+  // MARK: Size and storage
+
+  static func setSize(_ descriptor: Int32, _ size: Int64) throws(Errno) {
+    _ = try retrying(.ftruncate) { ftruncate(descriptor, off_t(size)) }
+  }
+
+  static func allocate(_ descriptor: Int32, offset: Int64, length: Int64) throws(Errno) {
+    _ = try retrying(.fallocate) { kvmap_fallocate(descriptor, offset, length) }
+  }
+
+  static func preallocate(_ descriptor: Int32, length: Int64) throws(Errno) {
+    _ = try retrying(.fallocate) { kvmap_preallocate(descriptor, length) }
+  }
+
+  static func punchHole(_ descriptor: Int32, offset: Int64, length: Int64) throws(Errno) {
+    _ = try retrying(.punchHole) { kvmap_punch_hole(descriptor, offset, length) }
+  }
+
+  static func seekData(_ descriptor: Int32, from offset: Int64) throws(Errno) -> Int64 {
+    try retrying(.lseek) { kvmap_seek_data(descriptor, offset) }
+  }
+
+  static func seekHole(_ descriptor: Int32, from offset: Int64) throws(Errno) -> Int64 {
+    try retrying(.lseek) { kvmap_seek_hole(descriptor, offset) }
+  }
+
+  // MARK: Contents
+
+  static func read(
+    _ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64
+  ) throws(Errno) -> Int {
+    try retrying(.pread) { unsafe pread(descriptor, buffer.baseAddress, buffer.count, off_t(offset)) }
+  }
+
+  static func write(
+    _ descriptor: Int32, from buffer: UnsafeRawBufferPointer, at offset: Int64
+  ) throws(Errno) -> Int {
+    try retrying(.pwrite) { unsafe pwrite(descriptor, buffer.baseAddress, buffer.count, off_t(offset)) }
+  }
+
+  static func sync(_ descriptor: Int32) throws(Errno) {
+    _ = try retrying(.fsync) { kvmap_full_sync(descriptor) }
+  }
+
+  static func dataSync(_ descriptor: Int32) throws(Errno) {
+    _ = try retrying(.fdatasync) { kvmap_data_sync(descriptor) }
+  }
+
+  // MARK: Locks
+
+  static func lock(
+    _ descriptor: Int32, _ call: SystemCall, _ command: Int, _ request: inout kvmap_lock
+  ) throws(Errno) {
+    _ = try retrying(call) { unsafe kvmap_lock(descriptor, Int32(command), &request) }
+  }
+
+  // MARK: Names
+
+  static func link(_ from: FilePath, as to: FilePath, followingLink: Bool) throws(Errno) {
+    _ = try retrying(.linkat) {
+      unsafe from.withPlatformString { source in
+        unsafe to.withPlatformString { target in
+          unsafe linkat(AT_FDCWD, source, AT_FDCWD, target, followingLink ? AT_SYMLINK_FOLLOW : 0)
+        }
+      }
+    }
+  }
+
+  static func rename(_ from: FilePath, to: FilePath, replacing: Bool) throws(Errno) {
+    _ = try retrying(.renameat) {
+      unsafe from.withPlatformString { source in
+        unsafe to.withPlatformString { target in unsafe kvmap_rename(source, target, replacing) }
+      }
+    }
+  }
+
+  static func remove(_ path: FilePath) throws(Errno) {
+    _ = try retrying(.unlink) { unsafe path.withPlatformString { unsafe unlink($0) } }
+  }
+
+  // MARK: Signals
+
+  static func installFaultHandler() throws(Errno) {
+    _ = try retrying(.sigaction) { kvmap_guard_install() }
+  }
+}
+
+// These stand outside the enum because its own functions hide the system's.
+
+private func openFile(_ path: UnsafePointer<CInterop.PlatformChar>, _ flags: Int32, _ mode: mode_t) -> Int32 {
+  unsafe open(path, flags, mode)
+}
+
+private func closeDescriptor(_ descriptor: Int32) -> Int32 { close(descriptor) }
+
+private func statPath(_ path: UnsafePointer<CInterop.PlatformChar>, _ result: inout stat) -> Int32 {
+  unsafe stat(path, &result)
+}
