@@ -56,6 +56,7 @@ let package = Package(
       name: "KVMapCommand",
       dependencies: [
         "KVMap",
+        "MappedMemory",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "SystemPackage", package: "swift-system"),
       ],

@@ -61,6 +61,8 @@ struct Superblock: Equatable, Sendable {
     case foreign
     /// Written by a version of the format we do not know.
     case newer(UInt32)
+    /// The checksum is wrong by our reckoning, and the version is not ours.
+    case perhapsNewer(UInt32)
     /// Ours, but checksum or contents are wrong.
     case damaged
     /// Uses features that this version does not know.
@@ -80,10 +82,9 @@ struct Superblock: Equatable, Sendable {
   static func decode(_ bytes: MappedBytes, at offset: Int) -> Result<Superblock, Problem> {
     guard bytes.load64(offset) == magic else { return .failure(.foreign) }
     guard bytes.load64(offset + checksum) == checksum(bytes, offset) else {
-      // A newer format may compute its checksum otherwise, so the version counts
-      // even here; damage that raises the version by chance is refused as well.
+      // A newer format may compute its checksum otherwise.
       let version = bytes.load32(offset + version)
-      return .failure(version > Layout.version && version < 1_000 ? .newer(version) : .damaged)
+      return .failure(version > Layout.version && version < 1_000 ? .perhapsNewer(version) : .damaged)
     }
     let version = bytes.load32(offset + version)
     guard version <= Layout.version else { return .failure(.newer(version)) }

@@ -23,8 +23,12 @@ struct Recovery {
           .damaged, "the two superblocks belong to different stores; restore the file from a backup")
       }
       return (first.epoch >= second.epoch ? first : second, first == second)
-    case (.success(let block), .failure), (.failure, .success(let block)):
-      return (block, false)
+    case (.success(let block), .failure(let problem)), (.failure(let problem), .success(let block)):
+      // A newer program that died between the two copies leaves one of each.
+      switch problem {
+      case .newer, .features: throw error(problem, problem)
+      case .foreign, .damaged, .perhapsNewer: return (block, false)
+      }
     case (.failure(let first), .failure(let second)):
       throw error(first, second)
     }
@@ -34,7 +38,12 @@ struct Recovery {
     _ first: Superblock.Problem, _ second: Superblock.Problem
   ) -> StoreError {
     for problem in [first, second] {
-      if case .newer(let version) = problem {
+      let version: UInt32? =
+        switch problem {
+        case .newer(let version), .perhapsNewer(let version): version
+        case .foreign, .damaged, .features: nil
+        }
+      if let version {
         return StoreError(
           .newerFormat,
           "the file has format version \(version), this program knows version \(Layout.version); "
@@ -95,6 +104,7 @@ struct Recovery {
       throw .damaged(
         "log segment", at: Int(end.segment.position.offset), "its header is not what was written")
     }
+    try checkWhatReplayTouches(block, end)
     if !bothAgree, !isPrivate {
       // The lagging copy would lead to pages that are about to be reused.
       try Checkpoint(memory: memory, backing: backing, previous: block).writeSuperblocks(block)
@@ -113,6 +123,22 @@ struct Recovery {
       if position.offset == offset { return true }
     }
     return false
+  }
+
+  /// Reads every page that replay will start from, so that damage is met before
+  /// anything is written: a store that is refused is not changed.
+  private func checkWhatReplayTouches(
+    _ block: Superblock, _ end: LogScanner.End
+  ) throws(StoreError) {
+    let tree = CheckpointReader(memory: memory, block: block)
+    try tree.checkSpace(end.tail.position.unit)
+    var walk = LogWalk(memory: memory, from: block.logPosition, upTo: end.tail.position)
+    while let (position, head) = try walk.next() {
+      try tree.checkSpace(position.unit)
+      guard head.kind == .put || head.kind == .delete || head.kind == .move else { continue }
+      let hash = RecordReader(memory: memory).keyHash(head, at: position)
+      try tree.checkBucket(hash)
+    }
   }
 
   /// Sets the new words to the state of the checkpoint.

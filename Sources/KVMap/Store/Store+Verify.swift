@@ -52,7 +52,8 @@ extension VerificationReport {
       case .success: nil
       case .failure(.foreign): "it is not one"
       case .failure(.damaged): "its checksum does not match"
-      case .failure(.newer(let version)): "it is of format version \(version)"
+      case .failure(.newer(let version)), .failure(.perhapsNewer(let version)):
+        "it is of format version \(version)"
       case .failure(.features(let bits)): "it asks for unknown features (\(UInt64(bits).hexadecimal))"
       }
     }

@@ -1,0 +1,49 @@
+/// Reads the pages of a checkpoint before there are live words that lead to them.
+struct CheckpointReader {
+  let memory: StoreMemory
+  let block: Superblock
+
+  private var bytes: MappedBytes { memory.bytes }
+
+  /// Throws unless the pages from the root to the bucket of `hash` are intact.
+  func checkBucket(_ hash: KeyHash) throws(StoreError) {
+    var pointer = block.root
+    var depth = 0
+    for _ in 0..<block.root.depth {
+      try check(pointer, .directory)
+      pointer = NodePage(bytes: bytes, page: pointer.page)[hash.entry(depth: depth)]
+      depth = pointer.depth
+    }
+    try check(pointer, .bucket)
+  }
+
+  /// Throws unless the pages from the root of the space table to the entry of
+  /// `unit` are intact.
+  func checkSpace(_ unit: Unit) throws(StoreError) {
+    let leaf = SpaceTable.leaf(of: unit)
+    var pointer = block.spaceRoot
+    let height = pointer.depth
+    for level in 0..<height {
+      try check(pointer, .spaceNode)
+      let digit = Int((leaf >> UInt64(8 * (height - 1 - level))) & 0xff)
+      pointer = NodePage(bytes: bytes, page: pointer.page)[digit]
+      if pointer.bits == 0 { return }
+    }
+    try check(pointer, .spaceLeaf)
+  }
+
+  /// Everything a checkpoint leads to is sealed.
+  private func check(_ pointer: PagePointer, _ kind: PageKind) throws(StoreError) {
+    let page = pointer.page
+    if page.offset + Layout.pageBytes > memory.mappedBytes { try memory.beyondMapping(page.offset) }
+    let header = PageHeader(bytes: bytes, page: page)
+    guard header.kindByte == kind.rawValue, header.epoch.tag == pointer.epochTag else {
+      throw .damaged("index page", at: page.offset, "it is not the page the reference to it means")
+    }
+    if unsafe memory.local.pointee.isVerified(page, tag: pointer.epochTag) { return }
+    guard header.isIntact(seed: memory.seed) else {
+      throw .damaged("index page", at: page.offset, "its checksum does not match")
+    }
+    unsafe memory.local.pointee.markVerified(page, tag: pointer.epochTag)
+  }
+}

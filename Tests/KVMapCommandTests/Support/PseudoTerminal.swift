@@ -1,0 +1,41 @@
+import Foundation
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// A terminal for the tool to write to.
+final class PseudoTerminal {
+  /// The side that the tool gets.
+  let tool: FileHandle
+  private let master: Int32
+
+  init() throws {
+    var (master, descriptor): (Int32, Int32) = (-1, -1)
+    guard unsafe openpty(&master, &descriptor, nil, nil, nil) == 0 else { throw POSIXError(.ENOTTY) }
+    self.master = master
+    // Newlines go through unchanged.
+    var settings = termios()
+    guard unsafe tcgetattr(descriptor, &settings) == 0 else { throw POSIXError(.ENOTTY) }
+    settings.c_oflag &= ~tcflag_t(OPOST)
+    guard unsafe tcsetattr(descriptor, TCSANOW, &settings) == 0 else { throw POSIXError(.ENOTTY) }
+    tool = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+  }
+
+  deinit { close(master) }
+
+  /// All that was written, once the tool has ended. What fits into the terminal's buffer does not block it.
+  func contents() throws -> String {
+    try tool.close()
+    var all: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 4096)
+    while true {
+      let count = unsafe read(master, &piece, piece.count)
+      // The system reports the end as an error.
+      if count <= 0 { return String(decoding: all, as: UTF8.self) }
+      all += piece[..<count]
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import Foundation
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// What a run of the tool left behind.
+struct Run {
+  /// The exit status; nil if a signal ended it.
+  var status: Int32?
+  /// The signal that ended it.
+  var signal: Int32?
+  var output: [UInt8]
+  var errors: String
+
+  var text: String { String(decoding: output, as: UTF8.self) }
+  var lines: [String] { text.split(separator: "\n").map(String.init) }
+}
+
+/// The built `kvmap`.
+enum Tool {
+  /// It lies beside the tests.
+  static let url = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+    .appendingPathComponent("kvmap")
+
+  /// Runs the tool in `directory` to its end.
+  ///
+  /// The streams are files, so that no pipe can fill up.
+  static func run(
+    _ arguments: [String], input: [UInt8] = [], environment: [String: String] = [:], in directory: Directory
+  ) throws -> Run {
+    let process = makeProcess(arguments, environment: environment, in: directory)
+    let streams = try Directory()
+    let (input, output, errors) = (
+      try streams.write(input, to: "in"), try streams.write([], to: "out"), try streams.write([], to: "err")
+    )
+    process.standardInput = try FileHandle(forReadingFrom: input)
+    process.standardOutput = try FileHandle(forWritingTo: output)
+    process.standardError = try FileHandle(forWritingTo: errors)
+    try start(process)
+    process.waitUntilExit()
+    return result(of: process, output: try Data(contentsOf: output), errors: try Data(contentsOf: errors))
+  }
+
+  /// The tool, not yet started, with no standard input and its output thrown away.
+  static func makeProcess(
+    _ arguments: [String], environment: [String: String] = [:], in directory: Directory
+  ) -> Process {
+    let process = Process()
+    process.executableURL = url
+    process.arguments = arguments
+    process.currentDirectoryURL = directory.url
+    process.environment = ProcessInfo.processInfo.environment
+      .merging(["COLUMNS": "200", "TERM": "xterm"]) { $1 }.merging(environment) { $1 }
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = FileHandle.nullDevice
+    process.standardError = FileHandle.nullDevice
+    return process
+  }
+
+  /// Starts a process that signals reach: threads of the test library block most of them, and a child has the
+  /// mask of the thread that starts it.
+  static func start(_ process: Process) throws {
+    var none = sigset_t()
+    var before = sigset_t()
+    unsafe sigemptyset(&none)
+    unsafe pthread_sigmask(SIG_SETMASK, &none, &before)
+    defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
+    try process.run()
+  }
+
+  /// What an ended process left behind.
+  static func result(of process: Process, output: Data = Data(), errors: Data = Data()) -> Run {
+    let wasKilled = process.terminationReason == .uncaughtSignal
+    return Run(
+      status: wasKilled ? nil : process.terminationStatus,
+      signal: wasKilled ? process.terminationStatus : nil,
+      output: Array(output), errors: String(decoding: errors, as: UTF8.self))
+  }
+}

@@ -1,0 +1,101 @@
+import ArgumentParser
+import Foundation
+import Testing
+
+@testable import KVMapCommand
+
+@Suite("Help")
+struct HelpTests {
+  static let verbs = [
+    "get", "put", "delete", "exists", "list", "count", "batch", "stat", "verify", "dump", "load",
+  ]
+
+  let directory: Directory
+
+  init() throws {
+    directory = try Directory()
+  }
+
+  @Test("names all subcommands, all statuses, and says which version it is")
+  func root() throws {
+    let run = try directory.kvmap("--help")
+    #expect(run.status == 0)
+    #expect(run.errors == "")
+    let subcommands = run.text.components(separatedBy: "SUBCOMMANDS:\n").last ?? ""
+    for verb in Self.verbs {
+      #expect(subcommands.contains("\n  \(verb) ") || subcommands.hasPrefix("  \(verb) "))
+    }
+    for status in [0, 1, 2, 64, 65, 73, 74, 75] { #expect(run.text.contains("\n  \(status) ")) }
+    #expect(try directory.kvmap("--version").text == "\(Program.version)\n")
+  }
+
+  @Test("of each verb says what it does, shows examples, and goes to standard output", arguments: verbs)
+  func verb(verb: String) throws {
+    let run = try directory.kvmap(verb, "--help")
+    #expect(run.status == 0)
+    #expect(run.errors == "")
+    #expect(run.text.hasPrefix("OVERVIEW: "))
+    #expect(run.text.contains("\nEXAMPLES\n"))
+    #expect(run.text.contains("\nUSAGE: kvmap \(verb) "))
+    #expect(run.text.contains("-q, --quiet"))
+    #expect(run.text.contains("--timeout <duration>"))
+    #expect(try directory.kvmap("help", verb).text == run.text)
+  }
+
+  @Test("shows examples that the command line accepts", arguments: verbs)
+  func examples(verb: String) throws {
+    let text = try directory.kvmap(verb, "--help").text
+    let examples =
+      text.components(separatedBy: "\nEXAMPLES\n").last?.components(separatedBy: "\n\n").first ?? ""
+    var checked = 0
+    for line in examples.split(separator: "\n") {
+      for command in line.split(whereSeparator: { "|;&".contains($0) }) {
+        guard let start = command.range(of: "kvmap \(verb) ") else { continue }
+        let upToRedirection = command[start.lowerBound...].split(whereSeparator: { "<>)".contains($0) })[0]
+        let words = upToRedirection.split(separator: " ").map { $0.trimmingCharacters(in: ["\"", "'"]) }
+        // An operand comes from xargs.
+        if words.last == "--" { continue }
+        #expect(throws: Never.self) { try RootCommand.parseAsRoot(Array(words.dropFirst())) }
+        checked += 1
+      }
+    }
+    #expect(checked > 0)
+  }
+
+  @Test("of exists is this")
+  func wholeText() throws {
+    #expect(
+      try directory.kvmap("exists", "--help").text == """
+        OVERVIEW: Tell by the exit status whether a key is present.
+
+        Prints nothing: status 0 if the key is present, 1 if it is absent, 2 or more if that cannot be found out.
+
+        EXAMPLES
+          if kvmap exists colours.kvmap sky; then echo yes; fi
+          kvmap exists cache.kvmap --key-hex 00ff07
+
+        USAGE: kvmap exists <store> <key> [--key-hex] [--key-base64] [--timeout <duration>] [--quiet]
+
+        ARGUMENTS:
+          <store>                 The store.
+          <key>                   The key; may be empty.
+
+        OPTIONS:
+          --key-hex               Take keys as hexadecimal digits.
+          --key-base64            Take keys as Base64.
+          --timeout <duration>    How long to wait for the writer's turn: 500ms, 10s, 2m. (default: 10s)
+          -q, --quiet             No progress, no notes; status 1 without a message. Failures are still reported.
+          --version               Show the version.
+          -h, --help              Show help information.
+
+
+        """)
+  }
+
+  @Test("completions are made for each shell", arguments: ["bash", "zsh", "fish"])
+  func completions(shell: String) throws {
+    let run = try directory.kvmap("--generate-completion-script", shell)
+    #expect(run.status == 0)
+    for verb in Self.verbs { #expect(run.text.contains(verb)) }
+  }
+}
