@@ -90,12 +90,46 @@ struct Opening {
     }
   }
 
+  /// Looks at the first bytes before anything is mapped or reserved for the file.
+  private func checkIsStore(_ file: borrowing File) throws(StoreError) {
+    let size: Int64
+    let start: [UInt8]
+    do {
+      size = try file.status().size
+      start = try file.read(count: 8, at: 0)
+    } catch {
+      throw StoreError(error)
+    }
+    let magic = start.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    guard start.count == 8, magic == Superblock.magic || isDamagedStore(file, size) else {
+      throw StoreError(
+        .notAStore,
+        size == 0
+          ? "the file is empty and no KVMap store; remove it to have a store created here"
+          : "the file is not a KVMap store; nothing was changed")
+    }
+    guard size <= Int64(Layout.largestFile) else {
+      throw StoreError(
+        .damaged, "the file is \(size) bytes long, more than any store; nothing was changed")
+    }
+  }
+
+  /// Whether the second superblock tells of a store whose first is lost.
+  private func isDamagedStore(_ file: borrowing File, _ size: Int64) -> Bool {
+    guard size >= Int64(Layout.superblockOffsets.b + Layout.pageBytes),
+      let start = try? file.read(count: 8, at: Int64(Layout.superblockOffsets.b))
+    else { return false }
+    return start.count == 8
+      && start.reversed().reduce(UInt64(0), { $0 << 8 | UInt64($1) }) == Superblock.magic
+  }
+
   // MARK: Attaching
 
   private func attach(
     _ file: consuming File, _ locks: consuming File, isWritable: Bool
   ) throws(StoreError) -> StoreCore {
     try checkFileSystem(file)
+    try checkIsStore(file)
     let backing = try FileBacking(file, locks: locks, isWritable: isWritable)
     guard try backing.tryLock(.attached, .shared) else {
       throw StoreError(.busy, "the store is being truncated by another process; try again")
@@ -139,7 +173,7 @@ struct Opening {
   /// Checks that the file is a store at all, before anything is changed.
   private func firstLook(_ backing: FileBacking) throws(StoreError) -> Superblock {
     guard try backing.extendMapping(to: Layout.unitBytes * Int(Layout.firstFreeUnit)) else {
-      throw try notAStore(backing)
+      throw StoreError(.damaged, "the file was cut short: not even its superblocks are whole")
     }
     let block = try Recovery.chooseSuperblock(backing.bytes).0
     guard try backing.extendMapping(to: Int(block.highWater.number) * Layout.unitBytes) else {
@@ -149,15 +183,6 @@ struct Opening {
           + "uses: it was cut short; restore it from a backup")
     }
     return block
-  }
-
-  private func notAStore(_ backing: FileBacking) throws(StoreError) -> StoreError {
-    let size = try backing.sizes().file
-    return StoreError(
-      .notAStore,
-      size == 0
-        ? "the file is empty and no KVMap store; remove it to have a store created here"
-        : "the file is too short (\(size) bytes) to be a KVMap store; nothing was changed")
   }
 
   /// Whether the live page is valid, because a handle that vouches for it is
@@ -200,6 +225,7 @@ struct Opening {
   /// is pinned, so that writers leave its pages alone.
   private func openPrivate(_ file: consuming File) throws(StoreError) -> StoreCore {
     try checkFileSystem(file)
+    try checkIsStore(file)
     let locks = try FileBacking(openForReading(), locks: openForReading(), isWritable: false)
     // Where locks are not supported, as on some read-only media, nobody writes.
     let hasLocks = (try? locks.tryLock(.attached, .shared)) != nil
