@@ -49,6 +49,7 @@ struct LivePage {
   static let logSinceCheckpoint = Word(304)  // bytes
   static let unsyncedRuns = Word(312)  // not 0: large values were written since the last full sync
   static let quarantine = Word(320)  // free space may still be seen by readers of this epoch
+  static let nextReady = Word(336)  // unit of the next segment once its beginning has disk space
   static let recoveries = Word(328)  // rises when a process has recovered the store
 
   // Written by whoever syncs.

@@ -51,11 +51,29 @@ struct LogWriter {
   /// Sees to it that a record of `stored` bytes can be written at the tail: goes
   /// on to the next segment if this one is too full, and makes disk space real.
   /// If it throws, the caller rolls the log back to a mark from before.
-  func makeRoom(for stored: Int, tail: inout Tail, space: inout SpaceTable) throws(StoreError) {
+  ///
+  /// `reserve` bytes more are made real, in the next segment where this one ends,
+  /// so that changes that ask for no reserve still find room on a full disk.
+  func makeRoom(
+    for stored: Int, reserve: Int, tail: inout Tail, space: inout SpaceTable
+  ) throws(StoreError) {
     if tail.position.offset + UInt64(stored + RecordHead.linkBytes) > segmentEnd {
       try nextSegment(tail: &tail, space: &space)
     }
-    try makeReady(upTo: tail.position.offset + UInt64(stored + RecordHead.linkBytes))
+    let end = tail.position.offset + UInt64(stored + RecordHead.linkBytes)
+    try makeReady(upTo: min(end + UInt64(reserve), segmentEnd))
+    if reserve > 0, end + UInt64(reserve) > segmentEnd { try makeNextReady() }
+  }
+
+  /// Log that puts leave to removals.
+  static let reserve = 32_768
+
+  private func makeNextReady() throws(StoreError) {
+    let next = live[LivePage.nextSegment]
+    if live[LivePage.nextReady] == next { return }
+    let start = Int(Unit(number: next).position.offset)
+    try backing.makeReal(offset: start, count: Self.readyChunk, scattered: false)
+    live[LivePage.nextReady] = next
   }
 
   private func makeReady(upTo end: UInt64) throws(StoreError) {
@@ -75,7 +93,7 @@ struct LogWriter {
     let following = try space.allocate(Int(Layout.segmentUnits), as: .segment)
     let start = next.position.offset
     do {
-      try backing.makeReal(offset: Int(start), count: Self.readyChunk, scattered: false)
+      try makeNextReady()
     } catch {
       try space.releaseUnits(following)
       throw error

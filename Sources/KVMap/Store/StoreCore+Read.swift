@@ -29,6 +29,16 @@ extension StoreCore {
     }
   }
 
+  /// What looks like damage in a mapping that was lost is none.
+  func lossOr(_ error: StoreError) -> StoreError {
+    do {
+      try checkNotLost()
+      return error
+    } catch {
+      return error
+    }
+  }
+
   /// Runs `body`, which reads the store, until what it saw is known to be sound.
   ///
   /// The generation is the same before and after: nothing that was looked at has

@@ -37,6 +37,7 @@ extension StoreCore {
       // A store into a page that has no storage is not done.
       try checkNotLost()
     } catch {
+      let error = lossOr(error)
       returnTurn(after: error)
       throw error.naming(name)
     }
@@ -72,7 +73,7 @@ extension StoreCore {
     } catch {
       if !holdsTurn { try? backing.unlock(.turn) }
       leaveMutex()
-      throw error.naming(name)
+      throw lossOr(error).naming(name)
     }
   }
 
@@ -85,6 +86,7 @@ extension StoreCore {
   @inline(__always)
   private func beginTurn() throws(StoreError) {
     let live = memory.live
+    try checkNotLost()
     if live[LivePage.busy] | live[LivePage.syncFailed] != 0 { try takeOver() }
     if live[LivePage.recoveries] != knownRecoveries { try startAfresh() }
     let end = Int(live[LivePage.highWater]) * Layout.unitBytes

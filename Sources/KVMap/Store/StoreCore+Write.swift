@@ -42,7 +42,14 @@ extension StoreCore {
     let hash = KeyHash(key, seed: memory.seed)
     let isDurable = isDurable(durability)
     return try withTurn { (writer: inout Writer) throws(StoreError) in
-      try writer.remove(key, hash, isDurable: isDurable)
+      do throws(StoreError) {
+        return try writer.remove(key, hash, isDurable: isDurable)
+      } catch {
+        // On a full disk a checkpoint frees the index pages that were copied before.
+        guard error.code == .diskFull else { throw error }
+      }
+      try checkpoint()
+      return try writer.remove(key, hash, isDurable: isDurable)
     }
   }
 
@@ -76,6 +83,7 @@ extension StoreCore {
       try unsafe writer.pointee.commit(state.pointee, isDurable: isDurable(durability))
       try checkNotLost()
     } catch {
+      let error = lossOr(error)
       returnTurn(after: error)
       throw error.naming(name)
     }

@@ -82,7 +82,7 @@ struct Writer: ~Copyable {
     let prepared: Prepared
     do {
       prepared = try prepare(key, hash, needsSlot: false)
-      try makeRoom((RecordHead.byteCount + key.byteCount + 7) & ~7, &tail)
+      try makeRoom((RecordHead.byteCount + key.byteCount + 7) & ~7, reserve: 0, &tail)
       _ = log.append(.delete, LogWriter.Fields(), key: key, value: RawSpan(), &tail)
     } catch {
       try undo(LogWriter.Fields(), mark)
@@ -167,8 +167,10 @@ struct Writer: ~Copyable {
     )
   }
 
-  mutating func makeRoom(_ stored: Int, _ tail: inout LogWriter.Tail) throws(StoreError) {
-    try log.makeRoom(for: stored, tail: &tail, space: &space)
+  mutating func makeRoom(
+    _ stored: Int, reserve: Int = LogWriter.reserve, _ tail: inout LogWriter.Tail
+  ) throws(StoreError) {
+    try log.makeRoom(for: stored, reserve: reserve, tail: &tail, space: &space)
     _ = try space.writableEntry(tail.position.unit)
     try space.recordReleases()
   }

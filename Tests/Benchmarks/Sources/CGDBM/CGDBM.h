@@ -1,0 +1,2 @@
+// The GNU database library, which the benchmarks compare with.
+#include <gdbm.h>

@@ -1,0 +1,52 @@
+import KVMap
+import Testing
+
+/// The same random operations on KVMap, on gdbm and on a dictionary: whoever asks
+/// one of them gets what the others answer.
+@Suite("Against gdbm and a dictionary")
+struct JudgeTests {
+  @Test("Random operations", arguments: Workload.all)
+  func randomOperations(_ workload: Workload) throws {
+    let scratch = try Scratch()
+    let dictionary = DictionarySubject()
+    let store = try StoreSubject(scratch.path("judged.kvmap"))
+    let gdbm = try GDBMSubject(scratch.path("judge.gdbm"))
+    var generator = SeededGenerator(seed: Run.seed)
+    for step in 0..<workload.steps * Run.scale {
+      let operation = workload.operation(&generator)
+      let place = "seed \(Run.seed), \(workload.name), step \(step): \(operation)"
+      let right = try dictionary.perform(operation)
+      try compare(right, try store.perform(operation), StoreSubject.name, place)
+      try compare(right, try gdbm.perform(operation), GDBMSubject.name, place)
+      if case .reopen = operation {
+        try compare(dictionary.contents(), try store.contents(), StoreSubject.name, place)
+      }
+    }
+    let last = Operation.reopen(exclusive: false, durability: .none)
+    let place = "seed \(Run.seed), \(workload.name), at the end"
+    for subject in [store, gdbm] as [any Subject] {
+      _ = try subject.perform(last)
+      try compare(dictionary.contents(), try subject.contents(), type(of: subject).name, place)
+    }
+    let report = try Store.verify(store.path)
+    #expect(report.isSound, "\(place): \(report.faults.prefix(5))")
+    #expect(report.recordCount == dictionary.contents().count, "\(place)")
+    try store.close()
+  }
+
+  private func compare(_ right: Answer, _ found: Answer, _ name: String, _ place: String) throws {
+    if right != found { throw Disagreement("\(place): \(name) answers \(found), right is \(right)") }
+  }
+
+  /// Key by key, each side asked for what the other has.
+  private func compare(
+    _ right: [[UInt8]: [UInt8]], _ found: [[UInt8]: [UInt8]], _ name: String, _ place: String
+  ) throws {
+    for (key, value) in right where found[key] != value {
+      throw Disagreement("\(place): \(name) has \(show(found[key])) for \(show(key)), right is \(show(value))")
+    }
+    for (key, value) in found where right[key] == nil {
+      throw Disagreement("\(place): \(name) has \(show(value)) for \(show(key)), which should not be there")
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import Foundation
+import KVMap
+import SystemPackage
+import Testing
+
+/// Files written by earlier builds, which every later one has to read.
+@Suite("Golden stores")
+struct GoldenStoreTests {
+  private func restore(_ golden: GoldenStore, in scratch: Scratch) throws -> FilePath {
+    let path = scratch.path(golden.name)
+    try SparseImage(encoded: try contents(golden.image)).restore(to: path)
+    return path
+  }
+
+  @Test("Reading changes nothing and finds all", arguments: GoldenStore.all, [Access.readOnly, .scratch])
+  func reading(_ golden: GoldenStore, _ access: Access) throws {
+    let scratch = try Scratch()
+    let path = try restore(golden, in: scratch)
+    let before = try data(path)
+    var options = StoreOptions()
+    options.access = access
+    let store = try Store(path, options: options)
+    try check(store, golden)
+    try store.close()
+    #expect(try Store.verify(path).isSound)
+    #expect(try data(path) == before)
+  }
+
+  @Test("Writing goes on where it ended", arguments: GoldenStore.all)
+  func writing(_ golden: GoldenStore) throws {
+    let scratch = try Scratch()
+    let path = try restore(golden, in: scratch)
+    var right = golden.contents()
+    var store = try Store(path)
+    try check(store, golden)
+    for (key, value) in UnicodeNames.pairs[30_000..<30_200] {
+      try store.put(value, forKey: key)
+      right[key] = value
+    }
+    for key in right.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }).prefix(20) {
+      try #require(try store.remove(key))
+      right[key] = nil
+    }
+    #expect(try store.verify().isSound)
+    try store.close()
+    store = try Store(path)
+    for (key, value) in right { try #require(try store.get(key) == value, "\(show(key))") }
+    #expect(Set(try cursorContents(store).keys) == Set(right.keys))
+    #expect(try store.verify().isSound)
+    try store.close()
+  }
+
+  private func check(_ store: Store, _ golden: GoldenStore) throws {
+    let right = golden.contents()
+    for (key, value) in right { try #require(try store.get(key) == value, "\(show(key))") }
+    #expect(try cursorContents(store) == right)
+    #expect(try store.get("taken back") == nil)
+    #expect(try store.get("expired") == nil)
+    #expect(try store.get("filler") == nil)
+  }
+
+  private func cursorContents(_ store: Store) throws -> [[UInt8]: [UInt8]] {
+    var records: [[UInt8]: [UInt8]] = [:]
+    var cursor = store.makeCursor()
+    while let entry = try cursor.next() {
+      try #require(records.updateValue(entry.value, forKey: entry.key) == nil, "\(show(entry.key)) comes twice")
+    }
+    return records
+  }
+
+  @Test("An image gives the file it was made of", arguments: GoldenStore.all)
+  func images(_ golden: GoldenStore) throws {
+    let scratch = try Scratch()
+    let image = try SparseImage(encoded: try contents(golden.image))
+    let path = try restore(golden, in: scratch)
+    #expect(SparseImage(of: try contents(path)) == image)
+    #expect(try data(path).count == Int(image.length))
+  }
+}

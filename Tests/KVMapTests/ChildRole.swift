@@ -1,0 +1,151 @@
+import Foundation
+import SystemPackage
+import Testing
+
+@testable import KVMap
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// What a child process does.
+enum ChildRole: String {
+  /// Path, seed, first number, mode, prefix of keys. Does one operation after the other
+  /// and tells of each that has returned.
+  case operations
+  /// Path. Waits for a byte, then opens the store and tells.
+  case open
+  /// Directory. Makes one store after the other: 0, 1, 2…; tells of each.
+  case create
+  /// Path. Has the writer's turn until it is told to end.
+  case holdTurn
+  /// Path, size in bytes. Commits that much, and is killed within a transaction.
+  case dieInTurn
+  /// Path. For each byte it gets, puts "key" once more, counting up; tells.
+  case count
+  /// Path, writer's name, number of turns. Increments the value of "sum" that often.
+  case increment
+  /// Path. Reads until told to end; tells 0 if all went well, else 1.
+  case read
+}
+
+/// Where a child begins. Not a test: it is skipped unless this process is a child.
+struct ChildEntry {
+  @Test(.enabled(if: ChildProcess.request != nil))
+  func run() throws {
+    guard let request = ChildProcess.request, let role = ChildRole(rawValue: request[0]) else { return }
+    dup2(5, 2)
+    do {
+      try Self.run(role, Array(request.dropFirst()))
+    } catch {
+      FileHandle.standardError.write(Data("child \(role): \(error)\n".utf8))
+      exit(1)
+    }
+    exit(0)
+  }
+
+  private static func run(_ role: ChildRole, _ arguments: [String]) throws {
+    switch role {
+    case .operations: try operations(arguments)
+    case .open:
+      try Parent.tell()
+      try Parent.listen()
+      try withExtendedLifetime(Store(path: arguments[0])) { try Parent.tell() }
+    case .create:
+      for number in 0... {
+        let store = try Store(path: "\(arguments[0])/\(number)")
+        try store.put("first", forKey: "key")
+        try Parent.tell()
+      }
+    case .holdTurn:
+      var options = StoreOptions()
+      options.exclusive = true
+      let store = try Store(path: arguments[0], options: options)
+      try store.put("by the child", forKey: "holder")
+      try Parent.tell()
+      try Parent.listen()
+      try store.close()
+    case .dieInTurn: try dieInTurn(arguments)
+    case .count: try count(arguments)
+    case .increment: try increment(arguments)
+    case .read: try read(arguments)
+    }
+  }
+
+  private static func operations(_ arguments: [String]) throws {
+    var options = StoreOptions()
+    if arguments[3] == "onCommit" { options.durability = .onCommit }
+    if arguments[3] == "exclusive" { options.exclusive = true }
+    let store = try Store(path: arguments[0], options: options)
+    try Parent.tell()
+    guard let seed = UInt64(arguments[1]), let first = Int(arguments[2]) else { return }
+    var mix = KillTests.mix
+    mix.prefix = bytes(arguments[4])
+    for number in first... {
+      try Operation(seed: seed, number: number, mix: mix).apply(to: store)
+      try Parent.tell()
+      // Checkpoints, too, are to be killed.
+      if number % 97 == 0 { try store.checkpoint() }
+    }
+  }
+
+  private static func dieInTurn(_ arguments: [String]) throws {
+    let store = try Store(path: arguments[0])
+    let value = [UInt8](repeating: 1, count: 60_000)
+    for number in 0...Int(arguments[1])! / value.count { try store.put(value, forKey: "filler \(number)") }
+    try store.put("committed", forKey: "before")
+    try store.transaction { transaction in
+      for number in 0..<50 { try transaction.put("never", forKey: "torn \(number)") }
+      try transaction.put("never", forKey: "before")
+      try Parent.tell()
+      kill(getpid(), SIGKILL)
+    }
+  }
+
+  private static func count(_ arguments: [String]) throws {
+    let store = try Store(path: arguments[0])
+    try Parent.tell()
+    for number in 1... {
+      try Parent.listen()
+      try store.put("\(number)", forKey: "key")
+      try Parent.tell()
+    }
+  }
+
+  private static func increment(_ arguments: [String]) throws {
+    let store = try Store(path: arguments[0])
+    for _ in 0..<Int(arguments[2])! {
+      try store.transaction { transaction in
+        let sum = try transaction.get("sum", as: String.self).flatMap { Int($0) } ?? 0
+        let own = try transaction.get(arguments[1], as: String.self).flatMap { Int($0) } ?? 0
+        try transaction.put("\(sum + 1)", forKey: "sum")
+        try transaction.put("\(own + 1)", forKey: arguments[1])
+      }
+    }
+    try Parent.tell()
+  }
+
+  private static func read(_ arguments: [String]) throws {
+    var options = StoreOptions()
+    options.access = .readOnly
+    let store = try Store(path: arguments[0], options: options)
+    try Parent.tell()
+    var isSound = true
+    var highest = 0
+    while isSound {
+      // What the writer of the test keeps true at each instant.
+      let current = try store.get("current", as: String.self).flatMap { Int($0) } ?? 0
+      isSound = current >= highest
+      highest = max(highest, current)
+      if current > 0 {
+        let value = try store.get("value \(current % 64)")
+        isSound = isSound && value != nil
+      }
+      var descriptor = pollfd(fd: Parent.input.rawValue, events: Int16(POLLIN), revents: 0)
+      if unsafe poll(&descriptor, 1, 0) > 0 { break }
+    }
+    try Parent.tell(isSound ? 0 : 1)
+  }
+}

@@ -1,0 +1,128 @@
+import MappedMemory
+import SystemPackage
+import Testing
+
+@testable import KVMap
+
+/// Makes the nth system call of one thread fail, for each n: a full disk, no
+/// address space, a sync that fails. In processes of their own, since the hook is
+/// the whole process's.
+@Suite(.timeLimit(.minutes(10)))
+struct FaultTests {
+  /// An operation that throws has not happened (a full disk changes nothing),
+  /// and the store goes on as if it had not been asked.
+  @Test func aFullDiskChangesNothing() async throws {
+    let seed = testSeed("aFullDiskChangesNothing")
+    await #expect(processExitsWith: .success) { [seed = seed as UInt64] in
+      let calls: Set<SystemCall> = [.fallocate, .ftruncate, .mmap, .madvise, .pwrite]
+      let scratch = try Scratch()
+      let store = try scratch.store { $0.exclusive = true }
+      var model = Operation.Contents()
+      var failures = 0
+      for number in 0..<400 * testScale {
+        let operation = Operation(seed: seed, number: number, mix: KillTests.mix)
+        // The nth call fails, for n from 1 on, until the operation gets through.
+        for nth in 1... {
+          let fault = Fault(calls, nth: nth, as: number % 2 == 0 ? .noSpace : .noMemory)
+          do {
+            try fault.during { try operation.apply(to: store) }
+            operation.apply(to: &model)
+            break
+          } catch let error as StoreError {
+            failures += 1
+            #expect([.diskFull, .system].contains(error.code), "operation \(number): \(error)")
+            #expect(error.description.contains(scratch.path().string))
+            #expect(try store.count == model.count, "operation \(number), call \(nth)")
+          }
+        }
+        if number % 20 == 19 {
+          #expect(try store.everything() == model, "operation \(number)")
+          try expectSound(store, "operation \(number)")
+        }
+        // Epochs change, so that pages must be copied, and space is there again.
+        if number % 7 == 0 {
+          let fault = Fault(calls, nth: 1, as: .noSpace)
+          try? fault.during { try store.checkpoint() }
+        }
+      }
+      #expect(failures > 50, "only \(failures) calls failed")
+    }
+  }
+
+  /// Everything before still counts; the failed commit is there or not; nothing is
+  /// written before it has been recovered.
+  @Test(arguments: [false, true])
+  func aFailedSyncIsRecoveredFrom(exclusive: Bool) async throws {
+    let seed = testSeed("aFailedSyncIsRecoveredFrom")
+    await #expect(processExitsWith: .success) { [seed = seed as UInt64, exclusive = exclusive as Bool] in
+      let scratch = try Scratch()
+      let store = try scratch.store {
+        $0.durability = .onCommit; $0.exclusive = exclusive
+      }
+      let reader = try scratch.store { $0.access = .readOnly }
+      var model = Operation.Contents()
+      var failures = 0
+      for number in 0..<120 * testScale {
+        let operation = Operation(seed: seed, number: number, mix: KillTests.mix)
+        let fault = Fault([.msync], nth: 1 + number % 3, as: .ioError)
+        do {
+          if number % 3 == 0 {
+            try fault.during { try operation.apply(to: store) }
+          } else {
+            try operation.apply(to: store)
+            try fault.during { try store.checkpoint() }
+          }
+          operation.apply(to: &model)
+        } catch let error as StoreError {
+          failures += 1
+          #expect(error.code == .outcomeUnknown, "operation \(number): \(error)")
+          let known =
+            number % 3 == 0 ? [model, operation.applied(to: model)] : [operation.applied(to: model)]
+          // The next write recovers first.
+          try store.put("after the failure", forKey: "after")
+          try store.remove("after")
+          let found = try store.everything()
+          #expect(known.contains(found), "operation \(number)")
+          model = found
+        }
+        #expect(try reader.everything() == model, "operation \(number)")
+        if number % 10 == 9 { try expectSound(store, "operation \(number)") }
+      }
+      #expect(failures > 20, "only \(failures) syncs failed")
+    }
+  }
+
+  /// Whatever call of opening or creating fails, there is an error, the next try
+  /// succeeds, and nothing is left behind.
+  @Test func openingFailsCleanly() async throws {
+    await #expect(processExitsWith: .success) {
+      for isNew in [true, false] {
+        for nth in 1... {
+          let scratch = try Scratch()
+          if !isNew {
+            let store = try scratch.store()
+            try store.put("value", forKey: "key")
+            try store.checkpoint()
+            try store.put("later", forKey: "later")
+            try store.close()
+          }
+          let calls = Set(SystemCall.allCases).subtracting([.close, .munmap])
+          let fault = Fault(calls, nth: nth, as: .ioError)
+          let found = code { try fault.during { try scratch.store() } }
+          if found == nil {
+            #expect(nth > 10)
+            if !fault.hasStruck { break }
+          }
+          let store = try scratch.store()
+          if !isNew {
+            #expect(try store.get("key", as: String.self) == "value", "call \(nth)")
+            #expect(try store.get("later", as: String.self) == "later", "call \(nth)")
+          }
+          try store.put("value", forKey: "key")
+          try expectSound(store)
+          #expect(try scratch.names == ["store"], "call \(nth)")
+        }
+      }
+    }
+  }
+}

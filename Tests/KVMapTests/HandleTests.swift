@@ -1,0 +1,235 @@
+import Foundation
+import Synchronization
+import SystemPackage
+import Testing
+
+@testable import KVMap
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Several handles on one store in one process, and several threads on one handle.
+@Suite(.timeLimit(.minutes(5)))
+struct HandleTests {
+  @Test func aHandleSeesAtOnceWhatAnotherWrote() throws {
+    let scratch = try Scratch()
+    let first = try scratch.store()
+    let second = try scratch.store()
+    let reader = try scratch.store { $0.access = .readOnly }
+    for number in 0..<300 {
+      let writer = number % 2 == 0 ? first : second
+      let value = patterned(number % 50 == 7 ? 100_000 : 20, UInt64(number))
+      try writer.put(value, forKey: "key \(number % 40)")
+      for handle in [first, second, reader] {
+        #expect(try handle.get("key \(number % 40)") == value)
+        #expect(try handle.count == min(number + 1, 40))
+      }
+    }
+    try second.remove("key 3")
+    #expect(try first.contains("key 3") == false)
+    #expect(try reader.contains("key 3") == false)
+    try expectSound(first)
+    try expectSound(second)
+  }
+
+  @Test func nobodyElseSeesATransactionBeforeItsEnd() throws {
+    let scratch = try Scratch()
+    let writer = try scratch.store()
+    let other = try scratch.store { $0.access = .readOnly }
+    try writer.put("old", forKey: "a")
+    try writer.transaction { transaction in
+      try transaction.put("new", forKey: "a")
+      try transaction.put("new", forKey: "b")
+      let seen = (try other.get("a", as: String.self), try other.get("b", as: String.self))
+      #expect(seen == ("old", nil))
+      #expect(try other.everything().count == 1)
+    }
+    #expect(try other.get("a", as: String.self) == "new")
+    #expect(try other.get("b", as: String.self) == "new")
+  }
+
+  @Test func anExclusiveHandleKeepsOthersFromWriting() throws {
+    let scratch = try Scratch()
+    let holder = try scratch.store { $0.exclusive = true }
+    try holder.put("1", forKey: "key")
+    let other = try scratch.store { $0.timeout = .milliseconds(30) }
+    #expect(try other.get("key", as: String.self) == "1")
+    do {
+      try other.put("2", forKey: "key")
+      Issue.record("two handles have the turn")
+    } catch {
+      #expect(error.code == .busy)
+      #expect(error.holder == getpid())
+      #expect(error.message.contains(scratch.path().string))
+    }
+    #expect(
+      code {
+        try scratch.store {
+          $0.exclusive = true; $0.timeout = .milliseconds(10)
+        }
+      } == .busy)
+    #expect(try holder.get("key", as: String.self) == "1")
+    try holder.close()
+    #expect(try other.put("2", forKey: "key"))
+    #expect(try other.get("key", as: String.self) == "2")
+  }
+
+  /// A reader that was there while nobody wrote keeps its own, unchanging view:
+  /// the pages and large values that it shows are not reused under it.
+  @Test func aViewStaysAsItWasWhileOthersReuseSpace() throws {
+    let scratch = try Scratch()
+    try scratch.store().close()
+    var expected: [[UInt8]: [UInt8]] = [:]
+    do {
+      let store = try scratch.store()
+      for number in 0..<20 {
+        expected[bytes("key \(number)")] = patterned(70_000 + number, UInt64(number))
+      }
+      for (key, value) in expected { try store.put(value, forKey: key) }
+      try store.checkpoint()
+      try store.close()
+    }
+    let view = try scratch.store { $0.access = .readOnly }
+    let writer = try scratch.store()
+    for round in 0..<6 {
+      for key in expected.keys { try writer.put(patterned(80_000, UInt64(round)), forKey: key) }
+      try writer.checkpoint()
+      #expect(try view.everything() == expected, "round \(round)")
+      #expect(view.core.verify().isSound)
+    }
+    try view.close()
+    try expectSound(writer)
+  }
+
+  /// Two readers of one handle met growth of the file at the same time: the one
+  /// whose look failed found everything mapped already, and took that for damage.
+  @Test func threadsReadThroughOneHandleWhileTheFileGrows() throws {
+    let scratch = try Scratch()
+    let writer = try scratch.store { $0.exclusive = true }
+    let reader = try scratch.store { $0.access = .readOnly }
+    let isDone = Atomic<Bool>(false)
+    let problems = Mutex<[String]>([])
+    let threads = Threads(4) {
+      while !isDone.load(ordering: .relaxed) {
+        do {
+          guard let current = try reader.get("current") else { continue }
+          if try reader.get(current) == nil { problems.withLock { $0.append("absent: \(current)") } }
+        } catch {
+          problems.withLock { $0.append("\(error)") }
+        }
+      }
+    }
+    let value = patterned(60_000, 3)
+    for number in 0..<1_500 {
+      try writer.put(value, forKey: "value \(number)")
+      try writer.put("value \(number)", forKey: "current")
+    }
+    isDone.store(true, ordering: .relaxed)
+    threads.join()
+    let found = problems.withLock { $0 }
+    #expect(found.isEmpty, "\(found.count), the first: \(found.first ?? "")")
+  }
+
+  /// Writers of one handle and of another, readers of both.
+  @Test func threadsOfTwoHandlesLoseNoUpdate() throws {
+    let scratch = try Scratch()
+    let handles = [try scratch.store(), try scratch.store { $0.durability = .interval(milliseconds: 1) }]
+    let problems = Mutex<[String]>([])
+    let turn = Atomic<Int>(0)
+    Threads(4) {
+      let own = turn.wrappingAdd(1, ordering: .relaxed).oldValue
+      let store = handles[own % 2]
+      do {
+        var highest = 0
+        for _ in 0..<150 {
+          try store.transaction { transaction in
+            let sum = try transaction.get("sum", as: String.self).flatMap { Int($0) } ?? 0
+            try transaction.put("\(sum + 1)", forKey: "sum")
+            try transaction.put(patterned(70_000, UInt64(sum)), forKey: "large \(own)")
+          }
+          let seen = try handles[1 - own % 2].get("sum", as: String.self).flatMap { Int($0) } ?? 0
+          if seen <= highest { problems.withLock { $0.append("\(seen) after \(highest)") } }
+          highest = seen
+        }
+      } catch {
+        problems.withLock { $0.append("\(error)") }
+      }
+    }.join()
+    #expect(problems.withLock { $0 } == [])
+    #expect(try handles[0].get("sum", as: String.self) == "600")
+    for store in handles { try expectSound(store) }
+  }
+
+  /// `verify` beside a writer that syncs each commit took a record that came
+  /// while it looked for proof of damage.
+  @Test func verifyingBesideAWriterFindsNoDamage() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.durability = .onCommit }
+    let isDone = Atomic<Bool>(false)
+    let threads = Threads(1) {
+      var number: UInt64 = 0
+      while !isDone.load(ordering: .relaxed) {
+        number += 1
+        _ = try? store.put(patterned(65_000, number), forKey: "key \(number % 10)")
+        if number % 300 == 0 { try? store.checkpoint() }
+      }
+    }
+    var faults: [VerificationReport.Fault] = []
+    for _ in 0..<100 * testScale { faults += try store.verify().faults }
+    isDone.store(true, ordering: .relaxed)
+    threads.join()
+    #expect(faults.isEmpty, "\(faults.count), the first: \(faults.first?.description ?? "")")
+  }
+
+  /// The same for a handle that reads the store another has open for writing.
+  @Test func verifyingThroughAReaderFindsNoDamage() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let reader = try scratch.store { $0.access = .readOnly }
+    let isDone = Atomic<Bool>(false)
+    let threads = Threads(1) {
+      var number: UInt64 = 0
+      while !isDone.load(ordering: .relaxed) {
+        number += 1
+        _ = try? store.transaction { transaction in
+          for key in 0..<5 { try transaction.put(patterned(400, number), forKey: "key \(key)") }
+          try transaction.put(patterned(66_000, number), forKey: "large \(number % 7)")
+          try transaction.put("new", forKey: "new \(number)")
+        }
+      }
+    }
+    var faults: [VerificationReport.Fault] = []
+    for _ in 0..<40 * testScale { faults += try reader.verify().faults }
+    isDone.store(true, ordering: .relaxed)
+    threads.join()
+    #expect(faults.isEmpty, "\(faults.count), the first: \(faults.first?.description ?? "")")
+  }
+
+  @Test func forEachAndCursorsMeetEverythingThatStays() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    for number in 0..<1_000 { try store.put("stays", forKey: "stays \(number)") }
+    var cursor = store.makeCursor()
+    var byCursor: Set<[UInt8]> = []
+    var byCall: Set<[UInt8]> = []
+    var number = 0
+    // Buckets split, values come and go, space is reused while both go through.
+    try store.forEach { key, _ in
+      #expect(byCall.insert(key.array).inserted)
+      if let entry = try cursor.next() { #expect(byCursor.insert(entry.key).inserted) }
+      try store.put(patterned(number % 100 == 0 ? 70_000 : 10, UInt64(number)), forKey: "new \(number)")
+      if number % 3 == 0 { try store.remove("new \(number / 2)") }
+      if number % 200 == 0 { try store.checkpoint() }
+      number += 1
+    }
+    while let entry = try cursor.next() { #expect(byCursor.insert(entry.key).inserted) }
+    for number in 0..<1_000 {
+      #expect(byCall.contains(bytes("stays \(number)")))
+      #expect(byCursor.contains(bytes("stays \(number)")))
+    }
+    try expectSound(store)
+  }
+}

@@ -1,0 +1,113 @@
+import Foundation
+import MappedMemory
+import SystemPackage
+import Testing
+
+@testable import KVMap
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// What happens to an open store when its file or its disk goes away under it:
+/// errors, never signals, and never "absent".
+@Suite(.timeLimit(.minutes(5)))
+struct LostFileTests {
+  private func cutShort(_ path: FilePath, to length: Int64) throws {
+    let file = try FileDescriptor.open(path, .readWrite)
+    try file.resize(to: length)
+    try file.close()
+  }
+
+  @Test(arguments: [Access.readWrite, .readOnly])
+  func aFileThatIsCutShort(access: Access) throws {
+    let scratch = try Scratch()
+    let writer = try scratch.store()
+    for number in 0..<2_000 { try writer.put("value \(number)", forKey: "key \(number)") }
+    try writer.put(patterned(100_000, 1), forKey: "large")
+    let store = access == .readWrite ? writer : try scratch.store { $0.access = access }
+    #expect(try store.get("key 7", as: String.self) == "value 7")
+    try cutShort(scratch.path(), to: 196_608)
+    for number in 0..<50 { #expect(code { try store.get("key \(number)") } == .lost) }
+    #expect(code { try store.contains("no such key") } == .lost)
+    #expect(code { try store.withValue(forKey: "large") { $0.byteCount } } == .lost)
+    #expect(code { try store.everything() } == .lost)
+    if access == .readWrite {
+      #expect(code { try store.put("x", forKey: "key 1") } == .lost)
+      #expect(code { try store.transaction { try $0.put("x", forKey: "key 1") } } == .lost)
+    }
+    try? store.close()
+    #expect(code { try scratch.store { $0.access = .readOnly } } == .damaged)
+  }
+
+  @Test func aFileThatIsCutShortWhileAValueIsLookedAt() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try store.put(patterned(200_000, 1), forKey: "large")
+    #expect(
+      code {
+        try store.withValue(forKey: "large") { span in
+          try cutShort(scratch.path(), to: 4096)
+          return span.array.count
+        }
+      } == .lost)
+  }
+
+  /// The limit of a process for the length of its files ends in a signal unless
+  /// somebody looks at it first.
+  @Test func theLimitForFileSizesIsAnError() async throws {
+    await #expect(processExitsWith: .success) {
+      let scratch = try Scratch()
+      let store = try scratch.store()
+      try limitFileSize(to: 8 << 20)
+      var written = 0
+      let found = code {
+        while written < 1_000 {
+          try store.put(patterned(60_000, UInt64(written)), forKey: "key \(written)")
+          written += 1
+        }
+      }
+      #expect(found == .diskFull)
+      #expect(written > 30 && written < 1_000)
+      #expect(try store.count == written)
+      #expect(try store.get("key 3") == patterned(60_000, 3))
+      try expectWorkingStateIsSound(store)
+    }
+  }
+
+  /// A store that cannot get another byte of disk must still be able to shrink.
+  @Test func removingAndClosingWorkOnAFullDisk() async throws {
+    await #expect(processExitsWith: .success) {
+      let scratch = try Scratch()
+      let store = try scratch.store { $0.exclusive = true }
+      for number in 0..<3_000 { try store.put("value \(number)", forKey: "key \(number)") }
+      try store.checkpoint()
+      let fault = Fault([.fallocate, .ftruncate, .pwrite], from: 1, as: .noSpace)
+      fault.during {
+        // The last bytes of the log that have disk space are used up.
+        for size in [5_000, 500, 50, 5] {
+          while code({ try store.put(patterned(size, 1), forKey: "key 2999") }) == nil {}
+        }
+        var removed = 0
+        for key in 0..<200 where code({ try store.remove("key \(key)") }) == nil { removed += 1 }
+        #expect(removed == 200, "on a full disk only \(removed) of 200 keys could be removed")
+        #expect(code { try store.close() } == nil)
+      }
+    }
+  }
+}
+
+/// Lets this process make no file longer (`RLIMIT_FSIZE`).
+private func limitFileSize(to bytes: UInt64) throws {
+  #if canImport(Glibc)
+    let resource = __rlimit_resource_t(RLIMIT_FSIZE.rawValue)
+  #else
+    let resource = RLIMIT_FSIZE
+  #endif
+  var limit = rlimit()
+  guard unsafe getrlimit(resource, &limit) == 0 else { throw Errno(rawValue: errno) }
+  limit.rlim_cur = rlim_t(bytes)
+  guard unsafe setrlimit(resource, &limit) == 0 else { throw Errno(rawValue: errno) }
+}

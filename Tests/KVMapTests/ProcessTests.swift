@@ -1,0 +1,99 @@
+import Foundation
+import Synchronization
+import SystemPackage
+import Testing
+
+@testable import KVMap
+
+/// A store that several processes have open.
+@Suite(.timeLimit(.minutes(5)))
+struct ProcessTests {
+  @Test func aReaderSeesEachCommitOfAnotherProcess() throws {
+    let scratch = try Scratch()
+    let child = try ChildProcess(.count, [scratch.path().string])
+    #expect(try child.receive() == 1)
+    let reader = try scratch.store { $0.access = .readOnly }
+    for number in 1...200 {
+      try child.send(1)
+      #expect(try child.receive() == 1)
+      #expect(try reader.get("key", as: String.self) == "\(number)")
+    }
+  }
+
+  @Test func anotherProcessReadsWhileThisOneWrites() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let children = try (0..<2).map { _ in try ChildProcess(.read, [scratch.path().string]) }
+    for child in children { #expect(try child.receive() == 1) }
+    // Growth, splits, large values, checkpoints and reuse while they read.
+    for number in 1...3_000 {
+      try store.put(
+        patterned(number % 20 == 0 ? 90_000 : 300, UInt64(number)), forKey: "value \(number % 64)")
+      try store.put("\(number)", forKey: "current")
+      try store.put("filler", forKey: "filler \(number)")
+      if number % 200 == 0 { try store.checkpoint() }
+    }
+    for child in children {
+      try child.send(1)
+      #expect(try child.receive() == 0, "a reader saw something go back, or an error")
+    }
+    try expectSound(store)
+  }
+
+  @Test func writersTakeTurnsAndLoseNoUpdate() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let turns = 150
+    let children = try ["one", "two"].map {
+      try ChildProcess(.increment, [scratch.path().string, $0, "\(turns)"])
+    }
+    for _ in 0..<turns {
+      try store.transaction { transaction in
+        let sum = try transaction.get("sum", as: String.self).flatMap { Int($0) } ?? 0
+        try transaction.put("\(sum + 1)", forKey: "sum")
+      }
+    }
+    for child in children { #expect(try child.receive() == 1) }
+    #expect(try store.get("sum", as: String.self) == "\(3 * turns)")
+    #expect(try store.get("one", as: String.self) == "\(turns)")
+    try expectSound(store)
+  }
+
+  @Test func theHolderOfTheTurnIsNamed() throws {
+    let scratch = try Scratch()
+    let child = try ChildProcess(.holdTurn, [scratch.path().string])
+    #expect(try child.receive() == 1)
+    let store = try scratch.store { $0.timeout = .milliseconds(30) }
+    #expect(try store.get("holder", as: String.self) == "by the child")
+    do {
+      try store.put("2", forKey: "key")
+      Issue.record("two processes have the turn")
+    } catch {
+      #expect(error.code == .busy)
+      #expect(error.holder == child.identifier)
+      #expect(error.message.contains("\(child.identifier)"))
+    }
+    #expect(try store.statistics().writer == child.identifier)
+    // A dead holder blocks nobody.
+    child.kill()
+    #expect(try store.put("2", forKey: "key"))
+    try expectSound(store)
+  }
+
+  @Test func aWriterWaitsForTheTurn() throws {
+    let scratch = try Scratch()
+    let child = try ChildProcess(.holdTurn, [scratch.path().string])
+    #expect(try child.receive() == 1)
+    let store = try scratch.store { $0.timeout = .seconds(60) }
+    let result = Mutex<Bool?>(nil)
+    let waiting = Threads(1) {
+      let done = try? store.put("after the child", forKey: "holder")
+      result.withLock { $0 = done }
+    }
+    #expect(try store.get("holder", as: String.self) == "by the child")
+    try child.send(1)
+    waiting.join()
+    #expect(result.withLock { $0 } == true)
+    #expect(try store.get("holder", as: String.self) == "after the child")
+  }
+}
