@@ -17,7 +17,7 @@
   /// which life on: to replay a failure, set the seed it printed.
   @Suite(.serialized) struct CrashTests {
     static let environment = ProcessInfo.processInfo.environment
-    static let images = Int(environment["KVMAP_CRASH_IMAGES"] ?? "") ?? 20_000
+    static let images = Int(environment["KVMAP_CRASH_IMAGES"] ?? "") ?? 200_000
     static let firstSeed = UInt64(environment["KVMAP_CRASH_SEED"] ?? "") ?? 1
 
     @Test func everyCrashImageIsAPrefixOfTheCommits() throws {

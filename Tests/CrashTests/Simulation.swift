@@ -25,6 +25,7 @@
     /// Creates an empty store.
     static func create(_ backing: SimulatedBacking) throws {
       let local = try LocalMemory(backing, seed: StoreSeed(low: 11, high: 22))
+      defer { withExtendedLifetime(local) {} }
       try Creation(memory: local.memory, backing: backing, clock: clock, identifier: (1, 2)).build()
     }
 

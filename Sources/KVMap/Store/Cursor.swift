@@ -142,6 +142,7 @@ extension StoreCore {
   }
 
   func forEach(_ body: (RawSpan, RawSpan) throws -> Void) throws {
+    defer { withExtendedLifetime(self) {} }
     try checkOpen()
     let ticket = unsafe memory.local.pointee.readers.enter()
     defer { unsafe memory.local.pointee.readers.leave(ticket) }

@@ -24,6 +24,7 @@ struct Opening {
   /// A store in anonymous memory.
   static func inMemory(_ options: StoreOptions, clock: Clock) throws(StoreError) -> StoreCore {
     let backing = try PrivateBacking()
+    defer { withExtendedLifetime(backing) {} }
     let block = try create(in: backing, clock: clock)
     return try privateCore(
       backing, block, name: "store in memory", path: nil, options: options, clock: clock, pinned: nil)
@@ -200,6 +201,7 @@ struct Opening {
     let (block, bothAgree) = try Recovery.chooseSuperblock(bytes)
     try backing.makeReal(offset: Layout.liveOffset, count: Layout.pageBytes, scattered: true)
     let local = try LocalMemory(backing, seed: block.seed)
+    defer { withExtendedLifetime(local) {} }
     try Recovery(
       memory: local.memory, backing: backing, clock: clock, isTakeover: false, isPrivate: false
     ).run(block, bothAgree: bothAgree)
@@ -255,6 +257,7 @@ struct Opening {
     options: StoreOptions, clock: Clock, pinned: Epoch?
   ) throws(StoreError) -> StoreCore {
     let local = try LocalMemory(backing, seed: block.seed)
+    defer { withExtendedLifetime(local) {} }
     try Recovery(
       memory: local.memory, backing: backing, clock: clock, isTakeover: false, isPrivate: true
     ).run(block, bothAgree: true)
@@ -310,6 +313,7 @@ struct Opening {
     let seed = StoreSeed(low: generator.next(), high: generator.next())
     let identifier = (generator.next() as UInt64, generator.next() as UInt64)
     let local = try LocalMemory(backing, seed: seed)
+    defer { withExtendedLifetime(local) {} }
     try Creation(memory: local.memory, backing: backing, clock: clock, identifier: identifier).build()
     return try Recovery.chooseSuperblock(backing.bytes).0
   }

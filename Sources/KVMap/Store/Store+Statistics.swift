@@ -55,6 +55,8 @@ extension Store {
 
 extension StoreCore {
   func statistics() throws(StoreError) -> StoreStatistics {
+    defer { withExtendedLifetime(self) {} }
+    try checkOpen()
     var statistics = StoreStatistics()
     let sizes = try backing.sizes()
     statistics.fileBytes = sizes.file

@@ -63,6 +63,7 @@ extension VerificationReport {
 extension StoreCore {
   /// Checks a private view, which nothing changes meanwhile.
   func verify(_ report: VerificationReport = VerificationReport()) -> VerificationReport {
+    defer { withExtendedLifetime(self) {} }
     var verifier = Verifier(memory: memory, live: memory.live, report: report)
     verifier.run()
     return verifier.report

@@ -115,6 +115,7 @@ public final class Store: Sendable {
   public var count: Int {
     get throws(StoreError) {
       try core.checkOpen()
+      defer { withExtendedLifetime(core) {} }
       return Int(core.memory.live[LivePage.recordCount])
     }
   }

@@ -47,6 +47,9 @@ extension StoreCore {
   /// in a row pins the epoch.
   @inline(__always)
   func read<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+    // What `memory` points to ends with this object, which nothing else here would
+    // keep to the end of the call.
+    defer { withExtendedLifetime(self) {} }
     try checkOpen()
     let ticket = unsafe memory.local.pointee.readers.enter()
     defer { unsafe memory.local.pointee.readers.leave(ticket) }
@@ -155,6 +158,7 @@ extension StoreCore {
   /// Hands the value to `body` where it lies. What it lies in is neither reused
   /// nor unmapped before `body` returns.
   func withValue<R>(_ key: RawSpan, _ body: (RawSpan) throws -> R) throws -> R? {
+    defer { withExtendedLifetime(self) {} }
     try checkOpen()
     let ticket = unsafe memory.local.pointee.readers.enter()
     defer { unsafe memory.local.pointee.readers.leave(ticket) }

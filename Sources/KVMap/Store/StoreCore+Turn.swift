@@ -30,6 +30,7 @@ extension StoreCore {
   /// due, a checkpoint.
   @inline(__always)
   func withTurn<R>(_ body: (inout Writer) throws(StoreError) -> R) throws(StoreError) -> R {
+    defer { withExtendedLifetime(self) {} }
     try takeTurn()
     let result: R
     do {
@@ -251,6 +252,7 @@ extension StoreCore {
   /// Makes the log since the last checkpoint short if it is worth it, and lets go
   /// of all locks. Calls after the first do nothing.
   func shutDown() throws(StoreError) {
+    defer { withExtendedLifetime(self) {} }
     syncer?.stop()
     guard isOpen.exchange(false, ordering: .sequentiallyConsistent),
       kvmap_process_generation() == processGeneration

@@ -55,7 +55,8 @@ extension StoreCore {
 
   /// What has been committed and is not durable.
   var needsSync: Bool {
-    memory.live[LivePage.durable] < memory.live[LivePage.tail]
+    defer { withExtendedLifetime(self) {} }
+    return memory.live[LivePage.durable] < memory.live[LivePage.tail]
       || memory.live[LivePage.durableSegment] != memory.live[LivePage.segment]
   }
 
@@ -64,6 +65,7 @@ extension StoreCore {
   func transaction<R>(
     _ durability: Durability?, _ body: (borrowing Transaction) throws -> R
   ) throws -> R {
+    defer { withExtendedLifetime(self) {} }
     try checkWritable(RawSpan(), RawSpan())
     try takeTurn()
     let state = UnsafeMutablePointer<Writer.Open>.allocate(capacity: 1)

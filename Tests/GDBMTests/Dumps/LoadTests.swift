@@ -60,7 +60,8 @@ struct LoadTests {
     }
   }
 
-  @Test("A store that is there keeps what the dump does not name", arguments: GDBMDatabase.DumpFormat.allCases)
+  @Test(
+    "A store that is there keeps what the dump does not name", arguments: GDBMDatabase.DumpFormat.allCases)
   func intoExisting(_ format: GDBMDatabase.DumpFormat) throws {
     let scratch = try Scratch()
     let database = try GDBMDatabase(scratch.path("source.gdbm"))

@@ -30,7 +30,8 @@ struct Workload: CustomTestStringConvertible, Sendable {
 
   /// Keys of every length up to the longest. The key is a function of its length,
   /// so that it is met again.
-  static let everyLength = Workload(name: "keys of all lengths", steps: 3_000, reopenInterval: 100) { generator in
+  static let everyLength = Workload(name: "keys of all lengths", steps: 3_000, reopenInterval: 100) {
+    generator in
     let length =
       switch generator.number(0...9) {
       case 0: 65_536 - generator.number(0...2)

@@ -41,7 +41,8 @@ extension DamagedStore {
     guard let largest = values.max(by: { $0.count < $1.count }) else { return [] }
     return [
       DamagedStore(
-        name: "large-value", base: "large-values", edits: [.flip(offset: largest.lowerBound + 150_000, bit: 2)],
+        name: "large-value", base: "large-values",
+        edits: [.flip(offset: largest.lowerBound + 150_000, bit: 2)],
         outcome: .partly)
     ]
   }

@@ -97,7 +97,8 @@ struct DamagedStoreTests {
     #expect(try data(path) == bytes)
   }
 
-  @Test("One bad superblock is made good by opening for writing", arguments: ["superblock-a", "superblock-b"])
+  @Test(
+    "One bad superblock is made good by opening for writing", arguments: ["superblock-a", "superblock-b"])
   func superblockRepair(_ name: String) throws {
     let scratch = try Scratch()
     let damaged = try #require(DamagedStore.all.first { $0.name == name })

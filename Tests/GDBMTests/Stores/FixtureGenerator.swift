@@ -64,7 +64,8 @@ struct FixtureGenerator {
     try database.close()
     for format in GDBMDatabase.DumpFormat.allCases where isWanted(GoldenDump.path(format)) {
       let run = try Tool.run(
-        "/usr/bin/gdbm_dump", ["--format=\(format.rawValue)", "names.gdbm", "\(format.rawValue).dump"], in: scratch)
+        "/usr/bin/gdbm_dump", ["--format=\(format.rawValue)", "names.gdbm", "\(format.rawValue).dump"],
+        in: scratch)
       try #require(run.status == 0, "\(run.errors)")
       try save(try contents(scratch.path("\(format.rawValue).dump")), to: GoldenDump.path(format))
     }

@@ -38,7 +38,9 @@ struct GoldenStore: CustomTestStringConvertible, Sendable {
   /// Values on both sides of the length from which they lie outside of the log,
   /// the longest key, and the empty ones.
   static let largeValues = GoldenStore(name: "large-values") { store in
-    for (key, value) in large.sorted(by: { $0.value.count < $1.value.count }) { try store.put(value, forKey: key) }
+    for (key, value) in large.sorted(by: { $0.value.count < $1.value.count }) {
+      try store.put(value, forKey: key)
+    }
     try forceCheckpoint(store)
   } contents: {
     large
@@ -64,7 +66,8 @@ struct GoldenStore: CustomTestStringConvertible, Sendable {
       }
     } catch is TakenBack {}
     try store.put("gone since 1970", forKey: "expired", expires: .at(millisecondsSince1970: 1))
-    try store.put("until the year 9999", forKey: "lasting", expires: .at(millisecondsSince1970: 253_370_764_800_000))
+    try store.put(
+      "until the year 9999", forKey: "lasting", expires: .at(millisecondsSince1970: 253_370_764_800_000))
     try store.sync()
   } contents: {
     var records = first(300)
@@ -123,7 +126,9 @@ struct GoldenStore: CustomTestStringConvertible, Sendable {
     var records: [[UInt8]: [UInt8]] = [:]
     for length in [65_535, 65_536, 65_537, 131_072, 200_000] {
       var value = [UInt8](repeating: 0, count: length)
-      for index in stride(from: 0, to: length, by: 4_099) { value[index] = UInt8(truncatingIfNeeded: index / 7) | 1 }
+      for index in stride(from: 0, to: length, by: 4_099) {
+        value[index] = UInt8(truncatingIfNeeded: index / 7) | 1
+      }
       value[length - 1] = 0xEE
       records[Array("\(length) bytes".utf8)] = value
     }

@@ -63,7 +63,8 @@ struct GoldenStoreTests {
     var records: [[UInt8]: [UInt8]] = [:]
     var cursor = store.makeCursor()
     while let entry = try cursor.next() {
-      try #require(records.updateValue(entry.value, forKey: entry.key) == nil, "\(show(entry.key)) comes twice")
+      try #require(
+        records.updateValue(entry.value, forKey: entry.key) == nil, "\(show(entry.key)) comes twice")
     }
     return records
   }

@@ -41,11 +41,14 @@ struct UnicodeTests {
     for (key, value) in UnicodeNames.pairs {
       let (found, judged) = (try store.get(key), try database.fetch(key))
       if found != value || judged != value {
-        throw Disagreement("\(show(key)): KVMap has \(show(found)), gdbm \(show(judged)), right is \(show(value))")
+        throw Disagreement(
+          "\(show(key)): KVMap has \(show(found)), gdbm \(show(judged)), right is \(show(value))")
       }
     }
     try database.forEach { key, value in
-      guard try store.get(key) == value else { throw Disagreement("KVMap lacks \(show(key)), which gdbm has") }
+      guard try store.get(key) == value else {
+        throw Disagreement("KVMap lacks \(show(key)), which gdbm has")
+      }
     }
   }
 

@@ -117,7 +117,9 @@ final class GDBMDatabase {
   /// Writes all records to a new file, as `gdbm_dump` does.
   func dump(_ format: DumpFormat, to path: FilePath) throws {
     let number = format == .ascii ? GDBM_DUMP_FMT_ASCII : GDBM_DUMP_FMT_BINARY
-    guard unsafe gdbm_dump(file, path.string, number, GDBM_NEWDB, 0o644) == 0 else { throw error("gdbm_dump") }
+    guard unsafe gdbm_dump(file, path.string, number, GDBM_NEWDB, 0o644) == 0 else {
+      throw error("gdbm_dump")
+    }
   }
 
   // MARK: Memory and errors

@@ -6,7 +6,8 @@ final class Scratch: Sendable {
   let directory: FilePath
 
   init() throws {
-    let path = FileManager.default.temporaryDirectory.appendingPathComponent("kvmap-gdbm-\(UUID().uuidString)")
+    let path = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "kvmap-gdbm-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: path, withIntermediateDirectories: false)
     directory = FilePath(path.path)
   }

@@ -14,7 +14,8 @@ enum Tool {
   static let kvmap = FilePath(CommandLine.arguments[0]).removingLastComponent().appending("kvmap")
 
   /// Runs `kvmap` to its end.
-  static func kvmap(_ arguments: String..., input: FilePath? = nil, in scratch: Scratch) throws -> ToolResult {
+  static func kvmap(_ arguments: String..., input: FilePath? = nil, in scratch: Scratch) throws -> ToolResult
+  {
     try run(kvmap, arguments, input: input, in: scratch)
   }
 

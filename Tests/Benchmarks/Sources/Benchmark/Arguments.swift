@@ -26,7 +26,9 @@ struct Arguments {
   }
 
   private static func number(_ word: String?) throws -> Int {
-    guard let word, let number = Int(word.filter { $0 != "," && $0 != "_" }), number > 0 else { throw Usage() }
+    guard let word, let number = Int(word.filter { $0 != "," && $0 != "_" }), number > 0 else {
+      throw Usage()
+    }
     return number
   }
 

@@ -37,7 +37,9 @@ enum Rounds {
     var figures: [Figure: Double] = [:]
     for line in text.split(separator: "\n") {
       let parts = line.split(separator: "\t")
-      if parts.count == 2, let figure = Figure(rawValue: String(parts[0])) { figures[figure] = Double(parts[1]) }
+      if parts.count == 2, let figure = Figure(rawValue: String(parts[0])) {
+        figures[figure] = Double(parts[1])
+      }
     }
     return figures
   }

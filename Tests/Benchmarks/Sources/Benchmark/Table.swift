@@ -13,7 +13,8 @@ struct Table {
       "\(count) records of \(Workload.keyBytes) + \(Workload.valueBytes) bytes, median of \(rounds) rounds\n")
     writeRow("", contenders)
     for figure in Figure.allCases {
-      writeRow("\(figure.rawValue), \(figure.unit.rawValue)", contenders.map { text(figures[$0]?[figure], figure) })
+      writeRow(
+        "\(figure.rawValue), \(figure.unit.rawValue)", contenders.map { text(figures[$0]?[figure], figure) })
     }
     print("\ntimes gdbm's (less is better)\n")
     writeRow("", contenders)

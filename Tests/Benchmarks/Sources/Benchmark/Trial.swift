@@ -100,7 +100,9 @@ struct Trial<C: Contender> {
   private mutating func scan(_ contender: C) throws {
     var found = (count: 0, sum: UInt64(0))
     try time(.scan, per: workload.count) { found = try contender.scan() }
-    guard found == (workload.count, workload.sum(version: 1)) else { throw Wrong("\(C.name): the scan is wrong") }
+    guard found == (workload.count, workload.sum(version: 1)) else {
+      throw Wrong("\(C.name): the scan is wrong")
+    }
   }
 
   private mutating func delete(_ work: Work, _ contender: inout C) throws {

@@ -59,7 +59,9 @@ struct Mixer: RandomNumberGenerator {
 enum Bytes {
   @inline(__always)
   static func store(_ number: UInt64, in array: inout [UInt8], at offset: Int) {
-    unsafe array.withUnsafeMutableBytes { unsafe $0.storeBytes(of: number, toByteOffset: offset, as: UInt64.self) }
+    unsafe array.withUnsafeMutableBytes {
+      unsafe $0.storeBytes(of: number, toByteOffset: offset, as: UInt64.self)
+    }
   }
 
   /// Touches all bytes and depends on their order; some nanoseconds for 100 bytes.
