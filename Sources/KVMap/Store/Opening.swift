@@ -241,15 +241,27 @@ struct Opening {
         try locks.unpin(epoch)
         continue
       }
-      let size: Int
-      do { size = Int(try file.status().size) / Layout.unitBytes * Layout.unitBytes } catch {
-        throw StoreError(error)
-      }
+      let size = try length(file)
       let backing = try PrivateBacking(viewing: file, count: size, locks: locks)
-      return try Self.privateCore(
-        backing, block, name: name, path: path, options: options, clock: clock, pinned: epoch)
+      do throws(StoreError) {
+        return try Self.privateCore(
+          backing, block, name: name, path: path, options: options, clock: clock, pinned: epoch)
+      } catch {
+        // A writer that goes on beside may have put what the log names behind the
+        // end of what is viewed; that looks like damage until all of it is viewed.
+        guard error.code == .damaged, try length(file) > size else { throw error }
+        if hasLocks { try locks.unpin(epoch) }
+      }
     }
     throw StoreError(.busy, "the store is being changed too fast to be viewed; try again")
+  }
+
+  private func length(_ file: borrowing File) throws(StoreError) -> Int {
+    do {
+      return Int(try file.status().size) / Layout.unitBytes * Layout.unitBytes
+    } catch {
+      throw StoreError(error)
+    }
   }
 
   private static func privateCore(
