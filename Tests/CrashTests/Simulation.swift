@@ -13,12 +13,16 @@
 
     /// Runs `body` while every store into the backing's memory is noted.
     static func observing<R>(_ backing: SimulatedBacking, _ body: () throws -> R) rethrows -> R {
-      let before = unsafe StoreObserver.current
+      let before = StoreObserver.current
       let base = unsafe backing.bytes.base
-      unsafe StoreObserver.current = { address, offset, count in
+      let observer = unsafe StoreObserver { address, offset, count in
         if unsafe address == base { backing.noteStore(offset, count) }
       }
-      defer { unsafe StoreObserver.current = before }
+      StoreObserver.current = observer
+      defer {
+        StoreObserver.current = before
+        withExtendedLifetime(observer) {}
+      }
       return try body()
     }
 

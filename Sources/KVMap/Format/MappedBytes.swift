@@ -164,15 +164,34 @@ struct MappedBytes: @unchecked Sendable {
   @inline(__always)
   private func noteStore(_ offset: Int, _ count: Int) {
     #if CRASH_SIMULATION
-      unsafe StoreObserver.current?(base, offset, count)
+      unsafe StoreObserver.current?.body(base, offset, count)
     #endif
   }
 }
 
 #if CRASH_SIMULATION
-  /// Sees every store into a mapped store, right after it.
-  enum StoreObserver {
-    /// Set and called by the one thread of a simulation.
-    nonisolated(unsafe) static var current: ((UnsafeMutableRawPointer, Int, Int) -> Void)?
+  /// Sees every store of one thread into a mapped store, right after it.
+  @safe
+  final class StoreObserver {
+    let body: (UnsafeMutableRawPointer, Int, Int) -> Void
+
+    init(_ body: @escaping (UnsafeMutableRawPointer, Int, Int) -> Void) { unsafe self.body = body }
+
+    private static let key: pthread_key_t = {
+      var key = pthread_key_t()
+      unsafe pthread_key_create(&key, nil)
+      return key
+    }()
+
+    /// The observer of this thread; whoever sets it keeps it alive.
+    static var current: StoreObserver? {
+      get {
+        guard let pointer = unsafe pthread_getspecific(key) else { return nil }
+        return unsafe Unmanaged<StoreObserver>.fromOpaque(pointer).takeUnretainedValue()
+      }
+      set {
+        unsafe pthread_setspecific(key, newValue.map { unsafe Unmanaged.passUnretained($0).toOpaque() })
+      }
+    }
   }
 #endif

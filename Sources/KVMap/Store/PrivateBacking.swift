@@ -63,6 +63,12 @@ final class PrivateBacking: Backing {
     mapped.store(end, ordering: .releasing)
   }
 
+  /// Gives back what keeps writers from reusing what is viewed.
+  func letGo(_ pinned: Epoch?) {
+    if let pinned { try? locks?.unpin(pinned) }
+    try? locks?.unlock(.attached)
+  }
+
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool { bytes <= mappedBytes }
   func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {}
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] { locks?.dataRanges(range) ?? [range] }

@@ -258,7 +258,7 @@ extension StoreCore {
       kvmap_process_generation() == processGeneration
     else { return }
     defer {
-      if let pinned { try? backing.unpin(pinned) }
+      (backing as? PrivateBacking)?.letGo(pinned)
       for lock in [LockName.turn, .vouched, .valid, .attached] { try? backing.unlock(lock) }
     }
     guard backing.isShared, options.access == .readWrite, !backing.isLost else { return }
