@@ -137,7 +137,9 @@ struct MappedBytes: @unchecked Sendable {
   }
 
   func array(_ offset: Int, count: Int) -> [UInt8] {
-    unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+    // Else the initializer writes to the runtime's one empty array, from any thread.
+    if count == 0 { return [] }
+    return unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
       if let start = buffer.baseAddress { unsafe memcpy(start, base + offset, count) }
       initialized = count
     }
