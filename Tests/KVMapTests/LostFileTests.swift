@@ -42,6 +42,23 @@ struct LostFileTests {
     #expect(code { try scratch.store { $0.access = .readOnly } } == .damaged)
   }
 
+  /// The directory is there, one bucket is not: its zeros are no empty slots.
+  @Test func aBucketThatIsCutOffIsNotEmpty() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let keys = (0..<3_000).map { bytes("key \($0)") }
+    for key in keys { try store.put("value", forKey: key) }
+    let pages = try keys.map { try #require(try store.match($0)).slotOffset / Layout.pageBytes }
+    let last = try #require(pages.max())
+    let root = PagePointer(bits: store.core.memory.live[LivePage.root]).page
+    try #require(root.number < UInt64(last))
+    try cutShort(scratch.path(), to: Int64(last * Layout.pageBytes))
+    for (key, page) in zip(keys, pages) where page == last {
+      #expect(code { try store.get(key) } == .lost)
+      #expect(code { try store.contains(key) } == .lost)
+    }
+  }
+
   @Test func aFileThatIsCutShortWhileAValueIsLookedAt() throws {
     let scratch = try Scratch()
     let store = try scratch.store()

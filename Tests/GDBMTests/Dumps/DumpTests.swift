@@ -1,3 +1,4 @@
+import Foundation
 import KVMap
 import SystemPackage
 import Testing
@@ -20,6 +21,35 @@ struct DumpTests {
     let again = try GDBMDatabase(scratch.path("loaded.gdbm"))
     #expect(try again.contents() == DumpRecords.all, "after close and reopen")
     try again.close()
+  }
+
+  @Test("The text is what gdbm_dump writes, but for header and order")
+  func sameText() throws {
+    let scratch = try Scratch()
+    try DumpRecords.fill(scratch.path("source.kvmap"), with: DumpRecords.all)
+    let run = try Tool.kvmap("dump", "--format", "gdbm", "source.kvmap", in: scratch)
+    let database = try GDBMDatabase(scratch.path("source.gdbm"))
+    try DumpRecords.fill(database, with: DumpRecords.all)
+    try database.dump(.ascii, to: scratch.path("gdbm.dump"))
+    try database.close()
+    let (written, right) = (Self.records(run.output), Self.records(try contents(scratch.path("gdbm.dump"))))
+    #expect(right.count == DumpRecords.all.count)
+    #expect(written == right)
+    #expect(Self.end(run.output) == Self.end(try contents(scratch.path("gdbm.dump"))))
+  }
+
+  /// The text of each key and value of a dump, sorted.
+  private static func records(_ dump: [UInt8]) -> [String] {
+    let text = String(decoding: dump, as: UTF8.self)
+    let data = text.components(separatedBy: "#:len=").dropFirst().map {
+      $0.components(separatedBy: "#:count")[0]
+    }
+    return stride(from: 0, to: data.count - 1, by: 2).map { "\(data[$0]) \(data[$0 + 1])" }.sorted()
+  }
+
+  /// What follows the records.
+  private static func end(_ dump: [UInt8]) -> String {
+    String(decoding: dump, as: UTF8.self).components(separatedBy: "#:count").last ?? ""
   }
 
   @Test("There and back again, nothing has changed", arguments: GDBMDatabase.DumpFormat.allCases)
