@@ -154,11 +154,11 @@ struct MappedBytes: @unchecked Sendable {
   /// Stores a byte of each host page again, so that the page is written out by
   /// the next sync even if an earlier, failed write left it marked clean.
   func dirtyAgain(_ offset: Int, count: Int) {
-    var at = offset
-    while at < offset + count {
-      let word = at & ~7
+    // The first word may lie in the page before; of the others, one in each page.
+    var word = offset & ~7
+    while word < offset + count {
       storeRelaxed(loadRelaxed(word), word)
-      at += Layout.pageBytes
+      word = (word / Layout.pageBytes + 1) * Layout.pageBytes
     }
   }
 

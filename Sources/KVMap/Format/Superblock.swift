@@ -79,35 +79,45 @@ struct Superblock: Equatable, Sendable {
     Checksum.compute(bytes, offset, count: checksum, seed: StoreSeed(low: 0, high: 0), place: 0)
   }
 
+  /// Reads the copy at `offset`, which a checkpoint of another process may be
+  /// writing: what is checked and what is read are the same bytes.
   static func decode(_ bytes: MappedBytes, at offset: Int) -> Result<Superblock, Problem> {
-    guard bytes.load64(offset) == magic else { return .failure(.foreign) }
-    guard bytes.load64(offset + checksum) == checksum(bytes, offset) else {
+    var copy = bytes.array(offset, count: byteCount)
+    return unsafe copy.withUnsafeMutableBytes { buffer in
+      guard let base = buffer.baseAddress else { return .failure(.damaged) }
+      return unsafe decode(MappedBytes(base: base))
+    }
+  }
+
+  private static func decode(_ bytes: MappedBytes) -> Result<Superblock, Problem> {
+    guard bytes.load64(0) == magic else { return .failure(.foreign) }
+    guard bytes.load64(checksum) == checksum(bytes, 0) else {
       // A newer format may compute its checksum otherwise.
-      let version = bytes.load32(offset + version)
+      let version = bytes.load32(Self.version)
       return .failure(version > Layout.version && version < 1_000 ? .perhapsNewer(version) : .damaged)
     }
-    let version = bytes.load32(offset + version)
+    let version = bytes.load32(Self.version)
     guard version <= Layout.version else { return .failure(.newer(version)) }
-    guard version == Layout.version, bytes.load32(offset + pageBytes) == UInt32(Layout.pageBytes) else {
+    guard version == Layout.version, bytes.load32(pageBytes) == UInt32(Layout.pageBytes) else {
       return .failure(.damaged)
     }
     var block = Superblock(
-      identifier: (bytes.load64(offset + identifier), bytes.load64(offset + identifier + 8)),
-      seed: StoreSeed(low: bytes.load64(offset + seed), high: bytes.load64(offset + seed + 8)))
-    block.compatibleFeatures = bytes.load32(offset + compatible)
-    block.readOnlyCompatibleFeatures = bytes.load32(offset + readOnlyCompatible)
-    block.incompatibleFeatures = bytes.load32(offset + incompatible)
-    block.epoch = Epoch(number: bytes.load64(offset + epoch))
-    block.root = PagePointer(bits: bytes.load64(offset + root))
-    block.recordCount = bytes.load64(offset + recordCount)
-    block.liveBytes = bytes.load64(offset + liveBytes)
-    block.spaceRoot = PagePointer(bits: bytes.load64(offset + spaceRoot))
-    block.highWater = Unit(number: bytes.load64(offset + highWater))
-    block.logPosition = Position(offset: bytes.load64(offset + logPosition))
-    block.sequence = SequenceNumber(number: bytes.load64(offset + sequence))
-    block.chain = bytes.load64(offset + chain)
-    block.segment = Unit(number: bytes.load64(offset + segment))
-    block.indexPages = bytes.load64(offset + indexPages)
+      identifier: (bytes.load64(identifier), bytes.load64(identifier + 8)),
+      seed: StoreSeed(low: bytes.load64(seed), high: bytes.load64(seed + 8)))
+    block.compatibleFeatures = bytes.load32(compatible)
+    block.readOnlyCompatibleFeatures = bytes.load32(readOnlyCompatible)
+    block.incompatibleFeatures = bytes.load32(incompatible)
+    block.epoch = Epoch(number: bytes.load64(epoch))
+    block.root = PagePointer(bits: bytes.load64(root))
+    block.recordCount = bytes.load64(recordCount)
+    block.liveBytes = bytes.load64(liveBytes)
+    block.spaceRoot = PagePointer(bits: bytes.load64(spaceRoot))
+    block.highWater = Unit(number: bytes.load64(highWater))
+    block.logPosition = Position(offset: bytes.load64(logPosition))
+    block.sequence = SequenceNumber(number: bytes.load64(sequence))
+    block.chain = bytes.load64(chain)
+    block.segment = Unit(number: bytes.load64(segment))
+    block.indexPages = bytes.load64(indexPages)
     if block.incompatibleFeatures != 0 { return .failure(.features(block.incompatibleFeatures)) }
     return block.isPlausible ? .success(block) : .failure(.damaged)
   }

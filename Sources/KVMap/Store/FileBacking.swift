@@ -142,6 +142,12 @@ final class FileBacking: Backing {
           + "they are written again before anything else is; check the disk",
         cause: error)
     }
+    // Pages put in the place of lost ones belong to no file: syncing them
+    // succeeds and writes nothing.
+    if isLost {
+      throw StoreError(
+        .lost, "part of the file could not be read or written, so the last changes are not durable")
+    }
   }
 
   // MARK: Locks

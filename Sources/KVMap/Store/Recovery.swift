@@ -14,8 +14,14 @@ struct Recovery {
 
   /// Reads both superblocks and says which counts.
   static func chooseSuperblock(_ bytes: MappedBytes) throws(StoreError) -> (Superblock, bothAgree: Bool) {
-    let a = Superblock.decode(bytes, at: Layout.superblockOffsets.a)
-    let b = Superblock.decode(bytes, at: Layout.superblockOffsets.b)
+    var a = Superblock.decode(bytes, at: Layout.superblockOffsets.a)
+    var b = Superblock.decode(bytes, at: Layout.superblockOffsets.b)
+    if case (.failure, .failure) = (a, b) {
+      // A checkpoint beside may have written A under the first look and B under
+      // the second; it syncs between them, so at least A is whole by now.
+      a = Superblock.decode(bytes, at: Layout.superblockOffsets.a)
+      b = Superblock.decode(bytes, at: Layout.superblockOffsets.b)
+    }
     switch (a, b) {
     case (.success(let first), .success(let second)):
       guard first.identifier == second.identifier, first.seed == second.seed else {

@@ -125,7 +125,8 @@ extension StoreCore {
   @inline(__always)
   func returnTurn(after error: StoreError?) {
     let live = memory.live
-    if error?.code == .outcomeUnknown { live[LivePage.syncFailed] = 1 }
+    // After a loss, what was published may not have reached the pages of the file.
+    if error?.code == .outcomeUnknown || error?.code == .lost { live[LivePage.syncFailed] = 1 }
     if unsafe error == nil || !writer.pointee.isHalfDone { live[LivePage.busy] = 0 }
     unsafe writer.pointee.isHalfDone = false
     if !holdsTurn {

@@ -90,8 +90,7 @@ extension Writer {
   mutating func commit(_ open: consuming Open, isDurable: Bool) throws(StoreError) {
     guard let last = open.last else { return }
     open.tail.chain = log.rewriteWithEnd(at: last.position, chainBefore: last.chainBefore)
-    isHalfDone = true
-    if isDurable { try log.sync(upTo: open.tail.position) }
+    try enterLog(open.tail, isDurable: isDurable)
     var walk = log.walk(from: open.start.position, upTo: open.tail.position)
     while let (position, head) = try walk.next() {
       try settle(position, head, isCommitted: true)

@@ -64,8 +64,7 @@ struct Writer: ~Copyable {
       try undo(fields, mark)
       throw error
     }
-    isHalfDone = true
-    if request.isDurable { try log.sync(upTo: tail.position) }
+    try enterLog(tail, isDurable: request.isDurable)
     try publish(prepared, hash, head, at: start)
     complete(tail)
     return true
@@ -88,8 +87,7 @@ struct Writer: ~Copyable {
       try undo(LogWriter.Fields(), mark)
       throw error
     }
-    isHalfDone = true
-    if isDurable { try log.sync(upTo: tail.position) }
+    try enterLog(tail, isDurable: isDurable)
     try unpublish(prepared)
     complete(tail)
     return wasLive
@@ -99,6 +97,14 @@ struct Writer: ~Copyable {
   private mutating func undo(_ fields: LogWriter.Fields, _ mark: LogWriter.Mark) throws(StoreError) {
     if let run = fields.external { try space.releaseUnits(Position(offset: run.offset).unit) }
     try log.rollBack(to: mark, space: &space)
+  }
+
+  /// What was appended is a commit from here on: whatever fails now, the next
+  /// turn begins with recovery. Nothing is published over pages that were lost.
+  mutating func enterLog(_ tail: LogWriter.Tail, isDurable: Bool) throws(StoreError) {
+    isHalfDone = true
+    if isDurable { try log.sync(upTo: tail.position) }
+    if backing.isLost { throw StoreError(.lost, "the mapping of the file was lost") }
   }
 
   mutating func complete(_ tail: LogWriter.Tail) {
