@@ -151,6 +151,24 @@ int kvmap_mincore(void *base, size_t length, unsigned char *result) {
   return mincore(base, length, (void *)result);
 }
 
+// The sanitizers put functions that do nothing and succeed in the place of the C
+// library's; the call itself keeps what it promises.
+int kvmap_mlock(const void *base, size_t length) {
+#if defined(SYS_mlock) && defined(__linux__)
+  return (int)syscall(SYS_mlock, base, length);
+#else
+  return mlock(base, length);
+#endif
+}
+
+int kvmap_munlock(const void *base, size_t length) {
+#if defined(SYS_munlock) && defined(__linux__)
+  return (int)syscall(SYS_munlock, base, length);
+#else
+  return munlock(base, length);
+#endif
+}
+
 // A flag or advice that the platform's headers do not know.
 #define FLAG(function, value) \
   int function(void) { return value; }

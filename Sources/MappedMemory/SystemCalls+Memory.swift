@@ -58,11 +58,11 @@ extension SystemCalls {
   }
 
   static func lockMemory(_ base: UnsafeMutableRawPointer, length: Int) throws(Errno) {
-    _ = try retrying(.mlock) { unsafe mlock(base, length) }
+    _ = try retrying(.mlock) { unsafe kvmap_mlock(base, length) }
   }
 
   static func unlockMemory(_ base: UnsafeMutableRawPointer, length: Int) throws(Errno) {
-    _ = try retrying(.munlock) { unsafe munlock(base, length) }
+    _ = try retrying(.munlock) { unsafe kvmap_munlock(base, length) }
   }
 
   static func remap(

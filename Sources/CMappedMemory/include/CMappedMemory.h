@@ -62,6 +62,9 @@ int kvmap_lock(int descriptor, int command, struct kvmap_lock *_Nonnull lock);
 void *_Nullable kvmap_mremap(void *_Nonnull base, size_t length, size_t new_length);
 /// mincore(2), whose result type differs between platforms.
 int kvmap_mincore(void *_Nonnull base, size_t length, unsigned char *_Nonnull result);
+/// mlock(2) and munlock(2), in programs with a sanitizer too.
+int kvmap_mlock(const void *_Nonnull base, size_t length);
+int kvmap_munlock(const void *_Nonnull base, size_t length);
 /// Flags and advice values by platform; 0 (flag) or -1 (advice): not there.
 int kvmap_map_populate(void), kvmap_map_nonblock(void), kvmap_map_locked(void);
 int kvmap_map_no_reserve(void), kvmap_map_32bit(void), kvmap_map_grows_down(void);
