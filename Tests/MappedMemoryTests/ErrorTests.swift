@@ -123,9 +123,7 @@ struct ErrorTests {
 
   // MARK: Limits, in processes of their own
 
-  @Test(
-    "EAGAIN and ENOMEM: more locked memory than allowed; the error names the limit",
-    .disabled(if: isSanitized))
+  @Test("EAGAIN and ENOMEM: more locked memory than allowed; the error names the limit")
   func lockedMemoryLimit() async {
     await #expect(processExitsWith: .success) {
       try limit(.lockedMemory, to: 65536, dropPrivileges: true)
@@ -145,7 +143,7 @@ struct ErrorTests {
     }
   }
 
-  @Test("EPERM: no memory may be locked; the error names the limit", .disabled(if: isSanitized))
+  @Test("EPERM: no memory may be locked; the error names the limit")
   func noLockedMemory() async {
     await #expect(processExitsWith: .success) {
       try limit(.lockedMemory, to: 0, dropPrivileges: true)

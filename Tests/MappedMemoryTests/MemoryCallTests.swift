@@ -35,7 +35,7 @@ struct MemoryCallTests {
     #expect(try file.status().allocatedBytes >= 4096)
   }
 
-  @Test("Locked pages cannot be invalidated: EBUSY", .disabled(if: isSanitized))
+  @Test("Locked pages cannot be invalidated: EBUSY")
   func invalidateLocked() throws {
     let file = try scratch.file(pages: 1)
     let mapping = try MutableMapping(file, length: page)
@@ -78,7 +78,7 @@ struct MemoryCallTests {
     #expect(try space.residentPages(at: (1 << 30) - 1, length: 2) == 2)
   }
 
-  @Test("Locking brings the range in and keeps it; unlocking lets it go", .disabled(if: isSanitized))
+  @Test("Locking brings the range in and keeps it; unlocking lets it go")
   func lockingMemory() throws {
     let mapping = try MutableMapping(anonymous: 8 * page)
     try mapping.lock(at: page + 1, length: page)

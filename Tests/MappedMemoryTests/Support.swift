@@ -64,10 +64,6 @@ func use(_ byte: UInt8) { sink.store(byte, ordering: .relaxed) }
 
 private let sink = Atomic<UInt8>(0)
 
-/// Whether a sanitizer is linked in. It answers faults, mlock and limits of
-/// address space in its own way, which tests of those have to leave to it.
-let isSanitized = unsafe dlsym(nil, "__asan_init") != nil || dlsym(nil, "__tsan_init") != nil
-
 extension Mapping {
   borrowing func byte(_ offset: Int) throws -> UInt8 { try withBytes { $0.byte(offset) } }
 }
