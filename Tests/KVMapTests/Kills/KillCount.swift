@@ -1,0 +1,24 @@
+import Foundation
+
+/// How many processes are killed, and which died where.
+struct KillCount {
+  /// All of a run's kills together; `KVMAP_KILLS` sets it.
+  static let total = ProcessInfo.processInfo.environment["KVMAP_KILLS"].flatMap { Int($0) } ?? 340
+
+  /// A part of them, in 340ths.
+  static func share(_ count: Int) -> Int { max(1, count * total / 340) }
+
+  private var byPhase: [KillPhase: Int] = [:]
+  private(set) var all = 0
+
+  mutating func add(_ phase: KillPhase) {
+    byPhase[phase, default: 0] += 1
+    all += 1
+  }
+
+  func report(_ name: String, reads: Int = 0) -> String {
+    let parts = KillPhase.allCases.compactMap { phase in byPhase[phase].map { "\(phase) \($0)" } }
+    let beside = reads == 0 ? "" : "; \(reads) reads beside them"
+    return "\(name): \(all) kills: \(parts.joined(separator: ", "))\(beside)"
+  }
+}

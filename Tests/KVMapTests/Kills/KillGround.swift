@@ -1,0 +1,106 @@
+import Foundation
+import SystemPackage
+
+@testable import KVMap
+
+/// Where processes are killed: a store, and what must be found in it. Runs in an
+/// exit test.
+final class KillGround {
+  let scratch: Scratch
+  let name: String
+  let seed: UInt64
+  var generator: SeededGenerator
+  var count = KillCount()
+  /// What the child that is to be killed was told.
+  var plan = ""
+
+  var path: FilePath { scratch.path() }
+
+  init(_ name: String, seed: UInt64) throws {
+    self.name = name
+    self.seed = seed
+    scratch = try Scratch()
+    generator = SeededGenerator(seed: seed)
+  }
+
+  /// Makes a store in which what is always there is there.
+  func create(_ scripts: [Script]) throws {
+    let store = try scratch.store()
+    for script in scripts {
+      for (key, value) in script.contents { try store.put(value, forKey: key) }
+    }
+    try store.close()
+  }
+
+  /// Does a part of the test; if it fails, says how to repeat it and keeps the file
+  /// as it was after the last kill.
+  func run(_ body: () throws -> Void) throws {
+    do {
+      try body()
+    } catch {
+      var kept = "no file was kept"
+      if FileManager.default.fileExists(atPath: copy) {
+        let place = FileManager.default.temporaryDirectory.appendingPathComponent(
+          "kvmap-killed-\(seed)-\(count.all)")
+        try? FileManager.default.moveItem(atPath: copy, toPath: place.path)
+        kept = "the store as it was then: \(place.path)"
+      }
+      throw KillFailure(
+        "\(name), kill \(count.all) (\(plan)): \(error); \(kept); to repeat: "
+          + "KVMAP_TEST_SEED=\(seed) KVMAP_KILLS=\(KillCount.total) swift test --filter \(name)")
+    }
+  }
+
+  private var copy: String { scratch.path("copy").string }
+
+  /// Counts a kill, and keeps the file as it is now.
+  func note(_ phase: KillPhase) throws {
+    count.add(phase)
+    guard FileManager.default.fileExists(atPath: path.string) else { return }
+    try? FileManager.default.removeItem(atPath: copy)
+    try FileManager.default.copyItem(atPath: path.string, toPath: copy)
+  }
+
+  // MARK: Looking at the store
+
+  /// What a view of the last checkpoint and the log behind it holds.
+  func viewed() throws -> Operation.Contents {
+    let view = try scratch.store { $0.access = .scratch }
+    let found = try entries(view)
+    try expect(view.core.verify(), "a private view")
+    try view.close()
+    return found
+  }
+
+  /// Opens the store, which recovers it, or takes over; it must hold that and be sound.
+  func recover(expecting contents: Operation.Contents) throws {
+    let store = try scratch.store()
+    try store.core.withTurn { _ throws(StoreError) in }
+    guard try entries(store) == contents else { throw KillFailure("a view and a recovery differ") }
+    guard try store.count == contents.count else { throw KillFailure("the count is wrong") }
+    try expect(store.core.withTurn { _ throws(StoreError) in store.core.verify() }, "the working state")
+    try expect(store.verify(), "what was recovered")
+    try store.close()
+  }
+
+  /// Lets another handle take over, if a writer died in its turn.
+  func takeOver() throws {
+    let store = try scratch.store()
+    try store.core.withTurn { _ throws(StoreError) in }
+    try store.close()
+  }
+
+  func entries(_ store: Store) throws -> Operation.Contents {
+    var found = Operation.Contents()
+    try store.forEach { key, value in
+      if found.updateValue(value.array, forKey: key.array) != nil {
+        throw KillFailure("a key was passed twice")
+      }
+    }
+    return found
+  }
+
+  func expect(_ report: VerificationReport, _ what: String) throws {
+    if !report.isSound { throw KillFailure("\(what) is not sound: \(report.faults.prefix(5))") }
+  }
+}

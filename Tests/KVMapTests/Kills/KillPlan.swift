@@ -1,0 +1,53 @@
+/// Where a child is to die.
+struct KillPlan: CustomStringConvertible {
+  /// Who sends the signal, and when.
+  enum Instant {
+    /// The test, so long after it saw the phase.
+    case signal(microseconds: Int)
+    /// The child itself, right after its nth store into the file in the phase.
+    /// Only with the trait that shows stores.
+    case store(Int)
+    /// The child itself, right before its nth system call in the phase.
+    case call(Int)
+  }
+
+  var phase: KillPhase
+  /// How many steps have returned before.
+  var after: Int
+  var instant: Instant
+
+  init(_ phases: [KillPhase], _ generator: inout SeededGenerator) {
+    phase = phases[generator.below(phases.count)]
+    after = phase == .opening ? 0 : generator.below(1 << (1 + generator.below(6)))
+    // Small numbers as likely as large ones.
+    switch generator.below(4) {
+    case 0: instant = .call(1 + generator.below(1 << generator.below(4)))
+    case 1, 2:
+      #if CRASH_SIMULATION
+        instant = .store(1 + generator.below(1 << generator.below(phase == .opening ? 15 : 10)))
+      #else
+        instant = .call(1 + generator.below(1 << generator.below(7)))
+      #endif
+    default: instant = .signal(microseconds: generator.below(1 << generator.below(13)))
+    }
+  }
+
+  var description: String { "after \(after) steps, \(phase), \(instant)" }
+}
+
+extension ForkedChild {
+  /// Lets the child come to where the plan wants it dead, and sees to it that it is.
+  func die(_ plan: KillPlan, _ board: Board, limit: Int = 200) throws {
+    switch plan.instant {
+    case .signal(let microseconds):
+      _ = try waits { board.returned >= plan.after }
+      _ = try waits { board.phase == plan.phase || board.returned > plan.after + limit }
+      spin(microseconds: microseconds)
+    case .store, .call:
+      // Where the phase has less in it than the plan says, it comes again or not.
+      _ = try waits { board.returned > plan.after + limit }
+    }
+    kill()
+    if !wasKilled { throw KillFailure("a process gave up, \(board.phase): \(board.message)") }
+  }
+}
