@@ -24,9 +24,10 @@ struct GDBMError: Error, CustomStringConvertible {
 final class GDBMDatabase {
   private var file: GDBM_FILE?
 
-  /// Opens the database at `path`, and creates it if it is not there.
-  init(_ path: FilePath) throws {
-    unsafe file = unsafe gdbm_open(path.string, 0, GDBM_WRCREAT, 0o644, nil)
+  /// Opens the database at `path`, and creates it if it is not there, unless the
+  /// flags say otherwise.
+  init(_ path: FilePath, flags: Int32 = GDBM_WRCREAT) throws {
+    unsafe file = unsafe gdbm_open(path.string, 0, flags, 0o644, nil)
     if unsafe file == nil { throw Self.lastError("gdbm_open of \(path)") }
   }
 
@@ -95,6 +96,26 @@ final class GDBMDatabase {
   func sync() throws {
     guard unsafe gdbm_sync(file) == 0 else { throw error("gdbm_sync") }
   }
+
+  // MARK: After a crash
+
+  /// Whether the library says that the database has to be repaired.
+  var needsRecovery: Bool { unsafe gdbm_needs_recovery(file) != 0 }
+
+  /// Repairs it as far as the library can.
+  func recover() throws {
+    guard unsafe gdbm_recover(file, nil, GDBM_RCVR_DEFAULT) == 0 else { throw error("gdbm_recover") }
+  }
+
+  /// Has two snapshots of the file kept, of which one is whole at any instant: what
+  /// the library calls crash tolerance. Needs a file system that can share blocks.
+  func keepSnapshots(_ even: FilePath, _ odd: FilePath) throws {
+    guard unsafe gdbm_failure_atomic(file, even.string, odd.string) == 0 else {
+      throw error("gdbm_failure_atomic")
+    }
+  }
+
+  // MARK: Going through all
 
   /// Calls `body` with each key and value.
   func forEach(_ body: (_ key: [UInt8], _ value: [UInt8]) throws -> Void) throws {

@@ -1,0 +1,103 @@
+import Foundation
+import KVMap
+import SystemPackage
+import Testing
+
+/// What KVMap and gdbm lose when a process is killed in its changes, and what they
+/// make of a flipped bit: the same records, the same changes, the same judge. Both
+/// are counted and printed; asserted is only what KVMap promises.
+///
+/// `KVMAP_CRASHES` sets the kills of each mode that does not sync (a third as many of
+/// those that do), `KVMAP_FLIPS` the flipped bits, of one in each byte at most;
+/// `KVMAP_SEED` repeats a run, but for the instants of the kills.
+@Suite("Losses, against gdbm", .serialized, .timeLimit(.minutes(60)))
+struct CrashComparisonTests {
+  static let kills = number("KVMAP_CRASHES") ?? 150
+  static let flips = number("KVMAP_FLIPS") ?? 6_000
+
+  private static func number(_ name: String) -> Int? {
+    ProcessInfo.processInfo.environment[name].flatMap { Int($0) }
+  }
+
+  @Test("Killed while changing")
+  func killed() async throws {
+    let scratch = try Scratch()
+    await #expect(processExitsWith: .success) {
+      [seed = Run.seed as UInt64, note = scratch.path("note").string as String] in
+      var rows: [[String]] = [
+        [
+          "killed while changing", "kills", "all right at once", "lost records", "wrong values", "repaired",
+          "repair failed", "cannot be opened", "crashed when read",
+        ]
+      ]
+      var subjects: [(any CrashSubject, Int, Int)] = [
+        (StoreCrashSubject(durability: .none), CrashComparisonTests.kills, 2_000),
+        (GDBMCrashSubject(mode: .byDefault), CrashComparisonTests.kills, 2_000),
+        (StoreCrashSubject(durability: .onCommit), CrashComparisonTests.kills / 3, 40),
+        (GDBMCrashSubject(mode: .syncing), CrashComparisonTests.kills / 3, 40),
+      ]
+      var remark = ""
+      if let reason = GDBMCrashSubject.reasonAgainstSnapshots(in: try Scratch()) {
+        remark = "gdbm's crash tolerance is not to be had here: \(reason)\n"
+      } else {
+        subjects.append((GDBMCrashSubject(mode: .snapshots), CrashComparisonTests.kills / 3, 40))
+      }
+      for (subject, kills, longest) in subjects {
+        let counts = try KillComparison(subject: subject, scratch: Scratch(), seed: seed)
+          .run(kills, longest: longest)
+        rows.append([
+          subject.name, "\(counts.kills)", "\(counts.right)",
+          "\(counts.withLosses) (\(counts.lostRecords) records)",
+          "\(counts.withWrong) (\(counts.wrongRecords) records)", "\(counts.repairs)",
+          "\(counts.repairsInVain)", "\(counts.unopenable)", "\(counts.crashes)",
+        ])
+        #expect(counts.kills == kills, "\(subject.name)")
+        if subject is StoreCrashSubject { #expect(counts.right == kills, "\(subject.name): \(counts)") }
+      }
+      try write(Array((CrashComparisonTests.table(rows) + remark).utf8), to: FilePath(note))
+    }
+    Self.show(scratch.path("note"))
+  }
+
+  @Test("One bit flipped")
+  func flipped() async throws {
+    let scratch = try Scratch()
+    await #expect(processExitsWith: .success) {
+      [seed = Run.seed as UInt64, note = scratch.path("note").string as String] in
+      var rows: [[String]] = [
+        [
+          "one bit flipped", "bytes in use", "bits flipped", "all right", "error told", "silently wrong",
+          "hangs", "process dies",
+        ]
+      ]
+      let subjects: [any CrashSubject] = [
+        StoreCrashSubject(durability: .none), GDBMCrashSubject(mode: .byDefault),
+      ]
+      for subject in subjects {
+        let (bytes, outcomes) = try FlipComparison(subject: subject, scratch: Scratch(), seed: seed)
+          .run(CrashComparisonTests.flips)
+        let counts = FlipComparison.Outcome.allCases.map { outcomes[$0] ?? 0 }
+        let all = counts.reduce(0, +)
+        rows.append([subject.name, "\(bytes)", "\(all)"] + counts.map { "\($0)" })
+        #expect(all == min(bytes, CrashComparisonTests.flips))
+        #expect(counts[1] > 0, "\(subject.name) never noticed anything")
+        if subject is StoreCrashSubject {
+          #expect(counts[2...].allSatisfy { $0 == 0 }, "\(subject.name): \(outcomes)")
+        }
+      }
+      try write(Array(CrashComparisonTests.table(rows).utf8), to: FilePath(note))
+    }
+    Self.show(scratch.path("note"))
+  }
+
+  static func table(_ rows: [[String]]) -> String {
+    let lines = rows.map { "| " + $0.joined(separator: " | ") + " |" }
+    let rule = "|" + String(repeating: "---|", count: rows[0].count)
+    return ([lines[0], rule] + lines[1...]).joined(separator: "\n") + "\n"
+  }
+
+  /// What an exit test has to say: its own output goes nowhere.
+  private static func show(_ note: FilePath) {
+    if let text = try? contents(note) { print(String(decoding: text, as: UTF8.self)) }
+  }
+}
