@@ -26,7 +26,7 @@ struct KillTests {
     await #expect(processExitsWith: .success) {
       [seed = seed as UInt64, mode = mode as String, note = note.path as String] in
       let ground = try KillGround("whatHadReturnedIsThere", seed: seed)
-      try ground.run { try ground.killWriters(mode, KillCount.share(35)) }
+      try ground.run { try ground.killWriters(mode, KillCount.share(50)) }
       try Note.write(ground.count.report("\(mode), nobody beside"), to: note)
     }
     note.print()
@@ -39,7 +39,7 @@ struct KillTests {
       [seed = seed as UInt64, mode = mode as String, note = note.path as String] in
       let ground = try KillGround("readersGoOn", seed: seed)
       var reads = 0
-      try ground.run { reads = try ground.killWritersBesideAReader(mode, KillCount.share(25)) }
+      try ground.run { reads = try ground.killWritersBesideAReader(mode, KillCount.share(38)) }
       try Note.write(ground.count.report("\(mode), beside a reader", reads: reads), to: note)
     }
     note.print()
@@ -52,7 +52,7 @@ struct KillTests {
       [seed = seed as UInt64, mode = mode as String, note = note.path as String] in
       let ground = try KillGround("anotherWriterTakesOver", seed: seed)
       var reads = 0
-      try ground.run { reads = try ground.killOneOfTwoWriters(mode, KillCount.share(30)) }
+      try ground.run { reads = try ground.killOneOfTwoWriters(mode, KillCount.share(48)) }
       try Note.write(ground.count.report("\(mode), two writers", reads: reads), to: note)
     }
     note.print()
@@ -65,7 +65,7 @@ struct KillTests {
       [seed = seed as UInt64, isTakeover = isTakeover as Bool, note = note.path as String] in
       let ground = try KillGround("recoveryMayBeKilled", seed: seed)
       var reads = 0
-      try ground.run { reads = try ground.killRecoveries(isTakeover: isTakeover, KillCount.share(20)) }
+      try ground.run { reads = try ground.killRecoveries(isTakeover: isTakeover, KillCount.share(40)) }
       try Note.write(
         ground.count.report(isTakeover ? "takeovers" : "recoveries alone", reads: reads), to: note)
     }
@@ -77,7 +77,7 @@ struct KillTests {
     await #expect(processExitsWith: .success) {
       [seed = seed as UInt64, note = note.path as String] in
       let ground = try KillGround("creationMayBeKilled", seed: seed)
-      try ground.run { try ground.killCreations(KillCount.share(25)) }
+      try ground.run { try ground.killCreations(KillCount.share(40)) }
       try Note.write(ground.count.report("creation"), to: note)
     }
     note.print()

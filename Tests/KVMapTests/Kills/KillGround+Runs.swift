@@ -9,11 +9,11 @@ extension KillGround {
   ]
 
   /// The phases that a writer of this durability comes to.
-  private func phases(_ mode: String) -> [KillPhase] {
+  fileprivate func phases(_ mode: String) -> [KillPhase] {
     Self.writing + (mode == "onCommit" ? [.syncing, .syncing] : [])
   }
 
-  private func start(
+  fileprivate func start(
     _ script: Script, _ mode: String, _ plan: KillPlan, _ board: Board
   ) -> ForkedChild {
     self.plan = "\(plan)"
@@ -82,46 +82,77 @@ extension KillGround {
   /// Two writers and a reader; when a writer dies, the other one takes over, or, if
   /// that is dead too, this process.
   func killOneOfTwoWriters(_ mode: String, _ kills: Int) throws -> Int {
-    var scripts = [Script(seed: seed, prefix: "a"), Script(seed: seed &+ 1, prefix: "b")]
-    let boards = [Board(), Board()]
-    try create(scripts)
-    let reader = try KillReader(self, scripts, boards)
-    var plans = scripts.map { _ in KillPlan(phases(mode), &generator) }
-    var children = scripts.indices.map { start(scripts[$0], mode, plans[$0], boards[$0]) }
+    var reads = 0
     while count.all < kills {
-      let victim = count.all % 2
+      try? FileManager.default.removeItem(atPath: path.string)
+      let seed = seed &+ UInt64(count.all)
+      var pair = try Pair(
+        [Script(seed: seed, prefix: "a"), Script(seed: seed &+ 1, prefix: "b")], self, mode)
+      for _ in 0..<min(40, kills - count.all) { try pair.kill(count.all % 2, self) }
+      reads += try pair.end(self)
+    }
+    return reads
+  }
+
+  /// Two writers with keys of their own, and a reader of both.
+  private struct Pair {
+    private var scripts: [Script]
+    private let mode: String
+    private let boards = [Board(), Board()]
+    private let reader: KillReader
+    private var plans: [KillPlan] = []
+    private var children: [ForkedChild] = []
+
+    init(_ scripts: [Script], _ ground: KillGround, _ mode: String) throws {
+      self.scripts = scripts
+      self.mode = mode
+      try ground.create(scripts)
+      reader = try KillReader(ground, scripts, boards)
+      for index in scripts.indices {
+        plans.append(KillPlan(ground.phases(mode), &ground.generator))
+        children.append(ground.start(scripts[index], mode, plans[index], boards[index]))
+      }
+    }
+
+    /// Kills one; the other goes on, or is dead; the first one begins again.
+    mutating func kill(_ victim: Int, _ ground: KillGround) throws {
       let other = 1 - victim
-      plan = "\(plans[victim]); other: \(plans[other])"
+      ground.plan = "\(plans[victim]); other: \(plans[other])"
       try children[victim].die(plans[victim], boards[victim])
-      if generator.chance(20) { children[other].kill() }
-      try note(boards[victim].phase)
+      if ground.generator.chance(20) { children[other].kill() }
+      ground.count.add(boards[victim].phase)
       let before = boards[other].returned
       let goesOn = try children[other].waits { boards[other].returned >= before + 2 }
       if !goesOn {
         guard children[other].wasKilled else {
           throw KillFailure("the other writer gave up: \(boards[other].message)")
         }
-        try takeOver()
+        try ground.takeOver()
       }
       try reader.expectProgress()
-      let store = try scratch.store { $0.access = .readOnly }
-      let prefix = scripts[victim].mix.prefix
-      let found = try entries(store).filter { $0.key.starts(with: prefix) }
+      let store = try ground.scratch.store { $0.access = .readOnly }
+      try settle(victim, ground.entries(store))
       try store.close()
-      try scripts[victim].settle(returned: boards[victim].returned, found)
-      plans[victim] = KillPlan(phases(mode), &generator)
-      children[victim] = start(scripts[victim], mode, plans[victim], boards[victim])
+      plans[victim] = KillPlan(ground.phases(mode), &ground.generator)
+      children[victim] = ground.start(scripts[victim], mode, plans[victim], boards[victim])
     }
-    for child in children { child.kill() }
-    try takeOver()
-    for index in scripts.indices {
+
+    private mutating func settle(_ index: Int, _ entries: Operation.Contents) throws {
       let prefix = scripts[index].mix.prefix
-      try scripts[index].settle(
-        returned: boards[index].returned, viewed().filter { $0.key.starts(with: prefix) })
+      let own = entries.filter { $0.key.starts(with: prefix) }
+      try scripts[index].settle(returned: boards[index].returned, own)
     }
-    try recover(expecting: scripts[0].contents.merging(scripts[1].contents) { first, _ in first })
-    let reads = reader.board.reads
-    try reader.kill()
-    return reads
+
+    /// Kills all that are left; how much was read.
+    mutating func end(_ ground: KillGround) throws -> Int {
+      for child in children { child.kill() }
+      try ground.takeOver()
+      for index in scripts.indices { try settle(index, ground.viewed()) }
+      let contents = scripts[0].contents.merging(scripts[1].contents) { first, _ in first }
+      try ground.recover(expecting: contents)
+      let reads = reader.board.reads
+      try reader.kill()
+      return reads
+    }
   }
 }

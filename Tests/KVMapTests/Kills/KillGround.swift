@@ -1,4 +1,5 @@
 import Foundation
+import MappedMemory
 import SystemPackage
 
 @testable import KVMap
@@ -39,10 +40,11 @@ final class KillGround {
       try body()
     } catch {
       var kept = "no file was kept"
-      if FileManager.default.fileExists(atPath: copy) {
-        let place = FileManager.default.temporaryDirectory.appendingPathComponent(
+      let fileManager = FileManager.default
+      if let found = [copy, path.string].first(where: { fileManager.fileExists(atPath: $0) }) {
+        let place = fileManager.temporaryDirectory.appendingPathComponent(
           "kvmap-killed-\(seed)-\(count.all)")
-        try? FileManager.default.moveItem(atPath: copy, toPath: place.path)
+        try? fileManager.moveItem(atPath: found, toPath: place.path)
         kept = "the store as it was then: \(place.path)"
       }
       throw KillFailure(
@@ -53,12 +55,20 @@ final class KillGround {
 
   private var copy: String { scratch.path("copy").string }
 
-  /// Counts a kill, and keeps the file as it is now.
+  /// Counts a kill, and keeps the file as it is now. Nobody may be writing.
   func note(_ phase: KillPhase) throws {
     count.add(phase)
-    guard FileManager.default.fileExists(atPath: path.string) else { return }
     try? FileManager.default.removeItem(atPath: copy)
-    try FileManager.default.copyItem(atPath: path.string, toPath: copy)
+    let from = try File(opening: path, access: .readOnly)
+    let to = try File(opening: FilePath(copy), access: .readWrite, create: true)
+    let size = try Int(from.status().size)
+    let empty = [UInt8](repeating: 0, count: Layout.unitBytes)
+    for offset in stride(from: 0, to: size, by: empty.count) {
+      let bytes = try from.read(count: empty.count, at: Int64(offset))
+      // Most of it is holes, which are not to be filled.
+      if bytes != empty { try unsafe to.write(bytes.span.bytes, at: Int64(offset)) }
+    }
+    try to.setSize(Int64(size))
   }
 
   // MARK: Looking at the store
