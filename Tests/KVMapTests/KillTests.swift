@@ -22,81 +22,66 @@ struct KillTests {
 
   @Test(arguments: ["none", "onCommit", "exclusive", "interval"])
   func whatHadReturnedIsThere(mode: String) async throws {
-    let (seed, note) = (testSeed("whatHadReturnedIsThere"), try Note())
+    let note = try KillNote("whatHadReturnedIsThere")
     await #expect(processExitsWith: .success) {
-      [seed = seed as UInt64, mode = mode as String, note = note.path as String] in
-      let ground = try KillGround("whatHadReturnedIsThere", seed: seed)
-      try ground.run { try ground.killWriters(mode, KillCount.share(50)) }
-      try Note.write(ground.count.report("\(mode), nobody beside"), to: note)
+      [seed = note.seed as UInt64, mode = mode as String, path = note.path as String] in
+      try KillNote.write(to: path, "whatHadReturnedIsThere", seed) { ground in
+        try ground.killWriters(mode, KillCount.share(50))
+        return ground.count.report("\(mode), nobody beside")
+      }
     }
-    note.print()
+    note.show()
   }
 
   @Test(arguments: ["none", "onCommit", "exclusive"])
   func readersGoOn(mode: String) async throws {
-    let (seed, note) = (testSeed("readersGoOn"), try Note())
+    let note = try KillNote("readersGoOn")
     await #expect(processExitsWith: .success) {
-      [seed = seed as UInt64, mode = mode as String, note = note.path as String] in
-      let ground = try KillGround("readersGoOn", seed: seed)
-      var reads = 0
-      try ground.run { reads = try ground.killWritersBesideAReader(mode, KillCount.share(38)) }
-      try Note.write(ground.count.report("\(mode), beside a reader", reads: reads), to: note)
+      [seed = note.seed as UInt64, mode = mode as String, path = note.path as String] in
+      try KillNote.write(to: path, "readersGoOn", seed) { ground in
+        let reads = try ground.killWritersBesideAReader(mode, KillCount.share(38))
+        return ground.count.report("\(mode), beside a reader", reads: reads)
+      }
     }
-    note.print()
+    note.show()
   }
 
   @Test(arguments: ["none", "onCommit"])
   func anotherWriterTakesOver(mode: String) async throws {
-    let (seed, note) = (testSeed("anotherWriterTakesOver"), try Note())
+    let note = try KillNote("anotherWriterTakesOver")
     await #expect(processExitsWith: .success) {
-      [seed = seed as UInt64, mode = mode as String, note = note.path as String] in
-      let ground = try KillGround("anotherWriterTakesOver", seed: seed)
-      var reads = 0
-      try ground.run { reads = try ground.killOneOfTwoWriters(mode, KillCount.share(48)) }
-      try Note.write(ground.count.report("\(mode), two writers", reads: reads), to: note)
+      [seed = note.seed as UInt64, mode = mode as String, path = note.path as String] in
+      try KillNote.write(to: path, "anotherWriterTakesOver", seed) { ground in
+        let reads = try ground.killOneOfTwoWriters(mode, KillCount.share(48))
+        return ground.count.report("\(mode), two writers", reads: reads)
+      }
     }
-    note.print()
+    note.show()
   }
 
   @Test(arguments: [false, true])
   func recoveryMayBeKilled(isTakeover: Bool) async throws {
-    let (seed, note) = (testSeed("recoveryMayBeKilled"), try Note())
+    let note = try KillNote("recoveryMayBeKilled")
     await #expect(processExitsWith: .success) {
-      [seed = seed as UInt64, isTakeover = isTakeover as Bool, note = note.path as String] in
-      let ground = try KillGround("recoveryMayBeKilled", seed: seed)
-      var reads = 0
-      try ground.run { reads = try ground.killRecoveries(isTakeover: isTakeover, KillCount.share(40)) }
-      try Note.write(
-        ground.count.report(isTakeover ? "takeovers" : "recoveries alone", reads: reads), to: note)
+      [seed = note.seed as UInt64, isTakeover = isTakeover as Bool, path = note.path as String] in
+      try KillNote.write(to: path, "recoveryMayBeKilled", seed) { ground in
+        let reads = try ground.killRecoveries(isTakeover: isTakeover, KillCount.share(40))
+        return ground.count.report(isTakeover ? "takeovers" : "recoveries alone", reads: reads)
+      }
     }
-    note.print()
+    note.show()
   }
 
   @Test func creationMayBeKilled() async throws {
-    let (seed, note) = (testSeed("creationMayBeKilled"), try Note())
+    let note = try KillNote("creationMayBeKilled")
     await #expect(processExitsWith: .success) {
-      [seed = seed as UInt64, note = note.path as String] in
-      let ground = try KillGround("creationMayBeKilled", seed: seed)
-      try ground.run { try ground.killCreations(KillCount.share(40)) }
-      try Note.write(ground.count.report("creation"), to: note)
+      [seed = note.seed as UInt64, path = note.path as String] in
+      try KillNote.write(to: path, "creationMayBeKilled", seed) { ground in
+        try ground.killCreations(KillCount.share(40))
+        return ground.count.report("creation")
+      }
     }
-    note.print()
-  }
-
-  /// What an exit test has to say: its own output goes nowhere.
-  private struct Note {
-    private let scratch: Scratch
-    var path: String { scratch.path("note").string }
-
-    init() throws { scratch = try Scratch() }
-
-    static func write(_ text: String, to path: String) throws {
-      try text.write(toFile: path, atomically: false, encoding: .utf8)
-    }
-
-    func print() {
-      if let text = try? String(contentsOfFile: path, encoding: .utf8) { Swift.print(text) }
-    }
+    note.show()
   }
 }
 

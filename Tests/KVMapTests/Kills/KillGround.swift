@@ -33,11 +33,11 @@ final class KillGround {
     try store.close()
   }
 
-  /// Does a part of the test; if it fails, says how to repeat it and keeps the file
+  /// Does the test; if it fails, says how to repeat it and keeps the file
   /// as it was after the last kill.
-  func run(_ body: () throws -> Void) throws {
+  func run<R>(_ body: () throws -> R) throws -> R {
     do {
-      try body()
+      return try body()
     } catch {
       var kept = "no file was kept"
       let fileManager = FileManager.default
