@@ -156,6 +156,11 @@ struct LogScanner {
     return nil
   }
 
+  /// Every opening without a commit puts one jump of the sequence between a record
+  /// and the next that says SYNCED: as many as anybody will see in a row. Without
+  /// a limit anything behind the end would have to be checksummed.
+  private static let furthestSequence = 256 * Layout.sequenceJump
+
   private func syncedRecord(from start: Int, to stop: Int, _ limit: Int) -> Position? {
     let first = end.tail.sequence.number
     var at = start
@@ -163,7 +168,7 @@ struct LogScanner {
       let order = bytes.load64(at + 8)
       let sequence = order >> 8
       if order & UInt64(RecordHead.Flags.synced.rawValue) != 0, sequence > first,
-        sequence - first < 2 * Layout.sequenceJump
+        sequence - first < Self.furthestSequence
       {
         let head = RecordHead(bytes, at: at)
         if head.fits(in: limit - at), head.isIntact(bytes, at: at, seed: memory.seed) {
