@@ -111,9 +111,17 @@ struct Recovery {
         "log segment", at: Int(end.segment.position.offset), "its header is not what was written")
     }
     try checkWhatReplayTouches(block, end)
-    if !bothAgree, !isPrivate {
-      // The lagging copy would lead to pages that are about to be reused.
-      try Checkpoint(memory: memory, backing: backing, previous: block).writeSuperblocks(block)
+    if !isPrivate {
+      if bothAgree {
+        // B may never have been written, if its sync failed. The next checkpoint
+        // syncs the file before it writes A, and must find B dirty then.
+        for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b] {
+          memory.bytes.dirtyAgain(offset, count: Superblock.byteCount)
+        }
+      } else {
+        // The lagging copy would lead to pages that are about to be reused.
+        try Checkpoint(memory: memory, backing: backing, previous: block).writeSuperblocks(block)
+      }
     }
     begin(target, block, end, published)
     try replay(target, block, start, end, header)
