@@ -1,5 +1,4 @@
 import MappedMemory
-import SystemPackage
 
 @testable import KVMap
 
@@ -9,80 +8,128 @@ import SystemPackage
 /// Crash images are made by choosing, for each page changed since its last sync,
 /// one of the versions it has had since; or, torn, for each sector or each 8 bytes.
 final class Disk {
-  /// A change of a page that is not durable.
+  /// A part of a store that lies in one page.
   private struct Change {
     var offset: Int
-    var bytes: [UInt8]
+    var count: Int
+    var start: Int
   }
 
-  private let file: File
-  /// What surely is on the disk, mapped shared: images are private copies of it.
-  private let durable: Reservation
-  private let bytes: MappedBytes
-  private(set) var length: Int
-  private var currentLength: Int
-  private var changes: [Int: [Change]] = [:]
-  private var written: Set<Int>
-
-  init(copying image: SimulatedBacking?, in directory: FilePath) throws {
-    file = try File(unnamedIn: directory)
-    let size = SimulatedBacking.largest
-    try file.setSize(Int64(size))
-    durable = try Reservation(atLeast: size, preferring: size)
-    try durable.place(
-      file, fileOffset: 0, at: 0, length: size, protection: [.read, .write], sharing: .shared)
-    unsafe bytes = MappedBytes(base: durable.base)
-    length = image?.mappedBytes ?? 0
-    currentLength = length
-    written = image?.written ?? []
-    if let image {
-      for page in image.written { put(image.bytes.array(page, count: 4096), at: page) }
-    }
+  /// A page with changes that are not durable.
+  private struct Dirty {
+    var page: Int
+    var changes: [Change]
+    /// Whether a write failed and left the page marked clean: a sync writes it
+    /// only after it was stored to again.
+    var isTakenForClean = false
   }
 
-  private func put(_ content: [UInt8], at offset: Int) {
-    unsafe content.withUnsafeBytes { source in
-      guard let start = source.baseAddress else { return }
-      unsafe (bytes.base + offset).copyMemory(from: start, byteCount: source.count)
+  /// What surely is on the disk.
+  private let durable: PagedMemory
+  private var length = 0
+  private var currentLength = 0
+  private var dirty: [Dirty] = []
+  /// For each page, its index in `dirty`, or −1.
+  private var indexOfPage = [Int32](repeating: -1, count: PagedMemory.pageCount)
+  private var spare: [[Change]] = []
+  private var trace = Trace()
+  /// The image made last; there is one at a time.
+  let image: SimulatedFile
+
+  init() throws {
+    durable = try PagedMemory()
+    image = try SimulatedFile(below: durable)
+  }
+
+  /// Starts a trace, on what `file` holds now.
+  func begin(_ trace: Trace, on file: (memory: PagedMemory, below: PagedMemory?, length: Int)) {
+    for page in durable.written { image.memory.zero(page: page) }
+    image.memory.clear()
+    durable.clear()
+    for source in [file.below, file.memory] {
+      guard let source else { continue }
+      for page in source.written {
+        durable.note(page * Layout.pageBytes, 1)
+        durable.write(page: page, from: file.memory)
+        image.memory.write(page: page, from: file.memory)
+      }
     }
+    (length, currentLength) = (file.length, file.length)
+    while let last = dirty.last { forget(last.page) }
+    self.trace = trace
   }
 
   // MARK: Going on in time
 
   func apply(_ event: Trace.Event) {
     switch event {
-    case .store(let offset, let content): addChange(offset, content)
+    case .store(let store): add(store)
     case .grow(let size): currentLength = max(currentLength, size)
-    case .sync(let first, let end): sync(first, end)
-    case .begun, .durable: break
+    case .sync(let first, let end):
+      length = currentLength
+      for page in dirtyPages(first, end) where !dirty[Int(indexOfPage[page])].isTakenForClean {
+        harden(page)
+      }
+    case .failedSync(let first, let end, let seed):
+      var random = SeededGenerator(seed: seed)
+      for page in dirtyPages(first, end).sorted() {
+        if dirty[Int(indexOfPage[page])].isTakenForClean { continue }
+        if random.once(in: 2) { harden(page) } else { dirty[Int(indexOfPage[page])].isTakenForClean = true }
+      }
+    case .begun, .durable, .void: break
     }
   }
 
-  private func addChange(_ offset: Int, _ content: [UInt8]) {
-    var at = offset
-    let end = offset + content.count
+  private func dirtyPages(_ first: Int, _ end: Int) -> [Int] {
+    dirty.map(\.page).filter { $0 * Layout.pageBytes >= first && $0 * Layout.pageBytes < end }
+  }
+
+  private func add(_ store: Trace.Store) {
+    var at = store.offset
+    let end = store.offset + store.count
     while at < end {
-      let page = at & ~4095
-      let stop = min(end, page + 4096)
-      changes[page, default: []].append(
-        Change(offset: at, bytes: Array(content[at - offset..<stop - offset])))
-      written.insert(page)
+      let page = at / Layout.pageBytes
+      let stop = min(end, (page + 1) * Layout.pageBytes)
+      if indexOfPage[page] < 0 {
+        indexOfPage[page] = Int32(dirty.count)
+        dirty.append(Dirty(page: page, changes: spare.popLast() ?? []))
+      }
+      let index = Int(indexOfPage[page])
+      dirty[index].changes.append(
+        Change(offset: at, count: stop - at, start: store.start + at - store.offset))
+      dirty[index].isTakenForClean = false
       at = stop
     }
   }
 
-  private func sync(_ first: Int, _ end: Int) {
-    length = currentLength
-    for page in changes.keys where page >= first && page < end {
-      for change in changes[page] ?? [] { put(change.bytes, at: change.offset) }
-      changes[page] = nil
+  /// The page has reached the disk.
+  private func harden(_ page: Int) {
+    for change in dirty[Int(indexOfPage[page])].changes { write(change, to: durable) }
+    image.memory.note(page * Layout.pageBytes, 1)
+    forget(page)
+  }
+
+  private func forget(_ page: Int) {
+    let index = Int(indexOfPage[page])
+    indexOfPage[page] = -1
+    var list = dirty[index].changes
+    let last = dirty.removeLast()
+    if index < dirty.count {
+      dirty[index] = last
+      indexOfPage[last.page] = Int32(index)
     }
+    list.removeAll(keepingCapacity: true)
+    spare.append(list)
+  }
+
+  private func write(_ change: Change, to memory: PagedMemory) {
+    unsafe trace.withBytes(change.start, change.count) { unsafe memory.write($0, at: change.offset) }
   }
 
   // MARK: Images
 
-  /// Pages that are not durable in their latest version, in order.
-  var dirtyPages: [Int] { changes.keys.sorted() }
+  /// How many pages are not durable in their latest version.
+  var dirtyCount: Int { dirty.count }
 
   /// How a crash image differs from what is durable.
   enum Choice {
@@ -96,88 +143,75 @@ final class Disk {
     case words
   }
 
-  func image(_ choice: Choice, _ random: inout SeededGenerator, trace: Trace?) throws -> SimulatedBacking {
+  /// Makes `image` what a crash now may leave.
+  func makeImage(_ choice: Choice, _ random: inout SeededGenerator, trace: Trace? = nil) {
+    for page in image.memory.written { image.memory.write(page: page, from: durable) }
+    image.memory.forget()
     // The file's length is durable before anything is stored behind the old end
     // and synced; without a sync it may be either.
-    let isLong = currentLength == length || random.next() % 2 == 0
-    let size = isLong ? currentLength : length
-    let image = try SimulatedBacking(file, length: size, written: written, trace: trace)
-    for (index, page) in dirtyPages.enumerated() where page < size {
-      guard let versions = changes[page] else { continue }
+    let isLong = currentLength == length || random.once(in: 2)
+    image.length = isLong ? currentLength : length
+    for (index, page) in dirty.enumerated() where page.page * Layout.pageBytes < image.length {
       switch choice {
       case .subset(let bits):
-        if bits >> UInt64(index) & 1 == 1 { write(versions[...], to: image) }
+        if bits >> UInt64(index % 64) & 1 == 1 { write(page.changes[...]) }
       case .versions:
-        write(versions.prefix(random.below(versions.count + 1)), to: image)
-      case .sectors: tear(page, 512, versions, image, &random)
-      case .words: tear(page, 8, versions, image, &random)
+        let count = page.changes.count
+        write(page.changes.prefix(random.once(in: 3) ? count : random.below(count + 1)))
+      case .sectors: tear(page, 512, &random)
+      case .words: tear(page, 8, &random)
       }
     }
-    return image
+    image.begin(trace: trace)
   }
 
-  /// A copy of an image as it is now, to start from later.
-  func snapshot(of image: SimulatedBacking) throws -> SimulatedBacking {
-    let copy = try SimulatedBacking(file, length: 0, written: image.written, trace: nil)
-    try copy.grow(to: image.mappedBytes)
-    copy.markWritten(image.written)
-    for page in image.written where page < image.mappedBytes {
-      Self.copy(image.bytes.array(page, count: 4096), to: copy, at: page)
-    }
-    return copy
+  /// What surely is on the disk, and the file's length there.
+  var start: (memory: PagedMemory, length: Int) { (durable, length) }
+
+  /// Makes the image again what it was when `other` began with it.
+  func restoreImage(from other: Disk) {
+    for page in image.memory.written { image.memory.write(page: page, from: other.durable) }
+    image.length = other.length
   }
 
-  private func write(_ changes: ArraySlice<Change>, to image: SimulatedBacking) {
-    for change in changes { Self.copy(change.bytes, to: image, at: change.offset) }
+  /// What the image holds, for another disk to begin with.
+  var content: (memory: PagedMemory, below: PagedMemory?, length: Int) {
+    (image.memory, durable, image.length)
   }
 
-  private static func copy(_ content: [UInt8], to image: SimulatedBacking, at offset: Int) {
-    unsafe content.withUnsafeBytes { source in
-      guard let start = source.baseAddress else { return }
-      unsafe (image.bytes.base + offset).copyMemory(from: start, byteCount: source.count)
-    }
+  private func write(_ changes: ArraySlice<Change>) {
+    for change in changes { write(change, to: image.memory) }
   }
 
-  private func tear(
-    _ page: Int, _ grain: Int, _ versions: [Change], _ image: SimulatedBacking,
-    _ random: inout SeededGenerator
-  ) {
+  private func tear(_ dirty: Dirty, _ grain: Int, _ random: inout SeededGenerator) {
     // How many of the page's changes each grain has seen; mostly all or none of
     // them, as a disk does it, sometimes anything.
-    let wild = random.next() % 4 == 0
-    let favourite = random.below(versions.count + 1)
-    let seen = (0..<4096 / grain).map { _ in
-      wild
-        ? random.below(versions.count + 1)
-        : random.next() % 2 == 0 ? favourite : random.next() % 2 == 0 ? versions.count : 0
+    let count = dirty.changes.count
+    let isWild = random.once(in: 4)
+    let favourite = random.below(count + 1)
+    var coins: UInt64 = 0
+    let seen = (0..<Layout.pageBytes / grain).map { grain in
+      if isWild { return random.below(count + 1) }
+      if grain % 32 == 0 { coins = random.next() }
+      defer { coins >>= 2 }
+      return coins & 1 == 0 ? favourite : coins & 2 == 0 ? count : 0
     }
-    for (number, change) in versions.enumerated() {
+    let first = dirty.page * Layout.pageBytes
+    for (number, change) in dirty.changes.enumerated() {
       var at = change.offset
-      let end = change.offset + change.bytes.count
+      let end = change.offset + change.count
       while at < end {
-        let stop = min(end, (at / grain + 1) * grain)
-        if seen[(at - page) / grain] > number {
-          Self.copy(
-            Array(change.bytes[at - change.offset..<stop - change.offset]), to: image, at: at)
+        // As many grains in a row as have seen the change.
+        while at < end, seen[(at - first) / grain] <= number { at = (at / grain + 1) * grain }
+        var stop = at
+        while stop < end, seen[(stop - first) / grain] > number { stop = (stop / grain + 1) * grain }
+        if at < min(stop, end) {
+          let part = Change(
+            offset: at, count: min(stop, end) - at, start: change.start + at - change.offset)
+          write(part, to: image.memory)
         }
-        at = stop
+        at = max(stop, at)
       }
     }
   }
-}
-
-/// Random numbers from a seed: SplitMix64 (Steele, Lea and Flood, 2014).
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-    return z ^ z >> 31
-  }
-
-  mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 }

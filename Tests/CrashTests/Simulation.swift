@@ -1,22 +1,25 @@
 #if CRASH_SIMULATION
   import MappedMemory
-  import SystemPackage
 
   @testable import KVMap
 
-  /// The contents of a store.
-  typealias Contents = [[UInt8]: [UInt8]]
-
-  /// A store over simulated memory.
+  /// A store over simulated memory: what opening does to a file, without the file.
   enum Simulation {
-    static let clock = Clock { 1_000_000 }
+    static let seed = StoreSeed(low: 11, high: 22)
 
-    /// Runs `body` while every store into the backing's memory is noted.
-    static func observing<R>(_ backing: SimulatedBacking, _ body: () throws -> R) rethrows -> R {
+    /// The script's clock.
+    final class Time: @unchecked Sendable {
+      // Sendable: a simulation runs on one thread.
+      var now: UInt64 = 1_000_000
+      var clock: Clock { Clock { [self] in now } }
+    }
+
+    /// Runs `body` while every store into the file's memory is noted.
+    static func observing<R>(_ file: SimulatedFile, _ body: () throws -> R) rethrows -> R {
       let before = StoreObserver.current
-      let base = unsafe backing.bytes.base
+      let base = unsafe file.memory.bytes.base
       let observer = unsafe StoreObserver { address, offset, count in
-        if unsafe address == base { backing.noteStore(offset, count) }
+        if unsafe address == base { file.noteStore(offset, count) }
       }
       StoreObserver.current = observer
       defer {
@@ -27,166 +30,71 @@
     }
 
     /// Creates an empty store.
-    static func create(_ backing: SimulatedBacking) throws {
-      let local = try LocalMemory(backing, seed: StoreSeed(low: 11, high: 22))
+    static func create(_ file: SimulatedFile, _ time: Time) throws(StoreError) {
+      let backing = SimulatedBacking(file)
+      let local = try LocalMemory(backing, seed: seed)
       defer { withExtendedLifetime(local) {} }
-      try Creation(memory: local.memory, backing: backing, clock: clock, identifier: (1, 2)).build()
+      try Creation(memory: local.memory, backing: backing, clock: time.clock, identifier: (1, 2)).build()
     }
 
-    /// Recovers what is in the backing and opens it.
-    static func open(_ backing: SimulatedBacking) throws -> StoreCore {
+    /// Recovers what is in the file, alone.
+    static func recover(_ file: SimulatedFile, _ memory: StoreMemory, _ time: Time) throws(StoreError) {
+      let backing = SimulatedBacking(file)
       let (block, bothAgree) = try Recovery.chooseSuperblock(backing.bytes)
-      let local = try LocalMemory(backing, seed: block.seed)
       try Recovery(
-        memory: local.memory, backing: backing, clock: clock, isTakeover: false, isPrivate: false
+        memory: memory, backing: backing, clock: time.clock, isTakeover: false, isPrivate: false
       ).run(block, bothAgree: bothAgree)
-      local.memory.live[LivePage.holder] = 0
-      local.memory.live[LivePage.syncFailed] = 0
-      return try StoreCore(
-        name: "simulated", path: nil, backing: backing, block: block, options: StoreOptions(),
-        clock: clock, pinned: nil)
+      memory.live[LivePage.holder] = 0
+      memory.live[LivePage.syncFailed] = 0
     }
 
-    static func contents(_ core: StoreCore) throws -> Contents {
-      var contents: Contents = [:]
-      try core.forEach { key, value in
-        contents[unsafe key.withUnsafeBytes { unsafe [UInt8]($0) }] =
-          unsafe value.withUnsafeBytes { unsafe [UInt8]($0) }
-      }
-      return contents
+    /// Recovers what is in the file and opens it.
+    static func open(
+      _ file: SimulatedFile, _ time: Time, _ options: StoreOptions
+    ) throws(StoreError) -> (core: StoreCore, backing: SimulatedBacking) {
+      let local = try LocalMemory(SimulatedBacking(file), seed: seed)
+      defer { withExtendedLifetime(local) {} }
+      try recover(file, local.memory, time)
+      return try join(file, time, options)
+    }
+
+    /// Opens the file as one more process, while others have it open.
+    static func join(
+      _ file: SimulatedFile, _ time: Time, _ options: StoreOptions
+    ) throws(StoreError) -> (core: StoreCore, backing: SimulatedBacking) {
+      let backing = SimulatedBacking(file)
+      let block = try Recovery.chooseSuperblock(backing.bytes).0
+      let core = try StoreCore(
+        name: "simulated", path: nil, backing: backing, block: block, options: options, clock: time.clock,
+        pinned: nil)
+      return (core, backing)
     }
   }
 
-  /// A scripted life of a store, with all that happened to its file and the
-  /// contents after each commit.
-  final class Life {
-    let trace = Trace()
-    /// Contents after commit n at index n.
-    private(set) var states: [Contents]
-    /// The disk as it was before the first event.
-    let start: SimulatedBacking?
+  /// What a process knows of a store, for looking at one image after the other.
+  @safe
+  final class Looker {
+    private let table: UnsafeMutableRawPointer
+    private let local: UnsafeMutablePointer<LocalState>
 
-    private let backing: SimulatedBacking
-    private var core: StoreCore?
-    private var random: SeededGenerator
-
-    /// - Parameter prelude: commits made before the trace begins, all durable.
-    init(seed: UInt64, steps: Int, prelude: Int, keys: Int, in directory: FilePath) throws {
-      random = SeededGenerator(seed: seed)
-      var contents: Contents = [:]
-      if prelude > 0 {
-        let before = try SimulatedBacking(trace: nil)
-        try Simulation.observing(before) {
-          try Simulation.create(before)
-          let store = Store(core: try Simulation.open(before))
-          for number in 0..<prelude {
-            let (key, value) = ([UInt8]("prelude \(number)".utf8), [UInt8]("value \(number)".utf8))
-            try store.put(value, forKey: key)
-            contents[key] = value
-          }
-          try Life.checkpoint(store)
-          try store.close()
-        }
-        start = before
-        let disk = try Disk(copying: before, in: directory)
-        var generator = random
-        backing = try disk.image(.versions, &generator, trace: trace)
-      } else {
-        start = nil
-        backing = try SimulatedBacking(trace: trace)
-      }
-      states = [contents]
-      try Simulation.observing(backing) {
-        if prelude == 0 { try Simulation.create(backing) }
-        trace.append(.durable(0))
-        core = try Simulation.open(backing)
-        for _ in 0..<steps { try step(keys) }
-      }
+    init() {
+      unsafe table = .allocate(byteCount: PagedMemory.pageCount, alignment: 64)
+      unsafe local = .allocate(capacity: 1)
     }
 
-    private static func checkpoint(_ store: Store) throws {
-      try store.core.takeTurn()
-      defer { store.core.returnTurn(after: nil) }
-      try store.core.checkpoint()
+    deinit {
+      unsafe table.deallocate()
+      unsafe local.deallocate()
     }
 
-    private func commit(_ contents: Contents, isDurable: Bool, _ body: () throws -> Void) throws {
-      states.append(contents)
-      trace.append(.begun(states.count - 1))
-      try body()
-      if isDurable { trace.append(.durable(states.count - 1)) }
-    }
-
-    private func key(_ keys: Int) -> [UInt8] { [UInt8]("key \(random.below(keys))".utf8) }
-
-    private func value() -> [UInt8] {
-      let size =
-        switch random.below(20) {
-        case 0: 0
-        case 1: 66_000 + random.below(5_000)
-        case 2: random.below(5_000)
-        default: random.below(60)
-        }
-      return [UInt8](repeating: UInt8(truncatingIfNeeded: random.next()), count: size)
-    }
-
-    private func step(_ keys: Int) throws {
-      guard let core else { return }
-      let store = Store(core: core)
-      var contents = states[states.count - 1]
-      let isDurable = random.below(3) == 0
-      let durability: Durability = isDurable ? .onCommit : .none
-      switch random.below(20) {
-      case 0: try Life.checkpoint(store)
-      case 1:
-        try store.sync()
-        trace.append(.durable(states.count - 1))
-      case 2:
-        // Closed and opened again, by a process that dies or one that does not.
-        if random.below(2) == 0 { try store.close() }
-        self.core = try Simulation.open(backing)
-      case 3, 4, 5, 6:
-        let key = key(keys)
-        guard contents.removeValue(forKey: key) != nil else { return }
-        try commit(contents, isDurable: isDurable) { try store.remove(key, durability: durability) }
-      case 7, 8, 9: try transaction(store, contents, keys, durability)
-      default:
-        let (key, value) = (key(keys), value())
-        contents[key] = value
-        try commit(contents, isDurable: isDurable) {
-          try store.put(value, forKey: key, durability: durability)
-        }
-      }
-    }
-
-    private struct Abandoned: Error {}
-
-    private func transaction(
-      _ store: Store, _ before: Contents, _ keys: Int, _ durability: Durability
-    ) throws {
-      var contents = before
-      let isAbandoned = random.below(4) == 0
-      let changes = (0..<2 + random.below(5)).map { _ in
-        (key: key(keys), value: random.below(4) == 0 ? nil : value())
-      }
-      for change in changes { contents[change.key] = change.value }
-      let body: (borrowing Transaction) throws -> Void = { transaction in
-        for change in changes {
-          if let value = change.value {
-            try transaction.put(value, forKey: change.key)
-          } else {
-            try transaction.remove(change.key)
-          }
-        }
-        if isAbandoned { throw Abandoned() }
-      }
-      if isAbandoned {
-        do { try store.transaction(durability: durability, body) } catch is Abandoned {}
-        return
-      }
-      try commit(contents, isDurable: durability == .onCommit) {
-        try store.transaction(durability: durability, body)
-      }
+    /// Calls `body` with a view of the file by a process that has seen none of it.
+    func look<R>(at file: SimulatedFile, _ body: (StoreMemory) throws -> R) rethrows -> R {
+      unsafe table.initializeMemory(as: UInt8.self, repeating: 0, count: PagedMemory.pageCount)
+      unsafe local.initialize(to: LocalState(verified: table, count: PagedMemory.pageCount))
+      defer { unsafe local.deinitialize(count: 1) }
+      let memory = unsafe StoreMemory(bytes: file.memory.bytes, seed: Simulation.seed, local: local)
+      memory.noteMapped(file.length)
+      return try body(memory)
     }
   }
 #endif

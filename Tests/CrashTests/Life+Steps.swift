@@ -1,0 +1,199 @@
+#if CRASH_SIMULATION
+  @testable import KVMap
+
+  /// The random steps of a life.
+  extension Life {
+    func step() throws {
+      switch random.below(40) {
+      case 0, 1: try checkpoint()
+      case 2: try sync(onlyIfNeeded: false)
+      case 3: try sync(onlyIfNeeded: true)
+      case 4, 5: try reopen()
+      case 6: try startOrEndReader()
+      case 7: if !isReading { try readValueMeanwhile() }
+      case 8: if !isReading { try readAllMeanwhile() }
+      case 9: time.now += UInt64(random.below(3_000))
+      case 10, 11, 12, 13, 14, 15:
+        try perform(.remove(key: random.below(style.ordinaryKeys), durability()), .remove)
+      case 16, 17, 18, 19, 20, 21, 22: try transaction()
+      default: try put()
+      }
+    }
+
+    private func durability() -> Durability {
+      switch random.below(6) {
+      case 0, 1: .onCommit
+      // Its thread is played by a step that syncs.
+      case 2: .interval(milliseconds: 5)
+      default: .none
+      }
+    }
+
+    private func value() -> Int32 {
+      let size: Int =
+        if random.once(in: style.largeShare) {
+          Layout.largestInlineValue + 1 + random.below(2 * Layout.unitBytes)
+        } else if random.once(in: style.mediumShare) {
+          400 + random.below(12_000)
+        } else {
+          random.once(in: 12) ? 0 : random.below(60)
+        }
+      return catalogue.newValue(count: size, &random)
+    }
+
+    private func put() throws {
+      var key = random.below(style.ordinaryKeys)
+      if style.freshKey < catalogue.keys.count, random.once(in: style.freshShare) {
+        key = style.freshKey
+        style.freshKey += 1
+      }
+      let value = value()
+      var (condition, expiry) = (PutCondition.always, UInt64.max)
+      var activity: Activity = contents[key] == nil ? .put : .overwrite
+      if catalogue.values[Int(value)].count > Layout.largestInlineValue { activity = .largeValue }
+      if random.once(in: 8) {
+        condition = random.once(in: 2) ? .absent : .present
+        activity = .conditional
+      }
+      if random.once(in: 8) {
+        expiry = time.now + UInt64(random.below(2_000))
+        activity = .expiring
+      }
+      try perform(
+        .put(key: key, value: value, condition: condition, expiry: expiry, durability()), activity)
+    }
+
+    private func transaction() throws {
+      let isAbandoned = random.once(in: 3)
+      // Records that fill sectors and pages are torn apart from each other.
+      let isLong = isAbandoned && random.once(in: 2)
+      let changes = (0..<2 + random.below(4)).map { _ in
+        let key = random.below(style.ordinaryKeys)
+        if isLong { return (key: key, value: catalogue.newValue(count: 500 + random.below(5_000), &random)) }
+        return (key: key, value: random.once(in: 4) ? -1 : value())
+      }
+      try perform(
+        .transaction(changes, isAbandoned: isAbandoned, durability()),
+        isAbandoned ? .abandoned : .transaction)
+      // Often it is tried again with other values of the same lengths: then what
+      // was given up lies under what is written, at the same places.
+      guard isAbandoned, random.below(3) > 0 else { return }
+      let again = changes.map { change in
+        let count = change.value < 0 ? 0 : catalogue.values[Int(change.value)].count
+        return (key: change.key, value: change.value < 0 ? -1 : catalogue.newValue(count: count, &random))
+      }
+      try perform(.transaction(again, isAbandoned: false, durability()), .transaction)
+    }
+
+    private func checkpoint() throws {
+      guard let core = writer?.store.core else { return }
+      let isDone = try attemptAndSettle(.checkpoint) {
+        try core.takeTurn()
+        do throws(StoreError) {
+          try core.checkpoint()
+          core.returnTurn(after: nil)
+        } catch {
+          core.returnTurn(after: error)
+          throw error
+        }
+      }
+      if isDone { noteDurable() }
+    }
+
+    private func sync(onlyIfNeeded: Bool) throws {
+      guard let core = writer?.store.core else { return }
+      // As the syncing thread of `.interval` does.
+      if onlyIfNeeded, !core.needsSync { return }
+      if try attemptAndSettle(.sync, { try core.sync() }) { noteDurable() }
+    }
+
+    /// The store is closed, or its process ends, and it is opened again, by one
+    /// that finds nobody there or by one that finds the reader.
+    private func reopen() throws {
+      guard let store = writer?.store else { return }
+      if random.once(in: 2) {
+        let isDurable = store.core.options.durability != .none
+        guard try attemptAndSettle(.close, isEnd: true, { try store.close() }) else { return }
+        if isDurable { noteDurable() }
+      }
+      kill()
+      if reader != nil, isReading || random.once(in: 2) {
+        let (core, backing) = try Simulation.join(file, time, options())
+        writer = (Store(core: core), backing)
+      } else {
+        try open(.recovery)
+      }
+    }
+
+    // MARK: Reading beside
+
+    private func startOrEndReader() throws {
+      if isReading { return }
+      if let old = reader {
+        old.backing.die()
+        reader = nil
+      } else {
+        let (core, backing) = try Simulation.join(file, time, StoreOptions())
+        reader = (Store(core: core), backing)
+      }
+    }
+
+    private func someReader() throws -> Store {
+      if reader == nil { try startOrEndReader() }
+      guard let reader else { throw Violation("there is no reader") }
+      return reader.store
+    }
+
+    /// A reader looks at a value where it lies, and meanwhile much happens.
+    private func readValueMeanwhile() throws {
+      let store = try someReader()
+      isReading = true
+      defer { isReading = false }
+      let key = random.below(style.ordinaryKeys)
+      _ = try store.withValue(forKey: catalogue.keys[key]) { span in
+        let before = unsafe span.withUnsafeBytes { unsafe [UInt8]($0) }
+        for _ in 0..<1 + random.below(6) { try step() }
+        guard unsafe span.withUnsafeBytes({ unsafe $0.elementsEqual(before) }) else {
+          throw Violation("a value changed while a reader looked at it")
+        }
+      }
+    }
+
+    /// A reader goes through all, and meanwhile much happens.
+    private func readAllMeanwhile() throws {
+      let store = try someReader()
+      isReading = true
+      defer { isReading = false }
+      let (first, before) = (states.count - 1, current)
+      let now = time.now
+      var left = 1 + random.below(6)
+      var pause = random.below(contents.count + 1)
+      var seen: [[UInt8]: [[UInt8]]] = [:]
+      try store.forEach { key, value in
+        seen[unsafe key.withUnsafeBytes { unsafe [UInt8]($0) }, default: []].append(
+          unsafe value.withUnsafeBytes { unsafe [UInt8]($0) })
+        pause -= 1
+        while pause < 0, left > 0 {
+          left -= 1
+          try step()
+        }
+      }
+      let possible = [states[before]] + states[min(first + 1, states.count)...]
+      for (number, key) in catalogue.keys.enumerated() {
+        let records = possible.map { $0[number] }
+        let values = records.compactMap { $0.map { catalogue.values[Int($0.value)] } }
+        let found = seen.removeValue(forKey: key) ?? []
+        let isSteady =
+          records.allSatisfy { $0 == records[0] } && (records[0].map { $0.expiry == .max } ?? true)
+        guard found.count <= 1, found.allSatisfy({ values.contains($0) }),
+          !isSteady || found.count == (records[0] == nil ? 0 : 1)
+        else {
+          throw Violation(
+            "a reader that went through all met key \(number) \(found.count) times, or with a wrong value "
+              + "(from \(now) to \(time.now))")
+        }
+      }
+      if !seen.isEmpty { throw Violation("a reader that went through all met keys that were never there") }
+    }
+  }
+#endif

@@ -1,0 +1,333 @@
+#if CRASH_SIMULATION
+  import MappedMemory
+
+  @testable import KVMap
+
+  /// A scripted life of a store: operations of a process that writes and of one
+  /// that reads beside it. Now and then the writing process dies in the middle of
+  /// a store's step, or a sync fails, and the store is taken over or recovered.
+  ///
+  /// The trace of it says what the disk under it may hold at any instant.
+  final class Life {
+    /// What kind of changes a life makes.
+    struct Style {
+      /// Keys that are put, overwritten and removed at random.
+      var ordinaryKeys = 8
+      /// Keys that are put one after the other; the next of them.
+      var freshKey = 0
+      /// One in so many puts is of a fresh key, if there are any.
+      var freshShare = 2
+      /// One in so many values is large, or a tenth of a page to a few pages long.
+      var largeShare = 40
+      var mediumShare = 10
+    }
+
+    /// How often what happened, for the test to see that all of it does.
+    struct Tally {
+      var deaths = 0
+      var failedSyncs = 0
+      var takeovers = 0
+      var looks = 0
+    }
+
+    let trace: Trace
+    let catalogue: Catalogue
+    let time: Simulation.Time
+    var random: SeededGenerator
+    var style: Style
+    private(set) var tally = Tally()
+    /// Contents after commit n at index n, whether it happened in the end or not.
+    private(set) var states: [Contents]
+    /// The commits that were tried, by their number.
+    private(set) var operations: [Int: Operation] = [:]
+
+    let file: SimulatedFile
+    private let start: (memory: PagedMemory, length: Int)
+    var writer: (store: Store, backing: SimulatedBacking)?
+    var reader: (store: Store, backing: SimulatedBacking)?
+    /// Whether the reader is in the middle of a call.
+    var isReading = false
+    /// Number of the last commit that surely happened, and of one that may have.
+    private(set) var current = 0
+    private var pending: Int?
+    private var problem: Violation?
+    private var stepsSinceTakeover = 1_000
+
+    /// - Parameter start: what the file holds, kept while the file changes.
+    init(
+      _ file: SimulatedFile, _ trace: Trace, start: (memory: PagedMemory, length: Int),
+      catalogue: Catalogue, contents: Contents, style: Style, time: Simulation.Time, seed: UInt64
+    ) {
+      self.file = file
+      self.trace = trace
+      self.start = start
+      self.catalogue = catalogue
+      self.style = style
+      self.time = time
+      random = SeededGenerator(seed: seed)
+      states = [contents]
+      file.begin(trace: trace)
+    }
+
+    /// Creates or recovers the store, does `script` and then random things.
+    func run(isCreated: Bool, script: [Operation], steps: Int) throws {
+      defer { abandon() }
+      try Simulation.observing(file) {
+        if isCreated {
+          trace.activity = .creation
+          try Simulation.create(file, time)
+          trace.append(.durable(0))
+        }
+        try open(.recovery)
+        for operation in script { try perform(operation, .retry) }
+        for _ in 0..<steps { try step() }
+      }
+    }
+
+    /// Processes that are gone write nothing more.
+    private func abandon() {
+      file.interloper = nil
+      writer?.backing.die()
+      reader?.backing.die()
+      (writer, reader) = (nil, nil)
+    }
+
+    var contents: Contents { states[current] }
+
+    // MARK: Operations
+
+    /// Makes a change, unless it would change nothing.
+    func perform(_ operation: Operation, _ activity: Activity) throws {
+      guard let store = writer?.store else { return }
+      guard let result = operation.result(contents, at: time.now) else {
+        try attemptAndSettle(activity) { try operation.run(store, self.catalogue) }
+        return
+      }
+      states.append(result)
+      let number = states.count - 1
+      operations[number] = operation
+      pending = number
+      trace.append(.begun(number))
+      let shape = try Shape(store.core)
+      let start = trace.count
+      let isDone = try attemptAndSettle(
+        stepsSinceTakeover < 3 && activity != .retry ? .afterTakeover : activity
+      ) { try operation.run(store, self.catalogue) }
+      guard isDone else { return }
+      (current, pending) = (number, nil)
+      if let change = try Shape(store.core).difference(from: shape) {
+        trace.relabel(from: start, as: change)
+      } else if activity == .largeValue, try Shape(store.core).highWater == shape.highWater {
+        trace.relabel(from: start, as: .reuse)
+      }
+      if operation.durability == .onCommit { noteDurable() }
+    }
+
+    /// Everything committed has been acknowledged as durable.
+    func noteDurable() { trace.append(.durable(current)) }
+
+    /// Runs something and, if it dies or a sync fails, brings the store back;
+    /// returns whether it was done.
+    ///
+    /// - Parameter isEnd: whether the process ends with it, however it ends.
+    @discardableResult
+    func attemptAndSettle(
+      _ activity: Activity, isEnd: Bool = false, _ body: () throws -> Void
+    ) throws -> Bool {
+      stepsSinceTakeover += 1
+      switch try attempt(activity, body) {
+      case .done: return true
+      case .unknown, .died:
+        if isEnd { kill() }
+        try settle()
+        return false
+      }
+    }
+
+    private enum Outcome { case done, unknown, died }
+
+    private func attempt(_ activity: Activity, _ body: () throws -> Void) throws -> Outcome {
+      trace.activity = activity
+      let first = trace.count
+      let isDoomed = random.once(in: 14)
+      if random.once(in: 10) {
+        file.syncsUntilFailure = random.below(4)
+        file.failureSeed = random.next()
+      }
+      if reader != nil, !isDoomed { file.interloper = { [unowned self] in look() } }
+      defer {
+        file.interloper = nil
+        file.syncsUntilFailure = nil
+      }
+      var outcome = Outcome.done
+      do {
+        try body()
+      } catch let error as StoreError {
+        guard error.code == .outcomeUnknown else { throw error }
+        outcome = .unknown
+        tally.failedSyncs += 1
+      }
+      if let problem { throw problem }
+      if isDoomed {
+        kill()
+        file.rewind(
+          to: first + random.below(trace.count - first + 1), start: start.memory,
+          startLength: start.length)
+        outcome = .died
+        tally.deaths += 1
+      }
+      return outcome
+    }
+
+    func kill() {
+      writer?.backing.die()
+      writer = nil
+    }
+
+    // MARK: Afterwards
+
+    /// Brings the store back after a death or a failed sync, and finds out whether
+    /// what was under way has happened.
+    private func settle() throws {
+      let wasPublished = isPublished()
+      // A process that is left may go on; else others do.
+      if writer != nil, random.once(in: 3) { kill() }
+      let isFailure = writer != nil
+      while true {
+        if writer == nil {
+          if !isReading, random.once(in: 2) {
+            try open(.recoveryAfterDeath)
+            break
+          }
+          let (core, backing) = try Simulation.join(file, time, options())
+          writer = (Store(core: core), backing)
+        }
+        guard let store = writer?.store else { continue }
+        let before = store.core.memory.live[LivePage.recoveries]
+        let isSynced = random.once(in: 2)
+        let outcome = try attempt(isFailure ? .takeoverAfterFailure : .takeover) {
+          if isSynced { try store.sync() } else { try store.transaction { _ in } }
+        }
+        guard outcome == .done else { continue }
+        let wasTaken = store.core.memory.live[LivePage.recoveries] != before
+        if wasTaken {
+          tally.takeovers += 1
+          stepsSinceTakeover = 0
+        }
+        try resolve()
+        if wasTaken || isSynced { noteDurable() }
+        break
+      }
+      if wasPublished, current != states.count - 1 {
+        throw Violation("commit \(states.count - 1) had been published and was taken back")
+      }
+    }
+
+    /// Whether a process that looks now sees the commit under way as done.
+    private func isPublished() -> Bool {
+      guard let pending, let core = reader?.store.core, states[pending] != states[current] else {
+        return false
+      }
+      // What it cannot find for want of mapping it more, it cannot tell either.
+      return (try? history.find([pending], in: core.memory)) != nil
+    }
+
+    private var history: History { History(catalogue: catalogue, states: states, durable: 0) }
+
+    private func resolve() throws {
+      guard let core = writer?.store.core else { return }
+      let candidates = pending.map { [current, $0] } ?? [current]
+      guard let found = try history.find(candidates, in: core.memory) else {
+        throw Violation("no process sees the state after any of the commits \(candidates)")
+      }
+      if let pending, found != pending { trace.append(.void(pending)) }
+      (current, pending) = (found, nil)
+    }
+
+    /// Recovers alone and opens, again and again if that fails or dies.
+    func open(_ activity: Activity) throws {
+      kill()
+      reader?.backing.die()
+      reader = nil
+      let options = options()
+      while try attempt(
+        activity,
+        {
+          let (core, backing) = try Simulation.open(file, time, options)
+          writer = (Store(core: core), backing)
+        }) != .done
+      { kill() }
+      try resolve()
+      noteDurable()
+    }
+
+    func options() -> StoreOptions {
+      var options = StoreOptions()
+      if random.once(in: 3) { options.durability = .onCommit }
+      return options
+    }
+
+    // MARK: Looking
+
+    /// A process that reads looks at some key, between two stores of the writer.
+    private func look() {
+      guard problem == nil, let core = reader?.store.core, random.once(in: 48) else { return }
+      tally.looks += 1
+      let key = random.below(catalogue.keys.count)
+      do {
+        let bytes = catalogue.keys[key]
+        let found = try unsafe core.get(bytes.span.bytes)
+        for state in [current] + (pending.map { [$0] } ?? []) {
+          let record = states[state].isLive(key, at: time.now) ? states[state][key] : nil
+          if found == record.map({ catalogue.values[Int($0.value)] }) { return }
+        }
+        problem = Violation("a reader beside found the wrong value of key \(key)")
+      } catch {
+        problem = Violation("a reader beside failed: \(error)")
+      }
+    }
+  }
+
+  /// What of a store's shape tells which steps an operation took.
+  private struct Shape {
+    var height: Int
+    var nodes: Int
+    var buckets: Int
+    var overflow: Int
+    var segment: UInt64
+    var highWater: UInt64
+
+    init(_ core: StoreCore) throws {
+      let memory = core.memory
+      let root = PagePointer(bits: memory.live[LivePage.root])
+      height = root.depth
+      (nodes, buckets, overflow) = (0, 0, 0)
+      segment = memory.live[LivePage.segment]
+      highWater = memory.live[LivePage.highWater]
+      count(root.page, height, memory)
+    }
+
+    private mutating func count(_ page: PageNumber, _ level: Int, _ memory: StoreMemory) {
+      guard level > 0 else {
+        buckets += 1
+        if PageHeader(bytes: memory.bytes, page: page).overflow.number != 0 { overflow += 1 }
+        return
+      }
+      nodes += 1
+      var last = PagePointer(bits: 0)
+      for entry in 0..<NodePage.entryCount {
+        let pointer = NodePage(bytes: memory.bytes, page: page)[entry]
+        if pointer != last { count(pointer.page, level - 1, memory) }
+        last = pointer
+      }
+    }
+
+    func difference(from before: Shape) -> Activity? {
+      if nodes > before.nodes || height > before.height { return .directorySplit }
+      if overflow > before.overflow { return .overflow }
+      if buckets > before.buckets { return .bucketSplit }
+      if segment != before.segment { return .segment }
+      return highWater > before.highWater ? .growth : nil
+    }
+  }
+#endif

@@ -1,0 +1,64 @@
+import MappedMemory
+
+@testable import KVMap
+
+/// The largest simulated file, zeroed at first, that knows which of its pages
+/// were written: what has to be copied or cleared is only those.
+final class PagedMemory {
+  static let byteCount = 64 << 20
+  static let pageCount = byteCount / Layout.pageBytes
+
+  private let reservation: Reservation
+  let bytes: MappedBytes
+  /// Numbers of the pages written since they were last forgotten, each once.
+  private(set) var written: [Int] = []
+  private var isWritten = [Bool](repeating: false, count: PagedMemory.pageCount)
+
+  init() throws {
+    reservation = try Reservation(atLeast: Self.byteCount, preferring: Self.byteCount)
+    try reservation.placeAnonymous(at: 0, length: Self.byteCount, protection: [.read, .write])
+    unsafe bytes = MappedBytes(base: reservation.base)
+  }
+
+  /// Enters a range as written.
+  func note(_ offset: Int, _ count: Int) {
+    guard count > 0 else { return }
+    for page in offset / Layout.pageBytes...(offset + count - 1) / Layout.pageBytes where !isWritten[page] {
+      isWritten[page] = true
+      written.append(page)
+    }
+  }
+
+  func isWritten(page: Int) -> Bool { isWritten[page] }
+
+  /// Writes bytes, without telling who observes stores.
+  func write(_ source: UnsafeRawBufferPointer, at offset: Int) {
+    guard let start = source.baseAddress else { return }
+    unsafe (bytes.base + offset).copyMemory(from: start, byteCount: source.count)
+    note(offset, source.count)
+  }
+
+  func write(page: Int, from other: PagedMemory) {
+    let offset = page * Layout.pageBytes
+    unsafe (bytes.base + offset).copyMemory(
+      from: other.bytes.base + offset, byteCount: Layout.pageBytes)
+  }
+
+  /// Forgets which pages were written.
+  func forget() {
+    for page in written { isWritten[page] = false }
+    written.removeAll(keepingCapacity: true)
+  }
+
+  /// Makes everything zero.
+  func clear() {
+    for page in written { zero(page: page) }
+    forget()
+  }
+
+  func zero(page: Int) {
+    let offset = page * Layout.pageBytes
+    unsafe (bytes.base + offset).initializeMemory(
+      as: UInt8.self, repeating: 0, count: Layout.pageBytes)
+  }
+}

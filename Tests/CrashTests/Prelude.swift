@@ -1,0 +1,153 @@
+#if CRASH_SIMULATION
+  @testable import KVMap
+
+  /// What a store holds before a life begins, such that something rare comes soon.
+  struct Prelude {
+    var catalogue: Catalogue
+    var contents: Contents
+    var style: Life.Style
+
+    enum Kind: Int, CaseIterable {
+      /// No store yet.
+      case none
+      case few
+      /// A bucket is about to split; one with an overflow page is.
+      case bucketSplit, overflowSplit
+      /// So is the root of the directory, whose keys share nine bits of their hash.
+      case directorySplit
+      /// Two lines of a bucket are almost full.
+      case overflow
+      /// The log is about to go on in its next segment.
+      case segment
+      /// There are large values, and more will come.
+      case large
+    }
+
+    private static let ordinaryKeys = 12
+
+    /// Keys that are put one after the other, and how many of them fit before the
+    /// shape of the index changes.
+    private struct Filling {
+      var keys: [[UInt8]]
+      var room: Int
+    }
+
+    private static func filling(_ count: Int, _ isWanted: (KeyHash) -> Bool) -> [[UInt8]] {
+      var keys: [[UInt8]] = []
+      var number = 0
+      while keys.count < count {
+        let key = [UInt8]("fill \(number)".utf8)
+        number += 1
+        if unsafe isWanted(KeyHash(key.span.bytes, seed: Simulation.seed)) { keys.append(key) }
+      }
+      return keys
+    }
+
+    private static let natural = measured(filling(520) { _ in true })
+    private static let similar = measured(filling(520) { $0.bits >> 55 == 0x155 })
+    private static let crowding = filling(40) { hash in
+      let lines = hash.lines
+      return lines == (5, 17) || lines == (17, 5)
+    }
+    private static let crowded = Filling(keys: crowding, room: 16)
+    private static let crowdedNatural = measured(Array(crowding.prefix(20)) + filling(520) { _ in true })
+
+    /// Puts keys into a store until a bucket splits.
+    private static func measured(_ keys: [[UInt8]]) -> Filling {
+      var room = 0
+      do {
+        let file = try SimulatedFile(below: nil)
+        try Simulation.observing(file) {
+          let store = try Prelude.store(file, Simulation.Time())
+          let root = PagePointer(bits: store.core.memory.live[LivePage.root])
+          for key in keys {
+            try store.put([0], forKey: key)
+            let index = IndexReader(memory: store.core.memory)
+            let hash = unsafe KeyHash(key.span.bytes, seed: Simulation.seed)
+            let tag = UInt16(truncatingIfNeeded: store.core.memory.live[LivePage.epoch])
+            if try index.bucket(hash, workingTag: tag).depth > 0 || index.root.depth > root.depth { break }
+            room += 1
+          }
+          try store.close()
+        }
+      } catch {
+        preconditionFailure("a prelude cannot be made: \(error)")
+      }
+      return Filling(keys: keys, room: room)
+    }
+
+    private static func store(_ file: SimulatedFile, _ time: Simulation.Time) throws -> Store {
+      try Simulation.create(file, time)
+      return Store(core: try Simulation.open(file, time, StoreOptions()).core)
+    }
+
+    /// Makes `file`, which is empty, a store of this kind; closed and durable.
+    init(
+      _ kind: Kind, in file: SimulatedFile, _ time: Simulation.Time, _ random: inout SeededGenerator
+    ) throws {
+      var style = Life.Style()
+      style.ordinaryKeys = 3 + random.below(Self.ordinaryKeys - 2)
+      let filling: Filling? =
+        switch kind {
+        case .none, .few, .segment, .large: nil
+        case .bucketSplit: Self.natural
+        case .overflowSplit: Self.crowdedNatural
+        case .directorySplit: Self.similar
+        case .overflow: Self.crowded
+        }
+      style.freshKey = Self.ordinaryKeys
+      let ordinary = (0..<Self.ordinaryKeys).map { [UInt8]("key \($0)".utf8) }
+      catalogue = Catalogue(keys: ordinary + (filling?.keys ?? []))
+      contents = Contents(keys: catalogue.keys.count)
+      self.style = style
+      file.growthStep = random.once(in: 2) ? 1 << 20 : 0
+      if kind == .none { return }
+      try Simulation.observing(file) {
+        let store = try Self.store(file, time)
+        try fill(store, kind, filling?.room ?? 0, &random)
+        try store.close()
+        // What closing left of the log is looked at by everything that follows.
+        if random.once(in: 2) {
+          try Simulation.open(file, time, StoreOptions()).core.shutDown()
+        }
+      }
+    }
+
+    private mutating func put(_ store: Store, _ key: Int, _ value: Int32) throws {
+      try store.put(catalogue.values[Int(value)], forKey: catalogue.keys[key])
+      contents[key] = Contents.Record(value: value, expiry: .max)
+    }
+
+    private mutating func fill(
+      _ store: Store, _ kind: Kind, _ room: Int, _ random: inout SeededGenerator
+    ) throws {
+      for key in 0..<style.ordinaryKeys where random.once(in: 2) && room == 0 {
+        try put(store, key, catalogue.newValue(count: random.below(50), &random))
+      }
+      for _ in 0..<max(0, room - 1 - random.below(3)) {
+        try put(store, style.freshKey, catalogue.newValue(count: random.below(30), &random))
+        style.freshKey += 1
+      }
+      let live = store.core.memory.live
+      switch kind {
+      case .segment:
+        let value = catalogue.newValue(count: 40_000, &random)
+        let short = 600 + random.below(8_000)
+        func left() -> Int {
+          Int(live[LivePage.segment] + Layout.segmentUnits) * Layout.unitBytes - Int(live[LivePage.tail])
+        }
+        while left() > 40_000 + short + 1_000 { try put(store, 0, value) }
+        if left() > short {
+          try put(store, 1, catalogue.newValue(count: left() - short, &random))
+        }
+        style.mediumShare = 4
+      case .large:
+        style.largeShare = 4
+        for key in 0..<3 {
+          try put(store, key, catalogue.newValue(count: 66_000 + random.below(70_000), &random))
+        }
+      case .none, .few, .bucketSplit, .overflowSplit, .directorySplit, .overflow: break
+      }
+    }
+  }
+#endif
