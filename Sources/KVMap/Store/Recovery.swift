@@ -241,13 +241,17 @@ struct Recovery {
   }
 
   /// Lets everybody see the new state. The root comes last but one, and any
-  /// mixture of old and new words before it reads the old tree rightly.
+  /// mixture of old and new words before it reads the old tree rightly. What made
+  /// recovery necessary is forgotten after all else: who dies in between leaves
+  /// words that do not belong together, and the next turn has to begin again.
   private func publish(_ new: LivePage, _ old: LivePage) {
     let generation = old[LivePage.generation] &+ 1
     let recoveries = old[LivePage.recoveries] &+ 1
     let root = new[LivePage.root]
-    let skipped = [LivePage.generation, LivePage.root, LivePage.holder, LivePage.busy, LivePage.recoveries]
-      .map(\.offset)
+    let skipped = [
+      LivePage.generation, LivePage.root, LivePage.holder, LivePage.busy, LivePage.recoveries,
+      LivePage.syncFailed,
+    ].map(\.offset)
     for offset in stride(from: 0, to: LivePage.byteCount, by: 8) where !skipped.contains(offset) {
       let word = LivePage.Word(offset)
       old[word] = new[word]
@@ -255,6 +259,7 @@ struct Recovery {
     old[LivePage.recoveries] = recoveries
     old[LivePage.root] = root
     old[LivePage.generation] = generation
+    old[LivePage.syncFailed] = 0
     old[LivePage.busy] = 0
   }
 }
