@@ -63,6 +63,12 @@
         .put(key: key, value: value, condition: condition, expiry: expiry, durability()), activity)
     }
 
+    private func putLarge(_ key: Int) throws {
+      let value = catalogue.newValue(count: Layout.largestInlineValue + 1, &random)
+      try perform(
+        .put(key: key, value: value, condition: .always, expiry: .max, durability()), .largeValue)
+    }
+
     private func transaction() throws {
       let isAbandoned = random.once(in: 3)
       // Records that fill sectors and pages are torn apart from each other.
@@ -150,8 +156,16 @@
       isReading = true
       defer { isReading = false }
       let key = random.below(style.ordinaryKeys)
+      let isReplaced = random.once(in: 2)
+      if isReplaced { try putLarge(key) }
       _ = try store.withValue(forKey: catalogue.keys[key]) { span in
         let before = unsafe span.withUnsafeBytes { unsafe [UInt8]($0) }
+        if isReplaced {
+          // Whatever would be reused for the next large value is the one looked at.
+          try perform(.remove(key: key, durability()), .remove)
+          try checkpoint()
+          try putLarge(key)
+        }
         for _ in 0..<1 + random.below(6) { try step() }
         guard unsafe span.withUnsafeBytes({ unsafe $0.elementsEqual(before) }) else {
           throw Violation("a value changed while a reader looked at it")

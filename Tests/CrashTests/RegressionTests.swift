@@ -89,6 +89,40 @@
       }
     }
 
+    /// A sync failed outside of any commit, so nothing but its mark said that the
+    /// store had to be taken over; and the mark was taken away while the new words
+    /// were still replacing the old. Who died then left a root of one tree and a
+    /// space table of another, and nobody noticed.
+    @Test func takeoverCutAnywhereIsBegunAgain() throws {
+      let file = try SimulatedFile(below: nil)
+      let start = try PagedMemory()
+      let trace = Trace()
+      file.begin(trace: trace)
+      try Simulation.observing(file) {
+        try Simulation.create(file, Self.time)
+        var (core, backing) = try Simulation.open(file, Self.time, StoreOptions())
+        try Store(core: core).put([1], forKey: [1])
+        file.syncsUntilFailure = 0
+        #expect(throws: StoreError.self) { try Self.checkpoint(Store(core: core)) }
+        backing.die()
+        let before = trace.count
+        (core, backing) = try Simulation.join(file, Self.time, StoreOptions())
+        try Store(core: core).sync()
+        backing.die()
+        // From the last instant to the first: each is reached by going back.
+        for instant in (before...trace.count).reversed() {
+          file.rewind(to: instant, start: start, startLength: 0)
+          (core, backing) = try Simulation.join(file, Self.time, StoreOptions())
+          try Store(core: core).put([2], forKey: [2])
+          #expect(try Store(core: core).get([1]) == [1])
+          let report = core.verify()
+          #expect(report.isSound, "after \(instant - before) events: \(report.faults)")
+          backing.die()
+          file.rewind(to: instant, start: start, startLength: 0)
+        }
+      }
+    }
+
     /// A sync that fails with this seed does not write its first page.
     private static let seedThatLosesAPage: UInt64 = {
       var seed: UInt64 = 0
