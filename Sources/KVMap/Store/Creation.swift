@@ -4,6 +4,8 @@ struct Creation {
   let backing: any Backing
   let clock: Clock
   let identifier: (UInt64, UInt64)
+  /// Above all versions that are to be kept, in a store that takes over values of another.
+  var firstSequence = SequenceNumber(number: 1)
 
   /// Everything is built in memory that is mapped from a file without a name, or
   /// from none: nobody sees it before it is complete and durable.
@@ -27,11 +29,11 @@ struct Creation {
     let next = try writer.space.allocate(Int(Layout.segmentUnits), as: .segment)
     let start = segment.position.offset
     try backing.makeReal(offset: Int(start), count: Layout.pageBytes, scattered: false)
-    SegmentHeader(ordinal: 1, next: next, sequence: SequenceNumber(number: 1)).encode(
+    SegmentHeader(ordinal: 1, next: next, sequence: firstSequence).encode(
       memory.bytes, at: Int(start), seed: memory.seed)
     live[LivePage.segment] = segment.number
     live[LivePage.tail] = start + UInt64(SegmentHeader.byteCount)
-    live[LivePage.sequence] = 1
+    live[LivePage.sequence] = firstSequence.number
     live[LivePage.chain] = memory.seed.low
     try writer.space.recordReleases()
 

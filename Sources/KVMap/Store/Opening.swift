@@ -34,8 +34,7 @@ struct Opening {
   func openForVerification() throws(StoreError) -> (StoreCore, [Result<Superblock, Superblock.Problem>]) {
     do {
       let core = try openPrivate(openForReading())
-      let offsets = [Layout.superblockOffsets.a, Layout.superblockOffsets.b]
-      return (core, offsets.map { Superblock.decode(core.memory.bytes, at: $0) })
+      return (core, Superblock.readBoth(core.memory.bytes))
     } catch {
       throw error.naming(name)
     }
@@ -68,7 +67,7 @@ struct Opening {
     try attach(openForReading(), openForReading(), isWritable: false)
   }
 
-  private func openForReading() throws(StoreError) -> File {
+  func openForReading() throws(StoreError) -> File {
     do {
       return try File(opening: path, access: .readOnly)
     } catch {
@@ -79,7 +78,7 @@ struct Opening {
     }
   }
 
-  private func checkFileSystem(_ file: borrowing File) throws(StoreError) {
+  func checkFileSystem(_ file: borrowing File) throws(StoreError) {
     if options.allowNetworkFileSystem { return }
     let kind: FileSystemKind
     do { kind = try file.fileSystemKind() } catch { throw StoreError(error) }
@@ -256,7 +255,7 @@ struct Opening {
     throw StoreError(.busy, "the store is being changed too fast to be viewed; try again")
   }
 
-  private func length(_ file: borrowing File) throws(StoreError) -> Int {
+  func length(_ file: borrowing File) throws(StoreError) -> Int {
     do {
       return Int(try file.status().size) / Layout.unitBytes * Layout.unitBytes
     } catch {
@@ -308,7 +307,7 @@ struct Opening {
     try cannotCreate { () throws(MappingError) in try File.syncDirectory(parent) }
   }
 
-  private func cannotCreate<R: ~Copyable>(
+  func cannotCreate<R: ~Copyable>(
     _ body: () throws(MappingError) -> R
   ) throws(StoreError) -> R {
     do {
@@ -320,13 +319,18 @@ struct Opening {
     }
   }
 
-  private static func create(in backing: any Backing, clock: Clock) throws(StoreError) -> Superblock {
+  static func create(
+    in backing: any Backing, clock: Clock, firstSequence: SequenceNumber = SequenceNumber(number: 1)
+  ) throws(StoreError) -> Superblock {
     var generator = SystemRandomNumberGenerator()
     let seed = StoreSeed(low: generator.next(), high: generator.next())
     let identifier = (generator.next() as UInt64, generator.next() as UInt64)
     let local = try LocalMemory(backing, seed: seed)
     defer { withExtendedLifetime(local) {} }
-    try Creation(memory: local.memory, backing: backing, clock: clock, identifier: identifier).build()
+    try Creation(
+      memory: local.memory, backing: backing, clock: clock, identifier: identifier,
+      firstSequence: firstSequence
+    ).build()
     return try Recovery.chooseSuperblock(backing.bytes).0
   }
 }

@@ -40,7 +40,7 @@ struct Recovery {
     }
   }
 
-  private static func error(
+  static func error(
     _ first: Superblock.Problem, _ second: Superblock.Problem
   ) -> StoreError {
     for problem in [first, second] {

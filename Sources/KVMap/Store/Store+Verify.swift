@@ -23,40 +23,58 @@ extension Store {
     var options = StoreOptions()
     options.access = .scratch
     let opening = Opening(path: path, options: options, clock: .system)
-    var report = VerificationReport()
-    do {
+    do throws(StoreError) {
       let (core, blocks) = try opening.openForVerification()
+      var report = VerificationReport()
       report.add(superblocks: blocks)
       return core.verify(report)
     } catch {
       guard error.code == .damaged else { throw error }
-      report.add(error)
-      return report
+      return try verify(opening, refused: error)
     }
+  }
+
+  /// Checks what is left of a store that cannot be opened: what its superblock leads
+  /// to, and the log behind that, or all of the log, if no superblock is left.
+  private static func verify(
+    _ opening: Opening, refused: StoreError
+  ) throws(StoreError) -> VerificationReport {
+    var report = VerificationReport()
+    let view: SourceView
+    do throws(StoreError) { view = try SourceView(opening) } catch { throw error.naming(opening.path.string) }
+    report.add(view)
+    if let block = view.block {
+      var verifier = Verifier(memory: view.memory, live: view.liveWords(of: block), report: report)
+      verifier.run()
+      report = verifier.report
+      let log = try RecentLog(view: view, block: block)
+      report.add(log, view)
+    } else if view.seedError == nil {
+      var log = LogHistory(memory: view.memory, size: view.size, block: nil, kinds: [])
+      var nothing = KeyHistory(memory: view.memory)
+      try log.read(into: &nothing, if: { _ in false }, progress: { _ in })
+      for gap in log.gaps { report.add(gap) }
+    }
+    try view.checkNotLost()
+    if report.isSound { report.add(refused) }
+    return report
   }
 }
 
-extension VerificationReport {
-  mutating func add(superblocks: [Result<Superblock, Superblock.Problem>]) {
-    let offsets = [Layout.superblockOffsets.a, Layout.superblockOffsets.b]
-    for (block, offset) in zip(blocks(superblocks), offsets) {
-      if let problem = block {
-        add("superblock", at: offset, "\(problem); the other one is used")
-      }
-    }
-  }
-
-  private func blocks(_ results: [Result<Superblock, Superblock.Problem>]) -> [String?] {
-    results.map {
-      switch $0 {
-      case .success: nil
-      case .failure(.foreign): "it is not one"
-      case .failure(.damaged): "its checksum does not match"
-      case .failure(.newer(let version)), .failure(.perhapsNewer(let version)):
-        "it is of format version \(version)"
-      case .failure(.features(let bits)): "it asks for unknown features (\(UInt64(bits).hexadecimal))"
-      }
-    }
+extension SourceView {
+  /// A checkpoint's state in the words that an open store keeps its own in. They are
+  /// private, as all of the view is.
+  fileprivate func liveWords(of block: Superblock) -> LivePage {
+    let live = memory.shadow.live
+    live[LivePage.epoch] = block.epoch.next.number
+    live[LivePage.sealedEpoch] = block.epoch.number
+    live[LivePage.root] = block.root.bits
+    live[LivePage.spaceRoot] = block.spaceRoot.bits
+    live[LivePage.recordCount] = block.recordCount
+    live[LivePage.liveBytes] = block.liveBytes
+    live[LivePage.indexPages] = block.indexPages
+    live[LivePage.highWater] = block.highWater.number
+    return live
   }
 }
 

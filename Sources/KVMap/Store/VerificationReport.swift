@@ -18,6 +18,9 @@ public struct VerificationReport: Sendable {
   /// Faults beyond those listed.
   public internal(set) var furtherFaults = 0
 
+  /// All faults, listed or not.
+  var faultCount: Int { faults.count + furtherFaults }
+
   /// Whether no fault was found.
   public var isSound: Bool { faults.isEmpty }
 

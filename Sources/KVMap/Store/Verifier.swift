@@ -9,18 +9,22 @@
 struct Verifier: ~Copyable {
   let memory: StoreMemory
   let live: LivePage
-  private(set) var report: VerificationReport
+  var report: VerificationReport
 
   /// A bit for each page that something led to.
-  private var reached: [UInt64]
+  var reached: [UInt64]
   /// Bytes of live records that start in each unit.
-  private var liveBytes: [Int]
+  var liveBytes: [Int]
   /// For each unit with a large value, how many units its run has.
-  private var runs: [UInt64: Int] = [:]
-  private var recordBytes = 0
-  private var indexPages = 0
+  var runs: [UInt64: Int] = [:]
+  var recordBytes = 0
+  var indexPages = 0
 
-  private let unitCount: Int
+  /// Whether all that lies below the directory's root could be read: only then do
+  /// sums over it mean anything.
+  var isIndexWhole = false
+
+  let unitCount: Int
 
   init(memory: StoreMemory, live: LivePage, report: VerificationReport) {
     self.memory = memory
@@ -33,19 +37,21 @@ struct Verifier: ~Copyable {
   }
 
   mutating func run() {
+    let before = report.faultCount
     walkDirectory()
+    isIndexWhole = report.faultCount == before
     checkCounters()
     walkSpace()
   }
 
   private mutating func checkCounters() {
     let counted = report.recordCount
-    if report.faults.isEmpty, Int(clamping: live[LivePage.recordCount]) != counted {
+    if isIndexWhole, Int(clamping: live[LivePage.recordCount]) != counted {
       report.add(
         "record count", at: Layout.liveOffset,
         "it says \(live[LivePage.recordCount]), but the index leads to \(counted) records")
     }
-    if report.faults.isEmpty, Int(clamping: live[LivePage.liveBytes]) != recordBytes {
+    if isIndexWhole, Int(clamping: live[LivePage.liveBytes]) != recordBytes {
       report.add(
         "live bytes", at: Layout.liveOffset,
         "they are said to be \(live[LivePage.liveBytes]), but the records take \(recordBytes)")
@@ -55,33 +61,37 @@ struct Verifier: ~Copyable {
   // MARK: Pages
 
   /// Whether a page may be followed: in bounds, not met before, intact.
-  private mutating func visit(_ page: PageNumber, _ what: String, from: Int) -> Bool {
+  /// `hashes`: keys that are unknown without it; nil for a page of the space table.
+  mutating func visit(
+    _ page: PageNumber, _ what: String, from: Int, _ hashes: HashRange? = nil
+  ) -> Bool {
+    let meaning = hashes.map { "; \($0) are unknown" } ?? "; what its units are used for is unknown"
     guard page.number >= Layout.firstFreeUnit * UInt64(Layout.pagesPerUnit),
       page.number < UInt64(unitCount * Layout.pagesPerUnit)
     else {
-      report.add(what, at: from, "it leads to page \(page.number), which the store does not have")
+      report.add(what, at: from, "it leads to page \(page.number), which the store does not have\(meaning)")
       return false
     }
     let number = Int(page.number)
     if reached[number / 64] & 1 << UInt64(number % 64) != 0 {
-      report.add(what, at: from, "it leads to page \(page.number), which something else leads to")
+      report.add(what, at: from, "it leads to page \(page.number), which something else leads to\(meaning)")
       return false
     }
     reached[number / 64] |= 1 << UInt64(number % 64)
     indexPages += 1
     let header = PageHeader(bytes: memory.bytes, page: page)
     if header.epoch.number > live[LivePage.epoch] {
-      report.add("index page", at: page.offset, "it is from an epoch that has not come yet")
+      report.add("index page", at: page.offset, "it is from an epoch that has not come yet\(meaning)")
       return false
     }
     if header.epoch.number <= live[LivePage.sealedEpoch], !header.isIntact(seed: memory.seed) {
-      report.add("index page", at: page.offset, "its checksum does not match; the keys in it are unknown")
+      report.add("index page", at: page.offset, "its checksum does not match\(meaning)")
       return false
     }
     return true
   }
 
-  private mutating func isKind(_ kind: PageKind, _ page: PageNumber) -> Bool {
+  mutating func isKind(_ kind: PageKind, _ page: PageNumber) -> Bool {
     let found = PageHeader(bytes: memory.bytes, page: page).kindByte
     if found == kind.rawValue { return true }
     report.add("index page", at: page.offset, "it is of kind \(found) where kind \(kind.rawValue) belongs")
@@ -96,7 +106,7 @@ struct Verifier: ~Copyable {
       report.add("directory root", at: Layout.liveOffset, "its height, \(root.depth), is impossible")
       return
     }
-    guard visit(root.page, "directory root", from: Layout.liveOffset) else { return }
+    guard visit(root.page, "directory root", from: Layout.liveOffset, .all) else { return }
     walkNode(root.page, depth: 0, prefix: 0, level: root.depth)
   }
 
@@ -108,12 +118,18 @@ struct Verifier: ~Copyable {
       let pointer = node[entry]
       let place = node.offset(of: entry)
       guard pointer.depth >= depth, pointer.depth <= depth + 8, pointer.depth < 64 else {
-        report.add("directory entry", at: place, "its depth, \(pointer.depth), is impossible")
+        report.add(
+          "directory entry", at: place,
+          "its depth, \(pointer.depth), is impossible; the keys that it and those behind it lead to are unknown"
+        )
         return
       }
       let span = 1 << (8 - (pointer.depth - depth))
       guard entry % span == 0 else {
-        report.add("directory entry", at: place, "it covers hashes that the one before covers")
+        report.add(
+          "directory entry", at: place,
+          "it covers hashes that the one before covers; the keys that it and those behind it lead to are unknown"
+        )
         return
       }
       for other in entry..<entry + span where node[other] != pointer {
@@ -122,7 +138,8 @@ struct Verifier: ~Copyable {
           "it differs from those that lead to the same page")
       }
       let bits = prefix | (depth < 64 ? UInt64(entry) << UInt64(56 - min(depth, 56)) : 0)
-      if visit(pointer.page, "directory entry", from: place) {
+      let hashes = HashRange(prefix: bits, depth: pointer.depth)
+      if visit(pointer.page, "directory entry", from: place, hashes) {
         checkPlace(pointer, prefix: bits)
         if level > 1 {
           walkNode(pointer.page, depth: pointer.depth, prefix: bits, level: level - 1)
@@ -150,17 +167,20 @@ struct Verifier: ~Copyable {
 
   private mutating func walkBucket(_ pointer: PagePointer, prefix: UInt64) {
     guard isKind(.bucket, pointer.page) else { return }
-    var hashes: [UInt64: [Position]] = [:]
-    walkSlots(pointer.page, isOverflow: false, depth: pointer.depth, prefix: prefix, &hashes)
+    var found: [UInt64: [Position]] = [:]
+    walkSlots(pointer.page, isOverflow: false, depth: pointer.depth, prefix: prefix, &found)
     var from = pointer.page
     while true {
       let next = PageHeader(bytes: memory.bytes, page: from).overflow
       if next.number == 0 { break }
-      guard visit(next, "overflow reference", from: from.offset), isKind(.overflow, next) else { break }
-      walkSlots(next, isOverflow: true, depth: pointer.depth, prefix: prefix, &hashes)
+      let hashes = HashRange(prefix: prefix, depth: pointer.depth)
+      guard visit(next, "overflow reference", from: from.offset, hashes), isKind(.overflow, next) else {
+        break
+      }
+      walkSlots(next, isOverflow: true, depth: pointer.depth, prefix: prefix, &found)
       from = next
     }
-    for positions in hashes.values where positions.count > 1 { checkDifferent(positions) }
+    for positions in found.values where positions.count > 1 { checkDifferent(positions) }
   }
 
   private mutating func checkDifferent(_ positions: [Position]) {
@@ -224,135 +244,23 @@ struct Verifier: ~Copyable {
     if head.flags.contains(.external) {
       do throws(StoreError) {
         let range = try records.valueRange(head, at: position)
-        try records.verifyExternal(head, at: position, range: range)
         let unit = UInt64(range.lowerBound / Layout.unitBytes)
         let count = (range.count + Layout.unitBytes - 1) / Layout.unitBytes
+        // Before it is read, so that many records of one value cost no more than it.
         if runs.updateValue(count, forKey: unit) != nil {
           report.add("record", at: Int(position.offset), "its large value belongs to another record too")
+          return nil
         }
+        try records.verifyExternal(head, at: position, range: range)
       } catch {
-        report.add("record", at: Int(position.offset), "its large value is lost: \(error.message)")
+        report.add(
+          "record", at: Int(position.offset),
+          "its large value does not match its checksum, or lies behind the file's end; it is lost")
         return nil
       }
     }
     liveBytes[Int(position.unit.number)] += head.storedBytes
     recordBytes += head.liveBytes
     return records.keyHash(head, at: position)
-  }
-
-  // MARK: Space table
-
-  private mutating func walkSpace() {
-    let root = PagePointer(bits: live[LivePage.spaceRoot])
-    guard (1...4).contains(root.depth) else {
-      report.add("space table root", at: Layout.liveOffset, "its height, \(root.depth), is impossible")
-      return
-    }
-    var units: [SpaceEntry?] = Array(repeating: nil, count: unitCount)
-    guard visit(root.page, "space table root", from: Layout.liveOffset) else { return }
-    walkSpaceNode(root.page, first: 0, level: root.depth, &units)
-    checkUnits(units)
-    if report.faults.isEmpty, Int(clamping: live[LivePage.indexPages]) != indexPages {
-      report.add(
-        "index page count", at: Layout.liveOffset,
-        "it says \(live[LivePage.indexPages]), but \(indexPages) are in use")
-    }
-  }
-
-  private mutating func walkSpaceNode(
-    _ page: PageNumber, first: UInt64, level: Int, _ units: inout [SpaceEntry?]
-  ) {
-    guard isKind(.spaceNode, page) else { return }
-    let node = NodePage(bytes: memory.bytes, page: page)
-    for entry in 0..<NodePage.entryCount {
-      let pointer = node[entry]
-      let number = first << 8 | UInt64(entry)
-      if pointer.bits == 0 { continue }
-      guard visit(pointer.page, "space table entry", from: node.offset(of: entry)) else { continue }
-      if level > 1 {
-        walkSpaceNode(pointer.page, first: number, level: level - 1, &units)
-      } else if isKind(.spaceLeaf, pointer.page) {
-        for index in 0..<SpaceEntry.entriesPerLeaf {
-          let unit = number.multipliedReportingOverflow(by: UInt64(SpaceEntry.entriesPerLeaf))
-          guard !unit.overflow, unit.partialValue + UInt64(index) < UInt64(unitCount) else { break }
-          units[Int(unit.partialValue) + index] = SpaceEntry(
-            bytes: memory.bytes,
-            offset: pointer.page.offset + PageHeader.byteCount + index * SpaceEntry.byteCount)
-        }
-      }
-    }
-  }
-
-  private mutating func checkUnits(_ units: [SpaceEntry?]) {
-    var unit = 0
-    while unit < unitCount {
-      let entry = units[unit]
-      let place = entry?.offset ?? unit * Layout.unitBytes
-      var length = 1
-      switch entry.map({ $0.kind }) ?? .free {
-      case .fixed:
-        if unit >= Int(Layout.firstFreeUnit) {
-          report.add("space table entry", at: place, "it keeps a unit for superblocks that is none of theirs")
-        }
-      case .free: break
-      case .index: break
-      case .segment, .run: length = checkRow(unit, units, place)
-      case .continuation:
-        report.add("space table entry", at: place, "it continues a row of units that has no beginning")
-      case nil:
-        report.add("space table entry", at: place, "its kind is unknown")
-      }
-      for number in unit..<min(unit + length, unitCount) { checkUse(number, units[unit], units[number]) }
-      if runs[UInt64(unit)] != nil, entry?.kind != .run || entry?.length != runs[UInt64(unit)] {
-        report.add("space table entry", at: place, "a large value lies there, but the table does not know it")
-      }
-      if entry?.kind == .run, runs[UInt64(unit)] == nil {
-        report.add(
-          "space table entry", at: place, "it keeps \(length) units for a large value that no record has")
-      }
-      unit += max(1, length)
-    }
-  }
-
-  private mutating func checkRow(_ unit: Int, _ units: [SpaceEntry?], _ place: Int) -> Int {
-    guard let entry = units[unit], entry.length >= 1, entry.length <= unitCount - unit else {
-      report.add("space table entry", at: place, "its row of units reaches beyond the store")
-      return 1
-    }
-    for number in unit + 1..<unit + entry.length where units[number]?.kind != .continuation {
-      report.add(
-        "space table entry", at: place,
-        "its row of \(entry.length) units is interrupted after \(number - unit)")
-      return number - unit
-    }
-    return entry.length
-  }
-
-  /// Compares what the table says of a unit with what leads to it.
-  private mutating func checkUse(_ unit: Int, _ head: SpaceEntry?, _ entry: SpaceEntry?) {
-    let first = unit * Layout.pagesPerUnit
-    let pages = UInt16(truncatingIfNeeded: reached[first / 64] >> UInt64(first % 64))
-    let used = entry?.kind == .index ? entry?.used ?? 0 : 0
-    if pages & ~used != 0 {
-      report.add(
-        "space table entry", at: entry?.offset ?? unit * Layout.unitBytes,
-        "pages of unit \(unit) are in use that it does not say are; they could be overwritten")
-    }
-    if report.faults.isEmpty, used & ~pages != 0 {
-      report.add(
-        "space table entry", at: entry?.offset ?? 0,
-        "it keeps pages of unit \(unit) that nothing leads to")
-    }
-    let counted = liveBytes[unit]
-    let said = head?.kind == .segment ? entry?.live ?? 0 : 0
-    if counted > 0, head?.kind != .segment {
-      report.add(
-        "space table entry", at: entry?.offset ?? unit * Layout.unitBytes,
-        "records lie in unit \(unit), which it does not say is log; they could be overwritten")
-    } else if report.faults.isEmpty, counted != said {
-      report.add(
-        "space table entry", at: entry?.offset ?? unit * Layout.unitBytes,
-        "it says \(said) bytes of unit \(unit) are live, but \(counted) are")
-    }
   }
 }

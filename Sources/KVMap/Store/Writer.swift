@@ -35,6 +35,8 @@ struct Writer: ~Copyable {
     var condition: PutCondition
     var expiry: UInt64?
     var isDurable: Bool
+    /// The version of a value that another store had before; nil for a new one.
+    var version: UInt64?
   }
 
   /// False if the condition was not met.
@@ -45,7 +47,7 @@ struct Writer: ~Copyable {
       let isPresent = try liveMatch(hash, key) != nil
       if isPresent != (request.condition == .present) { return false }
     }
-    var fields = LogWriter.Fields(expiry: request.expiry)
+    var fields = LogWriter.Fields(expiry: request.expiry, version: request.version)
     var tail = log.tail
     let mark = log.mark(tail)
     let start: Position

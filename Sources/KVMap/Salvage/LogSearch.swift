@@ -1,0 +1,188 @@
+/// Searches bytes for log records, trusting nothing but their checksums.
+///
+/// A checksum covers head, key and value, and is bound to the store's seed and to
+/// the record's place. So bytes of a record pass only where this store has written
+/// that record: not in a value that holds a copy of them, nor in one that holds a
+/// whole store, another one or this very one, since there they lie elsewhere.
+struct LogSearch {
+  let memory: StoreMemory
+
+  enum Finding {
+    case record(Position, RecordHead)
+    /// Bytes between records that are none.
+    case gap(LogGap)
+  }
+
+  /// Where a walk ended.
+  struct End {
+    /// Sequence number of the last record.
+    var last: UInt64?
+    /// Whether it ended at a LINK, as each segment does that is full.
+    var isLinked = false
+    /// Behind the last record.
+    var stop: Int
+  }
+
+  private var bytes: MappedBytes { memory.bytes }
+
+  /// Work on what looks like records and is none, in bytes for each byte
+  /// searched: somebody may have stored values made of such.
+  private static let patience = 16
+
+  /// Goes through `range` in order, and passes records and gaps to `body`.
+  ///
+  /// Behind a record comes the one with the next number, or damage: then every
+  /// multiple of 8 is tried for a record with a higher number. What has a lower
+  /// one is left over from before and has been written over in part.
+  ///
+  /// - Parameters:
+  ///   - last: the number before the first record, if it is known.
+  ///   - limit: records of this number and above do not count.
+  ///   - isWhole: whether the range is one segment: the search ends at its LINK.
+  func walk(
+    _ range: Range<Int>, after last: UInt64?, below limit: UInt64, isWhole: Bool,
+    _ body: (Finding) throws(StoreError) -> Void
+  ) throws(StoreError) -> End {
+    var end = End(last: last, stop: range.lowerBound)
+    var at = range.lowerBound
+    var gap: Int?
+    var patience = Self.patience * range.count
+    while at + RecordHead.byteCount <= range.upperBound {
+      // A segment may begin here that goes on from anywhere.
+      let mayStart = !isWhole && at % Layout.unitBytes == SegmentHeader.byteCount
+      let expected = mayStart ? nil : end.last
+      if let head = record(at, range.upperBound, expected, gap == nil, limit, &patience) {
+        if let start = gap {
+          try body(.gap(makeGap(start..<at, end.last, head.sequence.number)))
+          gap = nil
+        }
+        try body(.record(Position(offset: UInt64(at)), head))
+        end.last = head.sequence.number
+        end.stop = at + head.storedBytes
+        if head.kind == .link, isWhole {
+          end.isLinked = true
+          return end
+        }
+        at += head.storedBytes
+      } else {
+        if gap == nil { gap = at }
+        at += Layout.recordAlignment
+        while at + RecordHead.byteCount <= range.upperBound, bytes.load64(at + 8) >> 8 == 0 {
+          at += Layout.recordAlignment
+        }
+      }
+    }
+    if let start = gap { try body(.gap(makeGap(start..<range.upperBound, end.last, nil))) }
+    return end
+  }
+
+  private func record(
+    _ at: Int, _ end: Int, _ last: UInt64?, _ isNext: Bool, _ limit: UInt64, _ patience: inout Int
+  ) -> RecordHead? {
+    let head = RecordHead(bytes, at: at)
+    let number = head.sequence.number
+    guard number > 0, number < limit, head.fits(in: end - at) else { return nil }
+    if let last {
+      let isFitting =
+        isNext
+        ? number == last + (head.kind == .cut ? Layout.sequenceJump : 0) + 1 : number > last + 1
+      guard isFitting else { return nil }
+    }
+    guard patience >= 0 else { return nil }
+    if head.isIntact(bytes, at: at, seed: memory.seed) { return head }
+    patience -= head.contentBytes
+    return nil
+  }
+
+  private func makeGap(_ range: Range<Int>, _ last: UInt64?, _ next: UInt64?) -> LogGap {
+    var gap = LogGap(range: range, last: last, next: next)
+    guard var number = last else { return gap }
+    // Heads that would be right but for the checksum tell which keys were hit, as
+    // far as bytes that are damaged somewhere can tell.
+    var at = range.lowerBound
+    while at + RecordHead.byteCount <= range.upperBound, gap.suspects.count < LogGap.mostSuspects {
+      let head = RecordHead(bytes, at: at)
+      number += 1
+      guard head.sequence.number == number, head.fits(in: range.upperBound - at), let kind = head.kind else {
+        break
+      }
+      if kind == .put || kind == .move || kind == .delete {
+        let key = bytes.array(at + head.keyOffset, count: head.keyLength)
+        gap.suspects.append(LogGap.Suspect(key: key, sequence: number, offset: at))
+      }
+      at += head.storedBytes
+    }
+    gap.unexplained = at
+    return gap
+  }
+}
+
+/// A place in the log where records were and are no more.
+struct LogGap {
+  /// A record that does not match its checksum, but for that is in place.
+  struct Suspect {
+    var key: [UInt8]
+    var sequence: UInt64
+    var offset: Int
+  }
+
+  var range: Range<Int>
+  /// Sequence numbers before and behind it, where they are known.
+  var last: UInt64?
+  var next: UInt64?
+  var suspects: [Suspect] = []
+  /// Where nothing more is known of what was there.
+  var unexplained = 0
+
+  static let mostSuspects = 10_000
+
+  init(range: Range<Int>, last: UInt64?, next: UInt64?) {
+    self.range = range
+    self.last = last
+    self.next = next
+    unexplained = range.lowerBound
+  }
+
+  /// How many records are missing; nil if that is not known.
+  var missing: UInt64? {
+    guard let last, let next, next > last, next - last < Layout.sequenceJump else { return nil }
+    return next - last - 1
+  }
+
+  /// Whether the suspects are all that is missing.
+  var isExplained: Bool { missing == UInt64(suspects.count) }
+}
+
+/// Lets findings pass once the commit they belong to is known to have ended.
+///
+/// Before the log's end every record belongs to a commit that ended, whichever
+/// END was read last; so what waits is let pass by any later END, and what waits
+/// at the end for good was a transaction that was given up or cut off.
+struct CommitFilter {
+  private var waiting: [LogSearch.Finding] = []
+
+  mutating func add(
+    _ finding: LogSearch.Finding, _ body: (LogSearch.Finding) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    waiting.append(finding)
+    guard case .record(_, let head) = finding, head.flags.contains(.end) else { return }
+    try flush(body)
+  }
+
+  mutating func flush(_ body: (LogSearch.Finding) throws(StoreError) -> Void) throws(StoreError) {
+    for finding in waiting { try body(finding) }
+    waiting = []
+  }
+
+  /// Forgets what waits and cannot lie before a record of this number.
+  mutating func drop(from sequence: UInt64) {
+    waiting.removeAll {
+      if case .record(_, let head) = $0 { head.sequence.number >= sequence } else { false }
+    }
+  }
+
+  /// The last gap that waits with nothing behind it.
+  var lastGap: LogGap? {
+    if case .gap(let gap)? = waiting.last { gap } else { nil }
+  }
+}

@@ -1,0 +1,133 @@
+/// The log behind a checkpoint: what it says of the keys it names goes before the index.
+struct RecentLog {
+  private(set) var history: KeyHistory
+  /// What is missing in it.
+  private(set) var gaps: [LogGap] = []
+  /// Where it ends for whoever opens the store.
+  private(set) var end: LogScanner.End
+  /// Records in it.
+  private(set) var found = 0
+  /// Whether the file ends before the place where the log would go on.
+  private(set) var isCut = false
+
+  /// Reads it to its end, and on behind what is damaged.
+  init(view: SourceView, block: Superblock) throws(StoreError) {
+    let memory = view.memory
+    let start = LogWriter.Tail(
+      position: block.logPosition, sequence: block.sequence, chain: block.chain)
+    var scanner = LogScanner(memory: memory, tail: start, segment: block.segment)
+    scanner.scan()
+    var behind = Behind()
+    // A writer beside may have gone on since the end was found. What it appends
+    // may look like the far side of a gap until it is looked at again.
+    for _ in 0..<1_000 {
+      behind = try Self.search(behind: scanner.end, view)
+      if behind.findings.isEmpty || !scanner.scanOn() { break }
+    }
+    end = scanner.end
+    isCut = behind.isCut
+    history = KeyHistory(memory: memory)
+    var walk = LogWalk(memory: memory, from: block.logPosition, upTo: end.tail.position)
+    while let (position, head) = try walk.next() {
+      history.add(position, head) { _ in true }
+      found += 1
+    }
+    for finding in behind.findings {
+      switch finding {
+      case .record(let position, let head):
+        history.add(position, head) { _ in true }
+        found += 1
+      case .gap(let gap):
+        gaps.append(gap)
+        for suspect in gap.suspects { history.add(suspect) { _ in true } }
+      }
+    }
+  }
+
+  /// What lies behind the end of the log.
+  private struct Behind {
+    /// Whole commits, and the gaps before them.
+    var findings: [LogSearch.Finding] = []
+    var isCut = false
+  }
+
+  private static func search(
+    behind end: LogScanner.End, _ view: SourceView
+  ) throws(StoreError) -> Behind {
+    let memory = view.memory
+    let search = LogSearch(memory: memory)
+    let first = end.tail.sequence.number
+    let limit = min(SequenceNumber.limit, first + 2 * Layout.sequenceJump)
+    var filter = CommitFilter()
+    var behind = Behind()
+    var segment = end.segment
+    var header = end.header
+    var from = Int(end.tail.position.offset)
+    var last = first - 1
+    var ordinal = end.header?.ordinal
+    // Whether the log is known to lead to where the search is.
+    var goesOn = true
+    while let start = start(of: segment, memory) {
+      let stop = min(start + Layout.segmentBytes, memory.mappedBytes)
+      if goesOn { behind.isCut = from + RecordHead.byteCount > view.size }
+      if from >= stop { break }
+      let walked = try search.walk(from..<stop, after: last, below: limit, isWhole: true) {
+        finding throws(StoreError) in
+        try filter.add(finding) { behind.findings.append($0) }
+      }
+      goesOn = goesOn || walked.last ?? 0 > last
+      last = walked.last ?? last
+      if goesOn { behind.isCut = walked.stop + RecordHead.byteCount > view.size }
+      goesOn = walked.isLinked
+      guard let next = header?.next ?? successor(of: ordinal, view),
+        let following = Self.start(of: next, memory)
+      else {
+        behind.isCut = behind.isCut || walked.isLinked
+        break
+      }
+      let nextHeader = SegmentHeader(memory.bytes, at: following, seed: memory.seed)
+      behind.isCut = behind.isCut || walked.isLinked && nextHeader == nil
+      // Anything but the segment that goes on from this one is older.
+      if let nextHeader {
+        guard nextHeader.sequence.number > last, ordinal.map({ $0 + 1 == nextHeader.ordinal }) ?? true else {
+          break
+        }
+        last = max(last, nextHeader.sequence.number - 1)
+      }
+      segment = next
+      header = nextHeader
+      ordinal = nextHeader?.ordinal ?? ordinal.map { $0 + 1 }
+      from = following + SegmentHeader.byteCount
+    }
+    // A record that was cut off by a crash and one that was damaged look alike; and
+    // one that a writer is about to finish looks like both.
+    if let gap = filter.lastGap, !gap.suspects.isEmpty,
+      !behind.findings.isEmpty || gap.range.lowerBound == Int(end.tail.position.offset),
+      !view.isOpenElsewhere
+    {
+      behind.findings.append(.gap(gap))
+    }
+    return behind
+  }
+
+  private static func start(of segment: Unit, _ memory: StoreMemory) -> Int? {
+    guard segment.number >= Layout.firstFreeUnit,
+      segment.number < UInt64(memory.mappedBytes / Layout.unitBytes)
+    else { return nil }
+    return Int(segment.position.offset)
+  }
+
+  /// The segment of the next ordinal, when the header that named it is lost.
+  private static func successor(of ordinal: UInt64?, _ view: SourceView) -> Unit? {
+    guard let ordinal else { return nil }
+    let memory = view.memory
+    for unit in Layout
+      .firstFreeUnit..<max(UInt64(memory.mappedBytes / Layout.unitBytes), Layout.firstFreeUnit)
+    {
+      let header = SegmentHeader(
+        memory.bytes, at: Int(unit) * Layout.unitBytes, seed: memory.seed)
+      if header?.ordinal == ordinal + 1 { return Unit(number: unit) }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,99 @@
+/// Deciding about keys whose newest record is not simply there.
+extension Salvager {
+  /// What the search found of keys that the index says nothing about.
+  func takeFound(_ target: StoreCore) throws(StoreError) {
+    if lost.isEmpty { return }
+    let ranges = lost.map(\.hashes)
+    for (key, events) in found.keys {
+      let hash = unsafe KeyHash(key.span.bytes, seed: memory.seed)
+      if view.block != nil, !ranges.contains(where: { $0.contains(hash.bits) }) { continue }
+      // Part of a bucket may have been readable, and told better.
+      if recent.keys[key]?.isDecided == true { continue }
+      if try target.holds(key) { continue }
+      try settle(key, events, target)
+    }
+  }
+
+  /// What the log behind the checkpoint says.
+  func takeRecent(_ target: StoreCore) throws(StoreError) {
+    for (key, events) in recent.keys {
+      if events.isDecided {
+        try settle(key, events, target)
+      } else {
+        // Nothing of it can be read; the index, or the search, may have had an older value.
+        lose(key, events, hasOlder: try target.holds(key))
+      }
+    }
+  }
+
+  private func settle(
+    _ key: [UInt8], _ events: KeyHistory.Events, _ target: StoreCore
+  ) throws(StoreError) {
+    if let position = events.current { try take(position, target) }
+    lose(key, events, hasOlder: events.current != nil)
+  }
+
+  private func lose(_ key: [UInt8], _ events: KeyHistory.Events, hasOlder: Bool) {
+    let (offset, reason, isCertain): (Int, String, Bool)
+    if let newer = events.newerLost {
+      (offset, reason, isCertain) = (newer.offset, newer.reason, true)
+    } else if let newer = events.newerSuspect {
+      (offset, reason, isCertain) = (newer, "its checksum does not match", false)
+    } else {
+      return
+    }
+    add(key, isCertain, at: offset, reason, hasOlder: hasOlder)
+  }
+
+  private func add(_ key: [UInt8]?, _ isCertain: Bool, at offset: Int, _ reason: String, hasOlder: Bool) {
+    if hasOlder { report.olderValues += 1 }
+    report.add(
+      hasOlder ? .olderValue : .value, "record", at: offset, key: key, isKeyCertain: isCertain,
+      "\(reason); " + (hasOlder ? "an older value is in its place" : "its value is lost"))
+  }
+
+  /// Looks for an older value of a key whose record the index leads to in vain.
+  func settle(_ slot: DamagedSlot, _ target: StoreCore) throws(StoreError) {
+    var fault = VerificationReport()
+    fault.add("record", at: slot.offset, slot.reason)
+    report.faults += fault.faults
+    let candidates =
+      slot.key.map { [$0] }
+      ?? found.keys.keys.filter { slot.place.mayHold(unsafe KeyHash($0.span.bytes, seed: memory.seed)) }
+    // A newer record than the one that is damaged.
+    for key in slot.key.map({ [$0] }) ?? recentKeys(of: slot) where recent.keys[key]?.isDecided == true {
+      return
+    }
+    var older: [[UInt8]] = []
+    for key in candidates {
+      if found.keys[key]?.current != nil, try !target.holds(key) { older.append(key) }
+    }
+    // Which of several it was nobody knows.
+    guard older.count == 1, let position = found.keys[older[0]]?.current else {
+      return add(slot.key, slot.isKeyCertain, at: slot.offset, slot.reason, hasOlder: false)
+    }
+    try take(position, target)
+    add(older[0], slot.isKeyCertain, at: slot.offset, slot.reason, hasOlder: true)
+  }
+
+  private func recentKeys(of slot: DamagedSlot) -> [[UInt8]] {
+    recent.keys.keys.filter { slot.place.mayHold(unsafe KeyHash($0.span.bytes, seed: memory.seed)) }
+  }
+}
+
+extension KeyHistory.Events {
+  /// Whether a record that can be read says what the key's value is, or that it has none.
+  var isDecided: Bool { value != nil || removed > 0 }
+}
+
+extension StoreCore {
+  var recordCount: Int { Int(memory.live[LivePage.recordCount]) }
+
+  /// Whether the key has a record, expired or not.
+  func holds(_ key: [UInt8]) throws(StoreError) -> Bool {
+    let hash = unsafe KeyHash(key.span.bytes, seed: memory.seed)
+    return try read { () throws(StoreError) in
+      try unsafe IndexReader(memory: memory).find(hash, key.span.bytes) != nil
+    }
+  }
+}

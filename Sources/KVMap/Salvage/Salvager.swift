@@ -1,0 +1,197 @@
+/// Moves everything that can be read of a damaged store into a new one.
+///
+/// What counts of a key, in this order: the log behind the checkpoint, the index
+/// of the checkpoint, and, where the index is damaged, the newest record that a
+/// search of the whole log finds. Without a superblock there is only the search.
+final class Salvager {
+  let view: SourceView
+  /// The new store's first sequence number: above all versions that are kept.
+  private(set) var firstSequence = SequenceNumber(number: 1)
+  var report = SalvageReport()
+
+  /// The log behind the checkpoint.
+  private(set) var recent: KeyHistory
+  /// What the search found, of the keys it was made for.
+  private(set) var found: KeyHistory
+  /// Slots whose records cannot be read.
+  private(set) var damagedSlots: [DamagedSlot] = []
+  /// Pages of the index that cannot be read.
+  private(set) var lost: [CheckpointWalk.LostPage] = []
+  private var kinds: [UnitKind?] = []
+  private let progress: (Int, Double) -> Void
+  private var taken = 0
+
+  /// A slot whose record cannot be read.
+  struct DamagedSlot {
+    var place: CheckpointWalk.SlotPlace
+    /// The record's key, if it is whole, or seems to be.
+    var key: [UInt8]?
+    var isKeyCertain: Bool
+    var reason: String
+    var offset: Int { Int(clamping: place.slot.position.offset) }
+  }
+
+  var memory: StoreMemory { view.memory }
+
+  init(_ view: SourceView, progress: @escaping (Int, Double) -> Void) {
+    self.view = view
+    self.progress = progress
+    recent = KeyHistory(memory: view.memory)
+    found = KeyHistory(memory: view.memory)
+  }
+
+  // MARK: Steps
+
+  /// Reads what is to be known before the new store can be created.
+  func prepare() throws(StoreError) {
+    var superblocks = VerificationReport()
+    superblocks.add(view)
+    report.faults = superblocks.faults
+    if let block = view.block {
+      let log = try RecentLog(view: view, block: block)
+      recent = log.history
+      for gap in log.gaps { note(gap) }
+      if log.isCut {
+        report.add(
+          .unknownKeys, "file", at: view.size,
+          "the log went on where the file ends now; what was changed behind its place is lost")
+      }
+      setFirstSequence(max(log.end.tail.sequence.number, recent.sequenceEnd))
+    } else {
+      lost = [CheckpointWalk.LostPage(offset: 0, hashes: .all)]
+      try search()
+      setFirstSequence(found.sequenceEnd)
+    }
+  }
+
+  /// Puts everything into the new store.
+  func fill(_ target: StoreCore) throws(StoreError) {
+    if let block = view.block {
+      try takeIndexed(block, target)
+      if !lost.isEmpty || !damagedSlots.isEmpty { try search() }
+    }
+    try takeFound(target)
+    for slot in damagedSlots { try settle(slot, target) }
+    try takeRecent(target)
+    try view.checkNotLost()
+    report.recordCount = target.recordCount
+  }
+
+  /// A number that leaves the new store too few of its own is not gone on from,
+  /// and the versions are not kept.
+  private func setFirstSequence(_ number: UInt64) {
+    if number < SequenceNumber.limit / 2 { firstSequence = SequenceNumber(number: max(1, number)) }
+  }
+
+  private func takeIndexed(_ block: Superblock, _ target: StoreCore) throws(StoreError) {
+    var walk = CheckpointWalk(memory: memory, block: block)
+    try walk.walkIndex { (place, share) throws(StoreError) in
+      try take(place, target)
+      progress(taken, share)
+    }
+    kinds = walk.unitKinds()
+    lost = walk.lost
+    report.faults += walk.report.faults
+  }
+
+  /// Searches the log for keys about which the index says nothing.
+  private func search() throws(StoreError) {
+    let ranges = lost.map(\.hashes).sorted { $0.first < $1.first }
+    let slots = Dictionary(grouping: damagedSlots) { $0.place.slot.tag }
+    var log = LogHistory(memory: memory, size: view.size, block: view.block, kinds: kinds)
+    var history = found
+    try log.read(into: &history) { hash in
+      Self.contains(ranges, hash.bits) || slots[hash.tag]?.contains { $0.place.mayHold(hash) } ?? false
+    } progress: { share in
+      progress(taken, share)
+    }
+    found = history
+    if lost.isEmpty { return }
+    let unexplained = log.gaps.filter { !$0.isExplained }
+    for gap in unexplained { note(gap) }
+    if log.isComplete, unexplained.isEmpty { return }
+    for page in lost {
+      report.add(
+        .unknownKeys, view.block == nil ? "superblocks" : "index page", at: page.offset,
+        "\(page.hashes) were searched for in the log, of which a part is missing or was given back; some may "
+          + "be missing, have an older value, or be back though they were removed")
+    }
+  }
+
+  /// Whether one of the sorted ranges, which may lie within one another only if equal, has it.
+  private static func contains(_ ranges: [HashRange], _ hash: UInt64) -> Bool {
+    var low = 0
+    var high = ranges.count
+    while low < high {
+      let middle = (low + high) / 2
+      if ranges[middle].first <= hash { low = middle + 1 } else { high = middle }
+    }
+    return low > 0 && ranges[low - 1].contains(hash)
+  }
+
+  private func note(_ gap: LogGap) {
+    var end = VerificationReport()
+    end.add(gap)
+    report.faults += end.faults
+    if gap.isExplained || gap.unexplained >= gap.range.upperBound { return }
+    let known = gap.missing.map { $0 - UInt64(gap.suspects.count) }
+    report.add(
+      .unknownKeys, "log", at: gap.unexplained,
+      (known.map { "\($0) records" } ?? "an unknown number of records")
+        + " up to \(UInt64(gap.range.upperBound).hexadecimal) cannot be read; keys that were changed there are "
+        + "missing, have an older value, or are back though they were removed")
+  }
+
+  // MARK: Taking
+
+  private func take(_ place: CheckpointWalk.SlotPlace, _ target: StoreCore) throws(StoreError) {
+    let position = place.slot.position
+    let records = RecordReader(memory: memory)
+    func fail(_ head: RecordHead?, isKeyCertain: Bool, _ reason: String) {
+      var key = head.map { memory.bytes.array(Int(position.offset) + $0.keyOffset, count: $0.keyLength) }
+      // The tag and the place of the slot say what the key may be: some 2^20 keys
+      // have to be tried to find one that is wrong and passes.
+      if let bytes = key, !isKeyCertain, !place.mayHold(unsafe KeyHash(bytes.span.bytes, seed: memory.seed)) {
+        key = nil
+      }
+      damagedSlots.append(DamagedSlot(place: place, key: key, isKeyCertain: isKeyCertain, reason: reason))
+    }
+    guard position.unit.number >= Layout.firstFreeUnit, let head = try? records.head(at: position) else {
+      return fail(nil, isKeyCertain: false, "no record can be there")
+    }
+    guard head.isIntact(memory.bytes, at: Int(position.offset), seed: memory.seed) else {
+      return fail(head, isKeyCertain: false, "its checksum does not match")
+    }
+    guard head.kind == .put || head.kind == .move, place.mayHold(records.keyHash(head, at: position)) else {
+      return fail(nil, isKeyCertain: false, "it is not the record that the index means")
+    }
+    if head.flags.contains(.external) {
+      do throws(StoreError) {
+        let range = try records.valueRange(head, at: position)
+        try records.verifyExternal(head, at: position, range: range)
+      } catch {
+        return fail(head, isKeyCertain: true, "its large value does not match its checksum")
+      }
+    }
+    let key = memory.bytes.array(Int(position.offset) + head.keyOffset, count: head.keyLength)
+    if let events = recent.keys[key], events.isDecided { return }
+    try take(position, target)
+  }
+
+  /// Puts an intact record into the new store, with its expiry and its version.
+  func take(_ position: Position, _ target: StoreCore) throws(StoreError) {
+    let records = RecordReader(memory: memory)
+    let head = try records.head(at: position)
+    let range = try records.valueRange(head, at: position)
+    let version = records.version(head, at: position)
+    try target.takeOver(
+      memory.bytes.span(Int(position.offset) + head.keyOffset, count: head.keyLength),
+      memory.bytes.span(range.lowerBound, count: range.count),
+      expiry: records.expiry(head, at: position),
+      version: version < firstSequence.number ? version : nil)
+    // What was verified may have been lost before it was copied.
+    try view.checkNotLost()
+    taken += 1
+    report.byteCount += head.keyLength + range.count
+  }
+}

@@ -1,0 +1,116 @@
+import MappedMemory
+import SystemPackage
+
+/// A private view of a store's file as it is, whole or not.
+///
+/// Unlike an opened store it asks for nothing: superblocks may be gone, and the
+/// file may end anywhere; what lies behind its end reads as zeros. Nothing is
+/// ever written to the file. If others have it open, the checkpoint that is looked
+/// at is pinned, so that they leave what it leads to alone.
+final class SourceView: Sendable {
+  /// The two superblocks as they were found.
+  let superblocks: [Result<Superblock, Superblock.Problem>]
+  /// The one that counts, if one is valid.
+  let block: Superblock?
+  /// Why no seed can be told; nothing in the file can be, then.
+  let seedError: StoreError?
+  /// Bytes of the file.
+  let size: Int
+  private let backing: PrivateBacking
+  private let local: LocalMemory
+  private let locks: FileBacking?
+  private let pinned: Epoch?
+
+  /// Valid for as long as the view lives.
+  var memory: StoreMemory { local.memory }
+  var isLost: Bool { backing.isLost }
+
+  static let superblockOffsets = [Layout.superblockOffsets.a, Layout.superblockOffsets.b]
+
+  /// - Throws: what opening the file throws.
+  init(_ opening: Opening) throws(StoreError) {
+    let file = try opening.openForReading()
+    try opening.checkFileSystem(file)
+    let locks = try FileBacking(
+      opening.openForReading(), locks: opening.openForReading(), isWritable: false)
+    // Where locks are not supported, as on some read-only media, nobody writes.
+    let hasLocks = (try? locks.tryLock(.attached, .shared)) != nil
+    self.locks = hasLocks ? locks : nil
+    pinned = hasLocks ? try Self.pin(locks) : nil
+    do { size = Int(try file.status().size) } catch { throw StoreError(error) }
+    guard size <= Int(Layout.largestFile) else {
+      throw StoreError(.damaged, "the file is \(size) bytes long, more than any store")
+    }
+    backing = try Self.map(file, size, locks)
+    let bytes = backing.bytes
+    superblocks = Superblock.readBoth(bytes)
+    let seeds = SeedSearch(bytes: bytes, size: size)
+    let chosen: (seed: StoreSeed, block: Superblock?)
+    do throws(StoreError) {
+      chosen = try seeds.choose(superblocks)
+      seedError = nil
+    } catch {
+      chosen = (StoreSeed(low: 0, high: 0), nil)
+      seedError = error
+    }
+    block = chosen.block
+    local = try LocalMemory(backing, seed: chosen.seed)
+  }
+
+  deinit {
+    if let pinned { try? locks?.unpin(pinned) }
+    try? locks?.unlock(.attached)
+  }
+
+  /// Whether another handle has the store open now.
+  var isOpenElsewhere: Bool {
+    guard let locks else { return false }
+    return (try? locks.isLockedByOthers(.vouched, .exclusive)) ?? true
+  }
+
+  /// How long the file is now.
+  var currentSize: Int { (try? locks?.sizes().file) ?? size }
+
+  /// Pins the checkpoint that the superblocks lead to, if they can be read.
+  private static func pin(_ locks: FileBacking) throws(StoreError) -> Epoch? {
+    guard (try? locks.extendMapping(to: Layout.unitBytes * Int(Layout.firstFreeUnit))) == true else {
+      return nil
+    }
+    for _ in 0..<64 {
+      guard let block = (try? Recovery.chooseSuperblock(locks.bytes))?.0 else { return nil }
+      let epoch = block.epoch.next
+      try locks.pin(epoch)
+      // Pinned; but was it still the current one when the pin came?
+      if (try? Recovery.chooseSuperblock(locks.bytes))?.0.epoch == block.epoch { return epoch }
+      try locks.unpin(epoch)
+    }
+    throw StoreError(.busy, "the store is being changed too fast to be viewed; try again")
+  }
+
+  /// Maps whole units of the file, and reads what is left behind them.
+  private static func map(
+    _ file: borrowing File, _ size: Int, _ locks: FileBacking
+  ) throws(StoreError) -> PrivateBacking {
+    let whole = size / Layout.unitBytes * Layout.unitBytes
+    let backing =
+      try whole > 0 ? PrivateBacking(viewing: file, count: whole, locks: locks) : PrivateBacking()
+    let least = Int(Layout.firstFreeUnit) * Layout.unitBytes
+    try backing.grow(to: max(least, (size + Layout.unitBytes - 1) / Layout.unitBytes * Layout.unitBytes))
+    if size > whole {
+      do {
+        let rest = try file.read(count: size - whole, at: Int64(whole))
+        unsafe backing.bytes.copy(rest.span.bytes, to: whole)
+      } catch {
+        throw StoreError(error)
+      }
+    }
+    return backing
+  }
+
+  func checkNotLost() throws(StoreError) {
+    if isLost {
+      throw StoreError(
+        .lost, "part of the file could not be read: it was cut short meanwhile, or the disk failed")
+    }
+  }
+}

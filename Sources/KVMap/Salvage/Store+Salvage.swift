@@ -1,0 +1,60 @@
+public import SystemPackage
+
+extension Store {
+  /// Moves every record that can be read of a damaged store into a new one, and
+  /// says what was lost.
+  ///
+  /// Works where the store cannot be opened: with damaged or lost superblocks
+  /// (as long as one of them still has the store's seed), index, log or space
+  /// table, and with a file that was cut short. The old file is opened for reading
+  /// only and not changed. A store that others have open is taken over as of its
+  /// last commit.
+  ///
+  /// The new store appears at its path when it is complete and durable, or not at
+  /// all; a file that is there is never replaced. Values keep their expiry and
+  /// their version.
+  ///
+  /// Where the index is damaged, the whole log is searched. See <doc:Durability>
+  /// for what can be known then and what cannot.
+  ///
+  /// O(size of the file) in time; memory in proportion to the records of the log
+  /// behind the last checkpoint and to the keys that have to be searched for.
+  ///
+  /// - Parameters:
+  ///   - source: the damaged store.
+  ///   - new: where the new store is to be.
+  ///   - options: of these, whether network file systems are allowed, and the mode of
+  ///     the new file.
+  ///   - progress: called now and then, with the records taken over so far and the
+  ///     share of the step at hand that is done, from 0 to 1.
+  /// - Throws: ``StoreError`` with `cannotCreate` or `diskFull` for the new store;
+  ///   `notFound`, `notAStore`, `newerFormat`, `damaged` if nothing at all can be read,
+  ///   or `lost` for the old one. There is no new store then.
+  public static func salvage(
+    from source: FilePath, into new: FilePath, options: StoreOptions = StoreOptions(),
+    progress: (_ records: Int, _ share: Double) -> Void = { _, _ in }
+  ) throws(StoreError) -> SalvageReport {
+    let target = Opening(path: new, options: options, clock: .system)
+    let opening = Opening(path: source, options: options, clock: .system)
+    do throws(StoreError) { try target.checkIsFree() } catch { throw error.naming(new.string) }
+    let view: SourceView
+    do throws(StoreError) {
+      view = try SourceView(opening)
+      if let error = view.seedError { throw error }
+    } catch {
+      throw error.naming(source.string)
+    }
+    return try withoutActuallyEscaping(progress) { progress throws(StoreError) -> SalvageReport in
+      let salvager = Salvager(view, progress: progress)
+      do throws(StoreError) { try salvager.prepare() } catch { throw error.naming(source.string) }
+      do throws(StoreError) {
+        try target.createComplete(firstSequence: salvager.firstSequence) { core throws(StoreError) in
+          try salvager.fill(core)
+        }
+      } catch {
+        throw error.code == .lost ? error.naming(source.string) : error.naming(new.string)
+      }
+      return salvager.report
+    }
+  }
+}

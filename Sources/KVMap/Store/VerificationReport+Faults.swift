@@ -1,0 +1,101 @@
+extension Superblock {
+  /// Both copies, read until a writer that may be storing them is seen to be done.
+  static func readBoth(_ bytes: MappedBytes) -> [Result<Superblock, Problem>] {
+    func read() -> [Result<Superblock, Problem>] {
+      SourceView.superblockOffsets.map { decode(bytes, at: $0) }
+    }
+    var before = read()
+    for _ in 0..<100 {
+      let isWhole = before.allSatisfy { (try? $0.get()) != nil }
+      if !isWhole { pause(microseconds: 100) }
+      let after = read()
+      if after == before { return after }
+      before = after
+    }
+    return before
+  }
+}
+
+/// The faults that are found before or beside the trees of pages.
+extension VerificationReport {
+  mutating func add(superblocks: [Result<Superblock, Superblock.Problem>]) {
+    let isAnyValid = superblocks.contains { (try? $0.get()) != nil }
+    for (result, offset) in zip(superblocks, SourceView.superblockOffsets) {
+      guard case .failure(let problem) = result else { continue }
+      add(
+        "superblock", at: offset,
+        "\(problem.description); "
+          + (isAnyValid
+            ? "the other one is used" : "without it the store cannot be opened, but records can be salvaged"))
+    }
+    let valid = superblocks.compactMap { try? $0.get() }
+    guard valid.count == 2, valid[0] != valid[1] else { return }
+    let second = SourceView.superblockOffsets[1]
+    if valid[0].identifier != valid[1].identifier || valid[0].seed != valid[1].seed {
+      add("superblock", at: second, "it belongs to another store than the first one")
+    } else if valid[0].epoch == valid[1].epoch {
+      add(
+        "superblock", at: second,
+        "it differs from the first one, though both are of checkpoint \(valid[0].epoch.number)")
+    } else if valid[0].epoch < valid[1].epoch {
+      // The other way round is a checkpoint that a crash has interrupted.
+      add(
+        "superblock", at: SourceView.superblockOffsets[0],
+        "it is of checkpoint \(valid[0].epoch.number), but the one that is written after it of "
+          + "\(valid[1].epoch.number): it is an old copy; the other one is used")
+    }
+  }
+
+  /// Superblocks, and whether the file is as long as the checkpoint says.
+  mutating func add(_ view: SourceView) {
+    add(superblocks: view.superblocks)
+    guard let block = view.block else { return }
+    let used = Int(block.highWater.number) * Layout.unitBytes
+    if view.size < used {
+      add(
+        "file", at: view.size,
+        "it ends here, but its last checkpoint uses \(used) bytes: it was cut short, and what lay behind is lost"
+      )
+    }
+  }
+
+  /// The log behind the checkpoint.
+  mutating func add(_ log: RecentLog, _ view: SourceView) {
+    if log.end.header == nil {
+      add(
+        "log segment", at: Int(log.end.segment.position.offset),
+        "its header is not what was written; without it the store cannot be opened")
+    }
+    for gap in log.gaps { add(gap) }
+    if log.isCut {
+      add(
+        "log", at: view.size, "it went on where the file ends now; what was changed behind its place is lost")
+    }
+  }
+
+  mutating func add(_ gap: LogGap) {
+    for suspect in gap.suspects {
+      add(
+        "record", at: suspect.offset,
+        "its checksum does not match; it is one of the last changes, and those that follow it do not count for "
+          + "whoever opens the store")
+    }
+    if gap.unexplained >= gap.range.upperBound || gap.isExplained { return }
+    add(
+      "log", at: gap.unexplained,
+      (gap.missing.map { "\($0 - UInt64(gap.suspects.count)) records" } ?? "an unknown number of records")
+        + " up to \(UInt64(gap.range.upperBound).hexadecimal) cannot be read")
+  }
+}
+
+extension Superblock.Problem {
+  /// What is wrong with the copy.
+  var description: String {
+    switch self {
+    case .foreign: "it is not one"
+    case .damaged: "its checksum does not match"
+    case .newer(let version), .perhapsNewer(let version): "it is of format version \(version)"
+    case .features(let bits): "it asks for unknown features (\(UInt64(bits).hexadecimal))"
+    }
+  }
+}
