@@ -24,7 +24,7 @@ struct RootCommand: ParsableCommand {
     version: Program.version,
     subcommands: [
       Get.self, Put.self, Delete.self, Exists.self, List.self, Count.self, Batch.self, Stat.self, Verify.self,
-      Dump.self, Load.self,
+      Salvage.self, Dump.self, Load.self,
     ])
 
   func run() throws {

@@ -7,8 +7,9 @@ struct Verify: StoreCommand {
     commandName: "verify",
     abstract: "Check every part of the store.",
     discussion: """
-      Prints each fault on a line, the first 10,000 of them, and then their number, or OK. Opens the store read-only and changes nothing. \
-      The status is 65 if there are faults.
+      Prints each fault on a line, the first 10,000 of them, and then their number, or OK. A fault is what, where, \
+      and what it means. Works where the store cannot be opened; 'kvmap salvage' then saves what can be read. \
+      Opens the store read-only and changes nothing. The status is 65 if there are faults.
 
       EXAMPLES
         kvmap verify colours.kvmap

@@ -7,7 +7,8 @@ import Testing
 @Suite("Help")
 struct HelpTests {
   static let verbs = [
-    "get", "put", "delete", "exists", "list", "count", "batch", "stat", "verify", "dump", "load",
+    "get", "put", "delete", "exists", "list", "count", "batch", "stat", "verify", "salvage", "dump",
+    "load",
   ]
 
   let directory: Directory
