@@ -218,3 +218,4 @@ static uint64_t soft_limit(int resource) {
 
 uint64_t kvmap_locked_memory_limit(void) { return soft_limit(RLIMIT_MEMLOCK); }
 uint64_t kvmap_descriptor_limit(void) { return soft_limit(RLIMIT_NOFILE); }
+uint64_t kvmap_file_size_limit(void) { return soft_limit(RLIMIT_FSIZE); }

@@ -4,6 +4,7 @@ import Synchronization
 /// The system calls of this package, by the name that errors give them.
 package enum SystemCall: String, Sendable, CaseIterable {
   case open, close, fstat, stat, fstatfs, lseek
+  case duplicate = "fcntl(F_DUPFD_CLOEXEC)"
   case ftruncate, fallocate
   case punchHole = "fallocate(FALLOC_FL_PUNCH_HOLE)"
   case pread, pwrite, fsync, fdatasync

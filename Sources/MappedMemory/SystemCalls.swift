@@ -66,6 +66,10 @@ enum SystemCalls {
     if closeDescriptor(descriptor) != 0, errno != EINTR { throw Errno(rawValue: errno) }
   }
 
+  static func duplicate(_ descriptor: Int32) throws(Errno) -> Int32 {
+    try retrying(.duplicate) { fcntl(descriptor, F_DUPFD_CLOEXEC, 0) }
+  }
+
   static func status(_ descriptor: Int32) throws(Errno) -> stat {
     var result = stat()
     _ = try retrying(.fstat) { unsafe fstat(descriptor, &result) }
@@ -86,11 +90,27 @@ enum SystemCalls {
 
   // MARK: Size and storage
 
+  /// Throws EFBIG where the system would also send SIGXFSZ, which ends a process
+  /// that does not expect it: if the process would make the file longer than
+  /// `RLIMIT_FSIZE` allows.
+  ///
+  /// Asked before each call rather than once: the limit can change. What the limit
+  /// is then compared with is the end of what is to be written; a file that is
+  /// longer already may keep its length.
+  private static func checkFileSizeLimit(_ descriptor: Int32, end: Int64) throws(Errno) {
+    let limit = kvmap_file_size_limit()
+    if UInt64(clamping: end) <= limit { return }
+    let size = try status(descriptor).st_size
+    if Int64(size) < end { throw .fileTooLarge }
+  }
+
   static func setSize(_ descriptor: Int32, _ size: Int64) throws(Errno) {
+    try checkFileSizeLimit(descriptor, end: size)
     _ = try retrying(.ftruncate) { ftruncate(descriptor, off_t(size)) }
   }
 
   static func allocate(_ descriptor: Int32, offset: Int64, length: Int64) throws(Errno) {
+    try checkFileSizeLimit(descriptor, end: offset + length)
     _ = try retrying(.fallocate) { kvmap_fallocate(descriptor, offset, length) }
   }
 
@@ -121,7 +141,12 @@ enum SystemCalls {
   static func write(
     _ descriptor: Int32, from buffer: UnsafeRawBufferPointer, at offset: Int64
   ) throws(Errno) -> Int {
-    try retrying(.pwrite) { unsafe pwrite(descriptor, buffer.baseAddress, buffer.count, off_t(offset)) }
+    // Here the limit counts within the file as well. What begins before it is
+    // written up to it.
+    if UInt64(clamping: offset) >= kvmap_file_size_limit(), buffer.count > 0 { throw .fileTooLarge }
+    return try retrying(.pwrite) {
+      unsafe pwrite(descriptor, buffer.baseAddress, buffer.count, off_t(offset))
+    }
   }
 
   static func sync(_ descriptor: Int32) throws(Errno) {

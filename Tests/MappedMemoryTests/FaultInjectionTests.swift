@@ -19,7 +19,7 @@ struct FaultInjectionTests {
     try file.punchHole(offset: Int64(4 * page), length: Int64(page))
     try file.sync()
     try file.dataSync()
-    _ = try file.status()
+    _ = try file.duplicate().status()
     _ = try file.fileSystemKind()
     try file.link(as: scratch.path("linked"))
     try File.rename(scratch.path("linked"), to: scratch.path("renamed"), replacing: true)

@@ -76,6 +76,8 @@ int kvmap_advice_wipe_on_fork(void), kvmap_advice_keep_on_fork(void);
 uint64_t kvmap_locked_memory_limit(void);
 /// The soft limit of open descriptors; UINT64_MAX when unlimited.
 uint64_t kvmap_descriptor_limit(void);
+/// The soft limit of a file's length in bytes; UINT64_MAX when unlimited.
+uint64_t kvmap_file_size_limit(void);
 
 // MARK: fork(2)
 
