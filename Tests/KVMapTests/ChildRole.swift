@@ -29,6 +29,10 @@ enum ChildRole: String {
   case increment
   /// Path. Reads until told to end; tells 0 if all went well, else 1.
   case read
+  /// Path, occasion. A sync fails; tells; for each of two bytes it writes, and ends.
+  case failSync
+  /// Path. For each two bytes it gets, cuts the file to so many pages of 4 KiB; tells.
+  case cutShort
 }
 
 /// Where a child begins. Not a test: it is skipped unless this process is a child.
@@ -71,6 +75,8 @@ struct ChildEntry {
     case .count: try count(arguments)
     case .increment: try increment(arguments)
     case .read: try read(arguments)
+    case .failSync: try KVMapTests.failSync(arguments)
+    case .cutShort: try cutShort(arguments)
     }
   }
 
@@ -88,6 +94,15 @@ struct ChildEntry {
       try Parent.tell()
       // Checkpoints, too, are to be killed.
       if number % 97 == 0 { try store.checkpoint() }
+    }
+  }
+
+  private static func cutShort(_ arguments: [String]) throws {
+    while true {
+      let pages = try Int(Parent.listen()) << 8 | Int(Parent.listen())
+      let file = try FileDescriptor.open(FilePath(arguments[0]), .writeOnly)
+      try file.closeAfter { try file.resize(to: Int64(pages * Layout.pageBytes)) }
+      try Parent.tell()
     }
   }
 

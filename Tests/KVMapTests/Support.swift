@@ -9,8 +9,8 @@ import Testing
 final class Scratch: Sendable {
   let directory: FilePath
 
-  init() throws {
-    let url = FileManager.default.temporaryDirectory.appendingPathComponent("kvmap-\(UUID().uuidString)")
+  init(in parent: URL = FileManager.default.temporaryDirectory) throws {
+    let url = parent.appendingPathComponent("kvmap-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
     directory = FilePath(url.path)
   }

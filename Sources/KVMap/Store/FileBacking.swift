@@ -64,10 +64,25 @@ final class FileBacking: Backing {
   var mappedBytes: Int { mapped.load(ordering: .acquiring) }
   var isLost: Bool { reservation.isLost }
 
+  /// The length of the file. Throws if it is shorter than what is mapped of it: a
+  /// file that was cut short and made longer again reads as zeros, without a fault.
+  private func wholeSize() throws(StoreError) -> Int {
+    // In this order: others may make the file longer, and threads map that, meanwhile.
+    let least = mappedBytes
+    let size: Int
+    do { size = Int(try file.status().size) } catch { throw StoreError(error) }
+    if size >= least { return size }
+    unsafe reservation.lostFlag.pointee.store(1, ordering: .sequentiallyConsistent)
+    throw StoreError(
+      .lost,
+      "the file was cut short to \(size) bytes while it was open; close the store, see to the file, "
+        + "and open it again")
+  }
+
   func grow(to bytes: Int) throws(StoreError) {
     if bytes <= mappedBytes { return }
+    let size = try wholeSize()
     do {
-      let size = Int(try file.status().size)
       if size < bytes {
         // In steps, so that growing costs few calls; what is added has no disk
         // space until it is made real.
@@ -87,28 +102,30 @@ final class FileBacking: Backing {
   }
 
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool {
-    do {
-      return try growing.withLock { _ throws(MappingError) in
-        let from = mappedBytes
-        if bytes <= from { return true }
-        let size = Int(try file.status().size) / Layout.unitBytes * Layout.unitBytes
-        let end = min(size, reservation.length)
-        guard end >= bytes else { return false }
+    try growing.withLock { _ throws(StoreError) in
+      let from = mappedBytes
+      if bytes <= from { return true }
+      let size = try wholeSize() / Layout.unitBytes * Layout.unitBytes
+      let end = min(size, reservation.length)
+      guard end >= bytes else { return false }
+      do throws(MappingError) {
         try reservation.place(
           file, fileOffset: Int64(from), at: from, length: end - from,
           protection: isWritable ? [.read, .write] : .read, sharing: .shared)
         // Lookups are random: reading ahead would fill memory with what nobody
         // asked for, and would make the large folios that slow syncs down.
         try reservation.advise(at: from, length: end - from, .random)
-        mapped.store(end, ordering: .releasing)
-        return true
+      } catch {
+        throw StoreError(error)
       }
-    } catch {
-      throw StoreError(error)
+      mapped.store(end, ordering: .releasing)
+      return true
     }
   }
 
   func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
+    // Both calls would make the file longer.
+    _ = try wholeSize()
     do {
       try file.allocate(offset: Int64(offset), length: Int64(count))
       if scattered {

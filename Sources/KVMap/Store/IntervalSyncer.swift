@@ -30,12 +30,12 @@ final class IntervalSyncer: Sendable {
     init(_ core: StoreCore) { self.core = core }
   }
 
-  func start(_ core: StoreCore) {
+  func start(_ core: StoreCore) throws(StoreError) {
     let task = unsafe Unmanaged.passRetained(Task(self, WeakStore(core)))
     let pointer = unsafe task.toOpaque()
     #if canImport(Darwin)
       var thread: pthread_t?
-      unsafe pthread_create(
+      let status = unsafe pthread_create(
         &thread, nil,
         {
           IntervalSyncer.run($0); return nil
@@ -43,14 +43,21 @@ final class IntervalSyncer: Sendable {
       if let thread { unsafe pthread_detach(thread) }
     #else
       var thread = pthread_t()
-      unsafe pthread_create(
+      let status = unsafe pthread_create(
         &thread, nil,
         {
           if let pointer = unsafe $0 { unsafe IntervalSyncer.run(pointer) }
           return nil
         }, pointer)
-      pthread_detach(thread)
+      if status == 0 { pthread_detach(thread) }
     #endif
+    if status != 0 {
+      unsafe task.release()
+      throw StoreError(
+        .system,
+        "no thread can be started to make changes durable (error \(status)); end other threads, or use "
+          + "another durability than an interval")
+    }
   }
 
   private static func run(_ pointer: UnsafeMutableRawPointer) {

@@ -111,21 +111,29 @@ struct Recovery {
         "log segment", at: Int(end.segment.position.offset), "its header is not what was written")
     }
     try checkWhatReplayTouches(block, end)
-    if !isPrivate {
-      if bothAgree {
-        // B may never have been written, if its sync failed. The next checkpoint
-        // syncs the file before it writes A, and must find B dirty then.
-        for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b] {
-          memory.bytes.dirtyAgain(offset, count: Superblock.byteCount)
-        }
-      } else {
-        // The lagging copy would lead to pages that are about to be reused.
-        try Checkpoint(memory: memory, backing: backing, previous: block).writeSuperblocks(block)
-      }
-    }
+    if !isPrivate { try settleSuperblocks(block, bothAgree, published) }
     begin(target, block, end, published)
     try replay(target, block, start, end, header)
     publish(target.live, published)
+  }
+
+  /// Sees to it that both superblocks lead to the checkpoint that counts: a lagging
+  /// one would lead to pages that are about to be reused.
+  ///
+  /// That they agree in memory does not say that they do on the disk. If the sync of
+  /// one failed, it may have been taken for clean ever since, and no later sync would
+  /// write it. So they are stored again in any case, to be written by the next sync
+  /// of the file at the latest, which comes before either of them changes.
+  private func settleSuperblocks(
+    _ block: Superblock, _ bothAgree: Bool, _ published: LivePage
+  ) throws(StoreError) {
+    if !bothAgree || (isTakeover && published[LivePage.syncFailed] != 0) {
+      try Checkpoint(memory: memory, backing: backing, previous: block).writeSuperblocks(block)
+    } else {
+      for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b] {
+        memory.bytes.dirtyAgain(offset, count: Superblock.byteCount)
+      }
+    }
   }
 
   /// Whether the log passes through a position on its way to the end.

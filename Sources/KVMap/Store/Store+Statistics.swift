@@ -58,7 +58,8 @@ extension StoreCore {
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
     var statistics = StoreStatistics()
-    let sizes = try backing.sizes()
+    let sizes: (file: Int, allocated: Int, resident: Int)
+    do { sizes = try backing.sizes() } catch { throw error.naming(name) }
     statistics.fileBytes = sizes.file
     statistics.allocatedBytes = sizes.allocated
     statistics.residentPages = sizes.resident

@@ -70,7 +70,7 @@ final class StoreCore: @unchecked Sendable {
     } else {
       syncer = nil
     }
-    syncer?.start(self)
+    try syncer?.start(self)
   }
 
   deinit {

@@ -72,28 +72,6 @@ struct LostFileTests {
       } == .lost)
   }
 
-  /// The limit of a process for the length of its files ends in a signal unless
-  /// somebody looks at it first.
-  @Test func theLimitForFileSizesIsAnError() async throws {
-    await #expect(processExitsWith: .success) {
-      let scratch = try Scratch()
-      let store = try scratch.store()
-      try limitFileSize(to: 8 << 20)
-      var written = 0
-      let found = code {
-        while written < 1_000 {
-          try store.put(patterned(60_000, UInt64(written)), forKey: "key \(written)")
-          written += 1
-        }
-      }
-      #expect(found == .diskFull)
-      #expect(written > 30 && written < 1_000)
-      #expect(try store.count == written)
-      #expect(try store.get("key 3") == patterned(60_000, 3))
-      try expectWorkingStateIsSound(store)
-    }
-  }
-
   /// A store that cannot get another byte of disk must still be able to shrink.
   @Test func removingAndClosingWorkOnAFullDisk() async throws {
     await #expect(processExitsWith: .success) {
@@ -114,17 +92,4 @@ struct LostFileTests {
       }
     }
   }
-}
-
-/// Lets this process make no file longer (`RLIMIT_FSIZE`).
-private func limitFileSize(to bytes: UInt64) throws {
-  #if canImport(Glibc)
-    let resource = __rlimit_resource_t(RLIMIT_FSIZE.rawValue)
-  #else
-    let resource = RLIMIT_FSIZE
-  #endif
-  var limit = rlimit()
-  guard unsafe getrlimit(resource, &limit) == 0 else { throw Errno(rawValue: errno) }
-  limit.rlim_cur = rlim_t(bytes)
-  guard unsafe setrlimit(resource, &limit) == 0 else { throw Errno(rawValue: errno) }
 }

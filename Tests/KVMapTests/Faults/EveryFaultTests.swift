@@ -1,0 +1,85 @@
+import Foundation
+import MappedMemory
+import Synchronization
+import SystemPackage
+import Testing
+
+@testable import KVMap
+
+/// Each system call of a store's life fails, one after the other, in each way, once and
+/// from then on. Nothing is sampled.
+@Suite(.timeLimit(.minutes(10)))
+struct EveryFaultTests {
+  private static let reasons: [Errno] = [.ioError, .noSpace, .noMemory, .diskQuotaExceeded, .interrupted]
+
+  /// How often each call is made in an undisturbed run.
+  private static func count(_ chapter: Chapter, _ image: (Image, Operation.Contents)?, _ scratch: Scratch)
+    throws -> [SystemCall: Int]
+  {
+    let counts = Counts()
+    let life = try FaultyLife(chapter, from: image, in: scratch, what: "\(chapter)")
+    try life.run { body in
+      FaultInjection.install { call in
+        counts.count(call)
+        return nil
+      }
+      defer { FaultInjection.install(nil) }
+      try body()
+    }
+    #expect(life.failures == 0, "\(chapter) fails by itself")
+    // Made once in a process, before its first mapping.
+    return counts.all.filter { $0.key != .sigaction }
+  }
+
+  private final class Counts: Sendable {
+    private let counts = Mutex<[SystemCall: Int]>([:])
+    func count(_ call: SystemCall) { counts.withLock { $0[call, default: 0] += 1 } }
+    var all: [SystemCall: Int] { counts.withLock { $0 } }
+  }
+
+  /// Every operation works or throws a typed error; nothing traps, hangs, leaks a
+  /// descriptor or tells of damage; and once the fault is gone the store is whole, with
+  /// everything acknowledged and nothing half done. An interrupted call is made again.
+  @Test(arguments: Chapter.allCases)
+  func everyCallFails(chapter: Chapter) async throws {
+    let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+      [chapter = chapter as Chapter] in
+      let start = ContinuousClock.now
+      let scratch = try Scratch.inMemory()
+      let image = try chapter.image(in: scratch)
+      let counts = try Self.count(chapter, image, scratch)
+      let descriptors = try Self.openDescriptors()
+      var points = 0
+      for (call, count) in counts.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+        for nth in 1...count {
+          for reason in Self.reasons {
+            for isLasting in [false, true] {
+              let fault = Fault([call], nth: nth, as: reason, isLasting: isLasting)
+              let what = "\(chapter), \(call) \(nth), \(reason)\(isLasting ? " from then on" : "")"
+              let life = try FaultyLife(chapter, from: image, in: scratch, what: what)
+              try life.run { try fault.during($0) }
+              #expect(fault.hasStruck, "\(what): never came to that call")
+              if reason == .interrupted { #expect(life.failures == 0, "\(what): not made again") }
+              points += 1
+            }
+          }
+        }
+      }
+      #expect(try Self.openDescriptors() == descriptors)
+      let seconds = (ContinuousClock.now - start) / .seconds(1)
+      let calls = counts.values.reduce(0, +)
+      print("kvmap: \(chapter): \(calls) calls, \(points) fault points, \(seconds) s")
+    }
+    let output = String(decoding: result?.standardOutputContent ?? [], as: UTF8.self)
+    for line in output.split(separator: "\n") where line.hasPrefix("kvmap: ") { print(line) }
+  }
+
+  private static func openDescriptors() throws -> Int {
+    #if os(Linux)
+      let directory = "/proc/self/fd"
+    #else
+      let directory = "/dev/fd"
+    #endif
+    return try FileManager.default.contentsOfDirectory(atPath: directory).count
+  }
+}

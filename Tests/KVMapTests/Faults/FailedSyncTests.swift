@@ -1,0 +1,130 @@
+import MappedMemory
+import Synchronization
+import SystemPackage
+import Testing
+
+@testable import KVMap
+
+/// A sync that fails leaves pages that the kernel may call clean without having written
+/// them. Nobody writes before a recovery has stored again what is in doubt. The hook is
+/// the whole process's, so these have processes of their own; who goes on is another.
+@Suite(.timeLimit(.minutes(5)))
+struct FailedSyncTests {
+  /// What fails in the first process.
+  enum Occasion: String, CaseIterable, Codable {
+    case sync, durablePut, durableTransaction, checkpoint, superblockA, superblockB
+
+    /// Which of its syncs.
+    var nth: Int {
+      switch self {
+      case .superblockA: 2
+      case .superblockB: 3
+      default: 1
+      }
+    }
+  }
+
+  @Test(arguments: Occasion.allCases)
+  func anotherProcessRecoversBeforeItWrites(occasion: Occasion) async throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try store.put("kept", forKey: "before")
+    let child = try ChildProcess(.failSync, [scratch.path().string, occasion.rawValue])
+    #expect(try child.receive() == 1)
+    let live = store.core.memory.live
+    #expect(live[LivePage.syncFailed] != 0)
+    let recoveries = live[LivePage.recoveries]
+    let sequence = live[LivePage.sequence]
+
+    // Reading goes on as it was.
+    #expect(try store.get("before", as: String.self) == "kept")
+    #expect(live[LivePage.recoveries] == recoveries)
+    try store.put("by the other process", forKey: "after")
+    #expect(live[LivePage.recoveries] == recoveries + 1)
+    #expect(live[LivePage.syncFailed] == 0)
+    // Its record lies behind the CUT that ended the recovery.
+    let version = try #require(try entry(store, "after")).version
+    #expect(version > sequence + Layout.sequenceJump - 1_000)
+
+    // The first process goes on as well, without another recovery.
+    try child.send(1)
+    #expect(try child.receive() == 1)
+    #expect(live[LivePage.recoveries] == recoveries + 1)
+    #expect(try store.get("once more", as: String.self) == "by the first process")
+    for key in ["before", "acknowledged"] { #expect(try store.get(key, as: String.self) == "kept") }
+    let unknown = try store.get("unknown", as: String.self)
+    #expect([nil, "unknown"].contains(unknown))
+    try expectSound(store)
+  }
+
+  private func entry(_ store: Store, _ key: String) throws -> Entry? {
+    let key = bytes(key)
+    return try unsafe store.core.entry(key.span.bytes)
+  }
+
+  /// Both superblocks led to the new checkpoint in memory, where recovery looked, while
+  /// on the disk the second one still led to the one before: the next checkpoint reused
+  /// what that one needs, and a crash while it wrote the first would have lost the store.
+  @Test(arguments: [Occasion.superblockA, .superblockB])
+  func superblocksAreWrittenAgain(occasion: Occasion) async {
+    await #expect(processExitsWith: .success) { [occasion = occasion as Occasion] in
+      let scratch = try Scratch()
+      let store = try scratch.store()
+      try store.put("value", forKey: "key")
+      let failed = Fault([.msync], nth: occasion.nth, as: .ioError)
+      #expect(code { try failed.during { try store.checkpoint() } } == .outcomeUnknown)
+      let syncs = Fault([.msync], nth: .max, as: .ioError)
+      try syncs.during { try store.put("value", forKey: "other") }
+      // Superblock A, superblock B, the log through CUT.
+      #expect(syncs.calls == 3)
+      try expectSound(store)
+    }
+  }
+
+  /// A thread that nobody else sees syncs: what fails there is met by the next write.
+  @Test func theNextWriteRecoversFromASyncInTheBackground() async {
+    await #expect(processExitsWith: .success) {
+      let scratch = try Scratch()
+      let failed = Atomic<Int>(0)
+      let store = try scratch.store { $0.durability = .interval(milliseconds: 1) }
+      let live = store.core.memory.live
+      let recoveries = live[LivePage.recoveries]
+      FaultInjection.install { call in
+        guard call == .msync else { return nil }
+        return failed.add(1, ordering: .relaxed).oldValue == 0 ? .ioError : nil
+      }
+      for number in 0..<1_000_000 {
+        _ = try? store.put("\(number)", forKey: "key")
+        if live[LivePage.recoveries] > recoveries { break }
+      }
+      FaultInjection.install(nil)
+      #expect(live[LivePage.recoveries] > recoveries)
+      try store.put("value", forKey: "key")
+      try expectSound(store)
+    }
+  }
+}
+
+/// In the child: a store whose sync fails while others have it open.
+func failSync(_ arguments: [String]) throws {
+  guard let occasion = FailedSyncTests.Occasion(rawValue: arguments[1]) else { return }
+  let store = try Store(path: arguments[0])
+  try store.put("kept", forKey: "acknowledged")
+  let fault = Fault([.msync], nth: occasion.nth, as: .ioError)
+  let found = code {
+    try fault.during {
+      switch occasion {
+      case .sync: try store.sync()
+      case .durablePut: try store.put("unknown", forKey: "unknown", durability: .onCommit)
+      case .durableTransaction:
+        _ = try store.transaction(durability: .onCommit) { try $0.put("unknown", forKey: "unknown") }
+      case .checkpoint, .superblockA, .superblockB: try store.checkpoint()
+      }
+    }
+  }
+  try Parent.tell(found == .outcomeUnknown ? 1 : 0)
+  try Parent.listen()
+  try store.put("by the first process", forKey: "once more")
+  try Parent.tell()
+  try Parent.listen()
+}

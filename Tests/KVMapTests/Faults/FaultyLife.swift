@@ -1,0 +1,168 @@
+import MappedMemory
+import Synchronization
+import SystemPackage
+import Testing
+
+@testable import KVMap
+
+/// One run of a chapter, with what the store may hold after each step.
+final class FaultyLife {
+  private let chapter: Chapter
+  private let scratch: Scratch
+  private let path: FilePath
+  /// What the store may hold: more than one after an error that left it open.
+  private var possible: [Operation.Contents]
+  private(set) var failures = 0
+  /// What it held before: what a scratch handle does is not meant to last.
+  private let before: Operation.Contents
+  private let what: String
+
+  /// - Parameter what: names the run in case it goes wrong.
+  init(
+    _ chapter: Chapter, from image: (Image, Operation.Contents)?, in scratch: Scratch, what: String
+  ) throws {
+    self.chapter = chapter
+    self.scratch = scratch
+    self.what = what
+    path = scratch.path("life")
+    before = image?.1 ?? [:]
+    possible = [before]
+    if let image { try image.0.lay(at: path) } else { try? File.remove(path) }
+  }
+
+  /// Opens with a clock that stands still: else the system calls would depend on the time.
+  private func open() throws(StoreError) -> Store {
+    var options = StoreOptions()
+    chapter.change(&options)
+    return Store(core: try Opening(path: path, options: options, clock: Clock { 1_000_000 }).open())
+  }
+
+  /// Runs the chapter while `during` is in force, and checks what is left then.
+  func run(during: (() throws -> Void) throws -> Void) throws {
+    let other = chapter.isBesideAnother ? try scratch.store("life") : nil
+    try during { [self] in
+      guard let store = attempt({ try open() }) ?? attempt({ try open() }) else { return }
+      for step in chapter.steps { run(step, on: store) }
+      attempt { try store.close() }
+    }
+    if let other { try check(other) } else { try check(try scratch.store("life")) }
+    #expect(try scratch.names.filter { $0.contains("life") } == ["life"], "\(what)")
+  }
+
+  // MARK: Steps
+
+  /// What `body` gives; nil if it throws an error that such a fault may lead to.
+  @discardableResult
+  private func attempt<R>(_ body: () throws -> R) -> R? {
+    do {
+      return try body()
+    } catch let error as StoreError {
+      failures += 1
+      // Nothing is wrong with the store: nothing may say so.
+      let allowed: [StoreError.Code] = [.diskFull, .system, .outcomeUnknown, .cannotCreate]
+      #expect(allowed.contains(error.code), "\(what): \(error.code): \(error)")
+      #expect(error.message.contains(scratch.directory.string), "\(what): \(error)")
+    } catch {
+      Issue.record("\(what): an error of another type: \(error)")
+    }
+    return nil
+  }
+
+  private func run(_ step: Chapter.Step, on store: Store) {
+    switch step {
+    case .write(let operation, let durability): write(operation, durability, to: store)
+    case .read:
+      for key in keys { attempt { expectPossible(try store.get(key), key) } }
+      attempt {
+        let found = try store.withValue(forKey: "large") { $0.array }
+        expectPossible(found, bytes("large"))
+      }
+    case .iterate:
+      for contents in [attempt { try store.everything() }, attempt { try store.everythingByCursor() }] {
+        if let contents { expectPossible(contents) }
+      }
+    case .statistics:
+      attempt {
+        let count = try store.statistics().recordCount
+        #expect(possible.contains { $0.count == count }, "\(what)")
+      }
+    case .verify:
+      if let report = attempt({ try store.verify() }) {
+        #expect(report.isSound, "\(what): \(report.faults)")
+      }
+    case .sync: attempt { try store.sync() }
+    case .checkpoint: attempt { try store.checkpoint() }
+    }
+  }
+
+  private func write(_ operation: Operation, _ durability: Durability?, to store: Store) {
+    do {
+      let did =
+        if let durability { try operation.apply(to: store, durability) } else {
+          try operation.apply(to: store)
+        }
+      var next: [Operation.Contents] = []
+      for var contents in possible where operation.apply(to: &contents) == did { next.append(contents) }
+      #expect(!next.isEmpty, "\(what): \(operation.name) says \(did)")
+      if !next.isEmpty { possible = next }
+    } catch let error as StoreError where error.code == .outcomeUnknown {
+      failures += 1
+      // Done or not; whoever looks next will see.
+      for contents in possible.map({ operation.applied(to: $0) }) where !possible.contains(contents) {
+        possible.append(contents)
+      }
+    } catch {
+      // Not done.
+      attempt { throw error }
+    }
+  }
+
+  private var keys: [[UInt8]] { Array(Set(possible.flatMap(\.keys))) + [bytes("nobody's")] }
+
+  private func expectPossible(_ value: [UInt8]?, _ key: [UInt8]) {
+    #expect(
+      possible.contains { $0[key] == value }, "\(what): \(String(decoding: key, as: UTF8.self)) is wrong")
+  }
+
+  private func expectPossible(_ contents: Operation.Contents) {
+    #expect(possible.contains(contents), "\(what): \(contents.count) keys, \(difference(contents))")
+  }
+
+  private func difference(_ contents: Operation.Contents) -> String {
+    let expected = possible[possible.count - 1]
+    let keys = Set(contents.keys).union(expected.keys).filter { contents[$0] != expected[$0] }
+    return "differing: \(keys.map { String(decoding: $0.prefix(20), as: UTF8.self) })"
+  }
+
+  // MARK: Afterwards
+
+  /// The fault is gone: the store is whole, holds what was acknowledged, and works.
+  private func check(_ store: Store) throws {
+    try store.put("works", forKey: "afterwards")
+    var found = try store.everything()
+    found[bytes("afterwards")] = nil
+    if chapter == .scratch { possible = [before] }
+    expectPossible(found)
+    try expectSound(store, "\(what)")
+  }
+}
+
+extension Operation {
+  /// Single changes with a durability of their own.
+  fileprivate func apply(to store: Store, _ durability: Durability) throws -> Bool {
+    switch self {
+    case .put(let key, let value, let condition):
+      return try store.put(value, forKey: key, if: condition, durability: durability)
+    case .remove(let key): return try store.remove(key, durability: durability)
+    case .transaction: return try apply(to: store)
+    }
+  }
+
+  fileprivate var name: String {
+    switch self {
+    case .put(let key, let value, _): "put \(String(decoding: key, as: UTF8.self)) (\(value.count) bytes)"
+    case .remove(let key): "remove \(String(decoding: key, as: UTF8.self))"
+    case .transaction(let changes, _): "transaction of \(changes.count)"
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import MappedMemory
+import SystemPackage
+import Testing
+
+@testable import KVMap
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A process may be limited in the length of the files it writes (`RLIMIT_FSIZE`). The
+/// system answers whoever passes the limit with a signal, which ends the process if it
+/// does not expect it. In processes of their own, since the limit is the whole process's.
+@Suite(.timeLimit(.minutes(5)))
+struct FileSizeLimitTests {
+  @Test func aStoreGrowsUpToTheLimit() async {
+    await #expect(processExitsWith: .success) {
+      expectSignal()
+      let scratch = try Scratch()
+      let store = try scratch.store()
+      try limitFileSize(to: 8 << 20)
+      var written = 0
+      let found = code {
+        while written < 1_000 {
+          try store.put(patterned(60_000, UInt64(written)), forKey: "key \(written)")
+          written += 1
+        }
+      }
+      #expect(found == .diskFull)
+      #expect(written > 30 && written < 1_000)
+      #expect(try store.count == written)
+      #expect(try store.get("key 3") == patterned(60_000, 3))
+      // A value with a run of its own finds no room either.
+      #expect(code { try store.put(patterned(9 << 20, 1), forKey: "large") } == .diskFull)
+      try expectWorkingStateIsSound(store)
+      for number in 0..<written { #expect(try store.remove("key \(number)")) }
+      try store.close()
+      #expect(try scratch.store().count == 0)
+    }
+  }
+
+  @Test func aFileThatIsLongerAlreadyIsUsedAsFarAsItGoes() async {
+    await #expect(processExitsWith: .success) {
+      expectSignal()
+      let scratch = try Scratch()
+      do {
+        let store = try scratch.store()
+        for number in 0..<60 { try store.put(patterned(60_000, UInt64(number)), forKey: "key \(number)") }
+        try store.close()
+      }
+      // Below what the store has: space is refused behind the limit, where its log ends.
+      try limitFileSize(to: 1 << 20)
+      let store = try scratch.store()
+      #expect(code { for _ in 0..<3 { try store.put(patterned(60_000, 1), forKey: "key 3") } } == .diskFull)
+      #expect(try store.get("key 59") == patterned(60_000, 59))
+      #expect(try store.count == 60)
+      #expect(try store.verify().isSound)
+      try limitFileSize(to: 64 << 20)
+      try store.put(patterned(60_000, 2), forKey: "key 3")
+      try expectSound(store)
+    }
+  }
+
+  @Test func nothingIsCreatedBehindTheLimit() async {
+    await #expect(processExitsWith: .success) {
+      expectSignal()
+      for limit in [0, 4096, 1 << 20] as [UInt64] {
+        let scratch = try Scratch()
+        try limitFileSize(to: limit)
+        #expect(code { try scratch.store() } == .diskFull)
+        #expect(try scratch.names == [])
+      }
+    }
+  }
+}
+
+/// The signal ends the process, as it does unless somebody sees to it.
+private func expectSignal() {
+  signal(SIGXFSZ, SIG_DFL)
+}

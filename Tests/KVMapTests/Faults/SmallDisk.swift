@@ -1,0 +1,105 @@
+import Foundation
+import MappedMemory
+import SystemPackage
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A disk that is soon full: a file system of a few MiB, or, where none can be mounted,
+/// a limit of this process for the length of its files.
+final class SmallDisk {
+  enum Kind: String, CaseIterable, Codable {
+    case tmpfs, ext4, limit
+  }
+
+  /// What it is: `limit` where `kind` was asked for and cannot be had.
+  private(set) var kind: Kind
+  let directory: FilePath
+  private let scratch: Scratch
+  private let megabytes: Int
+
+  /// - Parameter limiting: whether a limit, if it comes to that, is set for this process.
+  init(_ wanted: Kind, megabytes: Int, limiting: Bool = true) throws {
+    scratch = try wanted == .limit ? .inMemory() : Scratch()
+    self.megabytes = megabytes
+    kind = wanted
+    directory = scratch.path("disk")
+    try FileManager.default.createDirectory(atPath: directory.string, withIntermediateDirectories: false)
+    if kind != .limit, !mount() { kind = .limit }
+    if kind == .limit, limiting { try limitFileSize(to: UInt64(megabytes) << 20) }
+  }
+
+  deinit {
+    if kind != .limit { _ = Self.run("umount", "-l", directory.string) }
+  }
+
+  private func mount() -> Bool {
+    switch kind {
+    case .limit: return true
+    case .tmpfs:
+      return Self.run("mount", "-t", "tmpfs", "-o", "size=\(megabytes)m", "tmpfs", directory.string)
+    case .ext4:
+      let image = scratch.path("image")
+      guard let file = try? File(opening: image, access: .readWrite, create: true),
+        (try? file.setSize(Int64(megabytes) << 20)) != nil
+      else { return false }
+      return Self.run("mkfs.ext4", "-q", "-F", "-m", "0", image.string)
+        && Self.run("mount", "-o", "loop", image.string, directory.string)
+    }
+  }
+
+  private static func run(_ command: String...) -> Bool {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"] + command
+    process.standardOutput = FileHandle.nullDevice
+    process.standardError = FileHandle.nullDevice
+    do { try process.run() } catch { return false }
+    process.waitUntilExit()
+    return process.terminationStatus == 0
+  }
+
+  /// A file that takes up space until `makeRoom`.
+  func takeRoom(_ bytes: Int) throws {
+    if kind == .limit { return try limitFileSize(to: UInt64(megabytes) << 20 - UInt64(bytes)) }
+    let file = try File(opening: directory.appending("other"), access: .readWrite, create: true)
+    try file.allocate(offset: 0, length: Int64(bytes))
+  }
+
+  /// Takes all the space there is.
+  func takeAllRoom() throws {
+    let file = try File(opening: directory.appending("other"), access: .readWrite, create: true)
+    var end: Int64 = 0
+    for step in [1 << 20, 65_536, 4096] as [Int64] {
+      while (try? file.allocate(offset: end, length: step)) != nil { end += step }
+    }
+  }
+
+  var names: [String] {
+    get throws {
+      try FileManager.default.contentsOfDirectory(atPath: directory.string).filter { $0 != "lost+found" }
+    }
+  }
+
+  /// Gives the space back that was taken.
+  func makeRoom() throws {
+    if kind == .limit { return try limitFileSize(to: UInt64(megabytes) << 21) }
+    try File.remove(directory.appending("other"))
+  }
+}
+
+/// Lets this process make no file longer (`RLIMIT_FSIZE`).
+func limitFileSize(to bytes: UInt64) throws {
+  #if canImport(Glibc)
+    let resource = __rlimit_resource_t(RLIMIT_FSIZE.rawValue)
+  #else
+    let resource = RLIMIT_FSIZE
+  #endif
+  var limit = rlimit()
+  guard unsafe getrlimit(resource, &limit) == 0 else { throw Errno(rawValue: errno) }
+  limit.rlim_cur = rlim_t(bytes)
+  guard unsafe setrlimit(resource, &limit) == 0 else { throw Errno(rawValue: errno) }
+}
