@@ -68,6 +68,12 @@ final class ForkedChild {
     status = raw
   }
 
+  /// How it ended, for a message.
+  var end: String {
+    guard let status else { return "it still runs" }
+    return status & 0x7f == 0 ? "status \(status >> 8)" : "signal \(status & 0x7f)"
+  }
+
   /// Whether SIGKILL ended it. It must have ended.
   var wasKilled: Bool { (status ?? 0) & 0x7f == SIGKILL }
 

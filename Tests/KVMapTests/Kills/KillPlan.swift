@@ -48,6 +48,6 @@ extension ForkedChild {
       _ = try waits { board.returned > plan.after + limit }
     }
     kill()
-    if !wasKilled { throw KillFailure("a process gave up, \(board.phase): \(board.message)") }
+    if !wasKilled { throw KillFailure("a process gave up, \(board.phase), \(end): \(board.message)") }
   }
 }
