@@ -15,6 +15,8 @@ struct SalvageSample {
   var removed: Set<[UInt8]> = []
   /// Where the newest record of each key lies, and its large value.
   var places: [[UInt8]: [Range<Int>]] = [:]
+  /// Where the last record begins, if nothing but the log leads to it.
+  var last: Int?
   var block: Superblock
   var indexUnits: [Int] = []
 
@@ -81,6 +83,9 @@ struct SalvageSample {
     }
     bytes = try KVMapTests.contents(scratch.path())
     block = try Recovery.chooseSuperblock(store.core.memory.bytes).0
+    if recent > 0, let newest = contents.values.max(by: { $0.version < $1.version }) {
+      last = places[newest.key]?.first?.lowerBound
+    }
     let space = SpaceTable(memory: store.core.memory, backing: store.core.backing)
     for unit in 3..<bytes.count / Layout.unitBytes
     where try space.entry(Unit(number: UInt64(unit)))?.kind == .index { indexUnits.append(unit) }
@@ -105,7 +110,9 @@ struct SalvageSample {
     func expect(_ isRight: Bool, _ what: String, _ key: [UInt8]) {
       if !isRight { wrong.append("\(what): \(String(decoding: key, as: UTF8.self))") }
     }
-    let hasUnknown = report.losses.contains { $0.kind == .unknownKeys || $0.key == nil }
+    // That the log's last records are gone without a trace nobody can know.
+    let isEndWiped = last.map { damaged.contains($0) } ?? false
+    let hasUnknown = isEndWiped || report.losses.contains { $0.kind == .unknownKeys || $0.key == nil }
     for (key, entry) in found {
       expect(values[key]?.contains(entry.value) ?? false, "a value that its key never had", key)
       if contents[key] != entry {
@@ -125,6 +132,8 @@ struct SalvageSample {
       sourceLocation: sourceLocation)
     #expect(report.recordCount == found.count, "\(comment)", sourceLocation: sourceLocation)
     #expect(report.isComplete == report.losses.isEmpty)
-    if report.isComplete { #expect(found == contents, "\(comment)", sourceLocation: sourceLocation) }
+    if report.isComplete, !isEndWiped {
+      #expect(found == contents, "\(comment)", sourceLocation: sourceLocation)
+    }
   }
 }

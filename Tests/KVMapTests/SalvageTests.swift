@@ -76,6 +76,25 @@ struct SalvageTests {
     }
   }
 
+  /// The one record that the byte belongs to, or that is about it, may be missing; no other.
+  @Test(arguments: [0, 60])
+  func anyByteMayBeWrong(recent: Int) throws {
+    let sample = try #require(Self.samples[recent])
+    var generator = SeededGenerator(seed: testSeed("anyByteMayBeWrong"))
+    let places = sample.bytes.indices.filter { sample.bytes[$0] != 0 }
+    for _ in 0..<40 * testScale {
+      let place = places[generator.below(places.count)]
+      var bytes = sample.bytes
+      bytes[place] ^= UInt8(1 << generator.below(8))
+      do {
+        try salvage(bytes, sample, damaged: place..<place + 1, "byte \(place)")
+      } catch let error as StoreError {
+        // A version that only a newer program could have written.
+        #expect(error.code == .newerFormat && place % Layout.unitBytes < 32, "byte \(place): \(error)")
+      }
+    }
+  }
+
   @Test func oneSuperblockIsEnough() throws {
     let sample = try #require(Self.samples[60])
     for offset in SourceView.superblockOffsets {

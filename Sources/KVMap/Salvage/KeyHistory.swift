@@ -34,7 +34,26 @@ struct KeyHistory {
   /// Above all sequence numbers that were met.
   private(set) var sequenceEnd: UInt64 = 1
 
+  /// Large values that were read: several records may lead to one.
+  private struct Run: Hashable {
+    var range: Range<Int>
+    var checksum: UInt64
+  }
+  private var runs: [Run: Bool] = [:]
+
   init(memory: StoreMemory) { self.memory = memory }
+
+  private mutating func isValueIntact(_ head: RecordHead, at position: Position) -> Bool {
+    guard head.flags.contains(.external) else { return true }
+    let records = RecordReader(memory: memory)
+    guard let range = try? records.valueRange(head, at: position) else { return false }
+    let run = Run(
+      range: range, checksum: memory.bytes.load64(Int(position.offset) + head.externalOffset + 8))
+    if let known = runs[run] { return known }
+    let isIntact = (try? records.verifyExternal(head, at: position, range: range)) != nil
+    runs[run] = isIntact
+    return isIntact
+  }
 
   mutating func add(_ position: Position, _ head: RecordHead, if wants: (KeyHash) -> Bool) {
     let number = head.sequence.number
@@ -46,18 +65,10 @@ struct KeyHistory {
     var events = keys[key] ?? Events()
     if kind == .delete {
       events.removed = max(events.removed, number)
-    } else {
-      do throws(StoreError) {
-        if head.flags.contains(.external) {
-          let range = try records.valueRange(head, at: position)
-          try records.verifyExternal(head, at: position, range: range)
-        }
-        if number > events.value?.sequence ?? 0 { events.value = (number, position) }
-      } catch {
-        if number > events.lost?.sequence ?? 0 {
-          events.lost = (number, Int(position.offset), "its large value does not match its checksum")
-        }
-      }
+    } else if isValueIntact(head, at: position) {
+      if number > events.value?.sequence ?? 0 { events.value = (number, position) }
+    } else if number > events.lost?.sequence ?? 0 {
+      events.lost = (number, Int(position.offset), "its large value does not match its checksum")
     }
     keys[key] = events
   }

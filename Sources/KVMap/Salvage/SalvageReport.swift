@@ -49,6 +49,11 @@ public struct SalvageReport: Sendable {
 
   private static let most = 10_000
 
+  /// Adds what a look at a part of the old file has found.
+  mutating func add(faultsOf report: VerificationReport) {
+    faults += report.faults.prefix(Self.most - faults.count)
+  }
+
   mutating func add(
     _ kind: Loss.Kind, _ place: String, at offset: Int, key: [UInt8]? = nil, isKeyCertain: Bool = false,
     _ meaning: String

@@ -3,10 +3,8 @@ extension Salvager {
   /// What the search found of keys that the index says nothing about.
   func takeFound(_ target: StoreCore) throws(StoreError) {
     if lost.isEmpty { return }
-    let ranges = lost.map(\.hashes)
     for (key, events) in found.keys {
-      let hash = unsafe KeyHash(key.span.bytes, seed: memory.seed)
-      if view.block != nil, !ranges.contains(where: { $0.contains(hash.bits) }) { continue }
+      if !isLost(hash(key)) { continue }
       // Part of a bucket may have been readable, and told better.
       if recent.keys[key]?.isDecided == true { continue }
       if try target.holds(key) { continue }
@@ -52,18 +50,28 @@ extension Salvager {
       "\(reason); " + (hasOlder ? "an older value is in its place" : "its value is lost"))
   }
 
-  /// Looks for an older value of a key whose record the index leads to in vain.
-  func settle(_ slot: DamagedSlot, _ target: StoreCore) throws(StoreError) {
-    var fault = VerificationReport()
-    fault.add("record", at: slot.offset, slot.reason)
-    report.faults += fault.faults
-    let candidates =
-      slot.key.map { [$0] }
-      ?? found.keys.keys.filter { slot.place.mayHold(unsafe KeyHash($0.span.bytes, seed: memory.seed)) }
-    // A newer record than the one that is damaged.
-    for key in slot.key.map({ [$0] }) ?? recentKeys(of: slot) where recent.keys[key]?.isDecided == true {
-      return
+  /// Looks for older values of keys whose records the index leads to in vain.
+  func settleDamagedSlots(_ target: StoreCore) throws(StoreError) {
+    if damagedSlots.isEmpty { return }
+    let foundByTag = Dictionary(grouping: found.keys.keys) { hash($0).tag }
+    let recentByTag = Dictionary(grouping: recent.keys.keys) { hash($0).tag }
+    for slot in damagedSlots {
+      var fault = VerificationReport()
+      fault.add("record", at: slot.offset, slot.reason)
+      report.add(faultsOf: fault)
+      func keys(_ byTag: [UInt16: [[UInt8]]]) -> [[UInt8]] {
+        slot.key.map { [$0] }
+          ?? byTag[slot.place.slot.tag, default: []].filter { slot.place.mayHold(hash($0)) }
+      }
+      // A newer record than the one that is damaged.
+      if keys(recentByTag).contains(where: { recent.keys[$0]?.isDecided == true }) { continue }
+      try settle(slot, keys(foundByTag), target)
     }
+  }
+
+  private func settle(
+    _ slot: DamagedSlot, _ candidates: [[UInt8]], _ target: StoreCore
+  ) throws(StoreError) {
     var older: [[UInt8]] = []
     for key in candidates {
       if found.keys[key]?.current != nil, try !target.holds(key) { older.append(key) }
@@ -76,8 +84,8 @@ extension Salvager {
     add(older[0], slot.isKeyCertain, at: slot.offset, slot.reason, hasOlder: true)
   }
 
-  private func recentKeys(of slot: DamagedSlot) -> [[UInt8]] {
-    recent.keys.keys.filter { slot.place.mayHold(unsafe KeyHash($0.span.bytes, seed: memory.seed)) }
+  private func hash(_ key: [UInt8]) -> KeyHash {
+    unsafe KeyHash(key.span.bytes, seed: memory.seed)
   }
 }
 

@@ -17,7 +17,10 @@ final class Salvager {
   private(set) var damagedSlots: [DamagedSlot] = []
   /// Pages of the index that cannot be read.
   private(set) var lost: [CheckpointWalk.LostPage] = []
+  private var lostHashes: [HashRange] = []
   private var kinds: [UnitKind?] = []
+  /// Where large values of records that the index leads to begin.
+  private var runs: Set<Int> = []
   private let progress: (Int, Double) -> Void
   private var taken = 0
 
@@ -46,7 +49,7 @@ final class Salvager {
   func prepare() throws(StoreError) {
     var superblocks = VerificationReport()
     superblocks.add(view)
-    report.faults = superblocks.faults
+    report.add(faultsOf: superblocks)
     if let block = view.block {
       let log = try RecentLog(view: view, block: block)
       recent = log.history
@@ -71,7 +74,7 @@ final class Salvager {
       if !lost.isEmpty || !damagedSlots.isEmpty { try search() }
     }
     try takeFound(target)
-    for slot in damagedSlots { try settle(slot, target) }
+    try settleDamagedSlots(target)
     try takeRecent(target)
     try view.checkNotLost()
     report.recordCount = target.recordCount
@@ -91,17 +94,17 @@ final class Salvager {
     }
     kinds = walk.unitKinds()
     lost = walk.lost
-    report.faults += walk.report.faults
+    report.add(faultsOf: walk.report)
   }
 
   /// Searches the log for keys about which the index says nothing.
   private func search() throws(StoreError) {
-    let ranges = lost.map(\.hashes).sorted { $0.first < $1.first }
+    lostHashes = lost.map(\.hashes).sorted { $0.first < $1.first }
     let slots = Dictionary(grouping: damagedSlots) { $0.place.slot.tag }
     var log = LogHistory(memory: memory, size: view.size, block: view.block, kinds: kinds)
     var history = found
     try log.read(into: &history) { hash in
-      Self.contains(ranges, hash.bits) || slots[hash.tag]?.contains { $0.place.mayHold(hash) } ?? false
+      isLost(hash) || slots[hash.tag]?.contains { $0.place.mayHold(hash) } ?? false
     } progress: { share in
       progress(taken, share)
     }
@@ -118,21 +121,22 @@ final class Salvager {
     }
   }
 
-  /// Whether one of the sorted ranges, which may lie within one another only if equal, has it.
-  private static func contains(_ ranges: [HashRange], _ hash: UInt64) -> Bool {
+  /// Whether the index says nothing about keys of this hash. Two pages' ranges are
+  /// apart or equal.
+  func isLost(_ hash: KeyHash) -> Bool {
     var low = 0
-    var high = ranges.count
+    var high = lostHashes.count
     while low < high {
       let middle = (low + high) / 2
-      if ranges[middle].first <= hash { low = middle + 1 } else { high = middle }
+      if lostHashes[middle].first <= hash.bits { low = middle + 1 } else { high = middle }
     }
-    return low > 0 && ranges[low - 1].contains(hash)
+    return low > 0 && lostHashes[low - 1].contains(hash.bits)
   }
 
   private func note(_ gap: LogGap) {
     var end = VerificationReport()
     end.add(gap)
-    report.faults += end.faults
+    report.add(faultsOf: end)
     if gap.isExplained || gap.unexplained >= gap.range.upperBound { return }
     let known = gap.missing.map { $0 - UInt64(gap.suspects.count) }
     report.add(
@@ -165,16 +169,20 @@ final class Salvager {
     guard head.kind == .put || head.kind == .move, place.mayHold(records.keyHash(head, at: position)) else {
       return fail(nil, isKeyCertain: false, "it is not the record that the index means")
     }
+    let key = memory.bytes.array(Int(position.offset) + head.keyOffset, count: head.keyLength)
+    if let events = recent.keys[key], events.isDecided { return }
     if head.flags.contains(.external) {
       do throws(StoreError) {
         let range = try records.valueRange(head, at: position)
+        // Before it is read: many records of one value must cost no more than it.
+        guard runs.insert(range.lowerBound).inserted else {
+          return fail(head, isKeyCertain: true, "its large value belongs to another record too")
+        }
         try records.verifyExternal(head, at: position, range: range)
       } catch {
         return fail(head, isKeyCertain: true, "its large value does not match its checksum")
       }
     }
-    let key = memory.bytes.array(Int(position.offset) + head.keyOffset, count: head.keyLength)
-    if let events = recent.keys[key], events.isDecided { return }
     try take(position, target)
   }
 

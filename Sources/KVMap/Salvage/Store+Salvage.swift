@@ -14,7 +14,7 @@ extension Store {
   /// all; a file that is there is never replaced. Values keep their expiry and
   /// their version.
   ///
-  /// Where the index is damaged, the whole log is searched. See <doc:Durability>
+  /// Where the index is damaged, the whole log is searched. See ``Durability``
   /// for what can be known then and what cannot.
   ///
   /// O(size of the file) in time; memory in proportion to the records of the log
