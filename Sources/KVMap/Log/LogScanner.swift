@@ -145,7 +145,10 @@ struct LogScanner {
         if let found = syncedRecord(from: start, to: range.upperBound, limit) { return found }
       }
       guard let next = header?.next, Self.isInBounds(memory, next) else { return nil }
-      let following = Self.header(memory, of: next)
+      // A hole is not read: on a full tmpfs even that takes space, and fails.
+      let start = Int(next.position.offset)
+      let isThere = !dataRanges(start..<start + SegmentHeader.byteCount).isEmpty
+      let following = isThere ? Self.header(memory, of: next) : nil
       // What was opened after this segment goes on from it; anything else there
       // is older. The records of a segment whose header is damaged still tell.
       if let following, following.ordinal != header.map({ $0.ordinal + 1 }) { return nil }
