@@ -33,6 +33,9 @@ enum ChildRole: String {
   case failSync
   /// Path. For each two bytes it gets, cuts the file to so many pages of 4 KiB; tells.
   case cutShort
+  /// Path, limit for the length of files or 0. Fills the disk, telling of each put, and
+  /// is killed within a transaction.
+  case fillAndDie
 }
 
 /// Where a child begins. Not a test: it is skipped unless this process is a child.
@@ -77,6 +80,7 @@ struct ChildEntry {
     case .read: try read(arguments)
     case .failSync: try KVMapTests.failSync(arguments)
     case .cutShort: try cutShort(arguments)
+    case .fillAndDie: try FullDisk.fillAndDie(arguments)
     }
   }
 

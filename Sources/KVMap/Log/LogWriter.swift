@@ -67,6 +67,8 @@ struct LogWriter {
 
   /// Log that puts leave to removals.
   static let reserve = 32_768
+  /// Log that removals leave to recoveries, each of which appends a CUT.
+  static let recoveryReserve = 4_096
 
   private func makeNextReady() throws(StoreError) {
     let next = live[LivePage.nextSegment]
@@ -90,6 +92,10 @@ struct LogWriter {
     let next = Unit(number: live[LivePage.nextSegment])
     let ordinal = live[LivePage.segmentOrdinal] + 1
     // All that can fail comes first: the segment after the next, and disk space.
+    let purpose = space.reserve.purpose
+    // A segment for removals alone is not what the reserve is for.
+    if purpose == .removing { space.reserve.purpose = .adding }
+    defer { space.reserve.purpose = purpose }
     let following = try space.allocate(Int(Layout.segmentUnits), as: .segment)
     let start = next.position.offset
     do {

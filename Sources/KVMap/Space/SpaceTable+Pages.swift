@@ -6,19 +6,34 @@ extension SpaceTable {
   mutating func ensurePages(_ count: Int) throws(StoreError) {
     precondition(count <= Layout.pagesPerUnit / 2, "more pages than one unit can promise")
     if openFreePages >= count { return }
-    // Copying the path to the new unit's entry costs pages of that unit.
-    let needed = count + PagePointer(bits: memory.live[LivePage.spaceRoot]).depth + 2
-    if let unit = try findUnit(freePages: needed) {
+    if let unit = try findUnit(freePages: count) {
       try openUnit(unit.unit, free: unit.free)
     } else {
-      let unit = try extend(by: 1)
-      try backing.makeReal(
-        offset: Int(unit.position.offset), count: Layout.unitBytes, scattered: true)
-      try openUnit(unit, free: 0xffff)
+      try openFreshUnit(pages: count)
     }
     try recordReleases()
     // Recording releases may have used some of the pages.
     if openFreePages < count { try ensurePages(count) }
+  }
+
+  /// Opens a unit above the high-water mark; on a full disk, one that a large value
+  /// had, or one in which pages can be reached by now.
+  private mutating func openFreshUnit(pages: Int) throws(StoreError) {
+    do {
+      try openEmptyUnit(try extend(by: 1))
+    } catch {
+      guard error.code == .diskFull else { throw error }
+      if let free = try findFree(1) { return try openEmptyUnit(free) }
+      pagesExhausted = nil
+      guard let unit = try findUnit(freePages: pages) else { throw error }
+      try openUnit(unit.unit, free: unit.free)
+    }
+  }
+
+  private mutating func openEmptyUnit(_ unit: Unit) throws(StoreError) {
+    try backing.makeReal(
+      offset: Int(unit.position.offset), count: Layout.unitBytes, scattered: true)
+    try openUnit(unit, free: 0xffff)
   }
 
   /// Free pages of the open unit, 0 if it was opened in another epoch.
@@ -93,14 +108,14 @@ extension SpaceTable {
     return entry
   }
 
-  /// Looks for an index unit with that many free pages, one round at most for
-  /// each reuse limit.
+  /// Looks for an index unit with that many free pages besides those that it takes to
+  /// make its own entry writable, one round at most for each reuse limit.
   private mutating func findUnit(freePages: Int) throws(StoreError) -> (unit: Unit, free: UInt16)? {
     if isRecovering { return nil }
     try reuse.refresh(memory, backing)
     // After a takeover even free pages may be seen by readers of what was.
     guard memory.live[LivePage.quarantine] <= reuse.limit.number else { return nil }
-    if pagesExhausted == reuse.limit { return nil }
+    if let known = pagesExhausted, known.limit == reuse.limit, known.count <= freePages { return nil }
     let end = highWater
     var looked: UInt64 = 0
     while looked < end {
@@ -113,9 +128,12 @@ extension SpaceTable {
       if entry.epochBefore <= reuse.limit { free |= entry.releasedBefore }
       if entry.epoch <= reuse.limit { free |= entry.releasedLately }
       free &= ~entry.used
-      if free.nonzeroBitCount >= freePages { return (unit, free) }
+      if free.nonzeroBitCount >= freePages {
+        let cost = try pagesToWrite(unit)
+        if free.nonzeroBitCount >= freePages + cost { return (unit, free) }
+      }
     }
-    pagesExhausted = reuse.limit
+    pagesExhausted = (reuse.limit, freePages)
     return nil
   }
 

@@ -47,12 +47,13 @@ extension SpaceTable {
     }
     try backing.grow(to: Int(end) * Layout.unitBytes)
     memory.noteMapped(backing.mappedBytes)
+    try reserve.ensure(above: end, memory, backing)
     memory.live[LivePage.highWater] = end
     return Unit(number: first)
   }
 
   /// A row of free units whose release the reuse rule has passed.
-  private mutating func findFree(_ count: Int) throws(StoreError) -> Unit? {
+  mutating func findFree(_ count: Int) throws(StoreError) -> Unit? {
     if isRecovering { return nil }
     try reuse.refresh(memory, backing)
     if let known = unitsExhausted, known.limit == reuse.limit, known.count <= count { return nil }

@@ -30,9 +30,12 @@ struct SpaceTable: ~Copyable {
   /// Where the search for a unit with free pages goes on, and the reuse limit
   /// for which a full round found nothing.
   var pageCursor = Layout.firstFreeUnit
-  var pagesExhausted: Epoch?
+  var pagesExhausted: (limit: Epoch, count: Int)?
   var unitCursor = Layout.firstFreeUnit
   var unitsExhausted: (limit: Epoch, count: Int)?
+
+  /// Who takes space: decides how much of the reserve must be left (see `SpaceReserve`).
+  var reserve = SpaceReserve()
 
   /// While a store is recovered, only units above everything known are taken.
   var isRecovering = false
@@ -94,7 +97,9 @@ struct SpaceTable: ~Copyable {
     if let offset = try writableLeaf(Self.leaf(of: unit)) {
       return SpaceEntry(bytes: memory.bytes, offset: offset + slot(unit))
     }
-    try ensurePages(root.depth + 3)
+    // If the leaf lies beyond the table's height, a page for each new level and node.
+    let isBeyond = root.depth < 8 && Self.leaf(of: unit) >> UInt64(8 * root.depth) != 0
+    try ensurePages(isBeyond ? root.depth + 3 : try pagesToWrite(unit))
     return try writableEntryFromOpenUnit(unit)
   }
 
@@ -124,6 +129,23 @@ struct SpaceTable: ~Copyable {
       if pointer.bits == 0 { return nil }
     }
     return pointer.page.offset
+  }
+
+  /// How many pages it takes to make the entry of a unit that has one writable.
+  func pagesToWrite(_ unit: Unit) throws(StoreError) -> Int {
+    let leaf = Self.leaf(of: unit)
+    var pointer = root
+    let height = pointer.depth
+    let epoch = epoch
+    for level in 0...height {
+      // All pages below one that is not writable are not.
+      if PageHeader(bytes: memory.bytes, page: pointer.page).epoch != epoch { return height - level + 1 }
+      if level == height { break }
+      let digit = Int((leaf >> UInt64(8 * (height - 1 - level))) & 0xff)
+      pointer = NodePage(bytes: memory.bytes, page: pointer.page)[digit]
+      if pointer.bits == 0 { return height - level }
+    }
+    return 0
   }
 
   /// Copies (or creates) what lies between root and leaf and is not writable.

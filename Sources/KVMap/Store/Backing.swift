@@ -36,6 +36,8 @@ protocol Backing: AnyObject, Sendable {
   /// Gives the range disk space, so that a store into it cannot fail. New space
   /// reads as zeros. `scattered`: the range will be written in no order.
   func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError)
+  /// Takes disk space for the range, without touching it: `makeReal` will find it there.
+  func reserve(offset: Int, count: Int) throws(StoreError)
   /// The parts of a range that may hold anything but zeros.
   func dataRanges(_ range: Range<Int>) -> [Range<Int>]
   /// Blocks until the range as it is now is durable.
@@ -54,4 +56,9 @@ protocol Backing: AnyObject, Sendable {
   func lowestPin() throws(StoreError) -> Epoch?
 
   func sizes() throws(StoreError) -> (file: Int, allocated: Int, resident: Int)
+}
+
+extension Backing {
+  // For memory, which has no space of its own.
+  func reserve(offset: Int, count: Int) throws(StoreError) {}
 }

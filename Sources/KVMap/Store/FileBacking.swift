@@ -88,7 +88,12 @@ final class FileBacking: Backing {
         // space until it is made real.
         let step = min(max(1 << 20, size / 16), 256 << 20)
         let rounded = (max(bytes, size + step) + Layout.unitBytes - 1) / Layout.unitBytes * Layout.unitBytes
-        try file.setSize(Int64(min(rounded, reservation.length)))
+        do {
+          try file.setSize(Int64(min(rounded, reservation.length)))
+        } catch {
+          // A limit may leave room for what is asked for, if not for the step.
+          try file.setSize(Int64(min(bytes, reservation.length)))
+        }
       }
     } catch {
       throw StoreError(error)
@@ -133,6 +138,15 @@ final class FileBacking: Backing {
       } else {
         try file.writeZeros(offset: Int64(offset), length: Int64(count))
       }
+    } catch {
+      throw StoreError(error)
+    }
+  }
+
+  func reserve(offset: Int, count: Int) throws(StoreError) {
+    _ = try wholeSize()
+    do {
+      try file.allocate(offset: Int64(offset), length: Int64(count))
     } catch {
       throw StoreError(error)
     }

@@ -241,7 +241,7 @@ struct Recovery {
   /// Ends what the crash left behind, and makes everything up to there durable.
   private func cut(_ writer: inout Writer, _ live: LivePage) throws(StoreError) {
     var tail = writer.log.tail
-    try writer.makeRoom(RecordHead.byteCount + 16, reserve: 0, &tail)
+    try writer.makeRoomForCut(&tail)
     var generator = SystemRandomNumberGenerator()
     writer.log.appendCut(random: (generator.next(), generator.next()), &tail)
     try writer.log.sync(upTo: tail.position)

@@ -215,11 +215,15 @@ extension StoreCore {
     }
   }
 
-  /// Under the turn.
-  func checkpoint() throws(StoreError) {
-    guard backing.isShared else { return try checkpointInMemory() }
+  /// Under the turn. False if another process is writing one.
+  @discardableResult
+  func checkpoint() throws(StoreError) -> Bool {
+    guard backing.isShared else {
+      try checkpointInMemory()
+      return true
+    }
     // Who holds the turn only tries C: its holder may be waiting for the turn.
-    guard try backing.tryLock(.checkpoint, .exclusive) else { return }
+    guard try backing.tryLock(.checkpoint, .exclusive) else { return false }
     defer { try? backing.unlock(.checkpoint) }
     try unsafe writer.pointee.space.recordReleases()
     let durable = Epoch(number: memory.live[LivePage.durableEpoch])
@@ -231,6 +235,7 @@ extension StoreCore {
     memory.live[LivePage.durable] = block.logPosition.offset
     memory.live[LivePage.durableSegment] = block.segment.number
     memory.live[LivePage.unsyncedRuns] = 0
+    return true
   }
 
   /// Without a file nothing has to be durable; a new epoch lets space be reused.

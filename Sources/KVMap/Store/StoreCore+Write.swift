@@ -41,16 +41,52 @@ extension StoreCore {
     try checkWritable(key, RawSpan())
     let hash = KeyHash(key, seed: memory.seed)
     let isDurable = isDurable(durability)
-    return try withTurn { (writer: inout Writer) throws(StoreError) in
-      do throws(StoreError) {
-        return try writer.remove(key, hash, isDurable: isDurable)
-      } catch {
-        // On a full disk a checkpoint frees the index pages that were copied before.
-        guard error.code == .diskFull else { throw error }
+    do throws(StoreError) {
+      return try withTurn { (writer: inout Writer) throws(StoreError) in
+        try writer.remove(key, hash, isDurable: isDurable)
       }
-      try checkpoint()
-      return try writer.remove(key, hash, isDurable: isDurable)
+    } catch {
+      guard error.code == .diskFull else { throw error }
     }
+    return try withTurn { _ throws(StoreError) in
+      try removeOnFullDisk(key, hash, isDurable: isDurable)
+    }
+  }
+
+  /// On a full disk a checkpoint frees the index pages that were copied before it. And
+  /// where the log has no room for one more record, a checkpoint takes its place.
+  private func removeOnFullDisk(
+    _ key: RawSpan, _ hash: KeyHash, isDurable: Bool
+  ) throws(StoreError) -> Bool {
+    do throws(StoreError) {
+      return try unsafe writer.pointee.remove(key, hash, isDurable: isDurable)
+    } catch {
+      guard error.code == .diskFull else { throw error }
+    }
+    if unsafe !writer.pointee.lacksLog {
+      try checkpoint()
+      do throws(StoreError) {
+        return try unsafe writer.pointee.remove(key, hash, isDurable: isDurable)
+      } catch {
+        guard error.code == .diskFull, unsafe writer.pointee.lacksLog else { throw error }
+      }
+    }
+    do throws(StoreError) {
+      return try finishRemoval(try unsafe writer.pointee.removeBeforeCheckpoint(key, hash))
+    } catch {
+      guard error.code == .diskFull, unsafe !writer.pointee.isHalfDone else { throw error }
+    }
+    try checkpoint()
+    return try finishRemoval(try unsafe writer.pointee.removeBeforeCheckpoint(key, hash))
+  }
+
+  private func finishRemoval(_ wasLive: Bool) throws(StoreError) -> Bool {
+    guard unsafe writer.pointee.isHalfDone else { return wasLive }
+    guard try checkpoint() else {
+      throw StoreError(.busy, "another process is writing a checkpoint; try again")
+    }
+    unsafe writer.pointee.isHalfDone = false
+    return wasLive
   }
 
   /// What has been committed and is not durable.
@@ -134,16 +170,17 @@ extension StoreCore {
     _ key: RawSpan, in open: UnsafeMutablePointer<Writer.Open>
   ) throws(StoreError) -> [UInt8]? {
     do {
-      guard
-        let match = try unsafe writer.pointee.match(
-          key, KeyHash(key, seed: memory.seed), open.pointee)
-      else { return nil }
+      let found = try unsafe writer.pointee.match(
+        key, KeyHash(key, seed: memory.seed), open.pointee)
+      // A page that was lost reads as one without slots.
+      try checkNotLost()
+      guard let match = found else { return nil }
       let range = try value(match)
       let bytes = memory.bytes.array(range.lowerBound, count: range.count)
       try checkNotLost()
       return bytes
     } catch {
-      throw error.naming(name)
+      throw lossOr(error).naming(name)
     }
   }
 }

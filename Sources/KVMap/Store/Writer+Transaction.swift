@@ -56,6 +56,8 @@ extension Writer {
     _ kind: RecordKind, _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan,
     _ initialFields: LogWriter.Fields, _ open: inout Open
   ) throws(StoreError) {
+    if kind == .delete { space.reserve.purpose = .removing } else { try beginAdding() }
+    defer { space.reserve.purpose = .checkpoint }
     var fields = initialFields
     var tail = open.tail
     let mark = log.mark(tail)

@@ -13,6 +13,8 @@ struct Writer: ~Copyable {
   let log: LogWriter
   /// Set while a commit is in the log and not yet in the index.
   var isHalfDone = false
+  /// Set if the last removal failed because the log has no room for it.
+  private(set) var lacksLog = false
   /// Bytes of large values written since the last commit.
   private var runBytes: UInt64 = 0
 
@@ -47,6 +49,8 @@ struct Writer: ~Copyable {
       let isPresent = try liveMatch(hash, key) != nil
       if isPresent != (request.condition == .present) { return false }
     }
+    try beginAdding()
+    defer { space.reserve.purpose = .checkpoint }
     var fields = LogWriter.Fields(expiry: request.expiry, version: request.version)
     var tail = log.tail
     let mark = log.mark(tail)
@@ -72,18 +76,33 @@ struct Writer: ~Copyable {
     return true
   }
 
+  /// Sees to it that what is taken now leaves the reserve for removals behind.
+  mutating func beginAdding() throws(StoreError) {
+    space.reserve.purpose = .adding
+    try space.reserve.ensure(above: space.highWater, memory, backing)
+  }
+
   /// False if there was nothing to remove.
   mutating func remove(
     _ key: RawSpan, _ hash: KeyHash, isDurable: Bool
   ) throws(StoreError) -> Bool {
+    lacksLog = false
     guard let found = try IndexReader(memory: memory).find(hash, key) else { return false }
     let wasLive = try !isExpired(found)
+    space.reserve.purpose = .removing
+    defer { space.reserve.purpose = .checkpoint }
     var tail = log.tail
     let mark = log.mark(tail)
     let prepared: Prepared
-    do {
+    do throws(StoreError) {
       prepared = try prepare(key, hash, needsSlot: false)
-      try makeRoom((RecordHead.byteCount + key.byteCount + 7) & ~7, reserve: 0, &tail)
+      do throws(StoreError) {
+        try makeRoom(
+          (RecordHead.byteCount + key.byteCount + 7) & ~7, reserve: LogWriter.recoveryReserve, &tail)
+      } catch {
+        lacksLog = error.code == .diskFull
+        throw error
+      }
       _ = log.append(.delete, LogWriter.Fields(), key: key, value: RawSpan(), &tail)
     } catch {
       try undo(LogWriter.Fields(), mark)
@@ -92,6 +111,23 @@ struct Writer: ~Copyable {
     try enterLog(tail, isDurable: isDurable)
     try unpublish(prepared)
     complete(tail)
+    return wasLive
+  }
+
+  /// Removes a key without a record, for want of log. The checkpoint that has to follow,
+  /// in the same turn, is what makes it happen: a crash before it undoes it, and the
+  /// writer is half done until then.
+  mutating func removeBeforeCheckpoint(
+    _ key: RawSpan, _ hash: KeyHash
+  ) throws(StoreError) -> Bool {
+    guard let found = try IndexReader(memory: memory).find(hash, key) else { return false }
+    let wasLive = try !isExpired(found)
+    space.reserve.purpose = .removing
+    defer { space.reserve.purpose = .checkpoint }
+    let prepared = try prepare(key, hash, needsSlot: false)
+    try space.recordReleases()
+    isHalfDone = true
+    try unpublish(prepared)
     return wasLive
   }
 
@@ -180,6 +216,13 @@ struct Writer: ~Copyable {
   ) throws(StoreError) {
     try log.makeRoom(for: stored, reserve: reserve, tail: &tail, space: &space)
     _ = try space.writableEntry(tail.position.unit)
+    try space.recordReleases()
+  }
+
+  /// Room for a record that the index never leads to: the space table counts no bytes of
+  /// it, so that a store without anything to replay opens without taking a page.
+  mutating func makeRoomForCut(_ tail: inout LogWriter.Tail) throws(StoreError) {
+    try log.makeRoom(for: RecordHead.byteCount + 16, reserve: 0, tail: &tail, space: &space)
     try space.recordReleases()
   }
 

@@ -93,7 +93,7 @@ struct CutFileTests {
       try checkWhatIsLeft(stage, page, occasion, hasWorked: hasWorked)
     }
     // Where nothing that is needed was cut off, it works.
-    #expect(worked > 0 && worked <= pages, "\(occasion) worked with \(worked) of \(pages)")
+    #expect(worked > 0, "\(occasion) never worked")
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     print("kvmap: file cut at \(pages + 1) pages during \(occasion): \(worked) worked, \(seconds) s")
   }
@@ -111,7 +111,9 @@ struct CutFileTests {
         try body()
       } catch let error as StoreError {
         works = false
-        #expect([.lost, .damaged].contains(error.code), "\(what.rawValue): \(error)")
+        // Nothing at all is left of a store that is opened anew, to be verified.
+        let isEmpty = page == 0 && occasion == .verify && error.code == .notAStore
+        #expect([.lost, .damaged].contains(error.code) || isEmpty, "\(what.rawValue): \(error)")
       } catch {
         Issue.record("\(what.rawValue): \(error)")
       }

@@ -1,0 +1,251 @@
+import Foundation
+import MappedMemory
+import SystemPackage
+import Testing
+
+@testable import KVMap
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Disks that are full: file systems of a few MiB where they can be mounted, else a
+/// limit for the length of files. The test says which it had.
+@Suite(.serialized, .timeLimit(.minutes(10)))
+struct FullDiskTests {
+  /// What the disk is filled with.
+  enum Pattern: String, CaseIterable, Codable {
+    /// As many keys as fit: the index is large, its pages are all full.
+    case smallKeys
+    /// Values of all sizes, large ones with runs of their own.
+    case mixedSizes
+    /// Keys overwritten at random over many checkpoints, which scatters free pages.
+    case overwrites
+    /// One key after the other removed again and put back, beside checkpoints.
+    case churn
+  }
+
+  /// Long enough that the log kept for removals does for a few hundred of them.
+  private static func key(_ number: Int) -> [UInt8] {
+    bytes("key \(number) ") + [UInt8](repeating: 1, count: 80)
+  }
+
+  private static func size(_ pattern: Pattern, _ random: inout SeededGenerator) -> Int {
+    switch pattern {
+    case .smallKeys: return 0
+    case .overwrites, .churn: return random.below(60)
+    case .mixedSizes:
+      let kind = random.below(100)
+      return kind == 0 ? random.below(150_000) : kind < 10 ? random.below(8_000) : random.below(200)
+    }
+  }
+
+  /// Puts that many keys, then larger values until the disk is full, and then ever
+  /// smaller ones until not even an empty one finds room.
+  private static func fill(
+    _ store: Store, _ pattern: Pattern, keys: Int, _ contents: inout Operation.Contents, _ seed: UInt64
+  ) throws {
+    var random = SeededGenerator(seed: seed)
+    var isFull = false
+    func put(_ number: Int, _ size: Int) throws {
+      let value = patterned(size, random.next())
+      do throws(StoreError) {
+        try store.put(value, forKey: key(number))
+        contents[key(number)] = value
+      } catch {
+        guard error.code == .diskFull else { throw error }
+        isFull = true
+      }
+    }
+    for stamp in 0..<keys * (pattern == .overwrites || pattern == .churn ? 3 : 1) {
+      let number = stamp < keys ? stamp : random.below(keys)
+      if pattern == .churn, stamp % 3 == 0, try store.remove(key(number)) {
+        contents[key(number)] = nil
+      } else {
+        try put(number, size(pattern, &random))
+      }
+      if pattern == .overwrites || pattern == .churn, stamp % 300 == 0 { try store.checkpoint() }
+      if isFull { break }
+    }
+    var number = keys
+    for size in [200_000, 40_000, 4_000, 400, 0] {
+      isFull = false
+      while !isFull {
+        try put(number, size)
+        number += 1
+      }
+    }
+  }
+
+  @Test(arguments: Pattern.allCases, SmallDisk.Kind.allCases)
+  func everythingCanBeRemoved(pattern: Pattern, kind: SmallDisk.Kind) async {
+    let seed = testSeed("everythingCanBeRemoved")
+    let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+      [pattern = pattern as Pattern, kind = kind as SmallDisk.Kind, seed = seed as UInt64] in
+      do {
+        try Self.removeEverything(pattern, kind, seed)
+      } catch {
+        Issue.record("\(pattern) on \(kind): \(error)")
+      }
+    }
+    let output = String(decoding: result?.standardOutputContent ?? [], as: UTF8.self)
+    for line in output.split(separator: "\n") where line.hasPrefix("kvmap: ") { print(line) }
+  }
+
+  private static func removeEverything(_ pattern: Pattern, _ kind: SmallDisk.Kind, _ seed: UInt64) throws {
+    let start = ContinuousClock.now
+    let disk = try SmallDisk(kind, megabytes: 12)
+    // Each removal may cost three syncs, which take their time on a real file system.
+    let keys = (disk.kind == .ext4 ? 600 : 8_000) * testScale
+    let path = disk.directory.appending("store")
+    try disk.takeRoom(1 << 20)
+    var contents: Operation.Contents = [:]
+    var store = try Store(path)
+    try Self.fill(store, pattern, keys: keys, &contents, seed)
+    #expect(contents.count > 300)
+    // Everything is there, and a transaction that finds no room has not happened.
+    #expect(try store.everything() == contents)
+    #expect(
+      code {
+        try store.transaction { transaction in
+          for key in 0..<40 { try transaction.put(patterned(60_000, 1), forKey: "key \(key)") }
+        }
+      } == .diskFull)
+    #expect(try store.everything() == contents)
+    // What was prepared in vain is entered as released by the next checkpoint.
+    try store.checkpoint()
+    try expectWorkingStateIsSound(store)
+    #expect(try store.verify().isSound)
+
+    // Each key can be removed, in any order; half of them by another handle.
+    let order = contents.keys.sorted { $0.lexicographicallyPrecedes($1) }.shuffled(seed)
+    let count = order.count
+    var failure: StoreError?
+    for (index, key) in order.enumerated() where failure == nil {
+      if index == count / 2 {
+        #expect(code { try store.close() } == nil)
+        store = try Store(path)
+        #expect(try store.count == count - index)
+      }
+      do throws(StoreError) {
+        if try store.remove(key) { contents[key] = nil }
+      } catch {
+        failure = error
+      }
+    }
+    let left = contents.count
+    #expect(failure == nil, "\(pattern), \(disk.kind): \(left) of \(count) left: \(failure?.message ?? "")")
+    #expect(try store.everything() == contents)
+    try store.checkpoint()
+    try expectWorkingStateIsSound(store)
+    #expect(code { try store.close() } == nil)
+
+    // Somebody else gives space back.
+    try disk.makeRoom()
+    store = try Store(path)
+    #expect(try store.everything() == contents)
+    for number in 0..<1_000 { try store.put(patterned(100, 1), forKey: "again \(number)") }
+    try expectWorkingStateIsSound(store)
+    try store.close()
+    #expect(try Store.verify(path).isSound)
+    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    print("kvmap: \(pattern) on \(disk.kind): \(count) keys removed from a full disk, \(seconds) s")
+  }
+
+  /// A process is killed when the disk is full. Nothing that had returned is lost; the
+  /// store can be read; it opens for writing, or says that the disk is full and opens
+  /// when there is space.
+  @Test(arguments: SmallDisk.Kind.allCases)
+  func aDeathOnAFullDiskLosesNothing(kind: SmallDisk.Kind) throws {
+    let disk = try SmallDisk(kind, megabytes: 12, limiting: false)
+    let path = disk.directory.appending("store")
+    if disk.kind != .limit { try disk.takeRoom(2 << 20) }
+    let limit = disk.kind == .limit ? "\(10 << 20)" : "0"
+    let child = try ChildProcess(.fillAndDie, [path.string, limit])
+    _ = child.wait()
+    let count = try child.drain().count
+    #expect(count > 50)
+    var contents: Operation.Contents = [:]
+    for number in 0..<count {
+      let (key, value) = FullDisk.record(number)
+      contents[key] = value
+    }
+    var options = StoreOptions()
+    options.access = .readOnly
+    #expect(try Store(path, options: options).everything() == contents)
+    #expect(try Store.verify(path).isSound)
+    let opens: Bool
+    do {
+      let store = try Store(path)
+      #expect(try store.everything() == contents)
+      opens = true
+    } catch let error as StoreError {
+      #expect(error.code == .diskFull, "\(error)")
+      #expect(try Store(path, options: options).everything() == contents)
+      opens = false
+    }
+    print("kvmap: \(count) keys on \(disk.kind), killed when it was full; opens there: \(opens)")
+    if disk.kind != .limit { try disk.makeRoom() }
+    let store = try Store(path)
+    #expect(try store.everything() == contents)
+    try store.put("new", forKey: "new")
+    for key in contents.keys { #expect(try store.remove(key)) }
+    #expect(try store.count == 1)
+    try expectSound(store)
+  }
+
+  @Test(arguments: [SmallDisk.Kind.tmpfs, .ext4])
+  func nothingIsLeftOfACreationThatFindsNoRoom(kind: SmallDisk.Kind) throws {
+    let disk = try SmallDisk(kind, megabytes: 8, limiting: false)
+    // A limit for the length of files has a test of its own.
+    guard disk.kind != .limit else { return }
+    try disk.takeAllRoom()
+    let path = disk.directory.appending("store")
+    #expect(code { try Store(path) } == .diskFull)
+    #expect(try disk.names == ["other"])
+    try disk.makeRoom()
+    let store = try Store(path)
+    try store.put("value", forKey: "key")
+    #expect(try disk.names == ["store"])
+  }
+}
+
+/// In the child: fills the disk, telling of each put, and is killed in a transaction.
+enum FullDisk {
+  static func record(_ number: Int) -> (key: [UInt8], value: [UInt8]) {
+    var random = SeededGenerator(seed: UInt64(number))
+    let size = random.below(30) == 0 ? 60_000 + random.below(60_000) : random.below(200)
+    return (bytes("key \(number)"), patterned(size, UInt64(number)))
+  }
+
+  static func fillAndDie(_ arguments: [String]) throws {
+    if let limit = UInt64(arguments[1]), limit > 0 { try limitFileSize(to: limit) }
+    let store = try Store(path: arguments[0])
+    do {
+      for number in 0... {
+        let (key, value) = record(number)
+        try store.put(value, forKey: key)
+        try Parent.tell()
+      }
+    } catch let error as StoreError {
+      // Small changes still find room; none of them is to last.
+      guard error.code == .diskFull else { throw error }
+    }
+    try store.transaction { transaction in
+      for number in 0..<1_000 {
+        if code({ try transaction.put("torn", forKey: "key \(number)") }) != nil { break }
+      }
+      kill(getpid(), SIGKILL)
+    }
+  }
+}
+
+extension Array {
+  /// In an order that the seed decides.
+  func shuffled(_ seed: UInt64) -> [Element] {
+    var generator = SeededGenerator(seed: seed)
+    return shuffled(using: &generator)
+  }
+}
