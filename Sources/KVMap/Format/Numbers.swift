@@ -42,7 +42,7 @@ struct Epoch: Hashable, Comparable, Sendable {
 struct SequenceNumber: Hashable, Comparable, Sendable {
   var number: UInt64
 
-  static let limit: UInt64 = 1 << 56
+  static let limit = SequenceNumber(number: 1 << 56)
   static func < (left: SequenceNumber, right: SequenceNumber) -> Bool { left.number < right.number }
 
   var next: SequenceNumber { SequenceNumber(number: number + 1) }

@@ -121,4 +121,15 @@ struct RecordHead: Equatable, Sendable {
     keyLength <= Layout.largestKey && kindBits >= 1 && kindBits <= 5
       && inlineValueLength <= Layout.largestInlineValue && storedBytes <= room
   }
+
+  /// Whether key and value are such as records of its kind have.
+  var isOfItsKind: Bool {
+    switch kind {
+    case .put, .move: true
+    case .delete: valueLength == 0 && !flags.contains(.external)
+    case .link: keyLength == 0 && valueLength == 8 && extraBytes == 0
+    case .cut: keyLength == 0 && valueLength == 16 && extraBytes == 0
+    case nil: false
+    }
+  }
 }

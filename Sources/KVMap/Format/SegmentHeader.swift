@@ -26,7 +26,8 @@ struct SegmentHeader: Equatable {
     self.sequence = sequence
   }
 
-  /// Nil if no header of this store lies at `offset`.
+  /// Nil if no header of this store lies at `offset`, or one with numbers that
+  /// cannot be computed with: no more segments than records, and all in the file.
   init?(_ bytes: MappedBytes, at offset: Int, seed: StoreSeed) {
     guard bytes.load64(offset + Self.magicOffset) == Self.magic,
       bytes.load64(offset + Self.checksumOffset) == Self.checksum(bytes, offset, seed)
@@ -34,7 +35,13 @@ struct SegmentHeader: Equatable {
     ordinal = bytes.load64(offset + Self.ordinalOffset)
     next = Unit(number: bytes.load64(offset + Self.nextOffset))
     sequence = SequenceNumber(number: bytes.load64(offset + Self.sequenceOffset))
+    guard ordinal >= 1, ordinal < SequenceNumber.limit.number, sequence < SequenceNumber.limit,
+      next.number >= Layout.firstFreeUnit, next.number <= Self.largestNext
+    else { return nil }
   }
+
+  private static let largestNext =
+    Layout.largestFile / UInt64(Layout.unitBytes) - Layout.segmentUnits
 
   func encode(_ bytes: MappedBytes, at offset: Int, seed: StoreSeed) {
     bytes.zero(offset, count: Self.byteCount)

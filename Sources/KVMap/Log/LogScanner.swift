@@ -18,10 +18,16 @@ struct LogScanner {
     var header: SegmentHeader?
     /// First unit above everything the log's records need.
     var highWater: UInt64
+    /// Bytes of the large values up to here.
+    var runBytes = 0
   }
   private(set) var end: End
   /// First unit above everything seen, in commits that are whole or not.
   private var highWater: UInt64 = 0
+  /// Bytes of large values read so far. Runs of one log never overlap, so there
+  /// are no more of them than the file has: else a few records that all lead to
+  /// one large run would cost hours.
+  private var runBytes = 0
 
   private var bytes: MappedBytes { memory.bytes }
 
@@ -38,11 +44,7 @@ struct LogScanner {
   private static func header(_ memory: StoreMemory, of segment: Unit) -> SegmentHeader? {
     guard isInBounds(memory, segment) else { return nil }
     let offset = Int(segment.position.offset)
-    guard let header = SegmentHeader(memory.bytes, at: offset, seed: memory.seed),
-      header.next.number >= Layout.firstFreeUnit,
-      header.next.number <= Layout.largestFile / UInt64(Layout.unitBytes)
-    else { return nil }
-    return header
+    return SegmentHeader(memory.bytes, at: offset, seed: memory.seed)
   }
 
   private static func isInBounds(_ memory: StoreMemory, _ segment: Unit) -> Bool {
@@ -59,14 +61,14 @@ struct LogScanner {
   /// Reads on to the end of the log.
   mutating func scan() {
     while let (position, head) = next() {
-      if head.flags.contains(.external), head.kind != .delete {
+      if head.flags.contains(.external) {
         let start = bytes.load64(Int(position.offset) + head.externalOffset)
         let units = (head.valueLength + Layout.unitBytes - 1) / Layout.unitBytes
         highWater = max(highWater, start / UInt64(Layout.unitBytes) + UInt64(units))
       }
       highWater = max(highWater, top)
       if head.flags.contains(.end) {
-        end = End(tail: tail, segment: segment, header: header, highWater: highWater)
+        end = End(tail: tail, segment: segment, header: header, highWater: highWater, runBytes: runBytes)
       }
     }
   }
@@ -77,6 +79,8 @@ struct LogScanner {
     tail = end.tail
     segment = end.segment
     header = end.header
+    highWater = end.highWater
+    runBytes = end.runBytes
     scan()
     return end.tail.position != before
   }
@@ -91,7 +95,9 @@ struct LogScanner {
     let head = RecordHead(bytes, at: Int(position.offset))
     let isCut = head.kind == .cut
     let expected = tail.sequence.number + (isCut ? Layout.sequenceJump : 0)
-    guard head.fits(in: segmentEnd - Int(position.offset)), head.sequence.number == expected,
+    // The last bytes of a segment are kept for LINK.
+    let room = segmentEnd - Int(position.offset) - (head.kind == .link ? 0 : RecordHead.linkBytes)
+    guard head.fits(in: room), head.isOfItsKind, head.sequence.number == expected,
       head.isIntact(bytes, at: Int(position.offset), seed: memory.seed)
     else { return nil }
     let chain = Checksum.chain(tail.chain, head.checksum)
@@ -99,12 +105,14 @@ struct LogScanner {
     if head.flags.contains(.external) {
       let reader = RecordReader(memory: memory)
       guard let range = try? reader.valueRange(head, at: position),
+        runBytes + range.count <= memory.mappedBytes,
         (try? reader.verifyExternal(head, at: position, range: range)) != nil
       else { return nil }
+      runBytes += range.count
     }
     var next = Position(offset: position.offset + UInt64(head.storedBytes))
     if head.kind == .link {
-      guard head.valueLength == 8, let following = follow(head, at: position, expected + 1) else {
+      guard let following = follow(head, at: position, expected + 1) else {
         return nil
       }
       segment = following.segment
