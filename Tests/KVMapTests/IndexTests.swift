@@ -204,6 +204,20 @@ struct IndexTests {
     }
     #expect(code { try store.everything() } == .damaged)
     #expect(try !store.verify().isSound)
+    // A cursor says it once and goes on with the buckets behind.
+    var cursor = store.makeCursor()
+    var (met, errors): (Set<[UInt8]>, Int) = ([], 0)
+    for _ in 0..<4_000 {
+      do {
+        guard let entry = try cursor.next() else { break }
+        met.insert(entry.key)
+      } catch {
+        #expect(error.code == .damaged)
+        errors += 1
+      }
+    }
+    #expect(errors == 1)
+    #expect(met == Set(pages.keys.filter { pages[$0] != damaged }))
   }
 }
 

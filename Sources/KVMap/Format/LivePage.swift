@@ -66,6 +66,9 @@ struct LivePage {
     @inline(__always) nonmutating set { bytes.storeRelease(newValue, start &+ word.offset) }
   }
 
+  /// Takes from a counter. A damaged file may have set it too low.
+  func lower(_ word: Word, by amount: UInt64) { self[word] -= min(amount, self[word]) }
+
   /// Stores such that no later load of this thread is done before.
   func storeAndFence(_ value: UInt64, _ word: Word) {
     bytes.storeSequentiallyConsistent(value, start + word.offset)

@@ -72,7 +72,11 @@ struct PagePointer: Equatable, Sendable {
   init(bits: UInt64) { self.bits = bits }
 
   init(page: PageNumber, depth: Int, epoch: Epoch) {
-    bits = page.number | UInt64(depth) << 40 | UInt64(epoch.tag) << 48
+    self.init(page: page, depth: depth, epochTag: epoch.tag)
+  }
+
+  init(page: PageNumber, depth: Int, epochTag: UInt16) {
+    bits = page.number | UInt64(depth) << 40 | UInt64(epochTag) << 48
   }
 
   static let largestPage: UInt64 = (1 << 40) - 1

@@ -49,7 +49,13 @@ struct StoreMemory: @unchecked Sendable {
       throw .damaged(
         "index page", at: pointer.page.offset, "it is of another kind than the reference to it")
     }
-    if header.epoch.tag == pointer.epochTag, header.epoch.number > live[LivePage.sealedEpoch] { return }
+    // Acquire: the working epoch that is loaded next is no older than the page.
+    let epoch = Epoch(number: bytes.loadAcquire(pointer.page.offset + PageHeader.epoch))
+    if epoch.tag == pointer.epochTag, epoch.number > live[LivePage.sealedEpoch],
+      epoch.number <= live[LivePage.epoch]
+    {
+      return
+    }
     guard header.isIntact(seed: seed) else {
       throw .damaged("index page", at: pointer.page.offset, "its checksum does not match")
     }

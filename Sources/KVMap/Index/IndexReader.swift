@@ -34,6 +34,34 @@ struct IndexReader {
     return pointer
   }
 
+  /// The bucket that covers `hash`, for going through all of them: each page on
+  /// the way must cover the hashes that the reference to it says, so that no page
+  /// is met twice. `behind` becomes the first hash behind those that were looked
+  /// for in vain, if this throws, or behind the bucket's; nil if there is none.
+  func bucketForWalk(_ hash: UInt64, behind: inout UInt64?) throws(StoreError) -> PagePointer {
+    let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
+    behind = nil
+    var pointer = PagePointer(page: root.page, depth: 0, epochTag: root.epochTag)
+    for level in 0...root.depth {
+      let kind: PageKind = level == root.depth ? .bucket : .directory
+      try memory.check(pointer, kind, workingTag: tag)
+      let header = PageHeader(bytes: bytes, page: pointer.page)
+      let shift = UInt64(64 - pointer.depth)
+      guard header.depth == pointer.depth, header.prefix == (hash >> shift) << shift else {
+        throw .damaged(
+          "index page", at: pointer.page.offset, "it covers other hashes than the reference to it says")
+      }
+      if kind == .bucket { break }
+      let child = NodePage(bytes: bytes, page: pointer.page)[KeyHash(bits: hash).entry(depth: pointer.depth)]
+      guard child.depth >= pointer.depth, child.depth <= min(pointer.depth + 8, 63) else {
+        throw .damaged("index page", at: pointer.page.offset, "it leads to a page of impossible depth")
+      }
+      pointer = child
+      behind = pointer.end(after: hash)
+    }
+    return pointer
+  }
+
   /// The published record of `key`, expired or not; nil if there is none.
   @inline(__always)
   func find(_ hash: KeyHash, _ key: RawSpan) throws(StoreError) -> Match? {
@@ -81,13 +109,10 @@ struct IndexReader {
     _ first: PageNumber, _ hash: KeyHash, _ key: RawSpan, workingTag: UInt16
   ) throws(StoreError) -> Match? {
     var page = first
-    var left = IndexReader.longestChain
+    var chain = ChainGuard()
     while page.number != 0 {
+      try chain.pass(page)
       try checkOverflow(page, workingTag: workingTag)
-      guard left > 0 else {
-        throw .damaged("index page", at: page.offset, "its chain of overflow pages has no end")
-      }
-      left -= 1
       let bucket = Bucket(bytes: bytes, page: page)
       for line in 1...Bucket.lineCount {
         if let match = try scan(bucket.offset(line: line, slot: 0), hash.tag, key) { return match }
@@ -96,10 +121,6 @@ struct IndexReader {
     }
     return nil
   }
-
-  /// Bounds the walk along overflow pages: more cannot come from honest writing,
-  /// as it would take 2^32 keys with one hash.
-  static let longestChain = 1 << 23
 
   /// Checks a page that is referenced by number alone.
   func checkOverflow(_ page: PageNumber, workingTag: UInt16) throws(StoreError) {

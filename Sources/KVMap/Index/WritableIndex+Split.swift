@@ -115,11 +115,10 @@ extension WritableIndex {
 
   private func releaseOverflow(_ first: PageNumber, space: inout SpaceTable) {
     var page = first
-    var left = IndexReader.longestChain
-    while page.number != 0, left > 0 {
+    // As `divideOverflow` found it: with an end, in the file.
+    while page.number != 0 {
       space.release(page)
       page = PageHeader(bytes: bytes, page: page).overflow
-      left -= 1
     }
   }
 
@@ -168,9 +167,8 @@ extension WritableIndex {
     try space.ensurePages(2)
     // The page whose header leads to the overflow page at hand; writable.
     var previous = bucket
-    var left = IndexReader.longestChain
-    while left > 0 {
-      left -= 1
+    var chain = ChainGuard()
+    while true {
       let next = PageHeader(bytes: bytes, page: previous).overflow
       if next.number == 0 {
         try space.ensurePages(1)
@@ -180,6 +178,7 @@ extension WritableIndex {
         PageHeader(bytes: bytes, page: previous).overflow = page
         return Bucket(bytes: bytes, page: page).offset(line: 1, slot: 0)
       }
+      try chain.pass(next)
       let page = try writableOverflow(next, previous: previous, space: &space)
       let bucket = Bucket(bytes: bytes, page: page)
       for line in 1...Bucket.lineCount {
@@ -187,15 +186,20 @@ extension WritableIndex {
       }
       previous = page
     }
-    throw .damaged("index page", at: bucket.offset, "its chain of overflow pages has no end")
   }
 
-  /// Makes all overflow pages of a writable bucket writable.
+  /// Makes all overflow pages of a writable bucket writable. They are looked at
+  /// first: copying a chain that has no end would fill the disk.
   func makeOverflowWritable(_ bucket: PageNumber, space: inout SpaceTable) throws(StoreError) {
+    var chain = ChainGuard()
+    var page = PageHeader(bytes: bytes, page: bucket).overflow
+    while page.number != 0 {
+      try chain.pass(page)
+      try IndexReader(memory: memory).checkOverflow(page, workingTag: epoch.tag)
+      page = PageHeader(bytes: bytes, page: page).overflow
+    }
     var previous = bucket
-    var left = IndexReader.longestChain
-    while left > 0 {
-      left -= 1
+    while true {
       let next = PageHeader(bytes: bytes, page: previous).overflow
       if next.number == 0 { return }
       previous = try writableOverflow(next, previous: previous, space: &space)
@@ -222,9 +226,9 @@ extension WritableIndex {
     _ first: PageNumber, _ halves: (PageNumber, PageNumber), depth: Int, space: inout SpaceTable
   ) throws(StoreError) {
     var page = first
-    var left = IndexReader.longestChain
-    while page.number != 0, left > 0 {
-      left -= 1
+    var chain = ChainGuard()
+    while page.number != 0 {
+      try chain.pass(page)
       try IndexReader(memory: memory).checkOverflow(page, workingTag: epoch.tag)
       let source = Bucket(bytes: bytes, page: page)
       for line in 1...Bucket.lineCount {

@@ -85,36 +85,52 @@ struct WritableIndex {
   // MARK: Finding
 
   /// The slot of `key` among published or pending slots of its (writable) bucket.
+  ///
+  /// Recovery passes over records that cannot be read: they stay in the index, as
+  /// the errors that they are, and the rest of the log counts.
   func find(
-    _ hash: KeyHash, _ key: RawSpan, in bucket: PageNumber, pending: Bool
+    _ hash: KeyHash, _ key: RawSpan, in bucket: PageNumber, pending: Bool, passingDamage: Bool = false
   ) throws(StoreError) -> IndexReader.Match? {
     let page = Bucket(bytes: bytes, page: bucket)
     let lines = hash.lines
-    if let match = try find(hash.tag, key, in: page, line: lines.first, pending: pending) { return match }
-    if let match = try find(hash.tag, key, in: page, line: lines.second, pending: pending) { return match }
+    if let match = try find(hash.tag, key, in: page, line: lines.first, pending, passingDamage) {
+      return match
+    }
+    if let match = try find(hash.tag, key, in: page, line: lines.second, pending, passingDamage) {
+      return match
+    }
     var overflow = PageHeader(bytes: bytes, page: bucket).overflow
-    var left = IndexReader.longestChain
-    while overflow.number != 0, left > 0 {
+    var chain = ChainGuard()
+    while overflow.number != 0 {
+      try chain.pass(overflow)
       try IndexReader(memory: memory).checkOverflow(overflow, workingTag: epoch.tag)
       let page = Bucket(bytes: bytes, page: overflow)
       for line in 1...Bucket.lineCount {
-        if let match = try find(hash.tag, key, in: page, line: line, pending: pending) { return match }
+        if let match = try find(hash.tag, key, in: page, line: line, pending, passingDamage) {
+          return match
+        }
       }
       overflow = PageHeader(bytes: bytes, page: overflow).overflow
-      left -= 1
     }
     return nil
   }
 
   @inline(__always)
   private func find(
-    _ tag: UInt16, _ key: RawSpan, in page: Bucket, line: Int, pending: Bool
+    _ tag: UInt16, _ key: RawSpan, in page: Bucket, line: Int, _ pending: Bool, _ passingDamage: Bool
   ) throws(StoreError) -> IndexReader.Match? {
     for index in 0..<Bucket.slotsPerLine {
       let slot = page.load(line: line, slot: index)
       if slot.tag != tag || slot.isEmpty || slot.isPending != pending { continue }
       let reader = RecordReader(memory: memory)
-      guard let head = try reader.head(at: slot.position, ifKeyIs: key) else { continue }
+      let found: RecordHead?
+      do throws(StoreError) {
+        found = try reader.head(at: slot.position, ifKeyIs: key)
+      } catch {
+        if passingDamage { continue }
+        throw error
+      }
+      guard let head = found else { continue }
       return IndexReader.Match(
         position: slot.position, head: head, slotOffset: page.offset(line: line, slot: index),
         slot: slot)

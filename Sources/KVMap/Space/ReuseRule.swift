@@ -36,7 +36,7 @@ struct ReuseRule: ~Copyable {
     var candidate = durable
     memory.live.storeAndFence(candidate.number + 1, LivePage.pinFloor)
     if let pin = try backing.lowestPin(), pin <= candidate {
-      candidate = Epoch(number: pin.number - 1)
+      candidate = Epoch(number: pin.number - min(pin.number, 1))
       memory.live.storeAndFence(candidate.number + 1, LivePage.pinFloor)
     }
     guard candidate > limit else { return }

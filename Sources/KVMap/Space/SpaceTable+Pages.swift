@@ -47,20 +47,25 @@ extension SpaceTable {
     ~(entry.used | entry.releasedBefore | entry.releasedLately)
   }
 
-  /// A free page of the open unit; `ensurePages` has seen to it that there is one.
+  /// A free page of the open unit. `ensurePages` has seen to it that there is one,
+  /// unless the table says two things of one unit.
   mutating func takePage() throws(StoreError) -> PageNumber {
     guard var current = open, current.epoch == epoch else {
-      preconditionFailure("a page is taken without one being ensured")
+      throw .damaged("space table", at: root.page.offset, "the pages it gives out are in use")
     }
     let bit: Int
     if let offset = current.entryOffset {
       let entry = SpaceEntry(bytes: memory.bytes, offset: offset)
       let free = Self.free(entry)
-      precondition(free != 0, "a page is taken without one being ensured")
+      guard free != 0 else {
+        throw .damaged("space table entry", at: offset, "the pages it gives out are in use")
+      }
       bit = free.trailingZeroBitCount
       entry.used |= 1 << UInt16(bit)
     } else {
-      precondition(current.free != 0, "a page is taken without one being ensured")
+      guard current.free != 0 else {
+        throw .damaged("space table", at: root.page.offset, "the pages it gives out are in use")
+      }
       bit = current.free.trailingZeroBitCount
       current.free &= ~(1 << UInt16(bit))
       open = current
@@ -96,7 +101,7 @@ extension SpaceTable {
       let bit: UInt16 = 1 << UInt16(page.indexInUnit)
       entry.used &= ~bit
       entry.releasedLately |= bit
-      memory.live[LivePage.indexPages] -= 1
+      memory.live.lower(LivePage.indexPages, by: 1)
     }
   }
 

@@ -29,13 +29,26 @@ extension SpaceTable {
 
   /// Gives back the run or segment that begins at `first`.
   mutating func releaseUnits(_ first: Unit) throws(StoreError) {
-    let count = try writableEntry(first).length
+    let count = try row(first, of: [.run, .segment])
     let epoch = epoch
     for number in first.number..<first.number + UInt64(count) {
       let entry = try writableEntry(Unit(number: number))
       entry.reset(.free)
       entry.epoch = epoch
     }
+  }
+
+  /// How many units the row that begins at `first` has. Throws unless it is one of
+  /// those kinds and lies in the file.
+  func row(_ first: Unit, of kinds: [UnitKind]) throws(StoreError) -> Int {
+    guard let entry = try entry(first), let kind = entry.kind, kinds.contains(kind), entry.length >= 1,
+      UInt64(entry.length) <= highWater, first.number <= highWater - UInt64(entry.length)
+    else {
+      throw .damaged(
+        "space table", at: Int(clamping: first.position.offset),
+        "what lies there is not entered as what it is")
+    }
+    return entry.length
   }
 
   /// Moves the end of what is used up by `count` units.

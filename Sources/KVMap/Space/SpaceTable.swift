@@ -49,7 +49,7 @@ struct SpaceTable: ~Copyable {
   var epoch: Epoch { Epoch(number: memory.live[LivePage.epoch]) }
   var highWater: UInt64 { memory.live[LivePage.highWater] }
 
-  private var root: PagePointer {
+  var root: PagePointer {
     get { PagePointer(bits: memory.live[LivePage.spaceRoot]) }
     nonmutating set { memory.live[LivePage.spaceRoot] = newValue.bits }
   }
@@ -138,6 +138,7 @@ struct SpaceTable: ~Copyable {
     let height = pointer.depth
     let epoch = epoch
     for level in 0...height {
+      try memory.check(pointer, level == height ? .spaceLeaf : .spaceNode, workingTag: epoch.tag)
       // All pages below one that is not writable are not.
       if PageHeader(bytes: memory.bytes, page: pointer.page).epoch != epoch { return height - level + 1 }
       if level == height { break }

@@ -41,38 +41,75 @@ struct Checkpoint {
   }
 
   /// Seals the pages that `block` leads to and that changed after epoch `after`.
-  func seal(_ block: Superblock, after: Epoch) {
-    sealTree(block.root.page, height: block.root.depth, after: after)
-    sealTree(block.spaceRoot.page, height: block.spaceRoot.depth, after: after)
+  ///
+  /// Below a page that this process has changed may be one that nobody has looked
+  /// at yet, and that may be anything: what is not one of our changed pages is left
+  /// as it is.
+  func seal(_ block: Superblock, after: Epoch) throws(StoreError) {
+    var sealing = Sealing(after: after, upTo: block.epoch, pagesLeft: memory.mappedBytes / Layout.pageBytes)
+    try sealTree(block.root, height: block.root.depth, .directory, .bucket, &sealing)
+    try sealTree(block.spaceRoot, height: block.spaceRoot.depth, .spaceNode, .spaceLeaf, &sealing)
     live[LivePage.sealedEpoch] = block.epoch.number
+  }
+
+  private struct Sealing {
+    let after: Epoch
+    let upTo: Epoch
+    /// Each page is led to once, so there are no more than the file has.
+    var pagesLeft: Int
   }
 
   /// A page that did not change has no changed pages below: each change copies
   /// the path from the root.
-  private func sealTree(_ page: PageNumber, height: Int, after: Epoch) {
-    let header = PageHeader(bytes: memory.bytes, page: page)
-    guard header.epoch > after else { return }
+  private func sealTree(
+    _ pointer: PagePointer, height: Int, _ node: PageKind, _ leaf: PageKind, _ sealing: inout Sealing
+  ) throws(StoreError) {
+    guard let header = try changed(pointer.page, height > 0 ? node : leaf, &sealing),
+      header.epoch.tag == pointer.epochTag
+    else { return }
     if height > 0 {
-      let node = NodePage(bytes: memory.bytes, page: page)
+      let page = NodePage(bytes: memory.bytes, page: pointer.page)
       var previous = PagePointer(bits: 0)
       for entry in 0..<NodePage.entryCount {
-        let pointer = node[entry]
-        if pointer.bits != 0, pointer != previous {
-          sealTree(pointer.page, height: height - 1, after: after)
+        let child = page[entry]
+        if child.bits != 0, child != previous {
+          try sealTree(child, height: height - 1, node, leaf, &sealing)
         }
-        previous = pointer
+        previous = child
       }
-    } else if header.kindByte == PageKind.bucket.rawValue {
-      var overflow = header.overflow
-      var left = IndexReader.longestChain
-      while overflow.number != 0, left > 0 {
-        left -= 1
-        let next = PageHeader(bytes: memory.bytes, page: overflow)
-        if next.epoch > after { next.seal(seed: memory.seed) }
-        overflow = next.overflow
-      }
+    } else if leaf == .bucket {
+      try sealOverflow(header.overflow, &sealing)
     }
     header.seal(seed: memory.seed)
+  }
+
+  /// An overflow page that did not change may come before one that did.
+  private func sealOverflow(_ first: PageNumber, _ sealing: inout Sealing) throws(StoreError) {
+    var page = first
+    while page.number != 0, isMapped(page) {
+      try changed(page, .overflow, &sealing)?.seal(seed: memory.seed)
+      page = PageHeader(bytes: memory.bytes, page: page).overflow
+    }
+  }
+
+  private func isMapped(_ page: PageNumber) -> Bool {
+    page.number >= Layout.firstFreeUnit * UInt64(Layout.pagesPerUnit)
+      && page.number < UInt64(memory.mappedBytes / Layout.pageBytes)
+  }
+
+  /// The page's header if it is one of those to be sealed.
+  private func changed(
+    _ page: PageNumber, _ kind: PageKind, _ sealing: inout Sealing
+  ) throws(StoreError) -> PageHeader? {
+    guard isMapped(page) else { return nil }
+    guard sealing.pagesLeft > 0 else {
+      throw .damaged("index page", at: page.offset, "more references lead to pages than there are pages")
+    }
+    sealing.pagesLeft -= 1
+    let header = PageHeader(bytes: memory.bytes, page: page)
+    guard header.epoch > sealing.after, header.epoch <= sealing.upTo, header.kindByte == kind.rawValue
+    else { return nil }
+    return header
   }
 
   /// Makes the file durable and writes both superblocks.

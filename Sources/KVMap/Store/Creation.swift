@@ -41,7 +41,7 @@ struct Creation {
       memory: memory, backing: backing,
       previous: Superblock(identifier: identifier, seed: memory.seed))
     let block = checkpoint.freeze()
-    checkpoint.seal(block, after: Epoch(number: 0))
+    try checkpoint.seal(block, after: Epoch(number: 0))
     try checkpoint.record(block)
   }
 

@@ -26,8 +26,8 @@ public struct Cursor {
 
   /// The next key and value; nil at the end.
   ///
-  /// - Throws: as ``Store/get(_:)``. After an error about one record, the call can
-  ///   be repeated for those behind it.
+  /// - Throws: as ``Store/get(_:)``. After `damaged`, about a record or about an
+  ///   index page with all its keys, the call can be repeated for what lies behind.
   public mutating func next() throws(StoreError) -> Entry? {
     while true {
       while let key = keys.popLast() {
@@ -35,26 +35,30 @@ public struct Cursor {
         if let entry = try unsafe core.entry(bytes.span.bytes) { return entry }
       }
       guard let from = position else { return nil }
-      (keys, position) = try core.bucketKeys(from: from)
+      var behind: UInt64?
+      keys = try core.bucketKeys(from: from, behind: &behind)
+      position = behind
     }
   }
 }
 
 extension StoreCore {
   /// The keys of the bucket that covers hash `from`, without those of hashes
-  /// below, and where the bucket after it begins.
+  /// below; `behind` becomes the first hash behind it.
   ///
-  /// A record that cannot be read is an error in its place among the keys.
+  /// A record or page that cannot be read is an error in its place among the keys.
   func bucketKeys(
-    from: UInt64
-  ) throws(StoreError) -> (keys: [Result<[UInt8], StoreError>], next: UInt64?) {
-    try read { () throws(StoreError) -> ([Result<[UInt8], StoreError>], UInt64?) in
+    from: UInt64, behind: inout UInt64?
+  ) throws(StoreError) -> [Result<[UInt8], StoreError>] {
+    try read { () throws(StoreError) -> [Result<[UInt8], StoreError>] in
       let records = RecordReader(memory: memory)
-      let bucket = try bucketSlots(from: from)
-      for slot in bucket.slots { memory.bytes.prefetch(Int(slot.position.offset)) }
+      var slots: [Slot] = []
+      let damage = try bucketSlots(from: from, behind: &behind, &slots)
+      for slot in slots { memory.bytes.prefetch(Int(slot.position.offset)) }
       var keys: [Result<[UInt8], StoreError>] = []
-      keys.reserveCapacity(bucket.slots.count)
-      for slot in bucket.slots {
+      keys.reserveCapacity(slots.count + 1)
+      if let damage { keys.append(.failure(damage)) }
+      for slot in slots {
         do throws(StoreError) {
           let head = try records.head(at: slot.position)
           try records.verify(head, at: slot.position)
@@ -65,44 +69,51 @@ extension StoreCore {
           keys.append(.failure(error.naming(name)))
         }
       }
-      return (keys, bucket.next)
+      return keys
     }
   }
 
   /// The slots of the bucket that covers hash `from`, without those of hashes
-  /// below, and where the bucket after it begins.
-  func bucketSlots(from: UInt64) throws(StoreError) -> (slots: [Slot], next: UInt64?) {
-    try read { () throws(StoreError) -> ([Slot], UInt64?) in
-      let index = IndexReader(memory: memory)
-      let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
-      let pointer = try index.bucket(KeyHash(bits: from), workingTag: tag)
-      try memory.check(pointer, .bucket, workingTag: tag)
-      guard pointer.depth < 64 else {
-        throw .damaged("index page", at: pointer.page.offset, "its depth makes no sense")
+  /// below, as far as they can be read, and why no further.
+  func bucketSlots(
+    from: UInt64, behind: inout UInt64?, _ slots: inout [Slot]
+  ) throws(StoreError) -> StoreError? {
+    do {
+      try read { () throws(StoreError) in
+        slots = []
+        try readSlots(from: from, behind: &behind, &slots)
       }
-      var slots: [Slot] = []
-      var page = pointer.page
-      var left = IndexReader.longestChain
-      while left > 0 {
-        for line in 1...Bucket.lineCount {
-          for index in 0..<Bucket.slotsPerLine {
-            let slot = Slot(
-              bits: memory.bytes.loadAcquire(
-                Bucket(bytes: memory.bytes, page: page).offset(line: line, slot: index)))
-            if !slot.isEmpty, !slot.isPending { slots.append(slot) }
-          }
+      return nil
+    } catch {
+      guard error.code == .damaged else { throw error }
+      return error
+    }
+  }
+
+  private func readSlots(
+    from: UInt64, behind: inout UInt64?, _ slots: inout [Slot]
+  ) throws(StoreError) {
+    let index = IndexReader(memory: memory)
+    let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
+    let pointer = try index.bucketForWalk(from, behind: &behind)
+    // Buckets that merged since the last step begin below what is still to come.
+    let beginsBelow = PageHeader(bytes: memory.bytes, page: pointer.page).prefix < from
+    var page = pointer.page
+    var chain = ChainGuard()
+    while true {
+      let bucket = Bucket(bytes: memory.bytes, page: page)
+      for line in 1...Bucket.lineCount {
+        for index in 0..<Bucket.slotsPerLine {
+          let slot = Slot(bits: memory.bytes.loadAcquire(bucket.offset(line: line, slot: index)))
+          if slot.isEmpty || slot.isPending { continue }
+          if beginsBelow, try hash(slot) < from { continue }
+          slots.append(slot)
         }
-        page = PageHeader(bytes: memory.bytes, page: page).overflow
-        if page.number == 0 { break }
-        try index.checkOverflow(page, workingTag: tag)
-        left -= 1
       }
-      // Buckets that merged since the last step begin below what is still to come.
-      let prefix = PageHeader(bytes: memory.bytes, page: pointer.page).prefix
-      if prefix < from {
-        slots = try slots.filterThrowing { slot throws(StoreError) in try hash(slot) >= from }
-      }
-      return (slots, pointer.end(after: from))
+      page = PageHeader(bytes: memory.bytes, page: page).overflow
+      if page.number == 0 { return }
+      try chain.pass(page)
+      try index.checkOverflow(page, workingTag: tag)
     }
   }
 
@@ -151,10 +162,10 @@ extension StoreCore {
     defer { if let epoch { try? pins.unpin(epoch) } }
     var next: UInt64? = 0
     while let from = next {
-      let bucket = try bucketSlots(from: from)
-      next = bucket.next
-      for slot in bucket.slots { memory.bytes.prefetch(Int(slot.position.offset)) }
-      for slot in bucket.slots {
+      var slots: [Slot] = []
+      let damage = try bucketSlots(from: from, behind: &next, &slots)
+      for slot in slots { memory.bytes.prefetch(Int(slot.position.offset)) }
+      for slot in slots {
         let ranges = try read { () throws(StoreError) in
           try withRecord(slot) { _, key, value in (key, value) }
         }
@@ -164,15 +175,7 @@ extension StoreCore {
           memory.bytes.span(value.lowerBound, count: value.count))
         try checkNotLost()
       }
+      if let damage { throw damage }
     }
-  }
-}
-
-extension Array {
-  fileprivate func filterThrowing<E: Error>(_ isIncluded: (Element) throws(E) -> Bool) throws(E) -> [Element]
-  {
-    var result: [Element] = []
-    for element in self where try isIncluded(element) { result.append(element) }
-    return result
   }
 }

@@ -80,28 +80,25 @@ extension StoreCore {
   private func countBuckets(_ statistics: inout StoreStatistics) throws(StoreError) {
     var next: UInt64? = 0
     while let from = next {
-      let (pages, used, full, end) = try read { () throws(StoreError) in try bucketFill(from) }
+      let (pages, used, full) = try read { () throws(StoreError) in try bucketFill(from, &next) }
       statistics.bucketPages += pages
       statistics.overflowPages += pages - 1
       statistics.fullLines += full
       statistics.fillHistogram[min(9, used * 10 / (Bucket.slotCount * pages))] += 1
-      next = end
     }
   }
 
   private func bucketFill(
-    _ from: UInt64
-  ) throws(StoreError) -> (pages: Int, used: Int, fullLines: Int, next: UInt64?) {
+    _ from: UInt64, _ behind: inout UInt64?
+  ) throws(StoreError) -> (pages: Int, used: Int, fullLines: Int) {
     let index = IndexReader(memory: memory)
     let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
-    let pointer = try index.bucket(KeyHash(bits: from), workingTag: tag)
-    try memory.check(pointer, .bucket, workingTag: tag)
-    guard pointer.depth < 64 else {
-      throw .damaged("index page", at: pointer.page.offset, "its depth makes no sense")
-    }
+    let pointer = try index.bucketForWalk(from, behind: &behind)
     var (pages, used, full) = (0, 0, 0)
     var page = pointer.page
-    while page.number != 0, pages < IndexReader.longestChain {
+    var chain = ChainGuard()
+    while page.number != 0 {
+      try chain.pass(page)
       if pages > 0 { try index.checkOverflow(page, workingTag: tag) }
       let bucket = Bucket(bytes: memory.bytes, page: page)
       for line in 1...Bucket.lineCount {
@@ -112,7 +109,7 @@ extension StoreCore {
       pages += 1
       page = PageHeader(bytes: memory.bytes, page: page).overflow
     }
-    return (pages, used, full, pointer.end(after: from))
+    return (pages, used, full)
   }
 
   private func countUnits(_ statistics: inout StoreStatistics) throws(StoreError) {
@@ -133,7 +130,10 @@ extension StoreCore {
         statistics.logBytes += Layout.segmentBytes
         live += entry?.live ?? 0
       case .continuation: live += entry?.live ?? 0
-      case .run: statistics.largeValueBytes += (entry?.length ?? 0) * Layout.unitBytes
+      case .run:
+        let length = min(max(1, UInt64(entry?.length ?? 1)), end - number)
+        statistics.largeValueBytes += Int(length) * Layout.unitBytes
+        number += length - 1
       case .free, nil: statistics.freeBytes += Layout.unitBytes
       case .index, .fixed: break
       }

@@ -229,7 +229,7 @@ extension StoreCore {
     let durable = Epoch(number: memory.live[LivePage.durableEpoch])
     let checkpoint = Checkpoint(memory: memory, backing: backing, previous: superblock)
     let block = checkpoint.freeze()
-    checkpoint.seal(block, after: durable)
+    try checkpoint.seal(block, after: durable)
     try checkpoint.record(block)
     checkpoint.release(block)
     memory.live[LivePage.durable] = block.logPosition.offset

@@ -186,7 +186,9 @@ struct Writer: ~Copyable {
     if PageHeader(bytes: memory.bytes, page: bucket).overflow.number != 0 {
       try index.makeOverflowWritable(bucket, space: &space)
     }
-    if let old = try index.find(hash, key, in: bucket, pending: false) {
+    if let old = try index.find(
+      hash, key, in: bucket, pending: false, passingDamage: space.isRecovering)
+    {
       try prepareRelease(old)
       return Prepared(slotOffset: old.slotOffset, old: old)
     }
@@ -197,9 +199,27 @@ struct Writer: ~Copyable {
   /// Makes the table's entries for a record that will no longer be live writable.
   mutating func prepareRelease(_ match: IndexReader.Match) throws(StoreError) {
     _ = try space.writableEntry(match.position.unit)
-    if match.head.flags.contains(.external) {
-      try space.makeWritable(try run(of: match.head, at: match.position))
+    if let run = try runToRelease(match) {
+      guard try space.row(run.first, of: [.run]) == run.count else {
+        throw .damaged(
+          "space table", at: Int(run.first.position.offset), "the large value there is not entered")
+      }
+      try space.makeWritable(run)
     }
+  }
+
+  /// The run that ends with a record. Where recovery replaces one that is damaged,
+  /// it is unknown, and stays entered.
+  private func runToRelease(
+    _ match: IndexReader.Match
+  ) throws(StoreError) -> (first: Unit, count: Int)? {
+    guard match.head.flags.contains(.external) else { return nil }
+    if space.isRecovering,
+      !match.head.isIntact(memory.bytes, at: Int(match.position.offset), seed: memory.seed)
+    {
+      return nil
+    }
+    return try run(of: match.head, at: match.position)
   }
 
   /// The units of a large value's run.
@@ -268,16 +288,14 @@ struct Writer: ~Copyable {
   mutating func unpublish(_ prepared: Prepared) throws(StoreError) {
     guard let old = prepared.old else { return }
     memory.bytes.storeRelease(Slot.empty.bits, prepared.slotOffset)
-    live[LivePage.recordCount] -= 1
+    live.lower(LivePage.recordCount, by: 1)
     try retire(old)
   }
 
   /// Accounts for a record that the index no longer leads to.
   private mutating func retire(_ old: IndexReader.Match) throws(StoreError) {
     try space.adjustLive(old.position.unit, by: -old.head.storedBytes)
-    live[LivePage.liveBytes] -= min(UInt64(old.head.liveBytes), live[LivePage.liveBytes])
-    if old.head.flags.contains(.external) {
-      try space.releaseUnits(try run(of: old.head, at: old.position).first)
-    }
+    live.lower(LivePage.liveBytes, by: UInt64(old.head.liveBytes))
+    if let run = try runToRelease(old) { try space.releaseUnits(run.first) }
   }
 }
