@@ -152,6 +152,11 @@ final class FileBacking: Backing {
     }
   }
 
+  /// A copy-on-write view of all that is mapped.
+  func privateView() throws(StoreError) -> PrivateBacking {
+    try PrivateBacking(viewing: file, count: mappedBytes, locks: self)
+  }
+
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] {
     // Only a shortcut: where the system does not tell, everything is looked at.
     let found = try? file.dataRanges(from: Int64(range.lowerBound), to: Int64(range.upperBound))

@@ -11,6 +11,8 @@ struct Recovery {
   let isTakeover: Bool
   /// Whether it is for a private view: then no CUT is appended and nothing synced.
   let isPrivate: Bool
+  /// Whether it only finds out, in private memory, if all of it will succeed.
+  var isRehearsal = false
 
   /// Reads both superblocks and says which counts.
   static func chooseSuperblock(_ bytes: MappedBytes) throws(StoreError) -> (Superblock, bothAgree: Bool) {
@@ -72,6 +74,11 @@ struct Recovery {
 
   /// Runs to the end or throws with nothing published.
   func run(_ block: Superblock, bothAgree: Bool) throws(StoreError) {
+    try rebuild(block, bothAgree: bothAgree, examine(block))
+  }
+
+  /// Where the log ends, if everything that tells of it is sound. Changes nothing.
+  func examine(_ block: Superblock) throws(StoreError) -> LogScanner.End {
     let published = memory.live
     let target = memory.shadow
     let used = Int(block.highWater.number) * Layout.unitBytes
@@ -106,15 +113,48 @@ struct Recovery {
       throw .damaged(
         "log", at: Int(end.tail.position.offset), "it ends before records that were published")
     }
-    guard let header = end.header else {
+    guard end.header != nil else {
       throw .damaged(
         "log segment", at: Int(end.segment.position.offset), "its header is not what was written")
     }
+    try checkBounds(block, end)
     try checkWhatReplayTouches(block, end)
-    if !isPrivate { try settleSuperblocks(block, bothAgree, published) }
-    begin(target, block, end, published)
+    return end
+  }
+
+  /// Throws if the numbers at the log's end would not leave room to go on. No one
+  /// who wrote them honestly comes near these bounds.
+  private func checkBounds(_ block: Superblock, _ end: LogScanner.End) throws(StoreError) {
+    let known = max(block.highWater.number, UInt64(backing.mappedBytes / Layout.unitBytes))
+    guard end.highWater <= known + max(known, Self.mostUnitsBehindEnd) else {
+      throw .damaged(
+        "log segment", at: Int(end.segment.position.offset),
+        "the segment that is to follow it lies far behind the end of the file")
+    }
+    guard isPrivate || end.tail.sequence.number < SequenceNumber.limit.number - Self.leastSequenceNumbersLeft
+    else {
+      throw .damaged(
+        "log", at: Int(end.tail.position.offset), "there are no sequence numbers left to go on with")
+    }
+  }
+
+  /// How far behind the end of the file the next segment may lie, in units: what
+  /// the file had grown by when power failed, and was not durable. 64 GiB.
+  private static let mostUnitsBehindEnd: UInt64 = (64 << 30) / UInt64(Layout.unitBytes)
+
+  /// More than one opening can use.
+  private static let leastSequenceNumbersLeft: UInt64 = 1 << 40
+
+  /// Makes the store what superblock and log say it is.
+  func rebuild(_ block: Superblock, bothAgree: Bool, _ end: LogScanner.End) throws(StoreError) {
+    guard let header = end.header else { return }
+    let start = LogWriter.Tail(
+      position: block.logPosition, sequence: block.sequence, chain: block.chain)
+    if !isPrivate, !isRehearsal { try settleSuperblocks(block, bothAgree) }
+    let target = memory.shadow
+    begin(target, block, end, memory.live)
     try replay(target, block, start, end, header)
-    publish(target.live, published)
+    publish(target.live, memory.live)
   }
 
   /// Sees to it that both superblocks lead to the checkpoint that counts: a lagging
@@ -125,9 +165,9 @@ struct Recovery {
   /// write it. So they are stored again in any case, to be written by the next sync
   /// of the file at the latest, which comes before either of them changes.
   private func settleSuperblocks(
-    _ block: Superblock, _ bothAgree: Bool, _ published: LivePage
+    _ block: Superblock, _ bothAgree: Bool
   ) throws(StoreError) {
-    if !bothAgree || (isTakeover && published[LivePage.syncFailed] != 0) {
+    if !bothAgree || (isTakeover && memory.live[LivePage.syncFailed] != 0) {
       try Checkpoint(memory: memory, backing: backing, previous: block).writeSuperblocks(block)
     } else {
       for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b] {
@@ -201,7 +241,7 @@ struct Recovery {
     while let (position, head) = try walk.next() {
       try writer.replay(head, at: position)
       length += UInt64(head.liveBytes)
-      if !isPrivate { redirty(target, head, at: position) }
+      if !isPrivate, !isRehearsal { redirty(target, head, at: position) }
     }
     live[LivePage.tail] = end.tail.position.offset
     live[LivePage.sequence] = end.tail.sequence.number
