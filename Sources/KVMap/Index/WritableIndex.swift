@@ -48,6 +48,7 @@ struct WritableIndex {
       guard child.depth >= pointer.depth, child.depth <= pointer.depth + 8 else {
         throw .damaged("index page", at: pointer.page.offset, "it leads to a page of impossible depth")
       }
+      try checkPlace(child, isBucket ? .bucket : .directory, hash)
       let copy = try writableCopy(
         child, kind: isBucket ? .bucket : .directory, depth: child.depth, space: &space)
       if copy != child { setEntries(of: node, nodeDepth: pointer.depth, around: entry, to: copy) }
@@ -55,6 +56,20 @@ struct WritableIndex {
     }
     path.bucket = pointer
     return path
+  }
+
+  /// Throws unless the page covers the hashes that the reference to it says: else
+  /// changes would be made, and pages split, where nobody finds them again.
+  private func checkPlace(
+    _ pointer: PagePointer, _ kind: PageKind, _ hash: KeyHash
+  ) throws(StoreError) {
+    try memory.check(pointer, kind, workingTag: epoch.tag)
+    let header = PageHeader(bytes: bytes, page: pointer.page)
+    let shift = UInt64(64 - min(pointer.depth, 64))
+    guard header.depth == pointer.depth, header.prefix == (hash.bits >> shift) << shift else {
+      throw .damaged(
+        "index page", at: pointer.page.offset, "it covers other hashes than the reference to it says")
+    }
   }
 
   /// Lets all entries of `node` that share the child at `entry` lead to `pointer`.
