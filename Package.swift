@@ -79,6 +79,13 @@ let package = Package(
       dependencies: ["CGDBM", "KVMap", "KVMapCommand"],
       swiftSettings: swiftSettings),
     .testTarget(
+      name: "HostileFileTests",
+      dependencies: [
+        "KVMap", "MappedMemory",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: swiftSettings),
+    .testTarget(
       name: "KVMapCommandTests",
       dependencies: ["KVMapCommand", "KVMap"],
       swiftSettings: swiftSettings),

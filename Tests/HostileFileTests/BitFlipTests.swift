@@ -1,0 +1,84 @@
+import SystemPackage
+import Testing
+
+@testable import KVMap
+
+/// Each byte of a small store wrong, one at a time: the right data, or an error
+/// about just what was damaged.
+@Suite(.timeLimit(.minutes(30)))
+struct BitFlipTests {
+  @Test func eachByteOfAClosedStore() async throws {
+    let directory = try Cage.prepare()
+    let seed = Cage.seed("eachByteOfAClosedStore")
+    await #expect(processExitsWith: .success) { [directory = directory as String, seed = seed as UInt64] in
+      try Cage.run("eachByteOfAClosedStore", directory) { cage in
+        try Self.flipAll(HostileStore.closed(in: cage.directory), cage, seed)
+      }
+    }
+    Cage.conclude(directory)
+  }
+
+  /// Damage to what was durable is refused with its place; only the last commit
+  /// may be taken for one that a crash cut off.
+  @Test func eachByteOfAStoreThatWasNotClosed() async throws {
+    let directory = try Cage.prepare()
+    let seed = Cage.seed("eachByteOfAStoreThatWasNotClosed")
+    await #expect(processExitsWith: .success) { [directory = directory as String, seed = seed as UInt64] in
+      try Cage.run("eachByteOfAStoreThatWasNotClosed", directory) { cage in
+        try Self.flipAll(HostileStore.unclosed(in: cage.directory), cage, seed)
+      }
+    }
+    Cage.conclude(directory)
+  }
+
+  /// Several buckets: those beside the damaged one are readable.
+  @Test func bytesOfAStoreWithSeveralBuckets() async throws {
+    let directory = try Cage.prepare()
+    let seed = Cage.seed("bytesOfAStoreWithSeveralBuckets")
+    await #expect(processExitsWith: .success) { [directory = directory as String, seed = seed as UInt64] in
+      try Cage.run("bytesOfAStoreWithSeveralBuckets", directory) { cage in
+        let store = try HostileStore.split(in: cage.directory)
+        var random = SeededGenerator(seed: seed)
+        let examiner = Examiner(original: store, path: cage.directory.appending("case"))
+        for _ in 0..<400 * Cage.scale {
+          let page = store.image.pages[random.below(store.image.pages.count)]
+          try Self.flip(
+            page * Image.pageBytes + random.below(Image.pageBytes), random.below(8), examiner, cage)
+        }
+      }
+    }
+    Cage.conclude(directory)
+  }
+
+  /// One bit of each byte of the used pages, opened in one way, but of large values
+  /// only every 61st, and of bytes that mean nothing every 7th; or all, in all ways.
+  private static func flipAll(_ store: HostileStore, _ cage: Cage, _ seed: UInt64) throws {
+    var random = SeededGenerator(seed: seed)
+    let examiner = Examiner(original: store, path: cage.directory.appending("case"))
+    for page in store.image.pages where page * Image.pageBytes < store.image.length {
+      for offset in page * Image.pageBytes..<(page + 1) * Image.pageBytes {
+        if Cage.scale >= 8 {
+          for bit in 0..<8 { try flip(offset, bit, examiner, cage) }
+        } else if offset % (store.isInLargeValue(offset) ? 61 : store.meansNothing(offset) ? 7 : 1) == 0 {
+          let way = [Access.readOnly, .scratch, .readWrite][random.below(3)]
+          try flip(offset, random.below(8), examiner, cage, ways: [way])
+        }
+      }
+    }
+  }
+
+  private static func flip(
+    _ offset: Int, _ bit: Int, _ examiner: Examiner, _ cage: Cage,
+    ways: [Access] = [.readOnly, .scratch, .readWrite]
+  ) throws {
+    let store = examiner.original
+    cage.begin("\(store.name): bit \(bit) of byte \(offset)")
+    store.image.flip(bit, of: offset)
+    defer { store.image.flip(bit, of: offset) }
+    do {
+      try examiner.examine(store.effect(at: offset), ways: ways)
+    } catch {
+      Issue.record("\(store.name): bit \(bit) of byte \(offset), \(ways): \(error)")
+    }
+  }
+}

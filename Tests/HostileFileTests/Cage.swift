@@ -1,0 +1,112 @@
+import Foundation
+import SystemPackage
+import Testing
+
+/// A child process in which hostile files are opened: a trap, a hang, a file that
+/// grows without bound or memory taken by an unchecked length ends it, and the
+/// parent says in which case.
+///
+/// Share of the test command: under a minute in all. `KVMAP_HOSTILE_SCALE` (default
+/// 1) multiplies the random cases; from 8 on each bit of each used page is flipped,
+/// not only one of each byte. `KVMAP_TEST_SEED` repeats a run, with
+/// `KVMAP_HOSTILE_CASE` one forgery of it.
+@safe
+final class Cage {
+  /// Where cases are played: in memory if there is such a place.
+  let directory: FilePath
+  private let status: Int32
+  private(set) var cases = 0
+
+  /// No case takes longer, in seconds; the usual one takes less than a millisecond.
+  private static let longestCase: UInt32 = 10
+  /// What the process may take. Each open handle reserves 256 MiB for marks of
+  /// pages, without touching them.
+  private static let mostData: UInt = 4 << 30
+  private static let mostResident = 600 << 10
+  private static let largestFile: UInt = 8 << 30
+
+  static let scale =
+    ProcessInfo.processInfo.environment["KVMAP_HOSTILE_SCALE"].flatMap { Int($0) } ?? 1
+
+  /// `KVMAP_HOSTILE_CASE`: the one forgery that is to be repeated.
+  static let onlyCase =
+    ProcessInfo.processInfo.environment["KVMAP_HOSTILE_CASE"].flatMap { Int($0) }
+
+  static func seed(_ name: String) -> UInt64 {
+    let given = ProcessInfo.processInfo.environment["KVMAP_TEST_SEED"].flatMap { UInt64($0) }
+    let seed = given ?? UInt64.random(in: 1...999_999_999)
+    print("\(name): seed \(seed); to repeat: KVMAP_TEST_SEED=\(seed) swift test --filter \(name)")
+    return seed
+  }
+
+  private init(_ directory: String) throws {
+    self.directory = FilePath(directory)
+    status = unsafe open(self.directory.appending("status").string, O_RDWR | O_CREAT, 0o600)
+    var data = rlimit(rlim_cur: Self.mostData, rlim_max: Self.mostData)
+    unsafe setrlimit(__rlimit_resource_t(RLIMIT_DATA.rawValue), &data)
+    var file = rlimit(rlim_cur: Self.largestFile, rlim_max: Self.largestFile)
+    unsafe setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &file)
+  }
+
+  /// Begins a case: says which, for the parent, and winds the watchdog.
+  func begin(_ name: @autoclosure () -> String) {
+    cases += 1
+    let text = Array("case \(cases): \(name())\n".utf8.prefix(199))
+    let line = text + [UInt8](repeating: 0x20, count: 200 - text.count)
+    _ = unsafe pwrite(status, line, 200, 0)
+    alarm(Self.longestCase)
+  }
+
+  private func finish(_ name: String) {
+    alarm(0)
+    var usage = rusage()
+    unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    #expect(usage.ru_maxrss < Self.mostResident, "\(usage.ru_maxrss) KiB of memory were used")
+    print("\(name): \(cases) cases, at most \(usage.ru_maxrss) KiB of memory")
+    _ = unsafe pwrite(status, Array("done ".utf8), 5, 0)
+  }
+
+  // MARK: The parent's side
+
+  /// Makes a directory for a child and says afterwards what became of it.
+  static func prepare() throws -> String {
+    let place = FileManager.default.fileExists(atPath: "/dev/shm") ? "/dev/shm" : NSTemporaryDirectory()
+    let directory = "\(place)/kvmap-hostile-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)
+    return directory
+  }
+
+  static func remove(_ directory: FilePath) {
+    try? FileManager.default.removeItem(atPath: directory.string)
+  }
+
+  static func conclude(_ directory: String) {
+    let status = try? String(contentsOfFile: "\(directory)/status", encoding: .utf8)
+    if status?.hasPrefix("done") != true {
+      Issue.record("the child ended in \(status ?? "nothing")")
+    }
+    try? FileManager.default.removeItem(atPath: directory)
+  }
+
+  /// In the child: runs `body` within the limits.
+  static func run(_ name: String, _ directory: String, _ body: (Cage) throws -> Void) throws {
+    let cage = try Cage(directory)
+    try body(cage)
+    cage.finish(name)
+  }
+}
+
+/// SplitMix64: the same numbers for the same seed, on every host.
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
+  }
+}

@@ -1,0 +1,37 @@
+import SystemPackage
+import Testing
+
+@testable import KVMap
+
+/// Files made by somebody who can compute checksums: whatever they say, each call
+/// returns or throws an error of ours, in bounded time and memory, and what is
+/// refused or only read is not changed.
+@Suite(.timeLimit(.minutes(30)))
+struct ForgeryTests {
+  @Test(arguments: [false, true])
+  func rightChecksums(isClosed: Bool) async throws {
+    let directory = try Cage.prepare()
+    let seed = Cage.seed("rightChecksums")
+    await #expect(processExitsWith: .success) {
+      [directory = directory as String, seed = seed as UInt64, isClosed = isClosed as Bool] in
+      try Cage.run("rightChecksums", directory) { cage in
+        let store = try isClosed ? HostileStore.closed(in: cage.directory) : .unclosed(in: cage.directory)
+        let examiner = Examiner(original: store, path: cage.directory.appending("case"))
+        let forger = try Forger(store.image)
+        let saved = store.image.save()
+        for number in Cage.onlyCase.map({ $0...$0 }) ?? 0...2_000 * Cage.scale {
+          cage.begin("\(store.name): forgery \(number), seed \(seed)")
+          var random = SeededGenerator(seed: seed &+ UInt64(number) &* 1_000_003)
+          forger.forge(&random)
+          defer { store.image.restore(saved) }
+          do {
+            try examiner.endure(&random)
+          } catch {
+            Issue.record("\(store.name): forgery \(number), seed \(seed): \(error)")
+          }
+        }
+      }
+    }
+    Cage.conclude(directory)
+  }
+}

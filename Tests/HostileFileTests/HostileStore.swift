@@ -1,0 +1,350 @@
+import MappedMemory
+import SystemPackage
+
+@testable import KVMap
+
+/// A small store with something of everything, and what is known about it.
+final class HostileStore {
+  let name: String
+  let image: Image
+  /// All keys that are asked for: present, removed, expired and never there.
+  private(set) var keys: [[UInt8]] = []
+  /// What each key has after each commit that a crash could take back; the last
+  /// is what was there in the end.
+  private(set) var states: [[[UInt8]?]] = []
+  private(set) var regions: [Region] = []
+
+  /// What may come of damage to some bytes of the file; none of it elsewhere.
+  struct Region {
+    let bytes: Range<Int>
+    let effect: Effect
+  }
+
+  struct Effect {
+    enum Refusal { case never, possible, certain }
+    var whenReading = Refusal.never
+    var whenWriting = Refusal.never
+    /// Keys, by number, that may be errors.
+    var lost: Set<Int> = []
+    /// Whether those surely are.
+    var isLossCertain = false
+    /// Whether the last commit is taken for one that a crash cut off.
+    var losesLastCommit = false
+    /// Whether all commits behind the checkpoint may be gone without a trace.
+    var losesCommits = false
+    /// Whether a refusal says where the damage is.
+    var namesPlace = false
+
+    static let none = Effect()
+    static let refused = Effect(
+      whenReading: .certain, whenWriting: .certain, namesPlace: true)
+  }
+
+  private init(_ name: String, _ path: FilePath, _ body: (inout Script) throws -> Void) throws {
+    self.name = name
+    try Self.create(path)
+    let store = try Store(path)
+    var script = Script(store: store)
+    try body(&script)
+    if script.isClosed { try store.close() }
+    image = try Image(path)
+    keys = Set(script.everyKey).union([Array("never there".utf8)]).sorted { $0.lexicographicallyPrecedes($1) }
+    states = script.states.map { state in keys.map { state[$0] } }
+    try findRegions(script)
+    if !script.isClosed { try store.close() }
+  }
+
+  /// An empty store whose seed is known, so that cases can be repeated.
+  private static func create(_ path: FilePath) throws {
+    try Image.makeEmptyFile(path)
+    let backing = try FileBacking(
+      File(opening: path, access: .readWrite), locks: File(opening: path, access: .readWrite),
+      isWritable: true)
+    let local = try LocalMemory(backing, seed: StoreSeed(low: 0x0123_4567_89ab_cdef, high: 22))
+    defer { withExtendedLifetime((backing, local)) {} }
+    try Creation(memory: local.memory, backing: backing, clock: .system, identifier: (1, 2)).build()
+  }
+
+  // MARK: The stores
+
+  /// Closed, with a bucket that has an overflow page.
+  static func closed(in directory: FilePath) throws -> HostileStore {
+    try HostileStore("closed", directory.appending("closed")) { script in
+      try script.fill()
+      try script.addCrowd(30)
+      try script.store.checkpoint()
+      try script.change()
+      script.isClosed = true
+    }
+  }
+
+  /// Not closed: durable commits lie behind the checkpoint.
+  static func unclosed(in directory: FilePath) throws -> HostileStore {
+    try HostileStore("unclosed", directory.appending("unclosed")) { script in
+      try script.fill()
+      try script.store.checkpoint()
+      script.isDurable = true
+      try script.change()
+      try script.changeTogether()
+      try script.put("large, too", patterned(66_001, 9))
+      try script.put("the last but one", Array("12345".utf8))
+      try script.put("the last", Array("its value".utf8))
+    }
+  }
+
+  /// Closed, with a directory that leads to several buckets.
+  static func split(in directory: FilePath) throws -> HostileStore {
+    try HostileStore("split", directory.appending("split")) { script in
+      for number in 0..<900 { try script.put("\(number)", Array("v\(number)".utf8)) }
+      script.isClosed = true
+    }
+  }
+
+  // MARK: Where what lies
+
+  private func findRegions(_ script: Script) throws {
+    let block = try Recovery.chooseSuperblock(image.bytes).0
+    let header = Int(block.segment.position.offset)
+    regions.append(Region(bytes: header..<header + SegmentHeader.byteCount, effect: .refused))
+    var hasLog = false
+    for (number, commit) in script.commits.enumerated() where commit.start >= block.logPosition.offset {
+      hasLog = true
+      let isLast = number == script.commits.count - 1
+      let effect = isLast ? Effect(losesLastCommit: true) : .refused
+      addLog(commit, effect)
+    }
+    let whenReplaying: Effect.Refusal = hasLog ? .possible : .never
+    addIndex(block, whenReplaying)
+    addSpace(
+      block.spaceRoot, level: block.spaceRoot.depth,
+      Effect(whenReading: whenReplaying, whenWriting: .possible))
+    addRecords()
+  }
+
+  /// The records of a commit behind the checkpoint, and their runs; not the padding.
+  private func addLog(_ commit: Script.Commit, _ effect: Effect) {
+    var at = Int(commit.start)
+    while at < Int(commit.end) {
+      let head = RecordHead(image.bytes, at: at)
+      regions.append(Region(bytes: at..<at + head.contentBytes, effect: effect))
+      if head.flags.contains(.external) {
+        let run = Int(image.bytes.load64(at + head.externalOffset))
+        regions.append(Region(bytes: run..<run + head.valueLength, effect: effect))
+      }
+      at += head.storedBytes
+    }
+  }
+
+  private func addIndex(_ block: Superblock, _ refusal: Effect.Refusal) {
+    var pages: [PageNumber: Set<Int>] = [:]
+    var overflow: [PageNumber: Set<Int>] = [:]
+    for (number, key) in keys.enumerated() {
+      let hash = unsafe KeyHash(key.span.bytes, seed: block.seed)
+      var pointer = block.root
+      var depth = 0
+      for _ in 0..<block.root.depth {
+        pages[pointer.page, default: []].insert(number)
+        pointer = NodePage(bytes: image.bytes, page: pointer.page)[hash.entry(depth: depth)]
+        depth = pointer.depth
+      }
+      pages[pointer.page, default: []].insert(number)
+      var next = PageHeader(bytes: image.bytes, page: pointer.page).overflow
+      while next.number != 0 {
+        overflow[next, default: []].insert(number)
+        next = PageHeader(bytes: image.bytes, page: next).overflow
+      }
+    }
+    for (isCertain, found) in [(true, pages), (false, overflow)] {
+      for (page, keys) in found {
+        let effect = Effect(
+          whenReading: refusal, whenWriting: refusal, lost: keys,
+          isLossCertain: isCertain && refusal == .never)
+        regions.append(Region(bytes: page.offset..<page.offset + Image.pageBytes, effect: effect))
+      }
+    }
+  }
+
+  private func addSpace(_ pointer: PagePointer, level: Int, _ effect: Effect) {
+    if pointer.bits == 0 { return }
+    let start = pointer.page.offset
+    regions.append(Region(bytes: start..<start + Image.pageBytes, effect: effect))
+    if level == 0 { return }
+    let node = NodePage(bytes: image.bytes, page: pointer.page)
+    for entry in 0..<NodePage.entryCount { addSpace(node[entry], level: level - 1, effect) }
+  }
+
+  /// The records that the checkpoint's index leads to, and their runs.
+  private func addRecords() {
+    var slots: [Slot] = []
+    for region in regions where region.bytes.count == Image.pageBytes {
+      let page = PageNumber(number: UInt64(region.bytes.lowerBound / Image.pageBytes))
+      let kind = PageHeader(bytes: image.bytes, page: page).kindByte
+      guard kind == PageKind.bucket.rawValue || kind == PageKind.overflow.rawValue else { continue }
+      let bucket = Bucket(bytes: image.bytes, page: page)
+      for line in 1...Bucket.lineCount {
+        for slot in 0..<Bucket.slotsPerLine { slots.append(bucket.load(line: line, slot: slot)) }
+      }
+    }
+    let replayed = regions.map(\.bytes)
+    for slot in slots where !slot.isEmpty {
+      let at = Int(slot.position.offset)
+      let head = RecordHead(image.bytes, at: at)
+      let key = image.bytes.array(at + head.keyOffset, count: head.keyLength)
+      guard let number = keys.firstIndex(of: key) else { continue }
+      // What was overwritten later on may be damaged without anybody noticing.
+      let isLatest = states.allSatisfy { $0[number] == states[0][number] } && !isInLog(key, replayed)
+      let effect = Effect(lost: [number], isLossCertain: isLatest)
+      // The chain is of no use any more.
+      regions.append(Region(bytes: at..<at + 4, effect: effect))
+      regions.append(Region(bytes: at + 8..<at + head.contentBytes, effect: effect))
+      if head.flags.contains(.external) {
+        let run = Int(image.bytes.load64(at + head.externalOffset))
+        regions.append(Region(bytes: run..<run + head.valueLength, effect: effect))
+      }
+    }
+  }
+
+  private func isInLog(_ key: [UInt8], _ log: [Range<Int>]) -> Bool {
+    log.contains { range in
+      guard range.count < Image.pageBytes, range.count >= RecordHead.byteCount,
+        range.lowerBound % Layout.unitBytes != 0
+      else { return false }
+      let head = RecordHead(image.bytes, at: range.lowerBound)
+      return image.bytes.array(range.lowerBound + head.keyOffset, count: head.keyLength) == key
+    }
+  }
+
+  func isInLargeValue(_ offset: Int) -> Bool {
+    regions.contains { $0.bytes.count > Layout.largestInlineValue && $0.bytes.contains(offset) }
+  }
+
+  /// Whether a byte is one of an old page, an old record, or behind a superblock.
+  func meansNothing(_ offset: Int) -> Bool {
+    let isFixed = offset < Int(Layout.firstFreeUnit) * Layout.unitBytes
+    if isFixed { return offset % Layout.unitBytes >= LivePage.byteCount }
+    return !regions.contains { $0.bytes.contains(offset) }
+  }
+
+  func effect(at offset: Int) -> Effect {
+    regions.first { $0.bytes.contains(offset) }?.effect ?? .none
+  }
+}
+
+/// What is done to a store, and what it holds then.
+struct Script {
+  struct Commit {
+    var start: UInt64
+    var end: UInt64
+  }
+
+  let store: Store
+  var isClosed = false
+  /// Whether commits are durable before the next one: from then on each has a
+  /// state of its own that a crash may lead back to.
+  var isDurable = false
+  private(set) var commits: [Commit] = []
+  private(set) var everyKey: [[UInt8]] = []
+  private var contents: [[UInt8]: [UInt8]] = [:]
+  /// What was there before each durable commit.
+  private var earlier: [[[UInt8]: [UInt8]]] = []
+
+  var states: [[[UInt8]: [UInt8]]] { earlier + [contents] }
+
+  private var tail: UInt64 { store.core.memory.live[LivePage.tail] }
+
+  private mutating func commit(_ body: (inout Script) throws -> Void) rethrows {
+    if isDurable { earlier.append(contents) }
+    let start = tail
+    try body(&self)
+    commits.append(Commit(start: start, end: tail))
+  }
+
+  init(store: Store) { self.store = store }
+
+  mutating func put(_ key: String, _ value: [UInt8], expires: Expiry = .never) throws {
+    try put(Array(key.utf8), value, expires: expires)
+  }
+
+  mutating func put(_ key: [UInt8], _ value: [UInt8], expires: Expiry = .never) throws {
+    try commit { script in
+      let durability: Durability = script.isDurable ? .onCommit : .none
+      try script.store.put(value, forKey: key, expires: expires, durability: durability)
+      script.everyKey.append(key)
+      script.contents[key] = expires == .at(millisecondsSince1970: 1) ? nil : value
+    }
+  }
+
+  mutating func remove(_ key: String) throws {
+    try commit { script in
+      try script.store.remove(key, durability: script.isDurable ? .onCommit : nil)
+      script.contents[Array(key.utf8)] = nil
+    }
+  }
+
+  /// Keys and values of every sort.
+  mutating func fill() throws {
+    for number in 0..<36 { try put("key \(number)", Array("value \(number)".utf8)) }
+    try put([], Array("of the empty key".utf8))
+    try put("empty value", [])
+    try put(patterned(300, 3), Array("of a long key".utf8))
+    try put("long value", patterned(2_500, 5))
+    try put("expires in ages", Array("there".utf8), expires: .at(millisecondsSince1970: 1 << 50))
+    try put("expired long ago", Array("gone".utf8), expires: .at(millisecondsSince1970: 1))
+    try put("large", patterned(65_600, 7))
+    for number in 30..<36 { try remove("key \(number)") }
+  }
+
+  mutating func change() throws {
+    for number in 0..<4 { try put("key \(number)", Array("changed \(number)".utf8)) }
+    try remove("key 20")
+    try put("key 31", Array("back".utf8))
+    try put("expires later", Array("there".utf8), expires: .at(millisecondsSince1970: 1 << 51))
+  }
+
+  mutating func changeTogether() throws {
+    try commit { script in
+      try script.store.transaction(durability: .onCommit) { transaction in
+        try transaction.put("together 1", forKey: "key 5")
+        try transaction.put("together", forKey: "new 1")
+        try transaction.remove("key 6")
+      }
+      script.everyKey.append(Array("new 1".utf8))
+      script.contents[Array("key 5".utf8)] = Array("together 1".utf8)
+      script.contents[Array("new 1".utf8)] = Array("together".utf8)
+      script.contents[Array("key 6".utf8)] = nil
+    }
+  }
+
+  /// Keys that all want the same two lines of a bucket that is far from full, with
+  /// different tags.
+  mutating func addCrowd(_ count: Int) throws {
+    let seed = store.core.memory.seed
+    var tags: Set<UInt16> = []
+    var number: UInt64 = 0
+    while tags.count < count {
+      let key = patterned(8, number)
+      number += 1
+      let hash = unsafe KeyHash(key.span.bytes, seed: seed)
+      guard Set([hash.lines.first, hash.lines.second]) == [7, 40], tags.insert(hash.tag).inserted else {
+        continue
+      }
+      try put(key, Array("crowd".utf8))
+    }
+  }
+}
+
+extension Store {
+  /// A checkpoint now, whatever the log's length.
+  func checkpoint() throws(StoreError) {
+    try core.withTurn { _ throws(StoreError) in try core.checkpoint() }
+  }
+}
+
+/// `count` bytes, told apart from others by `stamp`.
+func patterned(_ count: Int, _ stamp: UInt64) -> [UInt8] {
+  (0..<count).map { index in
+    index < 8
+      ? UInt8(truncatingIfNeeded: stamp >> UInt64(8 * index))
+      : UInt8(truncatingIfNeeded: (UInt64(index) &* 0x9e37_79b9 &+ stamp) >> 7)
+  }
+}

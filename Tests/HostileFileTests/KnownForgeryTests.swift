@@ -1,0 +1,185 @@
+import SystemPackage
+import Testing
+
+@testable import KVMap
+
+/// Forgeries that once trapped, hung, filled the disk or changed a file that was
+/// refused; each with right checksums, and each the only thing that is wrong.
+@Suite(.timeLimit(.minutes(5)))
+struct KnownForgeryTests {
+  enum Forgery: String, CaseIterable, Codable, Sendable {
+    /// The file would grow to a petabyte before anything refuses it.
+    case nextSegmentFarBehindTheEnd
+    /// One more than this ordinal is no number.
+    case ordinalAtItsLimit
+    /// LINK whose value would lie behind the record, and behind the file.
+    case linkWithLargeValue
+    /// LINK has no room behind such a record.
+    case recordUpToTheSegmentsEnd
+    /// Removing a key takes one from nothing.
+    case noRecordsCounted
+    case noIndexPagesCounted
+    /// A chain that leads back to itself: endless to read, and each change copies it.
+    case overflowInACircle
+    /// Nine pages that say they are 2^56 buckets.
+    case directoryOfItself
+    /// A checkpoint looks at each child of a changed directory page.
+    case childBehindTheFile
+    /// A page of an epoch to come went unchecked.
+    case pageOfTheFuture
+    /// Giving back four billion units.
+    case runWithoutEnd
+    /// An opening skips 2^24 numbers.
+    case sequenceAtItsLimit
+  }
+
+  @Test(arguments: Forgery.allCases)
+  func isEndured(_ forgery: Forgery) async throws {
+    let directory = try Cage.prepare()
+    await #expect(processExitsWith: .success) {
+      [directory = directory as String, forgery = forgery as Forgery] in
+      try Cage.run(forgery.rawValue, directory) { cage in
+        let store = try HostileStore.closed(in: cage.directory)
+        let examiner = Examiner(original: store, path: cage.directory.appending("case"))
+        try Self.forge(forgery, store.image)
+        for seed in 0..<4 as Range<UInt64> {
+          cage.begin("\(forgery.rawValue), seed \(seed)")
+          var random = SeededGenerator(seed: seed)
+          try examiner.endure(&random)
+        }
+        try store.image.write(to: examiner.path)
+        switch forgery {
+        case .nextSegmentFarBehindTheEnd, .ordinalAtItsLimit, .sequenceAtItsLimit:
+          #expect(throws: StoreError.self) { _ = try Store(examiner.path) }
+          #expect(try store.image.difference(from: examiner.path) == nil)
+        case .overflowInACircle, .directoryOfItself, .pageOfTheFuture:
+          #expect(try !Store.verify(examiner.path).isSound)
+        default: break
+        }
+      }
+    }
+    Cage.conclude(directory)
+  }
+
+  private static func forge(_ forgery: Forgery, _ image: Image) throws {
+    let bytes = image.bytes
+    let block = try Recovery.chooseSuperblock(bytes).0
+    let segment = Int(block.segment.position.offset)
+    let directory = NodePage(bytes: bytes, page: block.root.page)
+    let bucket = directory[0].page
+    func write(_ change: (inout Superblock) -> Void) {
+      var changed = block
+      change(&changed)
+      changed.encode(bytes, at: Layout.superblockOffsets.a)
+      changed.encode(bytes, at: Layout.superblockOffsets.b)
+    }
+    func seal(_ page: PageNumber) { PageHeader(bytes: bytes, page: page).seal(seed: block.seed) }
+    func writeHeader(_ change: (inout SegmentHeader) -> Void) throws {
+      var header = try #require(SegmentHeader(bytes, at: segment, seed: block.seed))
+      change(&header)
+      header.encode(bytes, at: segment, seed: block.seed)
+    }
+    switch forgery {
+    case .nextSegmentFarBehindTheEnd: try writeHeader { $0.next = Unit(number: 1 << 34 - 16) }
+    case .ordinalAtItsLimit: try writeHeader { $0.ordinal = .max }
+    case .linkWithLargeValue, .recordUpToTheSegmentsEnd:
+      try writeLastRecord(image, block, isLink: forgery == .linkWithLargeValue)
+    case .noRecordsCounted: write { $0.recordCount = 0 }
+    case .noIndexPagesCounted: write { $0.indexPages = 0 }
+    case .overflowInACircle:
+      let overflow = PageHeader(bytes: bytes, page: bucket).overflow
+      PageHeader(bytes: bytes, page: overflow).overflow = overflow
+      seal(overflow)
+    case .directoryOfItself:
+      let header = PageHeader(bytes: bytes, page: directory.page)
+      for entry in 0..<NodePage.entryCount {
+        directory[entry] = PagePointer(page: directory.page, depth: 8, epoch: header.epoch)
+      }
+      seal(directory.page)
+      write { $0.root = PagePointer(page: block.root.page, depth: 7, epoch: header.epoch) }
+    case .childBehindTheFile:
+      let epoch = PageHeader(bytes: bytes, page: bucket).epoch
+      for entry in 0..<4 {
+        directory[entry * 64] = PagePointer(
+          page: PageNumber(number: PagePointer.largestPage), depth: 8, epoch: epoch)
+      }
+      seal(directory.page)
+    case .pageOfTheFuture:
+      let header = PageHeader(bytes: bytes, page: bucket)
+      header.setEpoch(Epoch(number: header.epoch.number | 1 << 40))
+      bytes.store64(bytes.load64(bucket.offset + 4_000) ^ 1, bucket.offset + 4_000)
+    case .runWithoutEnd:
+      let leaf = NodePage(bytes: bytes, page: block.spaceRoot.page)[0].page
+      for unit in 0..<SpaceEntry.entriesPerLeaf {
+        let entry = SpaceEntry(
+          bytes: bytes, offset: leaf.offset + PageHeader.byteCount + unit * SpaceEntry.byteCount)
+        if entry.kind == .run { entry.length = Int(UInt32.max) }
+      }
+      seal(leaf)
+    case .sequenceAtItsLimit: write { $0.sequence.number = 1 << 56 - 1 }
+    }
+  }
+
+  /// A record that fills the last segment of the file to its last byte.
+  private static func writeLastRecord(_ image: Image, _ block: Superblock, isLink: Bool) throws {
+    let bytes = image.bytes
+    // The segment that comes next is the last of the file.
+    let header = try #require(
+      SegmentHeader(bytes, at: Int(block.segment.position.offset), seed: block.seed))
+    let last = Unit(number: UInt64(image.length / Layout.unitBytes) - Layout.segmentUnits)
+    let start = Int(last.position.offset)
+    image.use(start / Image.pageBytes)
+    SegmentHeader(ordinal: header.ordinal, next: header.next, sequence: block.sequence).encode(
+      bytes, at: start, seed: block.seed)
+    let at = start + Layout.segmentBytes - (isLink ? 40 : 32)
+    image.use(at / Image.pageBytes)
+    let flags: RecordHead.Flags = isLink ? [.end, .external] : [.end]
+    let head = RecordHead(
+      kind: isLink ? .link : .put, flags: flags, sequence: block.sequence, keyLength: isLink ? 0 : 8,
+      valueLength: isLink ? 8 : 0)
+    head.encodeOrder(bytes, at: at)
+    if isLink {
+      let run = Int(Layout.firstFreeUnit) * Layout.unitBytes
+      bytes.store64(UInt64(run), at + head.externalOffset)
+      let sum = Checksum.compute(bytes, run, count: 8, seed: block.seed, place: UInt64(run))
+      bytes.store64(sum, at + head.externalOffset + 8)
+    }
+    let sum = head.computeChecksum(bytes, at: at, seed: block.seed)
+    let chain = Checksum.chain(block.chain, sum)
+    bytes.store64(UInt64(sum) | UInt64(UInt32(truncatingIfNeeded: chain)) << 32, at)
+    var changed = block
+    changed.segment = last
+    changed.logPosition = Position(offset: UInt64(at))
+    changed.highWater = Unit(number: UInt64(image.length / Layout.unitBytes))
+    changed.encode(bytes, at: Layout.superblockOffsets.a)
+    changed.encode(bytes, at: Layout.superblockOffsets.b)
+  }
+
+  // MARK: Two superblocks
+
+  /// Both sound, but not of one checkpoint: the higher epoch counts; if they are of
+  /// one epoch, the first; of two stores, neither.
+  @Test func twoSuperblocksThatDiffer() throws {
+    let directory = FilePath(try Cage.prepare())
+    defer { Cage.remove(directory) }
+    let store = try HostileStore.closed(in: directory)
+    let bytes = store.image.bytes
+    let block = try Recovery.chooseSuperblock(bytes).0
+    func choice(_ change: (inout Superblock) -> Void) throws -> (Superblock, bothAgree: Bool) {
+      var second = block
+      change(&second)
+      block.encode(bytes, at: Layout.superblockOffsets.a)
+      second.encode(bytes, at: Layout.superblockOffsets.b)
+      return try Recovery.chooseSuperblock(bytes)
+    }
+    let lower = try choice { $0.epoch.number -= 1 }
+    #expect(lower.0 == block && !lower.bothAgree)
+    let higher = try choice { $0.epoch.number += 1 }
+    #expect(higher.0.epoch == block.epoch.next && !higher.bothAgree)
+    let other = try choice { $0.recordCount += 1 }
+    #expect(other.0 == block && !other.bothAgree)
+    #expect(throws: StoreError.self) { _ = try choice { $0.identifier.0 ^= 1 } }
+    #expect(throws: StoreError.self) { _ = try choice { $0.seed.high ^= 1 } }
+    #expect(try choice { _ in }.bothAgree)
+  }
+}
