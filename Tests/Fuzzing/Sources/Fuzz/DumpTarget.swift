@@ -1,0 +1,44 @@
+/// The readers of dumps and batches: records, or a fault in its place.
+enum DumpTarget {
+  static func read(_ bytes: [UInt8], _ format: DumpFormat) -> CInt {
+    var reader = format.makeReader(input(bytes))
+    var record = DumpRecord()
+    do {
+      while true {
+        do {
+          guard try reader.next(into: &record) else { break }
+          precondition(record.key.count <= DumpRecord.longestKey)
+        } catch let fault as DamagedInput {
+          guard fault.sparesRest else { break }
+          try reader.skipFault()
+        }
+      }
+    } catch is DamagedInput {
+    } catch {
+      fatalError("an error of another type: \(error)")
+    }
+    return 0
+  }
+
+  static func readBatch(_ bytes: [UInt8]) -> CInt {
+    var reader = BatchReader(input(bytes))
+    do {
+      while try reader.next() != nil {}
+    } catch is DamagedInput {
+    } catch {
+      fatalError("an error of another type: \(error)")
+    }
+    return 0
+  }
+
+  /// Handed out in pieces, whose borders may lie anywhere.
+  private static func input(_ bytes: [UInt8]) -> ByteInput {
+    let size = 1 + Int(bytes.first ?? 0) % 31
+    var position = 0
+    return ByteInput {
+      let piece = Array(bytes[position..<min(bytes.count, position + size)])
+      position += piece.count
+      return piece
+    }
+  }
+}

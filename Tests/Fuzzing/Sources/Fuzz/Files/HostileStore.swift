@@ -1,0 +1,1 @@
+../../../../HostileFileTests/HostileStore.swift
