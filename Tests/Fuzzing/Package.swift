@@ -9,7 +9,7 @@ import PackageDescription
 //     swift build -c release
 //     export SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0
 //     mkdir -p .build/corpus-image
-//     .build/release/Fuzz image -max_total_time=600 -timeout=10 -rss_limit_mb=1024 .build/corpus-image
+//     .build/release/Fuzz image -max_total_time=600 -len_control=0 -max_len=400 -timeout=10 -rss_limit_mb=1024 .build/corpus-image
 //
 // What can be fuzzed:
 //
