@@ -184,6 +184,8 @@ final class FileBacking: Backing {
       throw StoreError(
         .lost, "part of the file could not be read or written, so the last changes are not durable")
     }
+    // Nor do pages that were cut off and never touched again.
+    _ = try wholeSize()
   }
 
   // MARK: Locks

@@ -277,14 +277,24 @@ extension StoreCore {
     // If somebody else is writing, a checkpoint is theirs to make; but what this
     // handle promised to make durable it waits for.
     guard try enterTurn(waits: options.durability != .none) else { return }
-    do {
-      if isLong { try checkpoint() }
+    do throws(StoreError) {
+      if isLong { try checkpointIfThereIsRoom() }
       try unsafe writer.pointee.log.sync(upTo: writer.pointee.log.tail.position)
     } catch {
       returnTurn(after: error)
       throw error.naming(name)
     }
     returnTurn(after: nil)
+  }
+
+  /// A full disk may leave no room for the pages of the space table that a checkpoint
+  /// changes. The log has everything; the next opening reads it.
+  private func checkpointIfThereIsRoom() throws(StoreError) {
+    do throws(StoreError) {
+      try checkpoint()
+    } catch {
+      guard error.code == .diskFull else { throw error }
+    }
   }
 
   /// Anything but the CUTs of openings. What is in a checkpoint is known to be
