@@ -336,7 +336,7 @@ struct Script {
 extension Store {
   /// A checkpoint now, whatever the log's length.
   func checkpoint() throws(StoreError) {
-    try core.withTurn { _ throws(StoreError) in try core.checkpoint() }
+    _ = try core.withTurn { _ throws(StoreError) in try core.checkpoint() }
   }
 }
 

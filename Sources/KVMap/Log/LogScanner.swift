@@ -170,7 +170,7 @@ struct LogScanner {
   /// Every opening without a commit puts one jump of the sequence between a record
   /// and the next that says SYNCED: as many as anybody will see in a row. Without
   /// a limit anything behind the end would have to be checksummed.
-  private static let furthestSequence = 256 * Layout.sequenceJump
+  static let furthestSequence = 256 * Layout.sequenceJump
 
   private func syncedRecord(from start: Int, to stop: Int, _ limit: Int) -> Position? {
     let first = end.tail.sequence.number

@@ -25,7 +25,7 @@ struct LogHistory {
     findSegments()
   }
 
-  private var limit: UInt64 { block?.sequence.number ?? SequenceNumber.limit }
+  private var limit: UInt64 { block?.sequence.number ?? SequenceNumber.limit.number }
 
   // MARK: Segments
 

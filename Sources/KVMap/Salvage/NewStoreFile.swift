@@ -69,7 +69,7 @@ extension Opening {
   ) throws(StoreError) {
     do throws(StoreError) {
       try fill(core)
-      try core.withTurn { _ throws(StoreError) in try core.checkpoint() }
+      _ = try core.withTurn { _ throws(StoreError) in try core.checkpoint() }
     } catch {
       try? core.shutDown()
       throw error

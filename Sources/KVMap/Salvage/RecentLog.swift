@@ -57,7 +57,7 @@ struct RecentLog {
     let memory = view.memory
     let search = LogSearch(memory: memory)
     let first = end.tail.sequence.number
-    let limit = min(SequenceNumber.limit, first + 2 * Layout.sequenceJump)
+    let limit = min(SequenceNumber.limit.number, first + LogScanner.furthestSequence)
     var filter = CommitFilter()
     var behind = Behind()
     var segment = end.segment

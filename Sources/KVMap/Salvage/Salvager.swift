@@ -83,7 +83,7 @@ final class Salvager {
   /// A number that leaves the new store too few of its own is not gone on from,
   /// and the versions are not kept.
   private func setFirstSequence(_ number: UInt64) {
-    if number < SequenceNumber.limit / 2 { firstSequence = SequenceNumber(number: max(1, number)) }
+    if number < SequenceNumber.limit.number / 2 { firstSequence = SequenceNumber(number: max(1, number)) }
   }
 
   private func takeIndexed(_ block: Superblock, _ target: StoreCore) throws(StoreError) {
