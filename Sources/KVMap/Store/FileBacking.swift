@@ -72,7 +72,7 @@ final class FileBacking: Backing {
     let size: Int
     do { size = Int(try file.status().size) } catch { throw StoreError(error) }
     if size >= least { return size }
-    unsafe reservation.lostFlag.pointee.store(1, ordering: .sequentiallyConsistent)
+    markLost()
     throw StoreError(
       .lost,
       "the file was cut short to \(size) bytes while it was open; close the store, see to the file, "
@@ -165,12 +165,16 @@ final class FileBacking: Backing {
 
   func sync(offset: Int, count: Int) throws(StoreError) {
     if count <= 0 { return }
+    // Looked at first: other threads may make the file longer, and map that, meanwhile.
+    let least = mappedBytes
+    let size: Int
     do {
       try reservation.sync(at: offset, length: min(count, mappedBytes - offset))
       #if canImport(Darwin)
         // There msync leaves the data in the drive's cache.
         try file.sync()
       #endif
+      size = Int(try file.status().size)
     } catch {
       throw StoreError(
         .outcomeUnknown,
@@ -178,14 +182,17 @@ final class FileBacking: Backing {
           + "they are written again before anything else is; check the disk",
         cause: error)
     }
-    // Pages put in the place of lost ones belong to no file: syncing them
-    // succeeds and writes nothing.
-    if isLost {
+    // Pages put in the place of lost ones belong to no file: syncing them succeeds
+    // and writes nothing. Nor does it tell of pages that were cut off and not touched.
+    if isLost || size < least {
+      markLost()
       throw StoreError(
         .lost, "part of the file could not be read or written, so the last changes are not durable")
     }
-    // Nor do pages that were cut off and never touched again.
-    _ = try wholeSize()
+  }
+
+  private func markLost() {
+    unsafe reservation.lostFlag.pointee.store(1, ordering: .sequentiallyConsistent)
   }
 
   // MARK: Locks

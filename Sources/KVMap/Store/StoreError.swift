@@ -39,7 +39,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let networkFileSystem = Code(rawValue: "networkFileSystem")
     /// The file cannot be created.
     public static let cannotCreate = Code(rawValue: "cannotCreate")
-    /// The file was cut short or could not be read while mapped; reopen it.
+    /// The file was cut short or could not be read while mapped. Reopen it; only then
+    /// it is known whether a change that failed with this has happened.
     public static let lost = Code(rawValue: "lost")
     /// The file at the path is another one now.
     public static let replaced = Code(rawValue: "replaced")
