@@ -127,7 +127,13 @@ extension StoreCore {
     let live = memory.live
     // After a loss, what was published may not have reached the pages of the file.
     if error?.code == .outcomeUnknown || error?.code == .lost { live[LivePage.syncFailed] = 1 }
-    if unsafe error == nil || !writer.pointee.isHalfDone { live[LivePage.busy] = 0 }
+    if unsafe error == nil || !writer.pointee.isHalfDone {
+      // Pages that were copied in vain: others must not find the originals in use.
+      if unsafe !writer.pointee.space.unrecorded.isEmpty {
+        try? unsafe writer.pointee.space.recordReleases()
+      }
+      live[LivePage.busy] = 0
+    }
     unsafe writer.pointee.isHalfDone = false
     if !holdsTurn {
       live[LivePage.holder] = 0
