@@ -139,8 +139,8 @@ struct Recovery {
   }
 
   /// How far behind the end of the file the next segment may lie, in units: what
-  /// the file had grown by when power failed, and was not durable. 64 GiB.
-  private static let mostUnitsBehindEnd: UInt64 = (64 << 30) / UInt64(Layout.unitBytes)
+  /// the file had grown by when power failed, and was not durable. 1 GiB.
+  private static let mostUnitsBehindEnd: UInt64 = (1 << 30) / UInt64(Layout.unitBytes)
 
   /// More than one opening can use.
   private static let leastSequenceNumbersLeft: UInt64 = 1 << 40
