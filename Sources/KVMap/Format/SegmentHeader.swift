@@ -35,7 +35,8 @@ struct SegmentHeader: Equatable {
     ordinal = bytes.load64(offset + Self.ordinalOffset)
     next = Unit(number: bytes.load64(offset + Self.nextOffset))
     sequence = SequenceNumber(number: bytes.load64(offset + Self.sequenceOffset))
-    guard ordinal >= 1, ordinal < SequenceNumber.limit.number, sequence < SequenceNumber.limit,
+    guard ordinal >= 1, ordinal < SequenceNumber.limit.number, sequence.number >= 1,
+      sequence < SequenceNumber.limit,
       next.number >= Layout.firstFreeUnit, next.number <= Self.largestNext
     else { return nil }
   }

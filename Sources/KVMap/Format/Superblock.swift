@@ -139,7 +139,7 @@ struct Superblock: Equatable, Sendable {
     else { return false }
     return root.page.number < pages && (1...8).contains(root.depth)
       && spaceRoot.page.number < pages && (1...4).contains(spaceRoot.depth)
-      && epoch.number < 1 << 62 && sequence < SequenceNumber.limit
+      && epoch.number < 1 << 62 && sequence.number >= 1 && sequence < SequenceNumber.limit
       && recordCount <= pages &* UInt64(Bucket.slotCount) && liveBytes <= Layout.largestFile
       && indexPages <= pages
   }

@@ -139,6 +139,8 @@ final class FileBacking: Backing {
         try file.writeZeros(offset: Int64(offset), length: Int64(count))
       }
     } catch {
+      // It may have been cut short in between: then that is what is wrong.
+      _ = try wholeSize()
       throw StoreError(error)
     }
   }
