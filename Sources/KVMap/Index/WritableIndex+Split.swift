@@ -198,10 +198,13 @@ extension WritableIndex {
       try IndexReader(memory: memory).checkOverflow(page, workingTag: epoch.tag)
       page = PageHeader(bytes: bytes, page: page).overflow
     }
+    // A forged space table may hand out pages of the chain for its copies.
+    var copies = ChainGuard()
     var previous = bucket
     while true {
       let next = PageHeader(bytes: bytes, page: previous).overflow
       if next.number == 0 { return }
+      try copies.pass(next)
       previous = try writableOverflow(next, previous: previous, space: &space)
     }
   }

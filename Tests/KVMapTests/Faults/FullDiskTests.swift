@@ -98,17 +98,20 @@ struct FullDiskTests {
     let seed = testSeed("everythingCanBeRemoved")
     let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
       [pattern = pattern as Pattern, kind = kind as SmallDisk.Kind, seed = seed as UInt64] in
+      var stage = ""
       do {
-        try Self.removeEverything(pattern, kind, seed)
+        try Self.removeEverything(pattern, kind, seed, &stage)
       } catch {
-        Issue.record("\(pattern) on \(kind): \(error)")
+        Issue.record("\(pattern) on \(kind), \(stage): \(error)")
       }
     }
     let output = String(decoding: result?.standardOutputContent ?? [], as: UTF8.self)
     for line in output.split(separator: "\n") where line.hasPrefix("kvmap: ") { print(line) }
   }
 
-  private static func removeEverything(_ pattern: Pattern, _ kind: SmallDisk.Kind, _ seed: UInt64) throws {
+  private static func removeEverything(
+    _ pattern: Pattern, _ kind: SmallDisk.Kind, _ seed: UInt64, _ stage: inout String
+  ) throws {
     let start = ContinuousClock.now
     let disk = try SmallDisk(kind, megabytes: 12)
     // Each removal may cost three syncs, which take their time on a real file system.
@@ -117,8 +120,10 @@ struct FullDiskTests {
     try disk.takeRoom(1 << 20)
     var contents: Operation.Contents = [:]
     var store = try Store(path)
+    stage = "filling"
     try Self.fill(store, pattern, keys: keys, &contents, seed)
     #expect(contents.count > 300)
+    stage = "full"
     // Everything is there, and a transaction that finds no room has not happened.
     #expect(try store.everything() == contents)
     #expect(
@@ -132,6 +137,7 @@ struct FullDiskTests {
     if try checkpointIfThereIsRoom(store) { try expectWorkingStateIsSound(store) }
     #expect(try store.verify().isSound)
 
+    stage = "removing"
     // Each key can be removed, in any order; half of them by another handle.
     let order = contents.keys.sorted { $0.lexicographicallyPrecedes($1) }.shuffled(seed)
     let count = order.count
@@ -155,6 +161,7 @@ struct FullDiskTests {
     #expect(code { try store.close() } == nil)
 
     // Somebody else gives space back.
+    stage = "after room was made"
     try disk.makeRoom()
     store = try Store(path)
     #expect(try store.everything() == contents)
