@@ -231,7 +231,7 @@ extension StoreCore {
     // Who holds the turn only tries C: its holder may be waiting for the turn.
     guard try backing.tryLock(.checkpoint, .exclusive) else { return false }
     defer { try? backing.unlock(.checkpoint) }
-    try unsafe writer.pointee.space.recordReleases()
+    try recordReleasesIfThereIsRoom()
     let durable = Epoch(number: memory.live[LivePage.durableEpoch])
     let checkpoint = Checkpoint(memory: memory, backing: backing, previous: superblock)
     let block = checkpoint.freeze()
@@ -284,7 +284,10 @@ extension StoreCore {
     // handle promised to make durable it waits for.
     guard try enterTurn(waits: options.durability != .none) else { return }
     do throws(StoreError) {
-      if isLong { try checkpointIfThereIsRoom() }
+      if isLong {
+        try checkpoint()
+        if unsafe !writer.pointee.space.unrecorded.isEmpty { try checkpoint() }
+      }
       try unsafe writer.pointee.log.sync(upTo: writer.pointee.log.tail.position)
     } catch {
       returnTurn(after: error)
@@ -293,11 +296,11 @@ extension StoreCore {
     returnTurn(after: nil)
   }
 
-  /// A full disk may leave no room for the pages of the space table that a checkpoint
-  /// changes. The log has everything; the next opening reads it.
-  private func checkpointIfThereIsRoom() throws(StoreError) {
+  /// On a full disk there may be no page to enter released pages in. They stay listed,
+  /// and are entered after the checkpoint, which makes others free.
+  private func recordReleasesIfThereIsRoom() throws(StoreError) {
     do throws(StoreError) {
-      try checkpoint()
+      try unsafe writer.pointee.space.recordReleases()
     } catch {
       guard error.code == .diskFull else { throw error }
     }

@@ -81,9 +81,11 @@ extension VerificationReport {
           + "whoever opens the store")
     }
     if gap.unexplained >= gap.range.upperBound || gap.isExplained { return }
+    // Bytes that look like records may be more than there were records.
+    let suspects = UInt64(gap.suspects.count)
     add(
       "log", at: gap.unexplained,
-      (gap.missing.map { "\($0 - UInt64(gap.suspects.count)) records" } ?? "an unknown number of records")
+      (gap.missing.map { "\(max($0, suspects) - suspects) records" } ?? "an unknown number of records")
         + " up to \(UInt64(gap.range.upperBound).hexadecimal) cannot be read")
   }
 }
