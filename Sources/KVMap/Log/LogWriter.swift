@@ -57,7 +57,10 @@ struct LogWriter {
   func makeRoom(
     for stored: Int, reserve: Int, tail: inout Tail, space: inout SpaceTable
   ) throws(StoreError) {
-    if tail.position.offset + UInt64(stored + RecordHead.linkBytes) > segmentEnd {
+    // The end of each segment is left to the CUTs of recoveries, since on a full disk
+    // there may be no segment to go on to.
+    let kept = reserve > 0 ? Self.recoveryReserve : 0
+    if tail.position.offset + UInt64(stored + RecordHead.linkBytes + kept) > segmentEnd {
       try nextSegment(tail: &tail, space: &space)
     }
     let end = tail.position.offset + UInt64(stored + RecordHead.linkBytes)
