@@ -23,8 +23,8 @@ struct RootCommand: ParsableCommand {
       """,
     version: Program.version,
     subcommands: [
-      Get.self, Put.self, Delete.self, Exists.self, List.self, Count.self, Batch.self, Stat.self, Verify.self,
-      Salvage.self, Dump.self, Load.self,
+      Get.self, Put.self, Delete.self, Exists.self, List.self, Count.self, Expire.self, TimeToLive.self,
+      Persist.self, Batch.self, Stat.self, Verify.self, Salvage.self, Compact.self, Dump.self, Load.self,
     ])
 
   func run() throws {

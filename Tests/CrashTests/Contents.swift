@@ -48,6 +48,8 @@ struct Contents: Equatable {
 /// The states a store has been in, and which of them a crash may leave.
 struct History {
   let catalogue: Catalogue
+  /// What expired up to this time may have been dropped by compaction, or not.
+  let time: UInt64
   /// Contents after commit n at index n.
   var states: [Contents]
   /// Commits begun, and commits known to be durable; −1 before there is a store.
@@ -55,8 +57,9 @@ struct History {
   var durable: Int
   private var void: Set<Int> = []
 
-  init(catalogue: Catalogue, states: [Contents], durable: Int) {
+  init(catalogue: Catalogue, time: UInt64, states: [Contents], durable: Int) {
     self.catalogue = catalogue
+    self.time = time
     self.states = states
     self.durable = durable
   }
@@ -76,10 +79,12 @@ struct History {
   func find(_ candidates: [Int], in memory: StoreMemory) throws(StoreError) -> Int? {
     let index = IndexReader(memory: memory)
     let count = Int(memory.live[LivePage.recordCount])
-    var left = candidates.filter { states[$0].count == count }
+    var found = 0
+    var left = candidates
     for key in catalogue.keys.indices where !left.isEmpty {
       let bytes = catalogue.keys[key]
       let match = try unsafe index.find(catalogue.hashes[key], bytes.span.bytes)
+      if match != nil { found += 1 }
       // Mostly all candidates say the same of a key.
       var known: (record: Contents.Record?, isThere: Bool)?
       try left.removeAll { state throws(StoreError) in
@@ -90,13 +95,14 @@ struct History {
         return !isThere
       }
     }
-    return left.last
+    // Else there are keys that nobody put.
+    return found == count ? left.last : nil
   }
 
   private func matches(
     _ match: IndexReader.Match?, _ record: Contents.Record?, _ memory: StoreMemory
   ) throws(StoreError) -> Bool {
-    guard let match else { return record == nil }
+    guard let match else { return record.map { $0.expiry <= time } ?? true }
     guard let record else { return false }
     let reader = RecordReader(memory: memory)
     let range = try reader.valueRange(match.head, at: match.position)

@@ -90,7 +90,7 @@
       try life.run(isCreated: isCreated, script: script, steps: steps)
       counts.add(life.tally)
       let history = History(
-        catalogue: life.catalogue, states: life.states, durable: isCreated ? -1 : 0)
+        catalogue: life.catalogue, time: life.time.now, states: life.states, durable: isCreated ? -1 : 0)
       var crashed = Case(
         trace: life.trace, history: history, operations: life.operations, style: life.style,
         time: life.time)

@@ -13,6 +13,7 @@
       case 7: if !isReading { try readValueMeanwhile() }
       case 8: if !isReading { try readAllMeanwhile() }
       case 9: time.now += UInt64(random.below(3_000))
+      case 23: try compact()
       case 10, 11, 12, 13, 14, 15:
         try perform(.remove(key: random.below(style.ordinaryKeys), durability()), .remove)
       case 16, 17, 18, 19, 20, 21, 22: try transaction()
@@ -104,6 +105,11 @@
         }
       }
       if isDone { noteDurable() }
+    }
+
+    private func compact() throws {
+      guard let core = writer?.store.core else { return }
+      if try attemptAndSettle(.compaction, { try core.compact { _ in } }) { noteDurable() }
     }
 
     private func sync(onlyIfNeeded: Bool) throws {

@@ -232,7 +232,7 @@
       return (try? history.find([pending], in: core.memory)) != nil
     }
 
-    private var history: History { History(catalogue: catalogue, states: states, durable: 0) }
+    private var history: History { History(catalogue: catalogue, time: time.now, states: states, durable: 0) }
 
     private func resolve() throws {
       guard let core = writer?.store.core else { return }

@@ -46,6 +46,16 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
     }
   }
 
+  func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool {
+    for page in stride(from: offset, to: offset + count, by: Layout.pageBytes)
+    where file.isWritten(page: page / Layout.pageBytes) {
+      bytes.zero(page, count: Layout.pageBytes)
+    }
+    return true
+  }
+
+  func cutOff(at bytes: Int) throws(StoreError) {}
+
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] {
     var ranges: [Range<Int>] = []
     var at = range.lowerBound

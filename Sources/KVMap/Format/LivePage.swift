@@ -39,6 +39,14 @@ struct LivePage {
   static let recordCount = Word(176)
   static let liveBytes = Word(184)
 
+  // Written when compaction moves a record.
+  static let moveSegment = Word(192)  // unit of the segment that takes moved records, 0 for none
+  static let moveTail = Word(200)  // where the next one goes
+  static let moveReady = Word(208)  // end of that segment's bytes that surely have disk space
+  static let victim = Word(216)  // unit of the segment that is being emptied, 0 for none
+  static let victimOffset = Word(224)  // its records before this offset have been looked at
+  static let garbage = Word(232)  // bytes of segments that hold no live record, estimated
+
   // Written now and then by the writer.
   static let segment = Word(256)  // unit the current segment begins at
   static let segmentOrdinal = Word(264)
@@ -49,8 +57,8 @@ struct LivePage {
   static let logSinceCheckpoint = Word(304)  // bytes
   static let unsyncedRuns = Word(312)  // not 0: large values were written since the last full sync
   static let quarantine = Word(320)  // free space may still be seen by readers of this epoch
-  static let nextReady = Word(336)  // unit of the next segment once its beginning has disk space
   static let recoveries = Word(328)  // rises when a process has recovered the store
+  static let nextReady = Word(336)  // unit of the next segment once its beginning has disk space
 
   // Written by whoever syncs.
   static let durable = Word(384)  // records before this position are durable

@@ -79,6 +79,10 @@ struct PagePointer: Equatable, Sendable {
     bits = page.number | UInt64(depth) << 40 | UInt64(epochTag) << 48
   }
 
+  func withDepth(_ depth: Int) -> PagePointer {
+    PagePointer(bits: bits & ~(0xff << 40) | UInt64(depth) << 40)
+  }
+
   static let largestPage: UInt64 = (1 << 40) - 1
   var page: PageNumber { PageNumber(number: bits & 0xff_ffff_ffff) }
   var depth: Int { Int((bits >> 40) & 0xff) }

@@ -2,7 +2,7 @@
 enum RecordKind: UInt8 {
   case put = 1
   case delete = 2
-  /// A live record copied by compaction; keeps its version.
+  /// A put that compaction has moved out of the log.
   case move = 3
   /// The log goes on in the segment that is named by the 8 bytes of value.
   case link = 4

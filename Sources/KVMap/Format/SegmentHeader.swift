@@ -13,7 +13,8 @@ struct SegmentHeader: Equatable {
   private static let sequenceOffset = nextOffset + 8
   private static let checksumOffset = 56
 
-  /// Counts the segments of a store; the first is 1.
+  /// Counts the segments of the log; the first is 1. Segments of moved records,
+  /// which no log leads to, have 0.
   var ordinal: UInt64
   /// Where the log goes on when this segment is full.
   var next: Unit
@@ -26,6 +27,9 @@ struct SegmentHeader: Equatable {
     self.sequence = sequence
   }
 
+  /// Whether the log goes through the segment; else moved records lie in it.
+  var isOfLog: Bool { ordinal > 0 }
+
   /// Nil if no header of this store lies at `offset`, or one with numbers that
   /// cannot be computed with: no more segments than records, and all in the file.
   init?(_ bytes: MappedBytes, at offset: Int, seed: StoreSeed) {
@@ -35,7 +39,11 @@ struct SegmentHeader: Equatable {
     ordinal = bytes.load64(offset + Self.ordinalOffset)
     next = Unit(number: bytes.load64(offset + Self.nextOffset))
     sequence = SequenceNumber(number: bytes.load64(offset + Self.sequenceOffset))
-    guard ordinal >= 1, ordinal < SequenceNumber.limit.number, sequence.number >= 1,
+    if !isOfLog {
+      if next.number != 0 || sequence.number != 0 { return nil }
+      return
+    }
+    guard ordinal < SequenceNumber.limit.number, sequence.number >= 1,
       sequence < SequenceNumber.limit,
       next.number >= Layout.firstFreeUnit, next.number <= Self.largestNext
     else { return nil }

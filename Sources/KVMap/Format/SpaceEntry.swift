@@ -19,15 +19,23 @@ enum UnitKind: UInt8 {
 /// Index pages are in one of four states: in use, free, or released in one of
 /// two epochs. Two, so that pages released long ago become free although others
 /// of the same unit are released in every epoch.
+///
+/// Of the records that will expire, a unit of the log knows how many bytes they
+/// take and between which times they do; from that compaction estimates what is
+/// garbage by now without reading them.
 struct SpaceEntry {
   static let kind = 0  // u8
+  static let diskSpace = 1  // u8, free
   static let used = 2  // u16, index: a bit for each page in use
   static let releasedBefore = 4  // u16, index: pages released up to `epochBefore`
   static let releasedLately = 6  // u16, index: pages released in `epoch`
+  static let expiring = 4  // u32, log: those of the live bytes that will expire
   static let length = 8  // u32, segment and run: number of units
   static let live = 12  // u32, segment and its continuations: bytes of live records that start here
   static let epochBefore = 16  // u64
   static let epoch = 24  // u64, when it was released
+  static let earliestExpiry = 16  // u64, log: in milliseconds since 1970
+  static let latestExpiry = 24  // u64
   static let byteCount = 32
 
   static let entriesPerLeaf = (Layout.pageBytes - PageHeader.byteCount) / byteCount  // 126
@@ -64,6 +72,36 @@ struct SpaceEntry {
   var epoch: Epoch {
     get { Epoch(number: bytes.load64(offset + Self.epoch)) }
     nonmutating set { bytes.store64(newValue.number, offset + Self.epoch) }
+  }
+
+  /// How much of a free unit still has disk space.
+  enum DiskSpace: UInt8 { case none = 0, some = 1, all = 2 }
+
+  var diskSpace: DiskSpace {
+    get { DiskSpace(rawValue: bytes.load8(offset + Self.diskSpace)) ?? .some }
+    nonmutating set { bytes.store8(newValue.rawValue, offset + Self.diskSpace) }
+  }
+  var expiring: Int {
+    get { Int(bytes.load32(offset + Self.expiring)) }
+    nonmutating set { bytes.store32(UInt32(clamping: newValue), offset + Self.expiring) }
+  }
+  var earliestExpiry: UInt64 {
+    get { bytes.load64(offset + Self.earliestExpiry) }
+    nonmutating set { bytes.store64(newValue, offset + Self.earliestExpiry) }
+  }
+  var latestExpiry: UInt64 {
+    get { bytes.load64(offset + Self.latestExpiry) }
+    nonmutating set { bytes.store64(newValue, offset + Self.latestExpiry) }
+  }
+
+  /// Live bytes, less those that have probably expired by `now`: as if they did
+  /// so evenly between the earliest and the latest time.
+  func probablyLive(at now: UInt64) -> Int {
+    let (first, last) = (earliestExpiry, latestExpiry)
+    guard expiring > 0, now >= first else { return live }
+    if now >= last { return max(0, live - expiring) }
+    let share = Double(now - first) / Double(last - first)
+    return max(0, live - Int(Double(expiring) * share))
   }
 
   /// Makes the entry one of `kind` with everything else 0.

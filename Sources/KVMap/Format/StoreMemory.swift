@@ -30,6 +30,11 @@ struct StoreMemory: @unchecked Sendable {
     _ = unsafe local.pointee.mappedBytes.max(bytes, ordering: .acquiringAndReleasing)
   }
 
+  /// Called when the end of the file has been cut off.
+  func noteCutOff(_ bytes: Int) {
+    unsafe local.pointee.mappedBytes.store(bytes, ordering: .releasing)
+  }
+
   /// Checks, at the first touch in this process, that a page is what it was when
   /// its checkpoint sealed it. Pages not sealed yet are not checked: their bytes
   /// have not left memory.

@@ -122,6 +122,52 @@ struct IndexReader {
     return nil
   }
 
+  /// The offset of the published slot that leads to the record at `position`;
+  /// nil if it is not live. Does not look at the record.
+  func slot(
+    leadingTo position: Position, _ hash: KeyHash
+  ) throws(StoreError) -> (offset: Int, bucket: PageNumber)? {
+    let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
+    let pointer = try bucket(hash, workingTag: tag)
+    try memory.check(pointer, .bucket, workingTag: tag)
+    let bits = Slot(tag: hash.tag, position: position).bits
+    let lines = hash.lines
+    for line in [lines.first, lines.second] {
+      if let offset = slot(bits, Bucket(bytes: bytes, page: pointer.page), line) {
+        return (offset, pointer.page)
+      }
+    }
+    var page = PageHeader(bytes: bytes, page: pointer.page).overflow
+    var chain = ChainGuard()
+    while page.number != 0 {
+      try chain.pass(page)
+      try checkOverflow(page, workingTag: tag)
+      for line in 1...Bucket.lineCount {
+        if let offset = slot(bits, Bucket(bytes: bytes, page: page), line) { return (offset, pointer.page) }
+      }
+      page = PageHeader(bytes: bytes, page: page).overflow
+    }
+    return nil
+  }
+
+  @inline(__always)
+  private func slot(_ bits: UInt64, _ page: Bucket, _ line: Int) -> Int? {
+    for index in 0..<Bucket.slotsPerLine where page.load(line: line, slot: index).bits == bits {
+      return page.offset(line: line, slot: index)
+    }
+    return nil
+  }
+
+  /// Asks for what a lookup of `hash` will read.
+  func prefetch(_ hash: KeyHash) {
+    let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
+    guard let pointer = try? bucket(hash, workingTag: tag) else { return }
+    let page = Bucket(bytes: bytes, page: pointer.page)
+    let lines = hash.lines
+    bytes.prefetch(page.offset(line: lines.first, slot: 0))
+    bytes.prefetch(page.offset(line: lines.second, slot: 0))
+  }
+
   /// Checks a page that is referenced by number alone.
   func checkOverflow(_ page: PageNumber, workingTag: UInt16) throws(StoreError) {
     guard page.number <= PagePointer.largestPage, page.offset + Layout.pageBytes <= memory.mappedBytes

@@ -113,7 +113,7 @@ extension WritableIndex {
     space.release(old.page)
   }
 
-  private func releaseOverflow(_ first: PageNumber, space: inout SpaceTable) {
+  func releaseOverflow(_ first: PageNumber, space: inout SpaceTable) {
     var page = first
     // As `divideOverflow` found it: with an end, in the file.
     while page.number != 0 {

@@ -73,7 +73,7 @@ struct WritableIndex {
   }
 
   /// Lets all entries of `node` that share the child at `entry` lead to `pointer`.
-  private func setEntries(
+  func setEntries(
     of node: NodePage, nodeDepth: Int, around entry: Int, to pointer: PagePointer
   ) {
     let span = 1 << (8 - (pointer.depth - nodeDepth))

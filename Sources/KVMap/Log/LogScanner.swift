@@ -44,7 +44,10 @@ struct LogScanner {
   private static func header(_ memory: StoreMemory, of segment: Unit) -> SegmentHeader? {
     guard isInBounds(memory, segment) else { return nil }
     let offset = Int(segment.position.offset)
-    return SegmentHeader(memory.bytes, at: offset, seed: memory.seed)
+    guard let header = SegmentHeader(memory.bytes, at: offset, seed: memory.seed), header.isOfLog else {
+      return nil
+    }
+    return header
   }
 
   private static func isInBounds(_ memory: StoreMemory, _ segment: Unit) -> Bool {

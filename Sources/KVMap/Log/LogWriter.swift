@@ -73,6 +73,13 @@ struct LogWriter {
   /// Log that removals leave to recoveries, each of which appends a CUT.
   static let recoveryReserve = 4_096
 
+  /// Up to where the next segment surely has disk space.
+  var nextReadyEnd: UInt64 {
+    let next = live[LivePage.nextSegment]
+    let start = Unit(number: next).position.offset
+    return live[LivePage.nextReady] == next ? start + UInt64(Self.readyChunk) : start
+  }
+
   private func makeNextReady() throws(StoreError) {
     let next = live[LivePage.nextSegment]
     if live[LivePage.nextReady] == next { return }
@@ -90,8 +97,18 @@ struct LogWriter {
     live[LivePage.ready] = target
   }
 
+  /// Goes on to the next segment although there is room in this one, so that this
+  /// one can be emptied. The LINK is a commit of its own; if it throws, the caller
+  /// rolls the log back.
+  func leaveSegment(tail: inout Tail, space: inout SpaceTable) throws(StoreError) {
+    try makeReady(upTo: min(tail.position.offset + UInt64(RecordHead.linkBytes), segmentEnd))
+    try nextSegment(isEnd: true, tail: &tail, space: &space)
+  }
+
   /// Writes LINK and opens the segment that was chosen when this one opened.
-  private func nextSegment(tail: inout Tail, space: inout SpaceTable) throws(StoreError) {
+  private func nextSegment(
+    isEnd: Bool = false, tail: inout Tail, space: inout SpaceTable
+  ) throws(StoreError) {
     let next = Unit(number: live[LivePage.nextSegment])
     let ordinal = live[LivePage.segmentOrdinal] + 1
     // All that can fail comes first: the segment after the next, and disk space.
@@ -107,7 +124,7 @@ struct LogWriter {
       try space.releaseUnits(following)
       throw error
     }
-    let link = begin(.link, Fields(isEnd: false), keyLength: 0, valueLength: 8, tail)
+    let link = begin(.link, Fields(isEnd: isEnd), keyLength: 0, valueLength: 8, tail)
     bytes.store64(start, Int(tail.position.offset) + link.valueOffset)
     finish(link, &tail)
     SegmentHeader(ordinal: ordinal, next: following, sequence: tail.sequence).encode(

@@ -14,15 +14,18 @@ struct LogHistory {
   private(set) var isComplete = true
 
   private var segments: [(start: Int, header: SegmentHeader)] = []
+  /// Where segments of moved records begin.
+  private var moved: [Int] = []
   /// Parts of the file that may be log and belong to no segment that was found.
   private var orphans: [Range<Int>] = []
 
-  init(memory: StoreMemory, size: Int, block: Superblock?, kinds: [UnitKind?]) {
-    self.memory = memory
-    self.size = size
+  init(_ view: SourceView, block: Superblock?, kinds: [UnitKind?]) {
+    memory = view.memory
+    size = view.size
     self.block = block
     self.kinds = kinds
     findSegments()
+    orphans = orphans.flatMap { view.dataRanges($0) }
   }
 
   private var limit: UInt64 { block?.sequence.number ?? SequenceNumber.limit.number }
@@ -39,7 +42,7 @@ struct LogHistory {
         let header = SegmentHeader(memory.bytes, at: start, seed: memory.seed), mayBeSegment(unit)
       else { continue }
       for covered in unit..<min(unit + Int(Layout.segmentUnits), units) { isCovered[covered] = true }
-      found.append((start, header))
+      if header.isOfLog { found.append((start, header)) } else { moved.append(start) }
     }
     chooseSegments(found)
     var start: Int?
@@ -151,6 +154,9 @@ struct LogHistory {
       try filter.flush { take($0) }
     } else if let gap = filter.lastGap {
       take(.gap(gap))
+    }
+    for start in moved {
+      search.walkMoved(range(of: start), below: limit) { keys.add($0, $1, if: wants) }
     }
     for (index, range) in orphans.enumerated() {
       progress((Double(segments.count + index)) / total)

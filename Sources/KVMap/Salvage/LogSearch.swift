@@ -76,6 +76,27 @@ struct LogSearch {
     return end
   }
 
+  /// Calls `body` with each intact record of a segment of moved ones. They are in no
+  /// order, and what lies behind the last one was there before.
+  func walkMoved(_ range: Range<Int>, below limit: UInt64, _ body: (Position, RecordHead) -> Void) {
+    var patience = Self.patience * range.count
+    var at = range.lowerBound
+    while at + RecordHead.byteCount <= range.upperBound, patience >= 0 {
+      let head = RecordHead(bytes, at: at)
+      if head.kind == .move, head.sequence.number > 0, head.sequence.number < limit,
+        head.fits(in: range.upperBound - at)
+      {
+        if head.isIntact(bytes, at: at, seed: memory.seed) {
+          body(Position(offset: UInt64(at)), head)
+          at += head.storedBytes
+          continue
+        }
+        patience -= head.contentBytes
+      }
+      at += Layout.recordAlignment
+    }
+  }
+
   private func record(
     _ at: Int, _ end: Int, _ last: UInt64?, _ isNext: Bool, _ limit: UInt64, _ patience: inout Int
   ) -> RecordHead? {

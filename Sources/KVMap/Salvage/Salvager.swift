@@ -101,7 +101,7 @@ final class Salvager {
   private func search() throws(StoreError) {
     lostHashes = lost.map(\.hashes).sorted { $0.first < $1.first }
     let slots = Dictionary(grouping: damagedSlots) { $0.place.slot.tag }
-    var log = LogHistory(memory: memory, size: view.size, block: view.block, kinds: kinds)
+    var log = LogHistory(view, block: view.block, kinds: kinds)
     var history = found
     try log.read(into: &history) { hash in
       isLost(hash) || slots[hash.tag]?.contains { $0.place.mayHold(hash) } ?? false

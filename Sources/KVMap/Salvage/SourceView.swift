@@ -25,6 +25,10 @@ final class SourceView: Sendable {
   var memory: StoreMemory { local.memory }
   var isLost: Bool { backing.isLost }
 
+  /// The parts of a range that may hold anything but zeros: a file with holes can be
+  /// far longer than what is in it.
+  func dataRanges(_ range: Range<Int>) -> [Range<Int>] { backing.dataRanges(range) }
+
   static let superblockOffsets = [Layout.superblockOffsets.a, Layout.superblockOffsets.b]
 
   /// - Throws: what opening the file throws.

@@ -17,6 +17,9 @@ struct SpaceReserve: ~Copyable {
   /// Units below this one have disk space if they lie above the high-water mark.
   private var known: UInt64 = 0
 
+  /// Called when the high-water mark has been lowered, or the file cut off.
+  mutating func forget() { known = 0 }
+
   /// How many units above the high-water mark must have disk space afterwards.
   ///
   /// Between two checkpoints a removal copies its bucket and what leads to it, and the

@@ -16,23 +16,31 @@ extension SpaceTable {
     if openFreePages < count { try ensurePages(count) }
   }
 
-  /// Opens a unit above the high-water mark; on a full disk, one that a large value
-  /// had, or one in which pages can be reached by now.
+  /// Opens a unit that has no pages yet; on a full disk, one in which pages can be
+  /// reached by now.
   private mutating func openFreshUnit(pages: Int) throws(StoreError) {
     do {
-      try openEmptyUnit(try extend(by: 1))
+      try openEmptyUnit(try unitForPages())
     } catch {
       guard error.code == .diskFull else { throw error }
-      if let free = try findFree(1) { return try openEmptyUnit(free) }
       pagesExhausted = nil
       guard let unit = try findUnit(freePages: pages) else { throw error }
       try openUnit(unit.unit, free: unit.free)
     }
   }
 
+  /// A free unit, or one above the high-water mark.
+  private mutating func unitForPages() throws(StoreError) -> Unit {
+    takenUnits += 1
+    if let unit = try findFree(1) { return unit }
+    return try extend(by: 1)
+  }
+
   private mutating func openEmptyUnit(_ unit: Unit) throws(StoreError) {
-    try backing.makeReal(
-      offset: Int(unit.position.offset), count: Layout.unitBytes, scattered: true)
+    if try entry(unit)?.diskSpace != .all {
+      try backing.makeReal(
+        offset: Int(unit.position.offset), count: Layout.unitBytes, scattered: true)
+    }
     try openUnit(unit, free: 0xffff)
   }
 
@@ -40,7 +48,16 @@ extension SpaceTable {
   private var openFreePages: Int {
     guard let open, open.epoch == epoch else { return 0 }
     guard let offset = open.entryOffset else { return open.free.nonzeroBitCount }
-    return Self.free(SpaceEntry(bytes: memory.bytes, offset: offset)).nonzeroBitCount
+    let entry = SpaceEntry(bytes: memory.bytes, offset: offset)
+    // Another process may have found none of its pages in use and freed the unit.
+    guard entry.kind == .index else { return 0 }
+    return Self.free(entry).nonzeroBitCount
+  }
+
+  /// Whether all pages of an index unit, none of them in use, may be rewritten.
+  func isUnusedIndexUnit(_ entry: SpaceEntry) -> Bool {
+    entry.used == 0 && max(entry.epoch, entry.epochBefore) <= reuse.limit
+      && memory.live[LivePage.quarantine] <= reuse.limit.number
   }
 
   private static func free(_ entry: SpaceEntry) -> UInt16 {
@@ -121,14 +138,18 @@ extension SpaceTable {
     // After a takeover even free pages may be seen by readers of what was.
     guard memory.live[LivePage.quarantine] <= reuse.limit.number else { return nil }
     if let known = pagesExhausted, known.limit == reuse.limit, known.count <= freePages { return nil }
+    // From the start of the file whenever more is free: its end is to become free.
+    if pageCursor.limit != reuse.limit { pageCursor = (Layout.firstFreeUnit, reuse.limit) }
     let end = highWater
     var looked: UInt64 = 0
     while looked < end {
-      if pageCursor >= end { pageCursor = Layout.firstFreeUnit }
-      let unit = Unit(number: pageCursor)
-      pageCursor += 1
-      looked += 1
-      guard let entry = try entry(unit), entry.kind == .index else { continue }
+      if pageCursor.unit >= end { pageCursor.unit = Layout.firstFreeUnit }
+      let unit = Unit(number: pageCursor.unit)
+      let found = try entry(unit)
+      let length = UInt64(max(1, found?.length ?? 1))
+      pageCursor.unit += length
+      looked += length
+      guard let entry = found, entry.kind == .index else { continue }
       var free = Self.free(entry)
       if entry.epochBefore <= reuse.limit { free |= entry.releasedBefore }
       if entry.epoch <= reuse.limit { free |= entry.releasedLately }

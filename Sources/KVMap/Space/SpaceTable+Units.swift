@@ -5,6 +5,21 @@ extension SpaceTable {
   mutating func allocate(_ count: Int, as kind: UnitKind) throws(StoreError) -> Unit {
     let free = try findFree(count)
     let unit = if let free { free } else { try extend(by: count) }
+    // Entering them may need a unit for pages of the table: not one of these.
+    claiming = unit.number..<unit.number + UInt64(count)
+    defer { claiming = 0..<0 }
+    takenUnits += count
+    try claim(unit, count, as: kind)
+    return unit
+  }
+
+  /// The same, but only below `limit`; nil if there is no room.
+  mutating func allocateBelow(
+    _ limit: Unit, _ count: Int, as kind: UnitKind
+  ) throws(StoreError) -> Unit? {
+    guard let unit = try findFree(count), unit < limit else { return nil }
+    claiming = unit.number..<unit.number + UInt64(count)
+    defer { claiming = 0..<0 }
     try claim(unit, count, as: kind)
     return unit
   }
@@ -34,6 +49,7 @@ extension SpaceTable {
     for number in first.number..<first.number + UInt64(count) {
       let entry = try writableEntry(Unit(number: number))
       entry.reset(.free)
+      entry.diskSpace = .some
       entry.epoch = epoch
     }
   }
@@ -65,36 +81,49 @@ extension SpaceTable {
     return Unit(number: first)
   }
 
-  /// A row of free units whose release the reuse rule has passed.
+  /// The lowest row of free units whose release the reuse rule has passed: what
+  /// lies at the end of the file can then be cut off.
   mutating func findFree(_ count: Int) throws(StoreError) -> Unit? {
     if isRecovering { return nil }
     try reuse.refresh(memory, backing)
-    if let known = unitsExhausted, known.limit == reuse.limit, known.count <= count { return nil }
-    let quarantine = Epoch(number: memory.live[LivePage.quarantine])
+    if unitCursor.limit != reuse.limit { unitCursor = (Layout.firstFreeUnit, reuse.limit) }
     let end = highWater
-    var run: UInt64 = 0
-    if unitCursor >= end { unitCursor = Layout.firstFreeUnit }
-    var number = unitCursor
-    var looked: UInt64 = 0
-    // One round, and as much again as a row across the starting point needs.
-    while looked < end + UInt64(count) {
-      if number >= end {
-        number = Layout.firstFreeUnit
-        run = 0
-      }
+    var number = unitCursor.unit
+    var first = number
+    while number < end {
       let entry = try entry(Unit(number: number))
-      let isFree =
-        entry.map { $0.kind == .free && max($0.epoch, quarantine) <= reuse.limit }
-        ?? (quarantine <= reuse.limit)
-      run = isFree ? run + 1 : 0
-      number += 1
-      looked += 1
-      if run == UInt64(count) {
-        unitCursor = number
-        return Unit(number: number - run)
+      if isFree(entry), !claiming.contains(number) {
+        number += 1
+        if number - first == UInt64(count) {
+          // A gap that was too small for this row is passed over until more is free.
+          unitCursor.unit = number
+          return Unit(number: first)
+        }
+      } else {
+        number += UInt64(max(1, entry?.length ?? 1))
+        first = number
       }
     }
-    unitsExhausted = (reuse.limit, count)
+    unitCursor.unit = first
     return nil
+  }
+
+  /// Lowers the end of what is used to behind the last unit that is not free: the
+  /// next checkpoint then allows the file to be cut off there.
+  mutating func trimEnd() throws(StoreError) {
+    try reuse.refresh(memory, backing)
+    var end = highWater
+    while end > Layout.firstFreeUnit, isFree(try entry(Unit(number: end - 1))) { end -= 1 }
+    guard end < highWater else { return }
+    memory.live[LivePage.highWater] = end
+    unitCursor.unit = min(unitCursor.unit, end)
+    reserve.forget()
+  }
+
+  /// Whether the unit of an entry may be rewritten or given back now.
+  func isFree(_ entry: SpaceEntry?) -> Bool {
+    let quarantine = memory.live[LivePage.quarantine]
+    guard let entry else { return quarantine <= reuse.limit.number }
+    return entry.kind == .free && max(entry.epoch.number, quarantine) <= reuse.limit.number
   }
 }

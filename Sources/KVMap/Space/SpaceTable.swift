@@ -29,10 +29,16 @@ struct SpaceTable: ~Copyable {
 
   /// Where the search for a unit with free pages goes on, and the reuse limit
   /// for which a full round found nothing.
-  var pageCursor = Layout.firstFreeUnit
+  var pageCursor = (unit: Layout.firstFreeUnit, limit: Epoch(number: 0))
   var pagesExhausted: (limit: Epoch, count: Int)?
-  var unitCursor = Layout.firstFreeUnit
-  var unitsExhausted: (limit: Epoch, count: Int)?
+  /// Below it no unit is free under the limit it was found for.
+  var unitCursor = (unit: Layout.firstFreeUnit, limit: Epoch(number: 0))
+
+  /// Units that were taken since this was last set to 0.
+  var takenUnits = 0
+
+  /// Units that are chosen and not entered yet.
+  var claiming: Range<UInt64> = 0..<0
 
   /// Who takes space: decides how much of the reserve must be left (see `SpaceReserve`).
   var reserve = SpaceReserve()
@@ -200,12 +206,36 @@ struct SpaceTable: ~Copyable {
 
   // MARK: Live bytes of the log
 
-  /// Adds to (or, negative, takes from) the bytes of live records that start in
-  /// the unit. The entry must have been made writable in this epoch.
-  mutating func adjustLive(_ unit: Unit, by bytes: Int) throws(StoreError) {
+  /// Counts a live record that starts in the unit. The entry must have been made
+  /// writable in this epoch.
+  mutating func addRecord(_ unit: Unit, bytes: Int, expiry: UInt64?) throws(StoreError) {
+    let entry = try writableEntry(unit)
+    entry.live += bytes
+    guard let expiry else { return }
+    let isFirst = entry.expiring == 0
+    entry.earliestExpiry = isFirst ? expiry : min(entry.earliestExpiry, expiry)
+    entry.latestExpiry = isFirst ? expiry : max(entry.latestExpiry, expiry)
+    entry.expiring += bytes
+  }
+
+  /// Counts a record that is no longer live.
+  mutating func removeRecord(_ unit: Unit, bytes: Int, expires: Bool) throws(StoreError) {
     let entry = try writableEntry(unit)
     // Damage can make a record look larger than what was counted for it.
-    entry.live = max(0, entry.live + bytes)
+    entry.live = max(0, entry.live - bytes)
+    if expires { entry.expiring = max(0, entry.expiring - bytes) }
+  }
+
+  /// Bytes of live records that start in a segment, and how many of them have
+  /// probably not expired.
+  func liveBytes(_ segment: Unit, at now: UInt64) throws(StoreError) -> (counted: Int, probable: Int) {
+    var (counted, probable) = (0, 0)
+    for number in segment.number..<segment.number + Layout.segmentUnits {
+      guard let entry = try entry(Unit(number: number)) else { continue }
+      counted += entry.live
+      probable += entry.probablyLive(at: now)
+    }
+    return (counted, probable)
   }
 
   // MARK: A new store

@@ -38,6 +38,12 @@ protocol Backing: AnyObject, Sendable {
   func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError)
   /// Takes disk space for the range, without touching it: `makeReal` will find it there.
   func reserve(offset: Int, count: Int) throws(StoreError)
+  /// Gives the disk space of a range back; it reads as zeros then. False where the
+  /// system cannot.
+  func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool
+  /// Cuts off what lies behind `bytes`, a multiple of the unit. Only while nobody
+  /// else has the store open.
+  func cutOff(at bytes: Int) throws(StoreError)
   /// The parts of a range that may hold anything but zeros.
   func dataRanges(_ range: Range<Int>) -> [Range<Int>]
   /// Blocks until the range as it is now is durable.

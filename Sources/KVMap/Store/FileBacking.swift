@@ -154,6 +154,29 @@ final class FileBacking: Backing {
     }
   }
 
+  func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool {
+    do {
+      try file.punchHole(offset: Int64(offset), length: Int64(count))
+      return true
+    } catch {
+      if case .system(.notSupported) = error.code { return false }
+      throw StoreError(error)
+    }
+  }
+
+  func cutOff(at bytes: Int) throws(StoreError) {
+    do {
+      // What is mapped behind it stays so until growth maps it anew: whoever
+      // follows a wrong reference there loses the mapping, not the process.
+      try growing.withLock { _ throws(MappingError) in
+        mapped.store(min(bytes, mappedBytes), ordering: .releasing)
+        try file.setSize(Int64(bytes))
+      }
+    } catch {
+      throw StoreError(error)
+    }
+  }
+
   /// A copy-on-write view of all that is mapped.
   func privateView() throws(StoreError) -> PrivateBacking {
     try PrivateBacking(viewing: file, count: mappedBytes, locks: self)

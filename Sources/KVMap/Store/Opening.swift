@@ -131,9 +131,7 @@ struct Opening {
     try checkFileSystem(file)
     try checkIsStore(file)
     let backing = try FileBacking(file, locks: locks, isWritable: isWritable)
-    guard try backing.tryLock(.attached, .shared) else {
-      throw StoreError(.busy, "the store is being truncated by another process; try again")
-    }
+    try waitForAttached(backing)
     let block = try firstLook(backing)
     if !isWritable {
       guard try joins(backing) else {
@@ -168,6 +166,17 @@ struct Opening {
     let core = try core(backing, block)
     if options.exclusive { try core.withTurn { _ throws(StoreError) in } }
     return core
+  }
+
+  /// The file's end may just be cut off, which takes a moment.
+  private func waitForAttached(_ backing: FileBacking) throws(StoreError) {
+    let deadline = ContinuousClock.now + options.timeout
+    while try !backing.tryLock(.attached, .shared) {
+      if ContinuousClock.now >= deadline {
+        throw StoreError(.busy, "the store is being cut off by another process; try again")
+      }
+      pause(microseconds: 200)
+    }
   }
 
   /// Checks that the file is a store at all, before anything is changed.
@@ -245,7 +254,14 @@ struct Opening {
     try checkIsStore(file)
     let locks = try FileBacking(openForReading(), locks: openForReading(), isWritable: false)
     // Where locks are not supported, as on some read-only media, nobody writes.
-    let hasLocks = (try? locks.tryLock(.attached, .shared)) != nil
+    let hasLocks: Bool
+    do throws(StoreError) {
+      try waitForAttached(locks)
+      hasLocks = true
+    } catch {
+      if error.code == .busy { throw error }
+      hasLocks = false
+    }
     for _ in 0..<64 {
       let block = try firstLook(locks)
       let epoch = block.epoch.next

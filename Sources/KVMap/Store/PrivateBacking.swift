@@ -71,6 +71,20 @@ final class PrivateBacking: Backing {
 
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool { bytes <= mappedBytes }
   func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {}
+
+  func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool {
+    // What is viewed of a file would come back, not zeros.
+    if locks != nil { return false }
+    do {
+      try reservation.advise(at: offset, length: count, .dontNeed)
+      return true
+    } catch {
+      throw StoreError(error)
+    }
+  }
+
+  func cutOff(at bytes: Int) throws(StoreError) {}
+
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] { locks?.dataRanges(range) ?? [range] }
   func sync(offset: Int, count: Int) throws(StoreError) {}
   func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool { true }

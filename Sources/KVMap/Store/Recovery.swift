@@ -198,7 +198,7 @@ struct Recovery {
     var walk = LogWalk(memory: memory, from: block.logPosition, upTo: end.tail.position)
     while let (position, head) = try walk.next() {
       try tree.checkSpace(position.unit)
-      guard head.kind == .put || head.kind == .delete || head.kind == .move else { continue }
+      guard head.kind == .put || head.kind == .delete else { continue }
       let hash = RecordReader(memory: memory).keyHash(head, at: position)
       try tree.checkBucket(hash)
     }
@@ -316,7 +316,7 @@ extension Writer {
   /// Does again what a record of the log did.
   mutating func replay(_ head: RecordHead, at position: Position) throws(StoreError) {
     switch head.kind {
-    case .put, .move:
+    case .put:
       let key = memory.bytes.span(Int(position.offset) + head.keyOffset, count: head.keyLength)
       let hash = KeyHash(key, seed: memory.seed)
       if head.flags.contains(.external) {
@@ -340,7 +340,7 @@ extension Writer {
         throw .damaged("log segment", at: opened, "its header is not what was written")
       }
       try space.claim(header.next, Int(Layout.segmentUnits), as: .segment)
-    case .cut, nil:
+    case .cut, .move, nil:
       break
     }
   }

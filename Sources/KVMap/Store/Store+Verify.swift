@@ -50,7 +50,7 @@ extension Store {
       let log = try RecentLog(view: view, block: block)
       report.add(log, view)
     } else if view.seedError == nil {
-      var log = LogHistory(memory: view.memory, size: view.size, block: nil, kinds: [])
+      var log = LogHistory(view, block: nil, kinds: [])
       var nothing = KeyHistory(memory: view.memory)
       try log.read(into: &nothing, if: { _ in false }, progress: { _ in })
       for gap in log.gaps { report.add(gap) }

@@ -42,9 +42,23 @@ extension StoreCore {
       returnTurn(after: error)
       throw error.naming(name)
     }
-    checkpointIfDue()
+    tidyUp()
     returnTurn(after: nil)
     return result
+  }
+
+  /// What a commit does for the store besides: a little compaction, and a
+  /// checkpoint if one is due. The commit is done; what fails here is tried again
+  /// later, and if a sync failed the next turn begins with recovery.
+  @inline(__always)
+  func tidyUp() {
+    do throws(StoreError) {
+      if options.access == .readWrite { try unsafe writer.pointee.compactAfterCommit() }
+      try checkpointIfDue()
+    } catch {
+      let error = lossOr(error)
+      if error.code == .outcomeUnknown || error.code == .lost { memory.live[LivePage.syncFailed] = 1 }
+    }
   }
 
   /// Blocks until this thread has the turn among the threads of this process and
@@ -200,25 +214,19 @@ extension StoreCore {
   private var checkpointThreshold: UInt64 {
     let live = memory.live
     let index = live[LivePage.indexPages] * UInt64(Layout.pageBytes)
-    return min(max(live[LivePage.liveBytes] / 8, Self.leastCheckpointLog), max(32 << 20, index))
+    return min(max(live[LivePage.liveBytes] / 14, Self.leastCheckpointLog), max(32 << 20, index))
   }
 
   /// Replayed in some 60 ms; a checkpoint of less would sync more often than it helps.
-  private static let leastCheckpointLog: UInt64 = 16 << 20
+  private static let leastCheckpointLog: UInt64 = 4 << 20
 
   @inline(__always)
-  func checkpointIfDue() {
+  private func checkpointIfDue() throws(StoreError) {
     let length = memory.live[LivePage.logSinceCheckpoint]
     if length < Self.leastCheckpointLog || length < nextCheckpoint || length < checkpointThreshold { return }
-    // The commit is done; a checkpoint that fails is tried again later, and if a
-    // sync failed the next turn begins with recovery.
-    do {
-      try checkpoint()
-      nextCheckpoint = 0
-    } catch {
-      nextCheckpoint = length + (4 << 20)
-      if error.code == .outcomeUnknown { memory.live[LivePage.syncFailed] = 1 }
-    }
+    nextCheckpoint = length + (4 << 20)
+    try checkpoint()
+    nextCheckpoint = 0
   }
 
   /// Under the turn. False if another process is writing one.
@@ -232,6 +240,7 @@ extension StoreCore {
     guard try backing.tryLock(.checkpoint, .exclusive) else { return false }
     defer { try? backing.unlock(.checkpoint) }
     try recordReleasesIfThereIsRoom()
+    try unsafe writer.pointee.space.trimEnd()
     let durable = Epoch(number: memory.live[LivePage.durableEpoch])
     let checkpoint = Checkpoint(memory: memory, backing: backing, previous: superblock)
     let block = checkpoint.freeze()
@@ -257,6 +266,19 @@ extension StoreCore {
     try withTurn { (writer: inout Writer) throws(StoreError) in
       try writer.log.sync(upTo: writer.log.tail.position)
     }
+  }
+
+  /// Cuts the file off behind what is used, if nobody else has it open. Under the
+  /// turn, right after a checkpoint: both superblocks know no more than this.
+  func cutOffEnd() throws(StoreError) {
+    let end = Int(memory.live[LivePage.highWater]) * Layout.unitBytes
+    guard backing.isShared, try backing.sizes().file > end,
+      try backing.tryLock(.attached, .exclusive)
+    else { return }
+    memory.noteCutOff(min(end, memory.mappedBytes))
+    unsafe writer.pointee.space.reserve.forget()
+    try backing.cutOff(at: end)
+    _ = try backing.tryLock(.attached, .shared)
   }
 
   // MARK: Closing
@@ -285,8 +307,9 @@ extension StoreCore {
     guard try enterTurn(waits: options.durability != .none) else { return }
     do throws(StoreError) {
       if isLong {
-        try checkpoint()
-        if unsafe !writer.pointee.space.unrecorded.isEmpty { try checkpoint() }
+        var isDone = try checkpoint()
+        if unsafe !writer.pointee.space.unrecorded.isEmpty { isDone = try checkpoint() }
+        if isDone { try cutOffEnd() }
       }
       try unsafe writer.pointee.log.sync(upTo: writer.pointee.log.tail.position)
     } catch {

@@ -1,5 +1,5 @@
 extension StoreCore {
-  private func checkWritable(_ key: RawSpan, _ value: RawSpan) throws(StoreError) {
+  func checkWritable(_ key: RawSpan, _ value: RawSpan) throws(StoreError) {
     if options.access == .readOnly {
       throw StoreError(.readOnly, "\(name): the store was opened for reading only")
     }
@@ -14,7 +14,7 @@ extension StoreCore {
     }
   }
 
-  private func request(
+  func request(
     _ condition: PutCondition, _ expires: Expiry, _ durability: Durability?
   ) -> Writer.PutRequest {
     Writer.PutRequest(
@@ -125,7 +125,7 @@ extension StoreCore {
       returnTurn(after: error)
       throw error.naming(name)
     }
-    checkpointIfDue()
+    tidyUp()
     returnTurn(after: nil)
     return result
   }

@@ -44,6 +44,17 @@ public enum Expiry: Sendable, Hashable {
   /// This long after the put.
   case after(Duration)
 
+  /// How long from now, by the system's clock; nil for never.
+  public var timeLeft: Duration? {
+    switch self {
+    case .never: return nil
+    case .at(let time):
+      let now = Clock.system.now()
+      return .milliseconds(Int64(clamping: time > now ? time - now : 0))
+    case .after(let duration): return duration
+    }
+  }
+
   func milliseconds(_ clock: Clock) -> UInt64? {
     switch self {
     case .never: return nil

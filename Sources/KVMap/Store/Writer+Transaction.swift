@@ -142,5 +142,6 @@ extension Writer {
     if old != nil || head.kind == .delete {
       memory.bytes.storeRelease(Slot.empty.bits, pending.slotOffset)
     }
+    if head.kind == .delete { try mergeAfterRemoval(hash) }
   }
 }

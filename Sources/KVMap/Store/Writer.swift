@@ -11,6 +11,10 @@ struct Writer: ~Copyable {
   var space: SpaceTable
   let index: WritableIndex
   let log: LogWriter
+  let mover: MoveWriter
+  var compactor = Compactor()
+  /// Bytes that commits have added to the log and compaction has not looked at.
+  private var written = 0
   /// Set while a commit is in the log and not yet in the index.
   var isHalfDone = false
   /// Set if the last removal failed because the log has no room for it.
@@ -28,6 +32,7 @@ struct Writer: ~Copyable {
     space = SpaceTable(memory: memory, backing: backing)
     index = WritableIndex(memory: memory)
     log = LogWriter(memory: memory, backing: backing)
+    mover = MoveWriter(memory: memory, backing: backing)
   }
 
   // MARK: Single commits
@@ -111,6 +116,7 @@ struct Writer: ~Copyable {
     try enterLog(tail, isDurable: isDurable)
     try unpublish(prepared)
     complete(tail)
+    try mergeAfterRemoval(hash)
     return wasLive
   }
 
@@ -149,14 +155,21 @@ struct Writer: ~Copyable {
     let before = live[LivePage.tail]
     log.tail = tail
     live[LivePage.published] = tail.position.offset
-    // Across segments this undercounts by the unused end of one; it only decides
-    // when the next checkpoint is due.
-    let grown =
-      tail.position.offset > before
-      ? tail.position.offset - before : tail.position.offset % UInt64(Layout.segmentBytes)
+    // Across segments this undercounts by what was written to those before; it
+    // only decides when the next checkpoint is due.
+    let segment = live[LivePage.segment] * UInt64(Layout.unitBytes)
+    let isSame = before >= segment && before <= tail.position.offset
+    let grown = tail.position.offset - (isSame ? before : segment)
     live[LivePage.logSinceCheckpoint] += grown + runBytes
+    written += Int(grown)
     runBytes = 0
     isHalfDone = false
+  }
+
+  /// Bytes that commits have added to the log since the last call.
+  mutating func takeWritten() -> Int {
+    defer { written = 0 }
+    return written
   }
 
   // MARK: Finding
@@ -275,7 +288,8 @@ struct Writer: ~Copyable {
   ) throws(StoreError) {
     memory.bytes.storeRelease(
       Slot(tag: hash.tag, position: position).bits, prepared.slotOffset)
-    try space.adjustLive(position.unit, by: head.storedBytes)
+    try space.addRecord(
+      position.unit, bytes: head.storedBytes, expiry: records.expiry(head, at: position))
     live[LivePage.liveBytes] += UInt64(head.liveBytes)
     if let old = prepared.old {
       try retire(old)
@@ -294,7 +308,9 @@ struct Writer: ~Copyable {
 
   /// Accounts for a record that the index no longer leads to.
   private mutating func retire(_ old: IndexReader.Match) throws(StoreError) {
-    try space.adjustLive(old.position.unit, by: -old.head.storedBytes)
+    try space.removeRecord(
+      old.position.unit, bytes: old.head.storedBytes, expires: old.head.flags.contains(.expires))
+    live[LivePage.garbage] += UInt64(old.head.storedBytes)
     live.lower(LivePage.liveBytes, by: UInt64(old.head.liveBytes))
     if let run = try runToRelease(old) { try space.releaseUnits(run.first) }
   }

@@ -7,8 +7,8 @@ import Testing
 @Suite("Help")
 struct HelpTests {
   static let verbs = [
-    "get", "put", "delete", "exists", "list", "count", "batch", "stat", "verify", "salvage", "dump",
-    "load",
+    "get", "put", "delete", "exists", "list", "count", "expire", "ttl", "persist", "batch", "stat",
+    "verify", "salvage", "compact", "dump", "load",
   ]
 
   let directory: Directory

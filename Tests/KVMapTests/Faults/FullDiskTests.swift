@@ -141,8 +141,10 @@ struct FullDiskTests {
     for (index, key) in order.enumerated() where failure == nil {
       if index == count / 2 {
         #expect(code { try store.close() } == nil)
+        stage = "opening again, to remove the rest"
         store = try Store(path)
         #expect(try store.count == count - index)
+        stage = "removing the rest"
       }
       do throws(StoreError) {
         if try store.remove(key) { contents[key] = nil }
@@ -153,6 +155,7 @@ struct FullDiskTests {
     let left = contents.count
     #expect(failure == nil, "\(pattern), \(disk.kind): \(left) of \(count) left: \(failure?.message ?? "")")
     #expect(try store.everything() == contents)
+    stage = "empty"
     try checkpointTwice(store)
     try expectWorkingStateIsSound(store)
     #expect(code { try store.close() } == nil)

@@ -71,25 +71,4 @@ struct LostFileTests {
         }
       } == .lost)
   }
-
-  /// A store that cannot get another byte of disk must still be able to shrink.
-  @Test func removingAndClosingWorkOnAFullDisk() async throws {
-    await #expect(processExitsWith: .success) {
-      let scratch = try Scratch()
-      let store = try scratch.store { $0.exclusive = true }
-      for number in 0..<3_000 { try store.put("value \(number)", forKey: "key \(number)") }
-      try store.checkpoint()
-      let fault = Fault([.fallocate, .ftruncate, .pwrite], from: 1, as: .noSpace)
-      fault.during {
-        // The last bytes of the log that have disk space are used up.
-        for size in [5_000, 500, 50, 5] {
-          while code({ try store.put(patterned(size, 1), forKey: "key 2999") }) == nil {}
-        }
-        var removed = 0
-        for key in 0..<200 where code({ try store.remove("key \(key)") }) == nil { removed += 1 }
-        #expect(removed == 200, "on a full disk only \(removed) of 200 keys could be removed")
-        #expect(code { try store.close() } == nil)
-      }
-    }
-  }
 }

@@ -1,0 +1,79 @@
+/// What a process knows of the space that can be won back, and how much of that
+/// is due.
+///
+/// Segments are emptied by moving what still lives in them elsewhere: the emptiest
+/// first, since they give the most for the least copying (Rosenblum and Ousterhout,
+/// 1992, "greedy"). A little is done with each commit, in proportion to what it
+/// wrote. The table is looked through once in each epoch, a few hundred units
+/// with each commit; in between, this is an estimate.
+struct Compactor {
+  /// A segment that is worth emptying.
+  struct Candidate {
+    var segment: Unit
+    var live: Int
+  }
+
+  /// The epoch the table is looked through in.
+  private(set) var epoch = Epoch(number: 0)
+  /// The next unit to look at; nil when all have been.
+  var cursor: UInt64?
+  /// Segments worth emptying, the emptiest last.
+  var candidates: [Candidate] = []
+  /// Free units that still have disk space, in order of the file.
+  var spare: [Range<UInt64>] = []
+  var spareUnits = 0
+  var liveBytes = 0
+  var segmentBytes = 0
+  /// Segments with damage: what cannot be read cannot be moved.
+  var damaged: Set<UInt64> = []
+  /// Bytes that may be copied before the next commit.
+  var credit = 0
+  /// The disk is full, or the system cannot give space back: no more in this epoch.
+  var isPaused = false
+
+  /// Begins to look through the table; `taken` units were allocated in the epoch before.
+  /// All of the store is being compacted by a call of its own.
+  var isWhole = false
+
+  mutating func begin(_ epoch: Epoch, taken: Int) {
+    self.epoch = epoch
+    allowedSpareUnits = taken + Int(Layout.segmentUnits)
+    cursor = Layout.firstFreeUnit
+    candidates.removeAll(keepingCapacity: true)
+    spare.removeAll(keepingCapacity: true)
+    spareUnits = 0
+    liveBytes = 0
+    segmentBytes = 0
+    credit = 0
+    isPaused = false
+  }
+
+  // MARK: How much is due
+
+  /// Garbage that is left alone: emptying fuller segments would cost more copying
+  /// than it wins. A sixth, and what waits for a checkpoint, stays within half of
+  /// the live bytes.
+  var allowedGarbage: Int { liveBytes / 5 + 2 * Layout.segmentBytes }
+
+  /// Free units that keep their disk space: as many as the last epoch took, and one
+  /// segment. The rest is given back.
+  private(set) var allowedSpareUnits = 0
+
+  /// A segment fuller than this is left as it is.
+  static let fullest = Layout.segmentBytes / 10 * 9
+
+  /// Bytes to copy for each byte that was written: more, the more garbage there is.
+  func pace(_ garbage: Int) -> Int {
+    let allowed = allowedGarbage
+    if garbage <= allowed { return 0 }
+    return min(4, 1 + (garbage - allowed) * 8 / allowed)
+  }
+
+  /// What a segment holds at most that is emptied when all of the store is compacted.
+  static let fullestOfAll = Layout.segmentBytes / 100 * 97
+
+  /// How many units are looked at with one commit.
+  static let unitsForOneCommit = 256
+  /// Credit is not saved up: no commit copies more than this.
+  static let mostCredit = 32_768
+}

@@ -1,0 +1,264 @@
+/// Compaction: the part of it that one commit does.
+extension Writer {
+  /// Wins back a little space, in proportion to what the last commit has written.
+  @inline(__always)
+  mutating func compactAfterCommit() throws(StoreError) {
+    let garbage = Int(clamping: live[LivePage.garbage])
+    if compactor.epoch == space.epoch, compactor.cursor == nil,
+      compactor.spareUnits <= compactor.allowedSpareUnits, garbage <= compactor.allowedGarbage
+    {
+      return
+    }
+    try compactNow(garbage)
+  }
+
+  @inline(never)
+  private mutating func compactNow(_ garbage: Int) throws(StoreError) {
+    if compactor.isWhole { return }
+    if compactor.epoch != space.epoch {
+      compactor.begin(space.epoch, taken: space.takenUnits)
+      space.takenUnits = 0
+    }
+    if compactor.isPaused { return }
+    // Tidying up leaves the reserve to removals.
+    space.reserve.purpose = .adding
+    defer { space.reserve.purpose = .checkpoint }
+    do {
+      if compactor.cursor != nil { return try lookAtUnits(Compactor.unitsForOneCommit) }
+      if compactor.spareUnits > compactor.allowedSpareUnits { return try giveBackSpare() }
+      compactor.credit = min(
+        compactor.credit + takeWritten() * compactor.pace(garbage), Compactor.mostCredit)
+      while compactor.credit > 0 {
+        guard let cost = try moveNextRecord(fullest: Compactor.fullest) else {
+          compactor.credit = 0
+          return
+        }
+        compactor.credit -= cost
+      }
+    } catch {
+      // A commit that succeeded is not undone because there is no room to tidy up.
+      guard error.code == .diskFull || error.code == .damaged else { throw error }
+      compactor.isPaused = true
+    }
+  }
+
+  /// Merges the bucket that a key was removed from if it has become sparse.
+  /// Looking how full a page is reads all of it: that is done for one key in
+  /// sixteen, by bits of its hash that nothing else depends on.
+  mutating func mergeAfterRemoval(_ hash: KeyHash) throws(StoreError) {
+    guard (hash.bits >> 16) & 15 == 0 else { return }
+    let purpose = space.reserve.purpose
+    space.reserve.purpose = .adding
+    defer { space.reserve.purpose = purpose }
+    do {
+      try index.mergeBucket(hash, space: &space)
+      try space.recordReleases()
+    } catch {
+      guard error.code == .diskFull || error.code == .damaged else { throw error }
+    }
+  }
+
+  // MARK: Looking through the table
+
+  /// Looks at some more units: what they hold, and what of it is worth winning.
+  mutating func lookAtUnits(_ count: Int) throws(StoreError) {
+    let now = clock.now()
+    for _ in 0..<count {
+      guard let number = compactor.cursor else { return }
+      guard number < space.highWater else { return finishLook() }
+      let unit = Unit(number: number)
+      let entry = try space.entry(unit)
+      compactor.cursor = number + UInt64(max(1, entry?.length ?? 1))
+      switch entry?.kind {
+      case .segment where entry?.length == Int(Layout.segmentUnits): try lookAtSegment(unit, now)
+      case .index: try lookAtIndexUnit(unit, entry)
+      case .free where space.isFree(entry) && entry?.diskSpace != SpaceEntry.DiskSpace.none: noteSpare(number)
+      default: break
+      }
+    }
+  }
+
+  private mutating func lookAtSegment(_ segment: Unit, _ now: UInt64) throws(StoreError) {
+    if isInUse(segment) { return }
+    let live = try space.liveBytes(segment, at: now)
+    if live.counted == 0 { return try releaseSegment(segment) }
+    compactor.liveBytes += live.probable
+    compactor.segmentBytes += Layout.segmentBytes
+    if !compactor.damaged.contains(segment.number) {
+      compactor.candidates.append(Compactor.Candidate(segment: segment, live: live.probable))
+    }
+  }
+
+  /// A unit none of whose pages is in use, or may be seen by anyone, is free.
+  private mutating func lookAtIndexUnit(_ unit: Unit, _ entry: SpaceEntry?) throws(StoreError) {
+    guard let entry, space.open?.unit != unit, space.isUnusedIndexUnit(entry) else {
+      return
+    }
+    let epoch = entry.epoch
+    let changed = try space.writableEntry(unit)
+    // Copying the path to the entry may have taken the unit's own pages.
+    guard changed.used == 0, space.open?.unit != unit else { return }
+    changed.reset(.free)
+    changed.diskSpace = .all
+    changed.epoch = epoch
+    noteSpare(unit.number)
+  }
+
+  private mutating func noteSpare(_ number: UInt64) {
+    compactor.spareUnits += 1
+    if let last = compactor.spare.last, last.upperBound == number {
+      compactor.spare[compactor.spare.count - 1] = last.lowerBound..<number + 1
+    } else {
+      compactor.spare.append(number..<number + 1)
+    }
+  }
+
+  private mutating func finishLook() {
+    compactor.cursor = nil
+    compactor.candidates.sort { $0.live > $1.live }
+    live[LivePage.garbage] = UInt64(max(0, compactor.segmentBytes - compactor.liveBytes))
+  }
+
+  /// Whether the log or compaction writes to the segment now, or soon.
+  private func isInUse(_ segment: Unit) -> Bool {
+    let number = segment.number
+    return number == live[LivePage.segment] || number == live[LivePage.nextSegment]
+      || number == live[LivePage.moveSegment] || number == live[LivePage.victim]
+  }
+
+  // MARK: Emptying segments
+
+  /// Looks at the next record of the segment that is being emptied, and moves it
+  /// if it lives. Returns what that cost, in bytes; nil if nothing is worth it.
+  mutating func moveNextRecord(fullest: Int) throws(StoreError) -> Int? {
+    if live[LivePage.victim] == 0 {
+      guard let segment = try chooseVictim(fullest) else { return nil }
+      live[LivePage.victim] = segment.number
+      live[LivePage.victimOffset] = segment.position.offset + UInt64(SegmentHeader.byteCount)
+    }
+    let victim = Unit(number: live[LivePage.victim])
+    let end = Int(victim.position.offset) + Layout.segmentBytes
+    let offset = Int(live[LivePage.victimOffset])
+    guard offset + RecordHead.byteCount <= end else { return try finishVictim(victim) }
+    let position = Position(offset: UInt64(offset))
+    let head = RecordHead(memory.bytes, at: offset)
+    guard head.fits(in: end - offset), head.kind != .link else { return try finishVictim(victim) }
+    var cost = 16
+    if head.kind == .put || head.kind == .move {
+      let hash = records.keyHash(head, at: position)
+      if let place = try IndexReader(memory: memory).slot(leadingTo: position, hash) {
+        // Behind damage nothing is known of where records begin.
+        guard head.isIntact(memory.bytes, at: offset, seed: memory.seed) else {
+          return try finishVictim(victim)
+        }
+        try move(head, at: position, hash, slot: place.offset - place.bucket.offset)
+        cost = head.storedBytes
+      }
+    }
+    live[LivePage.victimOffset] = UInt64(offset + head.storedBytes)
+    prefetchNext(offset + head.storedBytes, end)
+    return cost
+  }
+
+  private func prefetchNext(_ offset: Int, _ end: Int) {
+    guard offset + RecordHead.byteCount <= end else { return }
+    let head = RecordHead(memory.bytes, at: offset)
+    guard head.fits(in: end - offset) else { return }
+    IndexReader(memory: memory).prefetch(records.keyHash(head, at: Position(offset: UInt64(offset))))
+  }
+
+  private mutating func chooseVictim(_ fullest: Int) throws(StoreError) -> Unit? {
+    let now = clock.now()
+    while let candidate = compactor.candidates.popLast() {
+      let segment = candidate.segment
+      // Others have written since it was looked at.
+      guard let entry = try space.entry(segment), entry.kind == .segment,
+        entry.length == Int(Layout.segmentUnits), !isInUse(segment)
+      else { continue }
+      let live = try space.liveBytes(segment, at: now)
+      if live.counted == 0 {
+        try releaseSegment(segment)
+      } else if live.probable <= fullest {
+        return segment
+      }
+    }
+    return nil
+  }
+
+  /// Gives the segment back if all that lived in it has moved.
+  private mutating func finishVictim(_ segment: Unit) throws(StoreError) -> Int {
+    if try space.liveBytes(segment, at: 0).counted == 0 {
+      try releaseSegment(segment)
+    } else {
+      compactor.damaged.insert(segment.number)
+    }
+    live[LivePage.victim] = 0
+    return 64
+  }
+
+  private mutating func releaseSegment(_ segment: Unit) throws(StoreError) {
+    try space.makeWritable((segment, Int(Layout.segmentUnits)))
+    try space.releaseUnits(segment)
+    live[LivePage.garbage] -= min(live[LivePage.garbage], UInt64(Layout.segmentBytes))
+  }
+
+  /// Moves a live record, or drops it if it has expired.
+  private mutating func move(
+    _ head: RecordHead, at position: Position, _ hash: KeyHash, slot: Int
+  ) throws(StoreError) {
+    let path = try index.writablePath(hash, space: &space)
+    let bucket = path.bucket.page
+    if PageHeader(bytes: memory.bytes, page: bucket).overflow.number != 0 {
+      try index.makeOverflowWritable(bucket, space: &space)
+    }
+    guard let place = try IndexReader(memory: memory).slot(leadingTo: position, hash) else { return }
+    let match = IndexReader.Match(
+      position: position, head: head, slotOffset: place.offset,
+      slot: Slot(tag: hash.tag, position: position))
+    if try isExpired(match) {
+      try prepareRelease(match)
+      try space.recordReleases()
+      try unpublish(Prepared(slotOffset: place.offset, old: match))
+      // It was counted as garbage already, as one that has probably expired.
+      live[LivePage.garbage] -= min(live[LivePage.garbage], UInt64(head.storedBytes))
+      return try mergeAfterRemoval(hash)
+    }
+    _ = try space.writableEntry(position.unit)
+    let unit = try mover.makeRoom(for: head.storedBytes, space: &space)
+    _ = try space.writableEntry(unit)
+    try space.recordReleases()
+    let expiry = records.expiry(head, at: position)
+    let target = mover.copy(head, from: position)
+    memory.bytes.storeRelease(Slot(tag: hash.tag, position: target).bits, place.offset)
+    try space.addRecord(unit, bytes: head.storedBytes, expiry: expiry)
+    try space.removeRecord(position.unit, bytes: head.storedBytes, expires: expiry != nil)
+    live[LivePage.garbage] += UInt64(head.storedBytes)
+  }
+
+  // MARK: Giving space back
+
+  /// Gives the disk space of free units back, the last of the file first.
+  mutating func giveBackSpare() throws(StoreError) {
+    guard let range = compactor.spare.popLast() else {
+      compactor.spareUnits = 0
+      return
+    }
+    let count = min(range.count, Int(Layout.segmentUnits))
+    let first = range.upperBound - UInt64(count)
+    if range.lowerBound < first { compactor.spare.append(range.lowerBound..<first) }
+    compactor.spareUnits -= count
+    for number in first..<range.upperBound { try giveBack(Unit(number: number)) }
+  }
+
+  private mutating func giveBack(_ unit: Unit) throws(StoreError) {
+    // It may have been taken since it was looked at.
+    guard let entry = try space.entry(unit), space.isFree(entry), entry.diskSpace != .none else { return }
+    let changed = try space.writableEntry(unit)
+    guard changed.kind == .free, changed.diskSpace != .none else { return }
+    guard try backing.giveBack(offset: Int(unit.position.offset), count: Layout.unitBytes) else {
+      compactor.isPaused = true
+      return
+    }
+    changed.diskSpace = .none
+  }
+}

@@ -1,0 +1,159 @@
+/// Merges of buckets and directory pages: splits undone as a table empties.
+extension WritableIndex {
+  /// Two buckets merge when both together fill at most this share of one: far
+  /// enough from full that the next puts do not split it again.
+  private static let fullestMerged = Bucket.slotCount * 2 / 5
+
+  /// Merges the bucket of `hash` with its other half, as often as that is possible.
+  /// Throws without effect on what the index says.
+  func mergeBucket(_ hash: KeyHash, space: inout SpaceTable) throws(StoreError) {
+    // Each step takes a bit of depth or a level away.
+    for _ in 0..<128 {
+      let path = try writablePath(hash, space: &space)
+      guard Bucket(bytes: bytes, page: path.bucket.page).usedSlots <= Self.fullestMerged else { return }
+      try dropEmptyOverflow(path.bucket.page, space: &space)
+      let parent = path.nodes[path.count - 1]
+      let hasMerged =
+        path.bucket.depth > parent.depth
+        ? try mergeHalves(path.bucket, parent, hash, space: &space)
+        : try mergeNode(path, hash, space: &space)
+      if !hasMerged { return }
+    }
+  }
+
+  private func mergeHalves(
+    _ bucket: PagePointer, _ parent: PagePointer, _ hash: KeyHash, space: inout SpaceTable
+  ) throws(StoreError) -> Bool {
+    guard let other = try otherHalf(of: bucket, in: parent, .bucket, hash),
+      let lines = mergedLines(bucket.page, other.page)
+    else { return false }
+    let page = try mergedPage(.bucket, bucket, space: &space)
+    let target = Bucket(bytes: bytes, page: page.page)
+    for (line, slots) in lines.enumerated() {
+      for (index, slot) in slots.enumerated() {
+        bytes.storeRelaxed(slot.bits, target.offset(line: line + 1, slot: index))
+      }
+    }
+    replaceHalves(bucket, other, in: parent, by: page, hash, space: &space)
+    return true
+  }
+
+  /// What the lines of the merged bucket hold; nil if they would be too full, or
+  /// if a transaction is under way in them or more lies in overflow pages.
+  private func mergedLines(_ first: PageNumber, _ second: PageNumber) -> [[Slot]]? {
+    var lines: [[Slot]] = Array(repeating: [], count: Bucket.lineCount)
+    var used = 0
+    for page in [first, second] {
+      guard PageHeader(bytes: bytes, page: page).overflow.number == 0 else { return nil }
+      let bucket = Bucket(bytes: bytes, page: page)
+      for line in 1...Bucket.lineCount {
+        for index in 0..<Bucket.slotsPerLine {
+          let slot = bucket.load(line: line, slot: index)
+          // A record that could not be read when its bucket split went to both halves.
+          if slot.isEmpty || lines[line - 1].contains(slot) { continue }
+          used += 1
+          guard !slot.isPending, used <= Self.fullestMerged, lines[line - 1].count < Bucket.slotsPerLine
+          else { return nil }
+          lines[line - 1].append(slot)
+        }
+      }
+    }
+    return lines
+  }
+
+  private func dropEmptyOverflow(_ bucket: PageNumber, space: inout SpaceTable) throws(StoreError) {
+    let header = PageHeader(bytes: bytes, page: bucket)
+    let first = header.overflow
+    var page = first
+    var chain = ChainGuard()
+    while page.number != 0 {
+      try chain.pass(page)
+      try IndexReader(memory: memory).checkOverflow(page, workingTag: epoch.tag)
+      if Bucket(bytes: bytes, page: page).usedSlots > 0 { return }
+      page = PageHeader(bytes: bytes, page: page).overflow
+    }
+    header.overflow = PageNumber(number: 0)
+    releaseOverflow(first, space: &space)
+  }
+
+  // MARK: Directory pages
+
+  /// Merges the lowest directory page of the path that has another half, or takes
+  /// a level away: then what lies below can merge further.
+  private func mergeNode(
+    _ path: Path, _ hash: KeyHash, space: inout SpaceTable
+  ) throws(StoreError) -> Bool {
+    for level in stride(from: path.count - 1, to: 0, by: -1)
+    where path.nodes[level].depth > path.nodes[level - 1].depth {
+      return try mergeNodes(path.nodes[level], path.nodes[level - 1], hash, space: &space)
+    }
+    return lowerRoot(path.nodes[0], space: &space)
+  }
+
+  private func mergeNodes(
+    _ node: PagePointer, _ parent: PagePointer, _ hash: KeyHash, space: inout SpaceTable
+  ) throws(StoreError) -> Bool {
+    guard let other = try otherHalf(of: node, in: parent, .directory, hash) else { return false }
+    let isUpper = hash.bit(depth: node.depth - 1)
+    let halves = [isUpper ? other : node, isUpper ? node : other].map {
+      NodePage(bytes: bytes, page: $0.page)
+    }
+    // Every second entry is dropped, so each child must be named by two.
+    for half in halves {
+      for entry in 0..<NodePage.entryCount where half[entry].depth >= node.depth + 8 { return false }
+    }
+    let page = try mergedPage(.directory, node, space: &space)
+    let target = NodePage(bytes: bytes, page: page.page)
+    for entry in 0..<NodePage.entryCount { target[entry] = halves[entry / 128][entry % 128 * 2] }
+    replaceHalves(node, other, in: parent, by: page, hash, space: &space)
+    return true
+  }
+
+  /// Takes the root away if all its entries lead to one directory page.
+  private func lowerRoot(_ root: PagePointer, space: inout SpaceTable) -> Bool {
+    let height = PagePointer(bits: live[LivePage.root]).depth
+    let only = NodePage(bytes: bytes, page: root.page)[0]
+    guard height > 1, only.depth == 0 else { return false }
+    live[LivePage.root] = only.withDepth(height - 1).bits
+    space.release(root.page)
+    return true
+  }
+
+  // MARK: Halves
+
+  /// The page that covers the other half of what a page one bit shallower would
+  /// cover; nil if that is divided further.
+  private func otherHalf(
+    of page: PagePointer, in parent: PagePointer, _ kind: PageKind, _ hash: KeyHash
+  ) throws(StoreError) -> PagePointer? {
+    let twin = KeyHash(bits: hash.bits ^ 1 << UInt64(64 - page.depth))
+    let other = NodePage(bytes: bytes, page: parent.page)[twin.entry(depth: parent.depth)]
+    guard other.depth == page.depth, other.page != page.page else { return nil }
+    try memory.check(other, kind, workingTag: epoch.tag)
+    return other
+  }
+
+  /// An empty page for both halves, of which `half` is one.
+  private func mergedPage(
+    _ kind: PageKind, _ half: PagePointer, space: inout SpaceTable
+  ) throws(StoreError) -> PagePointer {
+    try space.ensurePages(1)
+    let epoch = epoch
+    let depth = half.depth - 1
+    let page = try space.takePage()
+    let prefix = PageHeader(bytes: bytes, page: half.page).prefix & ~(1 << UInt64(63 - depth))
+    PageHeader(bytes: bytes, page: page).format(kind: kind, depth: depth, epoch: epoch, prefix: prefix)
+    return PagePointer(page: page, depth: depth, epoch: epoch)
+  }
+
+  private func replaceHalves(
+    _ one: PagePointer, _ other: PagePointer, in parent: PagePointer, by page: PagePointer,
+    _ hash: KeyHash, space: inout SpaceTable
+  ) {
+    setEntries(
+      of: NodePage(bytes: bytes, page: parent.page), nodeDepth: parent.depth,
+      around: hash.entry(depth: parent.depth), to: page)
+    space.release(one.page)
+    space.release(other.page)
+  }
+}

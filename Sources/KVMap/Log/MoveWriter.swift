@@ -1,0 +1,77 @@
+/// Writes records that compaction moves, for whoever holds the turn.
+///
+/// They go into segments of their own, which the log knows nothing of: a moved
+/// record is the same record at another place, and until a checkpoint that leads
+/// to its new place is durable, the old one stays where it was. So a crash takes
+/// moves back and loses nothing, and records that have survived once are not
+/// mixed with new ones, most of which will not.
+struct MoveWriter {
+  let memory: StoreMemory
+  let backing: any Backing
+
+  private var bytes: MappedBytes { memory.bytes }
+  private var live: LivePage { memory.live }
+
+  /// How much disk space is made real at a time.
+  private static let readyChunk = 65_536
+
+  private var segmentEnd: UInt64 {
+    let segment = live[LivePage.moveSegment]
+    return segment == 0 ? 0 : segment * UInt64(Layout.unitBytes) + UInt64(Layout.segmentBytes)
+  }
+
+  /// Sees to it that a record of `stored` bytes can be written; returns the unit
+  /// it will start in.
+  func makeRoom(for stored: Int, space: inout SpaceTable) throws(StoreError) -> Unit {
+    if live[LivePage.moveTail] + UInt64(stored) > segmentEnd { try openSegment(&space) }
+    let tail = live[LivePage.moveTail]
+    let end = tail + UInt64(stored)
+    let ready = live[LivePage.moveReady]
+    if end > ready {
+      let chunk = UInt64(Self.readyChunk)
+      let target = min((end + chunk - 1) / chunk * chunk, segmentEnd)
+      try backing.makeReal(offset: Int(ready), count: Int(target - ready), scattered: true)
+      live[LivePage.moveReady] = target
+    }
+    return Position(offset: tail).unit
+  }
+
+  private func openSegment(_ space: inout SpaceTable) throws(StoreError) {
+    let segment = try space.allocate(Int(Layout.segmentUnits), as: .segment)
+    let start = Int(segment.position.offset)
+    do {
+      try backing.makeReal(offset: start, count: Self.readyChunk, scattered: true)
+    } catch {
+      try space.releaseUnits(segment)
+      throw error
+    }
+    SegmentHeader(ordinal: 0, next: Unit(number: 0), sequence: SequenceNumber(number: 0)).encode(
+      bytes, at: start, seed: memory.seed)
+    live[LivePage.moveSegment] = segment.number
+    live[LivePage.moveTail] = UInt64(start + SegmentHeader.byteCount)
+    live[LivePage.moveReady] = UInt64(start + Self.readyChunk)
+  }
+
+  /// Copies an intact record to the tail; room for it was made. It keeps its
+  /// sequence number, and with it its version.
+  ///
+  /// - Parameter run: where its large value has been copied to, if it has.
+  func copy(_ head: RecordHead, from position: Position, run: Int? = nil) -> Position {
+    let target = Position(offset: live[LivePage.moveTail])
+    let offset = Int(target.offset)
+    bytes.copy(from: Int(position.offset), to: offset, count: head.storedBytes)
+    var moved = head
+    moved.kindBits = RecordKind.move.rawValue
+    moved.flags.remove([.end, .synced])
+    moved.encodeOrder(bytes, at: offset)
+    if let run {
+      let checksum = Checksum.compute(
+        bytes, run, count: head.valueLength, seed: memory.seed, place: UInt64(run))
+      bytes.store64(UInt64(run), offset + head.externalOffset)
+      bytes.store64(checksum, offset + head.externalOffset + 8)
+    }
+    bytes.store64(UInt64(moved.computeChecksum(bytes, at: offset, seed: memory.seed)), offset)
+    live[LivePage.moveTail] = target.offset + UInt64(head.storedBytes)
+    return target
+  }
+}

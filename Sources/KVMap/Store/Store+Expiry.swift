@@ -1,0 +1,52 @@
+extension Store {
+  /// When the value of `key` ceases to exist; nil if there is none.
+  ///
+  /// - Throws: as ``get(_:)``.
+  public func expiry(
+    ofKey key: borrowing some ByteSource & ~Copyable & ~Escapable
+  ) throws(StoreError) -> Expiry? {
+    try key.withBytes { key throws(StoreError) in try core.expiry(key) }
+  }
+
+  /// Lets the value of `key` cease to exist at another time, or with `.never` not
+  /// by itself any more.
+  ///
+  /// One commit; the value is written again, with a new version. A time that has
+  /// passed makes the key absent at once.
+  ///
+  /// - Returns: whether there is such a key.
+  /// - Throws: as `put`.
+  @discardableResult
+  public func setExpiry(
+    _ expiry: Expiry, forKey key: borrowing some ByteSource & ~Copyable & ~Escapable,
+    durability: Durability? = nil
+  ) throws(StoreError) -> Bool {
+    try key.withBytes { key throws(StoreError) in try core.setExpiry(expiry, key, durability) }
+  }
+}
+
+extension StoreCore {
+  func expiry(_ key: RawSpan) throws(StoreError) -> Expiry? {
+    let hash = KeyHash(key, seed: memory.seed)
+    return try read { () throws(StoreError) -> Expiry? in
+      guard let match = try find(key, hash) else { return nil }
+      let records = RecordReader(memory: memory)
+      try records.verify(match.head, at: match.position)
+      return records.expiry(match.head, at: match.position).map { .at(millisecondsSince1970: $0) } ?? .never
+    }
+  }
+
+  func setExpiry(
+    _ expiry: Expiry, _ key: RawSpan, _ durability: Durability?
+  ) throws(StoreError) -> Bool {
+    try checkWritable(key, RawSpan())
+    let hash = KeyHash(key, seed: memory.seed)
+    let request = request(.always, expiry, durability)
+    return try withTurn { (writer: inout Writer) throws(StoreError) in
+      guard let match = try writer.liveMatch(hash, key) else { return false }
+      // Nobody reuses what the index leads to while this handle has the turn.
+      let range = try value(match)
+      return try writer.put(key, hash, memory.bytes.span(range.lowerBound, count: range.count), request)
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import ArgumentParser
+import KVMap
+
+struct Compact: StoreCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compact",
+    abstract: "Make the file as small as it can be.",
+    discussion: """
+      Writing keeps the file within half more than what it holds by itself; this gives the rest back to the file \
+      system. Others may read and write meanwhile. The end of the file is cut off only if nobody else has it open.
+
+      EXAMPLES
+        kvmap compact colours.kvmap
+      """)
+
+  @Argument(help: "The store.", completion: .file())
+  var store: String
+
+  @OptionGroup var common: CommonOptions
+
+  func run() throws {
+    let store = try openForWriting(create: false)
+    let before = try store.statistics().allocatedBytes
+    var latest: CompactionProgress?
+    let progress = Progress(
+      self, unit: "bytes",
+      share: { latest.map { Double($0.movedBytes) / Double(max(1, $0.totalBytes)) } })
+    defer { progress.clear() }
+    try store.compact { step in
+      latest = step
+      progress.update(step.movedBytes)
+    }
+    let after = try store.statistics().allocatedBytes
+    try store.close()
+    progress.clear()
+    note("'\(self.store)' took \(before) bytes of disk and takes \(after) now")
+  }
+}
