@@ -197,6 +197,55 @@ struct LogTests {
     try expectSound(recovered)
   }
 
+  /// A transaction was given up and tried again with other values of the same lengths.
+  /// Of the second attempt the first record never reached the disk, of the first it did:
+  /// places, sequence numbers and checksums are right, and yet they are no commit.
+  @Test func twoAttemptsAreNotMixed() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let start = Int(tail(store))
+    func attempt(_ stamp: UInt64, isAbandoned: Bool) throws {
+      try store.transaction { transaction in
+        try transaction.put(patterned(5_000, stamp), forKey: "one")
+        try transaction.put(patterned(5_000, stamp), forKey: "two")
+        if isAbandoned { throw Operation.Abort() }
+      }
+    }
+    #expect(throws: Operation.Abort.self) { try attempt(1, isAbandoned: true) }
+    let first = try contents(scratch.path())[start..<start + 5_000]
+    try attempt(2, isAbandoned: false)
+    try write(contents(scratch.path()), to: scratch.path("crashed"))
+    try overwrite(scratch.path("crashed"), at: start, with: Array(first))
+    #expect(try scratch.store("crashed").everything() == [:])
+  }
+
+  /// The log may go on below: how far the segment before is durable says nothing of that.
+  @Test func aSegmentIsNotDurableForBeingLower() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let live = store.core.memory.live
+    try store.put(patterned(2 << 20, 1), forKey: "large")
+    let start = live[LivePage.segment]
+    while live[LivePage.segment] == start { try store.put(patterned(60_000, 2), forKey: "key") }
+    // Where the large value was there is room for a segment.
+    try store.remove("large")
+    try store.checkpoint()
+    for _ in 0..<100 where live[LivePage.nextSegment] > live[LivePage.segment] {
+      try store.put(patterned(60_000, 3), forKey: "key")
+    }
+    let last = live[LivePage.segment]
+    while live[LivePage.segment] == last {
+      try store.sync()
+      try store.put(patterned(60_000, 4), forKey: "key")
+    }
+    #expect(tail(store) < live[LivePage.durable], "the log did not go on below")
+    #expect(store.core.needsSync)
+    try store.sync()
+    #expect(live[LivePage.durable] == tail(store))
+    #expect(!store.core.needsSync)
+    try expectSound(store)
+  }
+
   /// A change inside a transaction that fails is left out; the others count.
   @Test func aFailedChangeLeavesTheTransactionUsable() throws {
     let scratch = try Scratch()
