@@ -45,6 +45,83 @@ struct TakeoverTests {
     }
   }
 
+  /// The last commit before the death was damaged since. To a recovery it looks like one
+  /// that never was complete; but readers have seen it.
+  @Test func whatWasPublishedIsNotTakenBack() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let child = try ChildProcess(.dieInTurn, [scratch.path().string, "0"])
+    #expect(try child.receive() == 1)
+    _ = child.wait()
+    let match = try #require(try store.match(bytes("before")))
+    let place = Int(match.position.offset) + match.head.valueOffset
+    try flip(scratch.path(), at: place)
+    #expect(code { try store.put("w", forKey: "key") } == .damaged)
+    try flip(scratch.path(), at: place)
+    try store.put("w", forKey: "key")
+    #expect(try store.get("before", as: String.self) == "committed")
+    try expectSound(store)
+  }
+
+  /// What a writer has taken since the checkpoint is free again after a takeover. But a
+  /// reader who pinned before may be in the middle of it.
+  @Test func whatAPinnedReaderSeesIsNotReusedAfterATakeover() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let reader = try scratch.store { $0.access = .readOnly }
+    let memory = store.core.memory
+    for round in 0..<3 {
+      for number in 0..<2_000 { try store.put("\(round)", forKey: "key \(number)") }
+      try store.checkpoint()
+    }
+    for number in 0..<100 { try store.put("since", forKey: "key \(number)") }
+    let pin = try reader.core.pins.pin(reader.core.memory)
+    let root = PagePointer(bits: memory.live[LivePage.root])
+    let seen = try pages(root, level: root.depth, memory).map { ($0, page($0, memory)) }
+    #expect(seen.count > 4)
+    store.core.memory.live[LivePage.syncFailed] = 1
+    for round in 0..<3 {
+      for number in 0..<2_000 { try store.put("after \(round)", forKey: "key \(number)") }
+      try store.checkpoint()
+    }
+    let changed = seen.filter { page($0.0, memory) != $0.1 }.count
+    #expect(changed == 0, "pages of what the reader looks at were rewritten")
+    try reader.core.pins.unpin(pin)
+    try expectSound(store)
+  }
+
+  private func page(_ number: PageNumber, _ memory: StoreMemory) -> [UInt8] {
+    memory.bytes.array(number.offset, count: Layout.pageBytes)
+  }
+
+  /// The directory pages and buckets below a pointer.
+  private func pages(_ pointer: PagePointer, level: Int, _ memory: StoreMemory) throws -> Set<PageNumber> {
+    var found: Set<PageNumber> = [pointer.page]
+    if level == 0 { return found }
+    let node = NodePage(bytes: memory.bytes, page: pointer.page)
+    for entry in 0..<NodePage.entryCount where !found.contains(node[entry].page) {
+      found.formUnion(try pages(node[entry], level: level - 1, memory))
+    }
+    return found
+  }
+
+  /// A handle remembers pages to be entered as released when there is room. After a
+  /// recovery by another they are pages of a tree that is no more.
+  @Test func whatAHandleRememberedIsForgottenAfterATakeover() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let other = try scratch.store()
+    try store.put("v", forKey: "key")
+    let live = store.core.memory.live
+    let root = PagePointer(bits: live[LivePage.root]).page
+    try store.core.withTurn { (writer: inout Writer) throws(StoreError) in writer.space.release(root) }
+    live[LivePage.syncFailed] = 1
+    try other.put("w", forKey: "key")
+    try store.put("x", forKey: "key")
+    try expectSound(store)
+    try expectSound(other)
+  }
+
   @Test func deathsInARowAreTakenOverFrom() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
