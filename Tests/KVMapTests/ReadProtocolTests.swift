@@ -71,6 +71,11 @@ struct ReadProtocolTests {
       #expect(pin?.number == writer.core.memory.live[LivePage.epoch])
     }
     #expect(try writer.core.backing.lowestPin() == nil)
+    try reader.forEach { _, _ in
+      let pin = try writer.core.backing.lowestPin()
+      #expect(pin?.number == writer.core.memory.live[LivePage.epoch])
+    }
+    #expect(try writer.core.backing.lowestPin() == nil)
     let view = try scratch.store { $0.access = .scratch }
     #expect(try writer.core.backing.lowestPin() != nil)
     try view.close()

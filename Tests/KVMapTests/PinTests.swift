@@ -1,0 +1,82 @@
+import Testing
+
+@testable import KVMap
+
+/// Pins of epochs, and the writer who looks for them.
+struct PinTests {
+  /// Between the look at the epoch and the lock another process made a checkpoint and
+  /// looked for pins: what the epoch needs may be reused by then.
+  @Test func aPinThatComesTooLateIsTakenAgain() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let reader = try scratch.store { $0.access = .readOnly }
+    let live = store.core.memory.live
+    let first = live[LivePage.epoch]
+    let backing = SlowPins(reader.core.backing) { () throws(StoreError) in
+      try store.checkpoint()
+      try store.core.withTurn { (writer: inout Writer) throws(StoreError) in
+        try writer.space.reuse.refresh(store.core.memory, store.core.backing)
+      }
+    }
+    let epoch = try ProcessPins(backing).pin(reader.core.memory)
+    #expect(backing.pins == [Epoch(number: first), Epoch(number: first + 1)])
+    #expect(epoch.number == first + 1)
+    #expect(try store.core.backing.lowestPin() == epoch)
+  }
+
+  /// The system names any of the locks.
+  @Test func theLowestPinIsFoundInWhateverOrderTheyWereTaken() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let readers = try (0..<3).map { _ in try scratch.store { $0.access = .readOnly } }
+    for order in [[5, 7, 9], [5, 9, 7], [7, 5, 9], [7, 9, 5], [9, 5, 7], [9, 7, 5]] as [[UInt64]] {
+      for (reader, epoch) in zip(readers, order) { try reader.core.backing.pin(Epoch(number: epoch)) }
+      #expect(try store.core.backing.lowestPin() == Epoch(number: 5), "pinned in the order \(order)")
+      for (reader, epoch) in zip(readers, order) { try reader.core.backing.unpin(Epoch(number: epoch)) }
+      #expect(try store.core.backing.lowestPin() == nil)
+    }
+  }
+}
+
+/// Another handle's backing, where something happens before the first pin is taken.
+private final class SlowPins: Backing, @unchecked Sendable {
+  // Sendable: one thread uses it.
+  private let backing: any Backing
+  private var beforeFirst: (() throws(StoreError) -> Void)?
+  private(set) var pins: [Epoch] = []
+
+  init(_ backing: any Backing, _ beforeFirst: @escaping () throws(StoreError) -> Void) {
+    self.backing = backing
+    self.beforeFirst = beforeFirst
+  }
+
+  func pin(_ epoch: Epoch) throws(StoreError) {
+    try beforeFirst?()
+    beforeFirst = nil
+    pins.append(epoch)
+    try backing.pin(epoch)
+  }
+
+  func unpin(_ epoch: Epoch) throws(StoreError) { try backing.unpin(epoch) }
+
+  var bytes: MappedBytes { backing.bytes }
+  var mappedBytes: Int { backing.mappedBytes }
+  var isShared: Bool { backing.isShared }
+  var isLost: Bool { backing.isLost }
+  func grow(to bytes: Int) throws(StoreError) { try backing.grow(to: bytes) }
+  func extendMapping(to bytes: Int) throws(StoreError) -> Bool { try backing.extendMapping(to: bytes) }
+  func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
+    try backing.makeReal(offset: offset, count: count, scattered: scattered)
+  }
+  func dataRanges(_ range: Range<Int>) -> [Range<Int>] { backing.dataRanges(range) }
+  func sync(offset: Int, count: Int) throws(StoreError) { try backing.sync(offset: offset, count: count) }
+  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
+    try backing.tryLock(name, kind)
+  }
+  func unlock(_ name: LockName) throws(StoreError) { try backing.unlock(name) }
+  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
+    try backing.isLockedByOthers(name, kind)
+  }
+  func lowestPin() throws(StoreError) -> Epoch? { try backing.lowestPin() }
+  func sizes() throws(StoreError) -> (file: Int, allocated: Int, resident: Int) { try backing.sizes() }
+}
