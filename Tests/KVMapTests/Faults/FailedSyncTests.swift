@@ -81,6 +81,29 @@ struct FailedSyncTests {
     }
   }
 
+  /// The put that finds a checkpoint due is done; that the checkpoint failed is for the
+  /// next one to see.
+  @Test func theNextWriteRecoversFromACheckpointThatWasDue() async {
+    await #expect(processExitsWith: .success) {
+      let scratch = try Scratch()
+      let store = try scratch.store()
+      let live = store.core.memory.live
+      let recoveries = live[LivePage.recoveries]
+      let fault = Fault([.msync], nth: 1, as: .ioError)
+      try fault.during {
+        for number in 0..<1_000 where !fault.hasStruck {
+          try store.put(patterned(60_000, UInt64(number)), forKey: "key")
+        }
+      }
+      #expect(fault.hasStruck)
+      #expect(live[LivePage.recoveries] == recoveries)
+      #expect(live[LivePage.syncFailed] != 0)
+      try store.put("value", forKey: "key")
+      #expect(live[LivePage.recoveries] == recoveries + 1)
+      try expectSound(store)
+    }
+  }
+
   /// A thread that nobody else sees syncs: what fails there is met by the next write.
   @Test func theNextWriteRecoversFromASyncInTheBackground() async {
     await #expect(processExitsWith: .success) {

@@ -71,4 +71,61 @@ struct LostFileTests {
         }
       } == .lost)
   }
+
+  @Test func aFileThatIsCutShortWhileItIsGoneThrough() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try store.put(patterned(200_000, 1), forKey: "large")
+    var seen = 0
+    let found = code {
+      try store.forEach { _, value in
+        try cutShort(scratch.path(), to: 4096)
+        seen += value.array.count
+      }
+    }
+    #expect(found == .lost)
+    #expect(seen == 200_000)
+  }
+
+  /// A page that this handle has not looked at before is zeros now: that is no damage.
+  @Test func whatIsCutOffIsNotCalledDamaged() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try store.put("value", forKey: "key")
+    try store.checkpoint()
+    let reader = try scratch.store { $0.access = .readOnly }
+    try cutShort(scratch.path(), to: Int64(Layout.firstFreeUnit) * Int64(Layout.unitBytes))
+    #expect(code { try reader.get("key") } == .lost)
+  }
+
+  /// The last look of a read, under a pin, is not believed either.
+  @Test func aLookUnderAPinIsNotBelieved() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let reader = try scratch.store { $0.access = .readOnly }
+    let end = reader.core.memory.mappedBytes
+    var looks = 0
+    let found = code {
+      try reader.core.read { () throws(StoreError) -> UInt64 in
+        looks += 1
+        if looks < 4 { try store.checkpoint() } else { try? cutShort(scratch.path(), to: 4096) }
+        return reader.core.memory.bytes.load64(end - 8)
+      }
+    }
+    #expect(looks == 4)
+    #expect(found == .lost)
+  }
+
+  /// What was stored into pages that were cut off may be nowhere: nobody writes further,
+  /// in no process, before a recovery.
+  @Test func aLossIsMarkedForAll() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try store.put("value", forKey: "key")
+    let live = store.core.memory.live
+    let page = live[LivePage.tail] / UInt64(Layout.pageBytes) * UInt64(Layout.pageBytes)
+    try cutShort(scratch.path(), to: Int64(page))
+    #expect(code { try store.put("other", forKey: "key") } == .lost)
+    #expect(live[LivePage.syncFailed] != 0)
+  }
 }
