@@ -133,6 +133,27 @@ struct HandleTests {
     #expect(found.isEmpty, "\(found.count), the first: \(found.first ?? "")")
   }
 
+  /// A forked child has neither the mapping nor the locks of the handle.
+  @Test func aForkedChildIsRefused() async {
+    await #expect(processExitsWith: .success) {
+      let scratch = try Scratch()
+      let store = try scratch.store()
+      try store.put("value", forKey: "key")
+      let board = Board()
+      let child = ForkedChild(board) {
+        guard code({ try store.get("key") }) == .closed,
+          code({ try store.put("x", forKey: "key") }) == .closed
+        else { throw KillFailure("the handle works in a child") }
+        try store.close()
+      }
+      _ = try child.waits { child.hasEnded }
+      #expect(child.end == "status 0", "\(board.message)")
+      #expect(try store.get("key", as: String.self) == "value")
+      try store.put("y", forKey: "key")
+      try expectSound(store)
+    }
+  }
+
   /// Writers of one handle and of another, readers of both.
   @Test func threadsOfTwoHandlesLoseNoUpdate() throws {
     let scratch = try Scratch()

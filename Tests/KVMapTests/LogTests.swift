@@ -212,7 +212,8 @@ struct LogTests {
       }
     }
     #expect(throws: Operation.Abort.self) { try attempt(1, isAbandoned: true) }
-    let first = try contents(scratch.path())[start..<start + 5_000]
+    let length = RecordHead(store.core.memory.bytes, at: start).storedBytes
+    let first = try contents(scratch.path())[start..<start + length]
     try attempt(2, isAbandoned: false)
     try write(contents(scratch.path()), to: scratch.path("crashed"))
     try overwrite(scratch.path("crashed"), at: start, with: Array(first))

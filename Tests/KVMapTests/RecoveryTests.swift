@@ -97,6 +97,26 @@ struct RecoveryTests {
     #expect(try contents(path)[offset..<offset + 32] == intact)
   }
 
+  /// What recovery starts from is read before it writes anything.
+  @Test(arguments: [false, true])
+  func aDamagedPageIsRefusedAndLeftAsItIs(isSpaceTable: Bool) throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try store.put("before", forKey: "key")
+    try store.checkpoint()
+    let live = store.core.memory.live
+    let key = unsafe KeyHash(bytes("key").span.bytes, seed: store.core.memory.seed)
+    let bucket = try IndexReader(memory: store.core.memory).bucket(key, workingTag: 0).page
+    let page = isSpaceTable ? PagePointer(bits: live[LivePage.spaceRoot]).page : bucket
+    try store.put("after", forKey: "key")
+    let copy = scratch.path("copy")
+    try write(contents(scratch.path()), to: copy)
+    try flip(copy, at: page.offset + 100)
+    let before = try contents(copy)
+    #expect(code { try scratch.store("copy") } == .damaged)
+    #expect(try contents(copy) == before)
+  }
+
   @Test func withoutSuperblocksAStoreIsRefused() throws {
     let scratch = try Scratch()
     try storeWithCheckpoint(scratch)

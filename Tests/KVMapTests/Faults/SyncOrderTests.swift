@@ -5,6 +5,12 @@ import Testing
 
 @testable import KVMap
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// What has to be durable before something else happens, seen from the system calls. The
 /// hook is the whole process's, so these have processes of their own.
 @Suite(.timeLimit(.minutes(5)))
@@ -39,6 +45,18 @@ struct SyncOrderTests {
         #expect(seen.withLock { $0 } == [before])
       }
     }
+  }
+
+  /// By its thread alone: nobody calls anything meanwhile.
+  @Test func anIntervalMakesDurableWhatWasCommitted() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.durability = .interval(milliseconds: 1) }
+    let live = store.core.memory.live
+    for number in 0..<3 {
+      try store.put("\(number)", forKey: "key")
+      while live[LivePage.durable] < live[LivePage.tail] { sched_yield() }
+    }
+    try store.close()
   }
 
   /// A name that leads to a file whose contents are not durable would be a damaged store
