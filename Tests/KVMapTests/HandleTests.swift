@@ -1,4 +1,5 @@
 import Foundation
+import MappedMemory
 import Synchronization
 import SystemPackage
 import Testing
@@ -131,6 +132,21 @@ struct HandleTests {
     threads.join()
     let found = problems.withLock { $0 }
     #expect(found.isEmpty, "\(found.count), the first: \(found.first ?? "")")
+  }
+
+  /// Who has locked V and not yet looked may come to trust the live page: nobody recovers
+  /// meanwhile.
+  @Test func nobodyRecoversBesideWhoMayTrustTheLivePage() throws {
+    let scratch = try Scratch()
+    try scratch.store().close()
+    let backing = try FileBacking(
+      File(opening: scratch.path(), access: .readWrite),
+      locks: File(opening: scratch.path(), access: .readWrite),
+      isWritable: true)
+    #expect(try backing.tryLock(.valid, .shared))
+    #expect(code { try scratch.store { $0.timeout = .zero } } == .busy)
+    try backing.unlock(.valid)
+    try scratch.store().close()
   }
 
   /// A forked child has neither the mapping nor the locks of the handle.

@@ -24,6 +24,31 @@ struct PinTests {
     #expect(try store.core.backing.lowestPin() == epoch)
   }
 
+  /// Pages that were released later than the pin, in whatever epoch, stay as they are.
+  @Test func pagesThatAPinnedReaderMaySeeAreNotRewritten() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let reader = try scratch.store { $0.access = .readOnly }
+    let memory = store.core.memory
+    for number in 0..<2_000 { try store.put("first", forKey: "key \(number)") }
+    try store.checkpoint()
+    let pin = try reader.core.pins.pin(reader.core.memory)
+    let root = PagePointer(bits: memory.live[LivePage.root])
+    #expect(root.depth == 1)
+    let node = NodePage(bytes: memory.bytes, page: root.page)
+    let pages = Set((0..<NodePage.entryCount).map { node[$0].page }).union([root.page])
+    let before = pages.map { memory.bytes.array($0.offset, count: Layout.pageBytes) }
+    for round in 0..<6 {
+      for number in 0..<2_000 { try store.put("\(round)", forKey: "key \(number)") }
+      try store.checkpoint()
+    }
+    let after = pages.map { memory.bytes.array($0.offset, count: Layout.pageBytes) }
+    let isSame = before == after
+    #expect(isSame, "pages were rewritten")
+    try reader.core.pins.unpin(pin)
+    try expectSound(store)
+  }
+
   /// The system names any of the locks.
   @Test func theLowestPinIsFoundInWhateverOrderTheyWereTaken() throws {
     let scratch = try Scratch()
