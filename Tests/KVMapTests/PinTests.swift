@@ -93,6 +93,13 @@ private final class SlowPins: Backing, @unchecked Sendable {
   func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
     try backing.makeReal(offset: offset, count: count, scattered: scattered)
   }
+  func reserve(offset: Int, count: Int) throws(StoreError) {
+    try backing.reserve(offset: offset, count: count)
+  }
+  func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool {
+    try backing.giveBack(offset: offset, count: count)
+  }
+  func cutOff(at bytes: Int) throws(StoreError) { try backing.cutOff(at: bytes) }
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] { backing.dataRanges(range) }
   func sync(offset: Int, count: Int) throws(StoreError) { try backing.sync(offset: offset, count: count) }
   func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
