@@ -1,0 +1,88 @@
+extension Mutation {
+  private static let backing = "KVMap/Store/FileBacking.swift"
+  private static let opening = "KVMap/Store/Opening.swift"
+  private static let salvage = "KVMap/Salvage/NewStoreFile.swift"
+  private static let region = "MappedMemory/MappedRegion.swift"
+  private static let handler = "CMappedMemory/lost_mappings.c"
+  private static let lostMark = "atomic_store_explicit(&slot->lost, 1, memory_order_seq_cst);"
+  private static let fileSync = "try cannotCreate { () throws(MappingError) in try file.sync() }"
+  private static let directorySync =
+    "try cannotCreate { () throws(MappingError) in try File.syncDirectory(parent) }"
+
+  static let creating: [Mutation] = [
+    Mutation(
+      "a new file is synced before it gets its name", in: opening, .leaveOut(fileSync),
+      seenBy: .store("SyncOrderTests")),
+    Mutation(
+      "the directory of a new file is synced", in: opening, .leaveOut(directorySync),
+      seenBy: .store("SyncOrderTests")),
+    Mutation(
+      "a salvaged file is synced before it gets its name", in: salvage, .leaveOut(fileSync),
+      seenBy: .store("SyncOrderTests")),
+    Mutation(
+      "the directory of a salvaged file is synced", in: salvage, .leaveOut(directorySync),
+      seenBy: .store("SyncOrderTests")),
+    Mutation(
+      "a sync is an msync", in: backing,
+      .leaveOut("try reservation.sync(at: offset, length: min(count, mappedBytes - offset))"),
+      seenBy: .store("FailedSyncTests")),
+    Mutation(
+      "a sync of a mapping that was lost fails", in: backing,
+      .takeForFalse("isLost", after: "func sync(offset: Int, count: Int)"), seenBy: .store("CutFileTests")),
+    Mutation(
+      "a file that was cut short is noticed by its length", in: backing,
+      .takeForTrue("size >= least"), seenBy: .store("LostFileTests"), .store("CutFileTests")),
+  ]
+
+  static let mapping: [Mutation] = [
+    Mutation(
+      "msync is called", in: "MappedMemory/SystemCalls+Memory.swift",
+      .replace(
+        "{ unsafe msync(base, length, flags) }", by: "{ unsafe MUTATED ? 0 : msync(base, length, flags) }"),
+      seenBy: .mapping("MemoryCallTests")),
+    Mutation(
+      "fsync is called", in: "CMappedMemory/system_calls.c",
+      .replace("return fsync(descriptor);", by: "if (MUTATED) return 0;\n TEXT"),
+      seenBy: .mapping("FileTests"),
+      survives:
+        "what it does is seen by a disk that loses power, not by a process; that the store asks for it, "
+        + "and when, is tested"),
+    Mutation(
+      "children do not get the mapping", in: region,
+      .leaveOut("try unsafe SystemCalls.advise(base, length: length, advice)"), seenBy: .mapping("ForkTests")),
+    Mutation(
+      "a SIGBUS marks the mapping as lost", in: handler,
+      .replace(lostMark, by: "if (!MUTATED) { TEXT }"), seenBy: .mapping("LostMappingTests")),
+    Mutation(
+      "the mark of loss comes before the zeros", in: handler,
+      .replace(lostMark, by: "if (!MUTATED) { TEXT }"),
+      .replace(
+        "-1, 0) != MAP_FAILED) return true;",
+        by: "-1, 0) != MAP_FAILED) { if (MUTATED) \(lostMark) return true; }"),
+      seenBy: .mapping("LostMappingTests"),
+      survives: "needs a second thread that reads the page between two instructions of the handler"),
+    Mutation(
+      "a lost mapping is told", in: region,
+      .takeForFalse("loss.flag.pointee.load(ordering: .relaxed) != 0"),
+      seenBy: .mapping("LostMappingTests")),
+    Mutation(
+      "a fence stands between an access and the mark of loss", in: region,
+      .leaveOut("atomicMemoryFence(ordering: .acquiring)"), seenBy: .mapping("LostMappingTests"),
+      survives: "x86 does no load before an earlier one"),
+    Mutation(
+      "a full fence stands between a store and the mark of loss", in: region,
+      .leaveOut("atomicMemoryFence(ordering: .sequentiallyConsistent)"), seenBy: .mapping("LostMappingTests"),
+      survives: "a store that faults on x86 does so before any later load of its thread is done"),
+    Mutation(
+      "a child gives up no lock of its parent", in: "MappedMemory/File.swift",
+      .takeForTrue("generation == kvmap_process_generation()"), seenBy: .mapping("ForkTests")),
+    Mutation(
+      "a child unmaps nothing of its parent's", in: "MappedMemory/LostMappings.swift",
+      .takeForTrue("generation == kvmap_process_generation()", after: "var isOwn: Bool {"),
+      seenBy: .mapping("ForkTests")),
+    Mutation(
+      "lock descriptors end with the program", in: "MappedMemory/SystemCalls.swift",
+      .replace("flags | O_CLOEXEC | O_NOCTTY", by: "flags | (MUTATED ? 0 : O_CLOEXEC) | O_NOCTTY"),
+      seenBy: .mapping("FileTests")),
+  ]
+}

@@ -1,0 +1,63 @@
+extension Mutation {
+  private static let backing = "KVMap/Store/FileBacking.swift"
+  private static let opening = "KVMap/Store/Opening.swift"
+  private static let taking =
+    "return try lockFile.tryLock(kind == .shared ? .shared : .exclusive, range: range(name))"
+
+  private static func lock(
+    _ what: String, _ condition: String, seenBy tests: TestRun..., survives: String? = nil
+  ) -> Mutation {
+    var mutation = Mutation(
+      "lock \(what) is taken", in: backing,
+      .replace(taking, by: "if MUTATED, \(condition) { return true }\n TEXT"), survives: survives)
+    mutation.tests = tests
+    return mutation
+  }
+
+  static let locks: [Mutation] = [
+    lock(
+      "A", "name == .attached", seenBy: .store("HandleTests"), .store("RefusalTests"),
+      survives: "nobody takes it exclusively: files are not truncated"),
+    lock(
+      "V, shared,", "name == .valid && kind == .shared", seenBy: .store("HandleTests"),
+      .kills("recoveryMayBeKilled"),
+      survives:
+        "who has joined vouches, and so nobody recovers; V alone counts only between the system calls of an opening"
+    ),
+    lock(
+      "V, exclusive,", "name == .valid && kind == .exclusive", seenBy: .store("HandleTests/nobodyRecovers")),
+    lock("vouched", "name == .vouched", seenBy: .store("HandleTests")),
+    lock(
+      "C", "name == .checkpoint", seenBy: .store("HandleTests"),
+      survives: "a checkpoint is made in the writer's turn, whole: T keeps others out already"),
+    lock("T", "name == .turn", seenBy: .store("HandleTests"), .store("ProcessTests")),
+    Mutation(
+      "the handle's mutex is taken", in: "KVMap/Store/StoreCore+Turn.swift",
+      .leaveOut("unsafe pthread_mutex_lock(mutex)"), .leaveOut("unsafe pthread_mutex_unlock(mutex)"),
+      seenBy: .store("HandleTests")),
+    Mutation(
+      "the live page is trusted only if somebody vouches for it", in: opening,
+      .replace(
+        "backing.isLockedByOthers(.vouched, .exclusive)",
+        by: "(MUTATED ? true : backing.isLockedByOthers(.vouched, .exclusive))"),
+      seenBy: .store("RecoveryTests")),
+    Mutation(
+      "a pin is a lock", in: backing,
+      .leaveOut("_ = try lockFile.tryLock(.shared, range: Self.pinRange(epoch))"),
+      seenBy: .store("ReadProtocolTests")),
+    Mutation(
+      "the lowest pin is looked for", in: backing,
+      .replace("end = found.offset", by: "if MUTATED { break }\n TEXT"), seenBy: .store("PinTests")),
+    Mutation(
+      "a private view pins its checkpoint", in: opening,
+      .leaveOut("try locks.pin(epoch)"), seenBy: .store("HandleTests")),
+    Mutation(
+      "a private view looks whether its pin came in time", in: opening,
+      .takeForTrue("again.epoch == block.epoch"), seenBy: .store("HandleTests"),
+      survives: "needs a checkpoint between two system calls of an opening"),
+    Mutation(
+      "a child does not close its parent's store", in: "KVMap/Store/StoreCore+Turn.swift",
+      .replace("kvmap_process_generation() == processGeneration", by: "(MUTATED ? true : TEXT)"),
+      seenBy: .store("HandleTests/aForkedChild")),
+  ]
+}

@@ -1,0 +1,123 @@
+extension Mutation {
+  private static let scanner = "KVMap/Log/LogScanner.swift"
+  private static let writer = "KVMap/Log/LogWriter.swift"
+
+  private static let noOlderHeader =
+    "the header is one of this store and place by its checksum; only a segment that was one before, which there is "
+    + "none of while segments are not given back, has another"
+
+  static let endOfLog: [Mutation] = [
+    Mutation(
+      "a record's checksum decides whether it counts", in: scanner,
+      .takeForTrue("head.isIntact(bytes, at: Int(position.offset), seed: memory.seed)"), seenBy: .crashes()),
+    Mutation(
+      "a record's sequence number decides whether it counts", in: scanner,
+      .takeForTrue("head.sequence.number == expected"), seenBy: .crashes(60), .store("LogTests"),
+      survives:
+        "a second safeguard: the checksum covers the number, and the chain goes through all checksums, "
+        + "so a record that continues the chain has the right number but by an accident of 32 bits"),
+    Mutation(
+      "a record's chain decides whether it counts", in: scanner,
+      .takeForTrue("head.chain == UInt32(truncatingIfNeeded: chain)"), seenBy: .store("LogTests")),
+    Mutation(
+      "a commit counts only with END", in: scanner, .takeForTrue("head.flags.contains(.end)"),
+      seenBy: .crashes()),
+    Mutation(
+      "a record counts only with its large value", in: scanner,
+      .replace(
+        "(try? reader.verifyExternal(head, at: position, range: range)) != nil",
+        by: "(MUTATED || TEXT)"),
+      seenBy: .crashes()),
+    Mutation(
+      "LINK leads where the header says", in: scanner, .takeForTrue("header.next == unit"),
+      seenBy: .store("LogTests"), .crashes(60),
+      survives: "a second safeguard: LINK and header have checksums of their own and say the same"),
+    Mutation(
+      "a segment has the next ordinal", in: scanner, .takeForTrue("found.ordinal == header.ordinal + 1"),
+      seenBy: .store("LogTests"), .crashes(60),
+      survives: noOlderHeader),
+    Mutation(
+      "a segment begins with the next sequence number", in: scanner,
+      .takeForTrue("found.sequence.number == sequence"), seenBy: .store("LogTests"), .crashes(60),
+      survives: noOlderHeader),
+    Mutation(
+      "a segment's header has a checksum", in: "KVMap/Format/SegmentHeader.swift",
+      .takeForTrue("bytes.load64(offset + Self.checksumOffset) == Self.checksum(bytes, offset, seed)"),
+      seenBy: .store("FormatTests/segmentHeader"), .store("LogTests")),
+    Mutation(
+      "the log's segments are above the end", in: scanner, .leaveOut("highWater = max(highWater, top)"),
+      seenBy: .crashes()),
+    Mutation(
+      "the log's large values are below the high water", in: scanner,
+      .leaveOut("highWater = max(highWater, start / UInt64(Layout.unitBytes) + UInt64(units))"),
+      seenBy: .crashes()),
+    Mutation(
+      "older segments are no damage behind the end", in: scanner,
+      .takeForFalse("following.ordinal != header.map({ $0.ordinal + 1 })"), seenBy: .crashes(60),
+      survives: noOlderHeader),
+    Mutation(
+      "only SYNCED tells of damage", in: scanner,
+      .takeForTrue("order & UInt64(RecordHead.Flags.synced.rawValue) != 0"), seenBy: .crashes()),
+    Mutation(
+      "what tells of damage has a checksum", in: scanner,
+      .takeForTrue("head.isIntact(bytes, at: at, seed: memory.seed)"), seenBy: .crashes()),
+    Mutation(
+      "what tells of damage is not older", in: scanner,
+      .replace(
+        "sequence > first, sequence - first < Self.furthestSequence",
+        by: "(MUTATED || (sequence > first && sequence - first < Self.furthestSequence))"),
+      seenBy: .crashes()),
+    Mutation(
+      "the chain runs through all records", in: "KVMap/Format/Checksum.swift",
+      .replace("fold(previous ^ mix.0,", by: "fold((MUTATED ? 0 : previous) ^ mix.0,"),
+      seenBy: .store("LogTests")),
+    Mutation(
+      "a record's checksum is bound to its place", in: "KVMap/Format/RecordHead.swift",
+      .replace("seed: seed, place: UInt64(offset)", by: "seed: seed, place: MUTATED ? 0 : UInt64(offset)"),
+      seenBy: .store("SalvageTests/recordsInsideAValueAreNone"), .fixtures),
+    Mutation(
+      "a page's checksum is bound to its place", in: "KVMap/Format/PageHeader.swift",
+      .replace("place: page.number", by: "place: MUTATED ? 0 : page.number"), seenBy: .fixtures),
+  ]
+
+  static let logWriting: [Mutation] = [
+    Mutation(
+      "a sync begins where the last one ended", in: writer,
+      .replace(
+        "var from = durable.offset",
+        by: "var from = MUTATED && live[LivePage.durableSegment] == segment "
+          + "? max(durable.offset, live[LivePage.tail]) : durable.offset"),
+      seenBy: .crashes()),
+    Mutation(
+      "a sync covers the segments before", in: writer,
+      .leaveOut(
+        "try backing.sync(offset: Int(from), count: Int(start + UInt64(Layout.segmentBytes) - from))"),
+      seenBy: .crashes()),
+    Mutation(
+      "a sync covers the segment at hand", in: writer,
+      .leaveOut("try backing.sync(offset: Int(from), count: Int(tail.offset - from))"), seenBy: .crashes()),
+    Mutation(
+      "a sync covers large values", in: writer, .takeForFalse("live[LivePage.unsyncedRuns] != 0"),
+      seenBy: .crashes()),
+    Mutation(
+      "large values are noted for the next sync", in: "KVMap/Store/Writer.swift",
+      .leaveOut("live[LivePage.unsyncedRuns] = 1"), seenBy: .crashes()),
+    Mutation(
+      "what is durable in another segment is not durable in this", in: writer,
+      .takeForTrue("live[LivePage.durableSegment] == segment"),
+      seenBy: .store("LogTests")),
+    Mutation(
+      "how far the log is durable is noted", in: writer,
+      .leaveOut("live[LivePage.durable] = tail.offset"), seenBy: .store("LogTests")),
+    Mutation(
+      "SYNCED is set only when all before is durable", in: writer,
+      .takeForTrue("live[LivePage.durable] == tail.position.offset"), seenBy: .crashes()),
+    Mutation(
+      "SYNCED is set when all before is durable", in: writer,
+      .takeForFalse("live[LivePage.durable] == tail.position.offset"), seenBy: .store("LogTests")),
+    Mutation(
+      "a transaction's records have no END but the last", in: "KVMap/Store/Writer+Transaction.swift",
+      .replace("expiry: request.expiry, isEnd: false", by: "expiry: request.expiry, isEnd: MUTATED"),
+      seenBy: .crashes()),
+  ]
+}

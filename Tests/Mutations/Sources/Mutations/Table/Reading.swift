@@ -1,0 +1,121 @@
+extension Mutation {
+  private static let read = "KVMap/Store/StoreCore+Read.swift"
+  private static let cursor = "KVMap/Store/Cursor.swift"
+  private static let records = "KVMap/Log/RecordReader.swift"
+
+  static let reading: [Mutation] = [
+    Mutation(
+      "the generation is looked at again", in: read,
+      .takeForTrue("memory.live[LivePage.generation] == generation"), seenBy: .store("ReadProtocolTests")),
+    Mutation(
+      "an error counts only with the generation unchanged", in: read,
+      .takeForFalse("memory.live[LivePage.generation] != generation"), seenBy: .store("ReadProtocolTests")),
+    Mutation(
+      "a fence stands before the second look", in: read,
+      .leaveOut("atomicMemoryFence(ordering: .acquiring)", after: "func read<R>"),
+      seenBy: .store("HandleTests"),
+      survives:
+        "x86 does no load before an earlier one; elsewhere the second look might come before the reading"),
+    Mutation(
+      "a look is repeated when the mapping was lost", in: read,
+      .takeForFalse("backing.isLost", after: "func read<R>"), seenBy: .store("LostFileTests"),
+      .store("CutFileTests")),
+    Mutation(
+      "damage in a mapping that was lost is none", in: read,
+      .leaveOut("try checkNotLost()", after: "private func settle"), seenBy: .store("LostFileTests")),
+    Mutation(
+      "the last look is checked for loss", in: read,
+      .leaveOut("try checkNotLost()", after: "private func readPinned<R>"),
+      seenBy: .store("LostFileTests")),
+    Mutation(
+      "a value that was looked at is checked for loss", in: read,
+      .leaveOut("try checkNotLost()", after: "let result = try body(memory"), seenBy: .store("LostFileTests")),
+    Mutation(
+      "a fence stands before the look at the mark of loss", in: read,
+      .leaveOut("atomicMemoryFence(ordering: .sequentiallyConsistent)"), seenBy: .store("LostFileTests"),
+      survives: "a store that faults on x86 does so before any later load of its thread is done"),
+    Mutation(
+      "the last look pins the epoch", in: read,
+      .replace(
+        "let epoch = try pins.pin(memory) defer",
+        by: "let epoch = try (MUTATED ? Epoch(number: 1 << 30) : pins.pin(memory))\n defer"),
+      seenBy: .store("ReadProtocolTests")),
+    Mutation(
+      "withValue pins the epoch", in: read,
+      .replace("let needsPin = backing.isShared", by: "let needsPin = !MUTATED && backing.isShared"),
+      seenBy: .store("ReadProtocolTests")),
+    Mutation(
+      "forEach pins the epoch", in: cursor,
+      .replace("let needsPin = backing.isShared", by: "let needsPin = !MUTATED && backing.isShared"),
+      seenBy: .store("ReadProtocolTests")),
+    Mutation(
+      "a value of forEach is checked for loss", in: cursor,
+      .leaveOut("try checkNotLost()", after: "func forEach"), seenBy: .store("LostFileTests")),
+    Mutation(
+      "a reader is counted", in: "KVMap/Format/ReaderGate.swift",
+      .leaveOut("unsafe counters[index].wrappingAdd(1, ordering: .sequentiallyConsistent)"),
+      .leaveOut("unsafe counters[ticket.index].wrappingSubtract(1, ordering: .releasing)"),
+      seenBy: .store("SpaceTests")),
+    Mutation(
+      "a reader looks whether it was counted in the right set", in: "KVMap/Format/ReaderGate.swift",
+      .takeForTrue("self.parity.load(ordering: .sequentiallyConsistent) == parity"),
+      seenBy: .store("HandleTests"),
+      survives: "needs a thread that stands still between two instructions while two checkpoints are made"),
+    Mutation(
+      "a parent's handle is refused in a child", in: read,
+      .takeForTrue("kvmap_process_generation() == processGeneration"),
+      seenBy: .store("HandleTests/aForkedChild")),
+  ]
+
+  static let damage: [Mutation] = [
+    Mutation(
+      "a value's record is verified", in: read,
+      .leaveOut("try records.verify(match.head, at: match.position)"), seenBy: .store("DamageTests")),
+    Mutation(
+      "a large value is verified", in: read,
+      .leaveOut("try records.verifyExternal(match.head, at: match.position, range: range)"),
+      seenBy: .store("DamageTests")),
+    Mutation(
+      "a record is verified before its key is called present", in: read,
+      .leaveOut("try RecordReader(memory: memory).verify(match.head, at: match.position)"),
+      seenBy: .store("DamageTests")),
+    Mutation(
+      "a cursor verifies records", in: cursor,
+      .leaveOut("try records.verify(head, at: slot.position)"), seenBy: .store("DamageTests")),
+    Mutation(
+      "a record of another key is verified", in: records,
+      .leaveOut("try verify(head, at: position)", after: "ifKeyIs key: RawSpan"),
+      seenBy: .store("RefusalTests/anyByteMayBeWrong"), .store("IndexTests")),
+    Mutation(
+      "a record that has expired is verified", in: records,
+      .leaveOut("try verify(head, at: position)", after: "func isExpired"),
+      seenBy: .store("DamageTests")),
+    Mutation(
+      "a record's lengths fit what is mapped", in: records,
+      .takeForTrue("head.fits(in: mapped - offset)"), seenBy: .store("DamageTests")),
+    Mutation(
+      "a page's checksum is looked at when it is touched first", in: "KVMap/Format/StoreMemory.swift",
+      .takeForTrue("header.isIntact(seed: seed)"), seenBy: .store("IndexTests"),
+      .store("RefusalTests/anyByteMayBeWrong")),
+    Mutation(
+      "a page is of the kind its reference means", in: "KVMap/Format/StoreMemory.swift",
+      .takeForTrue("header.kindByte == kind.rawValue"), seenBy: .store("DamageTests")),
+    Mutation(
+      "a page is of the epoch its reference means", in: "KVMap/Format/StoreMemory.swift",
+      .takeForTrue("header.epoch.tag == pointer.epochTag", after: "guard header.isIntact(seed: seed)"),
+      seenBy: .store("DamageTests")),
+    Mutation(
+      "recovery verifies pages", in: "KVMap/Store/CheckpointReader.swift",
+      .takeForTrue("header.isIntact(seed: memory.seed)"), seenBy: .store("RefusalTests"), .store("IndexTests")
+    ),
+    Mutation(
+      "recovery looks at kind and epoch of pages", in: "KVMap/Store/CheckpointReader.swift",
+      .replace(
+        "header.kindByte == kind.rawValue, header.epoch.tag == pointer.epochTag",
+        by: "(MUTATED || (header.kindByte == kind.rawValue && header.epoch.tag == pointer.epochTag))"),
+      seenBy: .store("DamageTests")),
+    Mutation(
+      "a superblock's checksum decides whether it counts", in: "KVMap/Format/Superblock.swift",
+      .takeForTrue("bytes.load64(checksum) == checksum(bytes, 0)"), seenBy: .crashes()),
+  ]
+}
