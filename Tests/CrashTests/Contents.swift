@@ -69,7 +69,7 @@ struct History {
   mutating func apply(_ event: Trace.Event) {
     switch event {
     case .begun(let number): begun = number
-    case .durable(let number): durable = number
+    case .durable(let number): durable = max(durable, number)
     case .void(let number): void.insert(number)
     case .store, .grow, .sync, .failedSync: break
     }

@@ -4,7 +4,8 @@
   /// The random steps of a life.
   extension Life {
     func step() throws {
-      switch random.below(40) {
+      if beside != nil, random.once(in: 3) { return try finishCheckpoint() }
+      switch random.below(42) {
       case 0, 1: try checkpoint()
       case 2: try sync(onlyIfNeeded: false)
       case 3: try sync(onlyIfNeeded: true)
@@ -14,6 +15,8 @@
       case 8: if !isReading { try readAllMeanwhile() }
       case 9: time.now += UInt64(random.below(3_000))
       case 23: try compact()
+      case 24: try beginCheckpoint()
+      case 25: if !isReading { try lookAtSnapshotMeanwhile() }
       case 10, 11, 12, 13, 14, 15:
         try perform(.remove(key: random.below(style.ordinaryKeys), durability()), .remove)
       case 16, 17, 18, 19, 20, 21, 22: try transaction()
@@ -92,23 +95,54 @@
       try perform(.transaction(again, isAbandoned: false, durability()), .transaction)
     }
 
+    /// Runs `body` in a turn that does nothing else.
+    private func inTurn<R>(_ core: StoreCore, _ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+      try core.takeTurn()
+      do throws(StoreError) {
+        let result = try body()
+        core.returnTurn(after: nil)
+        return result
+      } catch {
+        core.returnTurn(after: error)
+        throw error
+      }
+    }
+
     private func checkpoint() throws {
       guard let core = writer?.store.core else { return }
+      var isWritten = false
       let isDone = try attemptAndSettle(.checkpoint) {
-        try core.takeTurn()
+        isWritten = try inTurn(core) { () throws(StoreError) in try core.checkpoint() }
+      }
+      if isDone, isWritten { noteDurable() }
+    }
+
+    /// A checkpoint of which only the state is noted: the rest is done some steps later.
+    private func beginCheckpoint() throws {
+      guard let core = writer?.store.core, beside == nil else { return }
+      var block: Superblock?
+      let isDone = try attemptAndSettle(.checkpoint) {
+        block = try inTurn(core) { () throws(StoreError) in try core.beginCheckpoint() }
+      }
+      if isDone, let block { beside = (core, block, current) } else { core.leaveCheckpoint() }
+    }
+
+    private func finishCheckpoint() throws {
+      guard let (core, block, number) = beside else { return }
+      beside = nil
+      let isDone = try attemptAndSettle(.checkpointBeside) {
         do throws(StoreError) {
-          try core.checkpoint()
-          core.returnTurn(after: nil)
+          try core.finishCheckpoint(block)
         } catch {
-          core.returnTurn(after: error)
+          core.noteFailure(error)
           throw error
         }
       }
-      if isDone { noteDurable() }
+      if isDone { noteDurable(upTo: number) }
     }
 
     private func compact() throws {
-      guard let core = writer?.store.core else { return }
+      guard let core = writer?.store.core, beside == nil else { return }
       if try attemptAndSettle(.compaction, { try core.compact { _ in } }) { noteDurable() }
     }
 
@@ -122,8 +156,9 @@
     /// The store is closed, or its process ends, and it is opened again, by one
     /// that finds nobody there or by one that finds the reader.
     private func reopen() throws {
+      if beside != nil, random.once(in: 2) { try finishCheckpoint() }
       guard let store = writer?.store else { return }
-      if random.once(in: 2) {
+      if beside == nil, random.once(in: 2) {
         let isDurable = store.core.options.durability != .none
         guard try attemptAndSettle(.close, isEnd: true, { try store.close() }) else { return }
         if isDurable { noteDurable() }
@@ -177,6 +212,33 @@
           throw Violation("a value changed while a reader looked at it")
         }
       }
+    }
+
+    /// A reader takes a snapshot, and whatever happens meanwhile shows what it did.
+    private func lookAtSnapshotMeanwhile() throws {
+      let store = try someReader()
+      isReading = true
+      defer { isReading = false }
+      let (state, now) = (contents, time.now)
+      let snapshot = try store.snapshot()
+      defer { snapshot.end() }
+      for _ in 0..<1 + random.below(12) {
+        try step()
+        if random.once(in: 3) { try check(snapshot, state, now) }
+      }
+      try check(snapshot, state, now)
+    }
+
+    private func check(_ snapshot: Snapshot, _ state: Contents, _ now: UInt64) throws {
+      var left = state.records.indices.count { state.isLive($0, at: now) }
+      for (number, key) in catalogue.keys.enumerated() {
+        let record = state.isLive(number, at: now) ? state[number] : nil
+        guard try snapshot.get(key) == record.map({ catalogue.values[Int($0.value)] }) else {
+          throw Violation("a snapshot shows another value of key \(number) than it did")
+        }
+      }
+      try snapshot.forEach { _, _ in left -= 1 }
+      if left != 0 { throw Violation("a snapshot shows more or fewer keys than it did") }
     }
 
     /// A reader goes through all, and meanwhile much happens.

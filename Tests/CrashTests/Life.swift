@@ -45,6 +45,8 @@
     private let start: (memory: PagedMemory, length: Int)
     var writer: (store: Store, backing: SimulatedBacking)?
     var reader: (store: Store, backing: SimulatedBacking)?
+    /// A checkpoint of the writer that is being written, and the last commit before it.
+    var beside: (core: StoreCore, block: Superblock, number: Int)?
     /// Whether the reader is in the middle of a call.
     var isReading = false
     /// Number of the last commit that surely happened, and of one that may have.
@@ -87,6 +89,7 @@
     /// Processes that are gone write nothing more.
     private func abandon() {
       file.interloper = nil
+      dropCheckpoint()
       writer?.backing.die()
       reader?.backing.die()
       (writer, reader) = (nil, nil)
@@ -124,7 +127,9 @@
     }
 
     /// Everything committed has been acknowledged as durable.
-    func noteDurable() { trace.append(.durable(current)) }
+    func noteDurable() { noteDurable(upTo: current) }
+
+    func noteDurable(upTo number: Int) { trace.append(.durable(number)) }
 
     /// Runs something and, if it dies or a sync fails, brings the store back;
     /// returns whether it was done.
@@ -181,7 +186,14 @@
 
     func kill() {
       writer?.backing.die()
+      dropCheckpoint()
       writer = nil
+    }
+
+    /// Its thread ends with its process.
+    private func dropCheckpoint() {
+      beside?.core.leaveCheckpoint()
+      beside = nil
     }
 
     // MARK: Afterwards
@@ -193,6 +205,11 @@
       // A process that is left may go on; else others do.
       if writer != nil, random.once(in: 3) { kill() }
       let isFailure = writer != nil
+      // A takeover waits for a checkpoint; its thread goes on meanwhile.
+      if let (core, block, _) = beside, writer != nil {
+        beside = nil
+        do { try core.finishCheckpoint(block) } catch { core.noteFailure(error) }
+      }
       while true {
         if writer == nil {
           if !isReading, random.once(in: 2) {

@@ -64,6 +64,9 @@
     ) throws(StoreError) -> (core: StoreCore, backing: SimulatedBacking) {
       let backing = SimulatedBacking(file)
       let block = try Recovery.chooseSuperblock(backing.bytes).0
+      var options = options
+      // A simulation runs on one thread.
+      options.checkpoints = .inline
       let core = try StoreCore(
         name: "simulated", path: nil, backing: backing, block: block, options: options, clock: time.clock,
         pinned: nil)

@@ -62,6 +62,6 @@ final class Trace {
 enum Activity: String, CaseIterable {
   case creation, put, overwrite, conditional, expiring, largeValue, reuse, remove, transaction, abandoned
   case bucketSplit, directorySplit, overflow, segment, growth
-  case sync, checkpoint, compaction, close, recovery, recoveryAfterDeath
+  case sync, checkpoint, checkpointBeside, compaction, close, recovery, recoveryAfterDeath
   case takeover, takeoverAfterFailure, afterTakeover, retry
 }

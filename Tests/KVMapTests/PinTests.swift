@@ -18,7 +18,7 @@ struct PinTests {
         try writer.space.reuse.refresh(store.core.memory, store.core.backing)
       }
     }
-    let epoch = try ProcessPins(backing).pin(reader.core.memory)
+    let epoch = try ProcessPins(backing, reader.core.memory).pinCurrent()
     #expect(backing.pins == [Epoch(number: first), Epoch(number: first + 1)])
     #expect(epoch.number == first + 1)
     #expect(try store.core.backing.lowestPin() == epoch)
@@ -32,7 +32,7 @@ struct PinTests {
     let memory = store.core.memory
     for number in 0..<2_000 { try store.put("first", forKey: "key \(number)") }
     try store.checkpoint()
-    let pin = try reader.core.pins.pin(reader.core.memory)
+    let pin = try reader.core.pins.pinCurrent()
     let root = PagePointer(bits: memory.live[LivePage.root])
     #expect(root.depth == 1)
     let node = NodePage(bytes: memory.bytes, page: root.page)

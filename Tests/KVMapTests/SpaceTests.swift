@@ -142,7 +142,7 @@ struct SpaceTests {
     try store.put(patterned(100_000, 1), forKey: "key")
     let run = try store.run("key")
     try store.checkpoint()
-    let pin = try other.core.pins.pin(other.core.memory)
+    let pin = try other.core.pins.pinCurrent()
     try store.remove("key")
     for round in 0..<5 {
       try store.checkpoint()

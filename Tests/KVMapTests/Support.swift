@@ -120,11 +120,6 @@ extension Store {
     }
     return found
   }
-
-  /// A checkpoint now, whatever the log's length.
-  func checkpoint() throws(StoreError) {
-    try core.withTurn { _ throws(StoreError) in try core.checkpoint() }
-  }
 }
 
 /// Checks the working state and what a recovery makes of the file.

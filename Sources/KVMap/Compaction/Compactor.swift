@@ -13,8 +13,8 @@ struct Compactor {
     var live: Int
   }
 
-  /// The epoch the table is looked through in.
-  private(set) var epoch = Epoch(number: 0)
+  /// The checkpoint after which the table is looked through.
+  private(set) var checkpoint: UInt64 = 0
   /// The next unit to look at; nil when all have been.
   var cursor: UInt64?
   /// Segments worth emptying, the emptiest last.
@@ -35,8 +35,8 @@ struct Compactor {
   /// All of the store is being compacted by a call of its own.
   var isWhole = false
 
-  mutating func begin(_ epoch: Epoch, taken: Int) {
-    self.epoch = epoch
+  mutating func begin(_ checkpoint: UInt64, taken: Int) {
+    self.checkpoint = checkpoint
     allowedSpareUnits = taken + Int(Layout.segmentUnits)
     cursor = Layout.firstFreeUnit
     candidates.removeAll(keepingCapacity: true)

@@ -4,7 +4,7 @@ extension Writer {
   @inline(__always)
   mutating func compactAfterCommit() throws(StoreError) {
     let garbage = Int(clamping: live[LivePage.garbage])
-    if compactor.epoch == space.epoch, compactor.cursor == nil,
+    if compactor.checkpoint == live[LivePage.durableEpoch], compactor.cursor == nil,
       compactor.spareUnits <= compactor.allowedSpareUnits, garbage <= compactor.allowedGarbage
     {
       return
@@ -15,8 +15,8 @@ extension Writer {
   @inline(never)
   private mutating func compactNow(_ garbage: Int) throws(StoreError) {
     if compactor.isWhole { return }
-    if compactor.epoch != space.epoch {
-      compactor.begin(space.epoch, taken: space.takenUnits)
+    if compactor.checkpoint != live[LivePage.durableEpoch] {
+      compactor.begin(live[LivePage.durableEpoch], taken: space.takenUnits)
       space.takenUnits = 0
     }
     if compactor.isPaused { return }

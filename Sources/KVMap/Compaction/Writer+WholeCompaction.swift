@@ -19,7 +19,7 @@ extension Writer {
 
   /// Begins to look through the table for all that can be won.
   mutating func beginWholeLook() {
-    compactor.begin(space.epoch, taken: 0)
+    compactor.begin(live[LivePage.durableEpoch], taken: 0)
   }
 
   /// Keeps as candidates what has garbage, or lies behind where the file could

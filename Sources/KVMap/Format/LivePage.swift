@@ -55,23 +55,41 @@ struct LivePage {
   static let spaceRoot = Word(288)
   static let indexPages = Word(296)
   static let logSinceCheckpoint = Word(304)  // bytes
-  static let unsyncedRuns = Word(312)  // not 0: large values were written since the last full sync
+  static let runEpoch = Word(312)  // epoch of the last large value that only a sync of all makes durable, or 0
   static let quarantine = Word(320)  // free space may still be seen by readers of this epoch
   static let recoveries = Word(328)  // rises when a process has recovered the store
   static let nextReady = Word(336)  // unit of the next segment once its beginning has disk space
+  static let frozenEpoch = Word(344)  // the last epoch that was ended, 0 while the next two words change
+  static let frozenRoot = Word(352)  // root of the directory at its end
+  static let frozenCount = Word(360)  // and the number of records
 
-  // Written by whoever syncs.
+  // Written by whoever syncs the log, in its turn.
   static let durable = Word(384)  // records before this position are durable
   static let durableSegment = Word(392)  // segment `durable` lies in
-  static let durableEpoch = Word(400)  // the checkpoint in both superblocks
+  static let durableSequence = Word(400)  // sequence number of the record that follows
   static let syncFailed = Word(408)  // not 0: nobody writes before recovery
-  static let checkpointPosition = Word(416)  // log position of that checkpoint
+
+  // Written by whoever holds lock C.
+  static let durableEpoch = Word(448)  // the checkpoint in both superblocks
+  static let checkpointPosition = Word(456)  // log position of that checkpoint
+  static let checkpointSegment = Word(464)  // segment it lies in
+  static let checkpointSequence = Word(472)  // sequence number of the record that follows
 
   @inline(__always)
   subscript(word: Word) -> UInt64 {
     /// Acquire: pairs with the release of the setter.
     @inline(__always) get { bytes.loadAcquire(start &+ word.offset) }
     @inline(__always) nonmutating set { bytes.storeRelease(newValue, start &+ word.offset) }
+  }
+
+  /// Ends the working epoch: its pages are not changed any more. Under the turn.
+  func freeze() {
+    let epoch = self[Self.epoch]
+    self[Self.frozenEpoch] = 0
+    self[Self.frozenRoot] = self[Self.root]
+    self[Self.frozenCount] = self[Self.recordCount]
+    self[Self.frozenEpoch] = epoch
+    self[Self.epoch] = epoch + 1
   }
 
   /// Takes from a counter. A damaged file may have set it too low.

@@ -54,12 +54,22 @@ struct PageHeader {
       bytes, page.offset + 8, count: Layout.pageBytes - 8, seed: seed, place: page.number)
   }
 
+  /// Two threads may do so at once: the page does not change any more, and both
+  /// store the same.
   func seal(seed: StoreSeed) {
-    bytes.store64(computeChecksum(seed: seed), page.offset + Self.checksum)
+    bytes.storeRelaxed(computeChecksum(seed: seed), page.offset + Self.checksum)
   }
 
   func isIntact(seed: StoreSeed) -> Bool {
-    bytes.load64(page.offset + Self.checksum) == computeChecksum(seed: seed)
+    bytes.loadRelaxed(page.offset + Self.checksum) == computeChecksum(seed: seed)
+  }
+
+  /// Makes `target` a copy of this page that belongs to `epoch`. Without the
+  /// checksum, which somebody may be writing.
+  func copy(to target: PageNumber, epoch: Epoch) {
+    bytes.copy(
+      from: page.offset + Self.kind, to: target.offset + Self.kind, count: Layout.pageBytes - Self.kind)
+    PageHeader(bytes: bytes, page: target).setEpoch(epoch)
   }
 }
 

@@ -86,6 +86,8 @@ struct StoreMemory: @unchecked Sendable {
 @safe
 struct LocalState: ~Copyable {
   let mappedBytes = Atomic<Int>(0)
+  /// The lowest epoch that this handle pins.
+  let lowestPin = Atomic<UInt64>(.max)
 
   /// For each page, 7 bits of the epoch in which it was written when it was last
   /// found intact, and a mark. One byte, so that the table of a large store stays

@@ -5,6 +5,19 @@
 /// compares the generation before and after.
 struct IndexReader {
   let memory: StoreMemory
+  /// Root of the working tree, as it was a moment ago, or of a frozen one.
+  let root: PagePointer
+
+  @inline(__always)
+  init(memory: StoreMemory) {
+    self.init(memory: memory, root: PagePointer(bits: memory.live[LivePage.root]))
+  }
+
+  @inline(__always)
+  init(memory: StoreMemory, root: PagePointer) {
+    self.memory = memory
+    self.root = root
+  }
 
   /// A record that was found, and where the slot is that leads to it.
   struct Match {
@@ -15,9 +28,6 @@ struct IndexReader {
   }
 
   private var bytes: MappedBytes { memory.bytes }
-
-  @inline(__always)
-  var root: PagePointer { PagePointer(bits: memory.live[LivePage.root]) }
 
   /// The bucket page of `hash`.
   @inline(__always)

@@ -150,10 +150,10 @@ extension WritableIndex {
     _ one: PagePointer, _ other: PagePointer, in parent: PagePointer, by page: PagePointer,
     _ hash: KeyHash, space: inout SpaceTable
   ) {
+    space.release(one.page)
+    space.release(other.page)
     setEntries(
       of: NodePage(bytes: bytes, page: parent.page), nodeDepth: parent.depth,
       around: hash.entry(depth: parent.depth), to: page)
-    space.release(one.page)
-    space.release(other.page)
   }
 }

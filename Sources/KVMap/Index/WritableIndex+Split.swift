@@ -103,14 +103,14 @@ extension WritableIndex {
       throw error
     }
     let parent = path.nodes[path.count - 1]
+    releaseOverflow(overflow, space: &space)
+    space.release(old.page)
     replace(
       old, in: parent,
       by: (
         PagePointer(page: pages.0, depth: depth, epoch: epoch),
         PagePointer(page: pages.1, depth: depth, epoch: epoch)
       ), hash)
-    releaseOverflow(overflow, space: &space)
-    space.release(old.page)
   }
 
   func releaseOverflow(_ first: PageNumber, space: inout SpaceTable) {
@@ -217,10 +217,9 @@ extension WritableIndex {
     if PageHeader(bytes: bytes, page: page).epoch == epoch { return page }
     try space.ensurePages(1)
     let copy = try space.takePage()
-    bytes.copy(from: page.offset, to: copy.offset, count: Layout.pageBytes)
-    PageHeader(bytes: bytes, page: copy).setEpoch(epoch)
-    PageHeader(bytes: bytes, page: previous).overflow = copy
+    PageHeader(bytes: bytes, page: page).copy(to: copy, epoch: epoch)
     space.release(page)
+    PageHeader(bytes: bytes, page: previous).overflow = copy
     return copy
   }
 

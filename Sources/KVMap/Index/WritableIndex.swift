@@ -91,8 +91,7 @@ struct WritableIndex {
     if header.epoch == epoch { return pointer }
     try space.ensurePages(1)
     let page = try space.takePage()
-    bytes.copy(from: pointer.page.offset, to: page.offset, count: Layout.pageBytes)
-    PageHeader(bytes: bytes, page: page).setEpoch(epoch)
+    header.copy(to: page, epoch: epoch)
     space.release(pointer.page)
     return PagePointer(page: page, depth: depth, epoch: epoch)
   }

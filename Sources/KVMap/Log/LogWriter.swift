@@ -187,7 +187,7 @@ struct LogWriter {
     var head = Self.head(
       kind, fields, sequence: tail.sequence, keyLength: keyLength, valueLength: valueLength)
     let offset = Int(tail.position.offset)
-    if live[LivePage.durable] == tail.position.offset { head.flags.insert(.synced) }
+    if live[LivePage.durableSequence] == tail.sequence.number { head.flags.insert(.synced) }
     head.encodeOrder(bytes, at: offset)
     if let expiry = fields.expiry { bytes.store64(expiry, offset + head.expiryOffset) }
     if let version = fields.version { bytes.store64(version, offset + head.versionOffset) }
@@ -272,29 +272,56 @@ struct LogWriter {
 
   /// Makes everything up to `tail` durable, from where the last sync ended: never
   /// only one's own bytes, as a commit counts only with all before it.
-  func sync(upTo tail: Position) throws(StoreError) {
-    let durable = Position(offset: live[LivePage.durable])
-    let segment = live[LivePage.segment]
-    // Positions can be compared only within a segment: the next one may lie lower.
-    if live[LivePage.durableSegment] == segment, durable >= tail { return }
-    if live[LivePage.unsyncedRuns] != 0 {
+  func sync(upTo tail: Tail) throws(StoreError) {
+    if isDurable(upTo: tail) { return }
+    if live[LivePage.runEpoch] > live[LivePage.durableEpoch] {
       try backing.sync(offset: 0, count: Int(live[LivePage.highWater]) * Layout.unitBytes)
-      live[LivePage.unsyncedRuns] = 0
+      live[LivePage.runEpoch] = 0
     } else {
-      var from = durable.offset
-      var at = live[LivePage.durableSegment]
-      while at != segment {
-        let start = Unit(number: at).position.offset
-        try backing.sync(offset: Int(from), count: Int(start + UInt64(Layout.segmentBytes) - from))
-        guard let header = SegmentHeader(bytes, at: Int(start), seed: memory.seed) else {
-          throw .damaged("log segment", at: Int(start), "its header is not what was written")
-        }
-        at = header.next.number
-        from = header.next.position.offset
-      }
-      try backing.sync(offset: Int(from), count: Int(tail.offset - from))
+      try syncSegments(upTo: tail)
     }
-    live[LivePage.durable] = tail.offset
+    noteDurable(tail.position, in: live[LivePage.segment], tail.sequence)
+  }
+
+  func isDurable(upTo tail: Tail) -> Bool { live[LivePage.durableSequence] >= tail.sequence.number }
+
+  private func syncSegments(upTo tail: Tail) throws(StoreError) {
+    let segment = live[LivePage.segment]
+    var from = live[LivePage.durable]
+    var at = live[LivePage.durableSegment]
+    while at != segment {
+      let start = Unit(number: at).position.offset
+      try backing.sync(offset: Int(from), count: Int(start + UInt64(Layout.segmentBytes) - from))
+      guard let header = SegmentHeader(bytes, at: Int(start), seed: memory.seed) else {
+        throw .damaged("log segment", at: Int(start), "its header is not what was written")
+      }
+      at = header.next.number
+      from = header.next.position.offset
+    }
+    try backing.sync(offset: Int(from), count: Int(tail.position.offset - from))
+  }
+
+  /// Takes note of what a checkpoint has made durable, at the beginning of each turn:
+  /// before the segments it made free can be used again.
+  @inline(__always)
+  func adoptCheckpoint() {
+    if live[LivePage.checkpointSequence] > live[LivePage.durableSequence] { adopt() }
+  }
+
+  @inline(never)
+  private func adopt() {
+    let sequence = live[LivePage.checkpointSequence]
+    let position = live[LivePage.checkpointPosition]
+    let segment = live[LivePage.checkpointSegment]
+    // The next checkpoint may just be storing its own, later ones.
+    let start = segment * UInt64(Layout.unitBytes)
+    guard position >= start, position <= start + UInt64(Layout.segmentBytes) else { return }
+    noteDurable(Position(offset: position), in: segment, SequenceNumber(number: sequence))
+  }
+
+  private func noteDurable(_ position: Position, in segment: UInt64, _ sequence: SequenceNumber) {
+    live[LivePage.durable] = position.offset
     live[LivePage.durableSegment] = segment
+    live[LivePage.durableSequence] = sequence.number
   }
 }

@@ -1,11 +1,13 @@
+import Synchronization
+
 /// When released space may be used again: the one place that says so.
 ///
 /// A page or unit released in epoch r may be rewritten or given back only if
 ///
 /// - r is not later than the checkpoint that is durable in *both* superblocks:
 ///   else a crash falls back to a checkpoint that still needs it;
-/// - r is earlier than every epoch pinned by a snapshot or private reader of any
-///   process: the floor is stored first, then the pins are looked at, while a
+/// - r is earlier than every epoch pinned by a snapshot or private reader of this or
+///   any other process: the floor is stored first, then the pins are looked at, while a
 ///   new pin is taken first and then compared with the floor, so that one of
 ///   the two sees the other;
 /// - no reader of this process that may have found it is still inside a call;
@@ -18,11 +20,9 @@ struct ReuseRule: ~Copyable {
   /// A limit that waits for the readers counted under `parity` to leave.
   private var waiting: (limit: Epoch, parity: Int)?
 
-  /// Forgets what was found out; another process may have recovered the store.
-  mutating func reset() {
-    limit = Epoch(number: 0)
-    waiting = nil
-  }
+  /// The durable checkpoint that pins kept from counting, and how often it was passed
+  /// over since. Looking at pins is a system call for each.
+  private var held: (durable: Epoch, times: Int)?
 
   /// Looks again at checkpoints, pins and readers.
   mutating func refresh(_ memory: StoreMemory, _ backing: any Backing) throws(StoreError) {
@@ -33,11 +33,17 @@ struct ReuseRule: ~Copyable {
       waiting = nil
     }
     guard durable > limit else { return }
+    if let held, held.durable == durable, held.times < 255 {
+      self.held = (durable, held.times + 1)
+      return
+    }
     var candidate = durable
     memory.live.storeAndFence(candidate.number + 1, LivePage.pinFloor)
-    if let pin = try backing.lowestPin(), pin <= candidate {
+    held = nil
+    if let pin = try Self.lowestPin(memory, backing), pin <= candidate {
       candidate = Epoch(number: pin.number - min(pin.number, 1))
       memory.live.storeAndFence(candidate.number + 1, LivePage.pinFloor)
+      held = (durable, 0)
     }
     guard candidate > limit else { return }
     let parity = unsafe memory.local.pointee.readers.flip()
@@ -46,5 +52,14 @@ struct ReuseRule: ~Copyable {
     } else {
       waiting = (candidate, parity)
     }
+  }
+
+  /// The lowest epoch that anybody pins.
+  private static func lowestPin(
+    _ memory: StoreMemory, _ backing: any Backing
+  ) throws(StoreError) -> Epoch? {
+    let own = unsafe memory.local.pointee.lowestPin.load(ordering: .sequentiallyConsistent)
+    let lowest = min(own, try backing.lowestPin()?.number ?? .max)
+    return lowest == .max ? nil : Epoch(number: lowest)
   }
 }

@@ -91,8 +91,14 @@ extension SpaceTable {
     return PageNumber(number: current.unit.firstPage.number + UInt64(bit))
   }
 
-  /// Says that a page is no longer referenced from the working tree.
+  /// Says that a page is, or is about to be, no longer referenced from the working tree.
+  ///
+  /// A snapshot may lead to it still, while no checkpoint will find it any more: if it
+  /// has no checksum yet, it gets one now, before it is replaced.
   mutating func release(_ page: PageNumber) {
+    let header = PageHeader(bytes: memory.bytes, page: page)
+    let written = header.epoch
+    if written.number > memory.live[LivePage.sealedEpoch], written < epoch { header.seal(seed: memory.seed) }
     unrecorded.append(page)
   }
 

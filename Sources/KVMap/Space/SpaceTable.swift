@@ -196,10 +196,10 @@ struct SpaceTable: ~Copyable {
       return PagePointer(page: page, depth: depth, epoch: epoch)
     }
     try memory.check(pointer, kind, workingTag: epoch.tag)
-    if PageHeader(bytes: memory.bytes, page: pointer.page).epoch == epoch { return pointer }
+    let header = PageHeader(bytes: memory.bytes, page: pointer.page)
+    if header.epoch == epoch { return pointer }
     let page = try takePage()
-    memory.bytes.copy(from: pointer.page.offset, to: page.offset, count: Layout.pageBytes)
-    PageHeader(bytes: memory.bytes, page: page).setEpoch(epoch)
+    header.copy(to: page, epoch: epoch)
     unrecorded.append(pointer.page)
     return PagePointer(page: page, depth: depth, epoch: epoch)
   }

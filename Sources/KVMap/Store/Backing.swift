@@ -48,6 +48,10 @@ protocol Backing: AnyObject, Sendable {
   func dataRanges(_ range: Range<Int>) -> [Range<Int>]
   /// Blocks until the range as it is now is durable.
   func sync(offset: Int, count: Int) throws(StoreError)
+  /// Blocks until everything as it is now is durable. May run beside `sync`.
+  func syncAll() throws(StoreError)
+  /// Called when what a failed sync left in doubt is about to be, or has been, written again.
+  func forgetFailedSync()
 
   /// Takes a lock or converts it; false if another handle holds it otherwise.
   func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool
@@ -67,4 +71,6 @@ protocol Backing: AnyObject, Sendable {
 extension Backing {
   // For memory, which has no space of its own.
   func reserve(offset: Int, count: Int) throws(StoreError) {}
+  func syncAll() throws(StoreError) { try sync(offset: 0, count: mappedBytes) }
+  func forgetFailedSync() {}
 }

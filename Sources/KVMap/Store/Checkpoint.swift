@@ -6,7 +6,8 @@
 /// noted. *Seal* writes checksums into the pages of the epochs since the last
 /// checkpoint. *Record* syncs the file, then writes superblock A and syncs it,
 /// then B: at any instant one of the two is whole and leads to pages that are
-/// durable. Lock C keeps others from doing the same meanwhile.
+/// durable. Lock C keeps others from doing the same meanwhile; who holds it never
+/// waits for the turn, since a takeover waits for it within its turn.
 struct Checkpoint {
   let memory: StoreMemory
   let backing: any Backing
@@ -19,7 +20,7 @@ struct Checkpoint {
   /// left to be entered as released.
   func freeze() -> Superblock {
     let block = capture()
-    live[LivePage.epoch] = block.epoch.number + 1
+    live.freeze()
     live[LivePage.logSinceCheckpoint] = 0
     return block
   }
@@ -50,6 +51,17 @@ struct Checkpoint {
     try sealTree(block.root, height: block.root.depth, .directory, .bucket, &sealing)
     try sealTree(block.spaceRoot, height: block.spaceRoot.depth, .spaceNode, .spaceLeaf, &sealing)
     live[LivePage.sealedEpoch] = block.epoch.number
+  }
+
+  /// Seals all of the working tree's directory, for those who have pinned it: a takeover
+  /// leaves it behind, and no checkpoint will find its pages any more.
+  func sealWorkingTree() {
+    let root = PagePointer(bits: live[LivePage.root])
+    var sealing = Sealing(
+      after: Epoch(number: live[LivePage.sealedEpoch]), upTo: Epoch(number: live[LivePage.epoch]),
+      pagesLeft: memory.mappedBytes / Layout.pageBytes)
+    // What is damaged there is met by who reads it.
+    try? sealTree(root, height: root.depth, .directory, .bucket, &sealing)
   }
 
   private struct Sealing {
@@ -114,9 +126,15 @@ struct Checkpoint {
 
   /// Makes the file durable and writes both superblocks.
   func record(_ block: Superblock) throws(StoreError) {
-    // One call for all of it: the kernel knows what is dirty.
-    try backing.sync(offset: 0, count: backing.mappedBytes)
+    try backing.syncAll()
     try writeSuperblocks(block)
+  }
+
+  /// Who wrote the last checkpoint may have died between the two superblocks: then the
+  /// whole one must not be written over before the other is whole as well.
+  func settleSuperblocks() throws(StoreError) {
+    let (current, bothAgree) = try Recovery.chooseSuperblock(memory.bytes)
+    if !bothAgree { try writeSuperblocks(current) }
   }
 
   func writeSuperblocks(_ block: Superblock) throws(StoreError) {
@@ -130,6 +148,8 @@ struct Checkpoint {
   /// before anybody does.
   func release(_ block: Superblock) {
     live[LivePage.checkpointPosition] = block.logPosition.offset
+    live[LivePage.checkpointSegment] = block.segment.number
+    live[LivePage.checkpointSequence] = block.sequence.number
     live[LivePage.generation] += 1
     live[LivePage.durableEpoch] = block.epoch.number
   }

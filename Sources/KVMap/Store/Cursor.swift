@@ -17,12 +17,16 @@ public struct Entry: Sendable, Equatable {
 /// or merge meanwhile cover the same hashes, so whatever stays is met exactly once.
 public struct Cursor {
   private let core: StoreCore
+  private let snapshot: Snapshot?
   /// Keys of the bucket at hand that were not returned yet, last first.
   private var keys: [Result<[UInt8], StoreError>] = []
   /// All hashes below were visited; nil at the end.
   private var position: UInt64? = 0
 
-  init(core: StoreCore) { self.core = core }
+  init(core: StoreCore, snapshot: Snapshot? = nil) {
+    self.core = core
+    self.snapshot = snapshot
+  }
 
   /// The next key and value; nil at the end.
   ///
@@ -32,28 +36,36 @@ public struct Cursor {
     while true {
       while let key = keys.popLast() {
         let bytes = try key.get()
-        if let entry = try unsafe core.entry(bytes.span.bytes) { return entry }
+        if let entry = try unsafe core.entry(bytes.span.bytes, in: snapshot) { return entry }
       }
       guard let from = position else { return nil }
       var behind: UInt64?
-      keys = try core.bucketKeys(from: from, behind: &behind)
+      keys = try core.bucketKeys(from: from, behind: &behind, in: snapshot)
       position = behind
     }
   }
 }
 
 extension StoreCore {
+  /// Reads the store as it is now, or as a snapshot has it.
+  private func read<R>(
+    _ snapshot: Snapshot?, _ body: (IndexReader) throws(StoreError) -> R
+  ) throws(StoreError) -> R {
+    if let snapshot { return try snapshot.read(body) }
+    return try read { () throws(StoreError) in try body(IndexReader(memory: memory)) }
+  }
+
   /// The keys of the bucket that covers hash `from`, without those of hashes
   /// below; `behind` becomes the first hash behind it.
   ///
   /// A record or page that cannot be read is an error in its place among the keys.
   func bucketKeys(
-    from: UInt64, behind: inout UInt64?
+    from: UInt64, behind: inout UInt64?, in snapshot: Snapshot?
   ) throws(StoreError) -> [Result<[UInt8], StoreError>] {
-    try read { () throws(StoreError) -> [Result<[UInt8], StoreError>] in
+    try read(snapshot) { _ throws(StoreError) -> [Result<[UInt8], StoreError>] in
       let records = RecordReader(memory: memory)
       var slots: [Slot] = []
-      let damage = try bucketSlots(from: from, behind: &behind, &slots)
+      let damage = try bucketSlots(from: from, behind: &behind, &slots, in: snapshot)
       for slot in slots { memory.bytes.prefetch(Int(slot.position.offset)) }
       var keys: [Result<[UInt8], StoreError>] = []
       keys.reserveCapacity(slots.count + 1)
@@ -76,12 +88,12 @@ extension StoreCore {
   /// The slots of the bucket that covers hash `from`, without those of hashes
   /// below, as far as they can be read, and why no further.
   func bucketSlots(
-    from: UInt64, behind: inout UInt64?, _ slots: inout [Slot]
+    from: UInt64, behind: inout UInt64?, _ slots: inout [Slot], in snapshot: Snapshot?
   ) throws(StoreError) -> StoreError? {
     do {
-      try read { () throws(StoreError) in
+      try read(snapshot) { index throws(StoreError) in
         slots = []
-        try readSlots(from: from, behind: &behind, &slots)
+        try readSlots(from: from, behind: &behind, &slots, index)
       }
       return nil
     } catch {
@@ -91,9 +103,8 @@ extension StoreCore {
   }
 
   private func readSlots(
-    from: UInt64, behind: inout UInt64?, _ slots: inout [Slot]
+    from: UInt64, behind: inout UInt64?, _ slots: inout [Slot], _ index: IndexReader
   ) throws(StoreError) {
-    let index = IndexReader(memory: memory)
     let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
     let pointer = try index.bucketForWalk(from, behind: &behind)
     // Buckets that merged since the last step begin below what is still to come.
@@ -123,10 +134,10 @@ extension StoreCore {
   }
 
   /// What is stored for `key`; nil if it is absent or has expired.
-  func entry(_ key: RawSpan) throws(StoreError) -> Entry? {
+  func entry(_ key: RawSpan, in snapshot: Snapshot? = nil) throws(StoreError) -> Entry? {
     let hash = KeyHash(key, seed: memory.seed)
-    return try read { () throws(StoreError) -> Entry? in
-      guard let match = try find(key, hash) else { return nil }
+    return try read(snapshot) { index throws(StoreError) -> Entry? in
+      guard let match = try find(key, hash, index, snapshot?.clock ?? clock) else { return nil }
       let value = try value(match)
       let records = RecordReader(memory: memory)
       let expiry = records.expiry(match.head, at: match.position)
@@ -141,7 +152,7 @@ extension StoreCore {
 
   /// Verifies the record and passes on where key and value lie; nil if it has expired.
   private func withRecord<R>(
-    _ slot: Slot, _ body: (RecordHead, Range<Int>, Range<Int>) -> R
+    _ slot: Slot, _ clock: Clock, _ body: (RecordHead, Range<Int>, Range<Int>) -> R
   ) throws(StoreError) -> R? {
     let records = RecordReader(memory: memory)
     let head = try records.head(at: slot.position)
@@ -158,16 +169,22 @@ extension StoreCore {
     let ticket = unsafe memory.local.pointee.readers.enter()
     defer { unsafe memory.local.pointee.readers.leave(ticket) }
     let needsPin = backing.isShared && !options.exclusive
-    let epoch = needsPin ? try pins.pin(memory) : nil
+    let epoch = needsPin ? try pins.pinCurrent() : nil
     defer { if let epoch { try? pins.unpin(epoch) } }
+    try forEach(in: nil, body)
+  }
+
+  /// What is led to must not be reused meanwhile.
+  func forEach(in snapshot: Snapshot?, _ body: (RawSpan, RawSpan) throws -> Void) throws {
+    let clock = snapshot?.clock ?? clock
     var next: UInt64? = 0
     while let from = next {
       var slots: [Slot] = []
-      let damage = try bucketSlots(from: from, behind: &next, &slots)
+      let damage = try bucketSlots(from: from, behind: &next, &slots, in: snapshot)
       for slot in slots { memory.bytes.prefetch(Int(slot.position.offset)) }
       for slot in slots {
-        let ranges = try read { () throws(StoreError) in
-          try withRecord(slot) { _, key, value in (key, value) }
+        let ranges = try read(snapshot) { _ throws(StoreError) in
+          try withRecord(slot, clock) { _, key, value in (key, value) }
         }
         guard let (key, value) = ranges else { continue }
         try body(

@@ -13,7 +13,10 @@ final class FileBacking: Backing {
   private let lockFile: File
   private let isWritable: Bool
   private let mapped = Atomic<Int>(0)
-  private let growing = Mutex<Void>(())
+  private let growing = Lock()
+  private let syncing = Lock()
+  /// Whether a sync has failed and nothing was done about it yet.
+  private let hasFailedSync = Atomic<Bool>(false)
 
   let bytes: MappedBytes
   let identity: FileIdentity
@@ -107,7 +110,7 @@ final class FileBacking: Backing {
   }
 
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool {
-    try growing.withLock { _ throws(StoreError) in
+    try growing.withLock { () throws(StoreError) in
       let from = mappedBytes
       if bytes <= from { return true }
       let size = try wholeSize() / Layout.unitBytes * Layout.unitBytes
@@ -168,7 +171,7 @@ final class FileBacking: Backing {
     do {
       // What is mapped behind it stays so until growth maps it anew: whoever
       // follows a wrong reference there loses the mapping, not the process.
-      try growing.withLock { _ throws(MappingError) in
+      try growing.withLock { () throws(MappingError) in
         mapped.store(min(bytes, mappedBytes), ordering: .releasing)
         try file.setSize(Int64(bytes))
       }
@@ -188,17 +191,48 @@ final class FileBacking: Backing {
     return found?.map { Int($0.lowerBound)..<Int($0.upperBound) } ?? [range]
   }
 
+  /// One at a time: the system tells of an error once for each descriptor, and the
+  /// other of two calls would return as if all had been written.
   func sync(offset: Int, count: Int) throws(StoreError) {
     if count <= 0 { return }
+    try syncing.withLock { () throws(StoreError) in
+      if hasFailedSync.load(ordering: .relaxed) {
+        throw StoreError(
+          .outcomeUnknown, "a sync failed before; what it was for is written again before anything else is")
+      }
+      do throws(StoreError) {
+        try checked { () throws(MappingError) in
+          try reservation.sync(at: offset, length: min(count, mappedBytes - offset))
+          #if canImport(Darwin)
+            // There msync leaves the data in the drive's cache.
+            try file.sync()
+          #endif
+        }
+      } catch {
+        hasFailedSync.store(true, ordering: .relaxed)
+        throw error
+      }
+    }
+  }
+
+  /// Takes long, and so goes through the other descriptor, which is told of errors on
+  /// its own: commits are synced meanwhile.
+  func syncAll() throws(StoreError) {
+    #if canImport(Darwin)
+      try sync(offset: 0, count: mappedBytes)
+    #else
+      try checked { () throws(MappingError) in try lockFile.dataSync() }
+    #endif
+  }
+
+  func forgetFailedSync() { hasFailedSync.store(false, ordering: .relaxed) }
+
+  private func checked(_ sync: () throws(MappingError) -> Void) throws(StoreError) {
     // Looked at first: other threads may make the file longer, and map that, meanwhile.
     let least = mappedBytes
     let size: Int
     do {
-      try reservation.sync(at: offset, length: min(count, mappedBytes - offset))
-      #if canImport(Darwin)
-        // There msync leaves the data in the drive's cache.
-        try file.sync()
-      #endif
+      try sync()
       size = Int(try file.status().size)
     } catch {
       throw StoreError(

@@ -164,7 +164,13 @@ struct Opening {
       pause(microseconds: 200)
     }
     let core = try core(backing, block)
-    if options.exclusive { try core.withTurn { _ throws(StoreError) in } }
+    let isHalfWritten = try !Recovery.chooseSuperblock(backing.bytes).bothAgree
+    if options.exclusive || isHalfWritten {
+      try core.withTurn { _ throws(StoreError) in
+        // A process died while it wrote a checkpoint, or one is being written.
+        if isHalfWritten { try core.checkpoint() }
+      }
+    }
     return core
   }
 

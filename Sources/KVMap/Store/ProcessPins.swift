@@ -2,32 +2,55 @@ import Synchronization
 
 /// The epochs this handle pins, each counted: the threads of a process share one
 /// lock for each epoch.
-final class ProcessPins: Sendable {
+///
+/// The lock tells the writers of other handles; this handle's own is told by the
+/// lowest of them, in memory.
+final class ProcessPins: @unchecked Sendable {
+  // Sendable: `counts` is touched only under `lock`.
   private let backing: any Backing
-  private let counts = Mutex<[UInt64: Int]>([:])
+  private let memory: StoreMemory
+  private let lock = Lock()
+  private var counts: [UInt64: Int] = [:]
 
-  init(_ backing: any Backing) { self.backing = backing }
+  init(_ backing: any Backing, _ memory: StoreMemory) {
+    self.backing = backing
+    self.memory = memory
+  }
 
   /// Pins what is current, such that nothing current is reused before `unpin`.
-  func pin(_ memory: StoreMemory) throws(StoreError) -> Epoch {
+  func pinCurrent() throws(StoreError) -> Epoch {
     while true {
       let epoch = Epoch(number: memory.live[LivePage.epoch])
-      try counts.withLock { counts throws(StoreError) in
-        if counts[epoch.number, default: 0] == 0 { try backing.pin(epoch) }
-        counts[epoch.number, default: 0] += 1
-      }
-      // The lock first, then the floor: a writer stores the floor first and then
-      // looks at the locks, so one of the two notices.
-      if memory.live[LivePage.pinFloor] <= epoch.number { return epoch }
-      try unpin(epoch)
+      if try pin(epoch) { return epoch }
     }
   }
 
+  /// Pins an epoch; false, and nothing is pinned, if it may be too late for that.
+  func pin(_ epoch: Epoch) throws(StoreError) -> Bool {
+    try lock.withLock { () throws(StoreError) in
+      if counts[epoch.number, default: 0] == 0 { try backing.pin(epoch) }
+      counts[epoch.number, default: 0] += 1
+      noteLowest()
+    }
+    // The pin first, then the floor: a writer stores the floor first and then
+    // looks at the pins, so one of the two notices.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
+    if memory.live[LivePage.pinFloor] <= epoch.number { return true }
+    try unpin(epoch)
+    return false
+  }
+
   func unpin(_ epoch: Epoch) throws(StoreError) {
-    try counts.withLock { counts throws(StoreError) in
+    try lock.withLock { () throws(StoreError) in
       let left = counts[epoch.number, default: 1] - 1
       counts[epoch.number] = left > 0 ? left : nil
+      noteLowest()
       if left <= 0 { try backing.unpin(epoch) }
     }
+  }
+
+  private func noteLowest() {
+    unsafe memory.local.pointee.lowestPin.store(
+      counts.keys.min() ?? .max, ordering: .sequentiallyConsistent)
   }
 }

@@ -151,6 +151,7 @@ struct Recovery {
     let start = LogWriter.Tail(
       position: block.logPosition, sequence: block.sequence, chain: block.chain)
     if !isPrivate, !isRehearsal { try settleSuperblocks(block, bothAgree) }
+    if isTakeover { Checkpoint(memory: memory, backing: backing, previous: block).sealWorkingTree() }
     let target = memory.shadow
     begin(target, block, end, memory.live)
     try replay(target, block, start, end, header)
@@ -223,8 +224,14 @@ struct Recovery {
     live[LivePage.highWater] = max(
       block.highWater.number, end.highWater, isTakeover ? published[LivePage.highWater] : 0)
     live[LivePage.checkpointPosition] = block.logPosition.offset
+    live[LivePage.checkpointSegment] = block.segment.number
+    live[LivePage.checkpointSequence] = block.sequence.number
     live[LivePage.durable] = block.logPosition.offset
     live[LivePage.durableSegment] = block.segment.number
+    live[LivePage.durableSequence] = block.sequence.number
+    live[LivePage.frozenEpoch] = block.epoch.number
+    live[LivePage.frozenRoot] = block.root.bits
+    live[LivePage.frozenCount] = block.recordCount
   }
 
   private func replay(
@@ -270,7 +277,7 @@ struct Recovery {
       let range = try? RecordReader(memory: target).valueRange(head, at: position)
     {
       target.bytes.dirtyAgain(range.lowerBound, count: range.count)
-      target.live[LivePage.unsyncedRuns] = 1
+      target.live[LivePage.runEpoch] = target.live[LivePage.epoch]
     }
     if head.kind == .link {
       let next = LogWalk.linkTarget(target.bytes, head, at: position)
@@ -284,7 +291,7 @@ struct Recovery {
     try writer.makeRoomForCut(&tail)
     var generator = SystemRandomNumberGenerator()
     writer.log.appendCut(random: (generator.next(), generator.next()), &tail)
-    try writer.log.sync(upTo: tail.position)
+    try writer.log.sync(upTo: tail)
     writer.log.tail = tail
   }
 
@@ -298,12 +305,14 @@ struct Recovery {
     let root = new[LivePage.root]
     let skipped = [
       LivePage.generation, LivePage.root, LivePage.holder, LivePage.busy, LivePage.recoveries,
-      LivePage.syncFailed,
+      LivePage.syncFailed, LivePage.frozenEpoch,
     ].map(\.offset)
+    old[LivePage.frozenEpoch] = 0
     for offset in stride(from: 0, to: LivePage.byteCount, by: 8) where !skipped.contains(offset) {
       let word = LivePage.Word(offset)
       old[word] = new[word]
     }
+    old[LivePage.frozenEpoch] = new[LivePage.frozenEpoch]
     old[LivePage.recoveries] = recoveries
     old[LivePage.root] = root
     old[LivePage.generation] = generation

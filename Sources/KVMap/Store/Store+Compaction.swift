@@ -55,7 +55,7 @@ extension StoreCore {
     _ progress: inout CompactionProgress, _ report: (CompactionProgress) throws -> Void
   ) throws -> Bool {
     try compacting { (writer: inout Writer) throws(StoreError) in try writer.beginWholeCompaction() }
-    try checkpointNow()
+    try checkpointBeside()
     let end = try lookAtAll()
     progress.totalBytes += try compacting { (writer: inout Writer) throws(StoreError) in
       writer.chooseAllCandidates(end: end)
@@ -68,12 +68,12 @@ extension StoreCore {
       progress.movedBytes += moved
       unsaved += moved
       if unsaved >= Self.bytesBetweenCheckpoints {
-        try checkpointNow()
+        try checkpointBeside()
         unsaved = 0
       }
       try report(progress)
     }
-    try checkpointNow()
+    try checkpointBeside()
     var hash: UInt64? = 0
     while let from = hash {
       hash = try compacting { (writer: inout Writer) throws(StoreError) in
@@ -83,8 +83,8 @@ extension StoreCore {
     try compacting { (writer: inout Writer) throws(StoreError) in try writer.rewriteSpaceTable() }
     // The second one knows the first's superblocks to be durable, and so may count
     // what was released before it as free.
-    try checkpointNow()
-    try checkpointNow()
+    try checkpointBeside()
+    try checkpointBeside()
     return memory.live[LivePage.highWater] <= end
   }
 
@@ -97,10 +97,6 @@ extension StoreCore {
       defer { writer.space.reserve.purpose = .checkpoint }
       return try body(&writer)
     }
-  }
-
-  private func checkpointNow() throws(StoreError) {
-    try withTurn { (_: inout Writer) throws(StoreError) in _ = try checkpoint() }
   }
 
   /// Looks through the whole table; returns where the file could end.
@@ -123,9 +119,12 @@ extension StoreCore {
       try writer.giveBackSpare()
       return writer.compactor.spareUnits > 0 && !writer.compactor.isPaused
     }) {}
-    try withTurn { (writer: inout Writer) throws(StoreError) in
-      try writer.giveBackRoom()
-      if try checkpoint() { try cutOffEnd() }
+    try waitingForCheckpoint { () throws(StoreError) -> Void? in
+      try withTurn { (writer: inout Writer) throws(StoreError) -> Void? in
+        try writer.giveBackRoom()
+        guard try checkpoint() else { return nil }
+        return try cutOffEnd()
+      }
     }
   }
 }

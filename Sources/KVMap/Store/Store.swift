@@ -197,6 +197,19 @@ public final class Store: Sendable {
   /// - Throws: ``StoreError`` with `outcomeUnknown` if the disk failed.
   public func sync() throws(StoreError) { try core.sync() }
 
+  /// Writes a checkpoint: what was committed before is durable then, the next opening
+  /// has none of it to replay, and space freed before can be used again.
+  ///
+  /// Happens by itself now and then; see ``StoreOptions/checkpoints``. Blocks until it
+  /// is done; others read and write meanwhile. O(pages changed since the last one).
+  ///
+  /// - Throws: ``StoreError`` with `outcomeUnknown` if the disk failed, `busy` if another
+  ///   process's checkpoint does not end within the timeout, `readOnly`.
+  public func checkpoint() throws(StoreError) {
+    try core.checkWritable(RawSpan(), RawSpan())
+    try core.checkpointBeside()
+  }
+
   // MARK: Going through all
 
   /// Calls `body` with each key and value, in no particular order.

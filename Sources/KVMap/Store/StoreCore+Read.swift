@@ -95,12 +95,18 @@ extension StoreCore {
     return true
   }
 
-  /// Reads with everything current pinned: nothing is reused, nothing to repeat
-  /// but for growth.
+  /// Reads with everything current pinned: nothing is reused.
   @inline(never)
   private func readPinned<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
-    let epoch = try pins.pin(memory)
+    let epoch = try pins.pinCurrent()
     defer { try? pins.unpin(epoch) }
+    return try readFrozen(body)
+  }
+
+  /// Reads what is pinned: nothing to repeat but for growth.
+  func readFrozen<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+    defer { withExtendedLifetime(self) {} }
+    try checkOpen()
     while true {
       let mapped = memory.mappedBytes
       do {
@@ -120,7 +126,14 @@ extension StoreCore {
   /// The record of `key`; nil if it is absent or expired. Within `read`.
   @inline(__always)
   func find(_ key: RawSpan, _ hash: KeyHash) throws(StoreError) -> IndexReader.Match? {
-    guard let match = try IndexReader(memory: memory).find(hash, key) else { return nil }
+    try find(key, hash, IndexReader(memory: memory), clock)
+  }
+
+  @inline(__always)
+  func find(
+    _ key: RawSpan, _ hash: KeyHash, _ index: IndexReader, _ clock: Clock
+  ) throws(StoreError) -> IndexReader.Match? {
+    guard let match = try index.find(hash, key) else { return nil }
     return try RecordReader(memory: memory).isExpired(match.head, at: match.position, clock) ? nil : match
   }
 
@@ -164,7 +177,7 @@ extension StoreCore {
     defer { unsafe memory.local.pointee.readers.leave(ticket) }
     // With the turn for life nobody else reuses anything; the ticket is enough.
     let needsPin = backing.isShared && !options.exclusive
-    let epoch = needsPin ? try pins.pin(memory) : nil
+    let epoch = needsPin ? try pins.pinCurrent() : nil
     defer { if let epoch { try? pins.unpin(epoch) } }
     let hash = KeyHash(key, seed: memory.seed)
     let range = try read { () throws(StoreError) -> Range<Int>? in

@@ -42,23 +42,37 @@ extension StoreCore {
       returnTurn(after: error)
       throw error.naming(name)
     }
-    tidyUp()
-    returnTurn(after: nil)
+    finishTurn()
     return result
+  }
+
+  /// Ends a turn in which all went well.
+  @inline(__always)
+  func finishTurn() {
+    let isOverdue = tidyUp()
+    returnTurn(after: nil)
+    if isOverdue { waitForCheckpoint(atMost: .milliseconds(20)) }
   }
 
   /// What a commit does for the store besides: a little compaction, and a
   /// checkpoint if one is due. The commit is done; what fails here is tried again
-  /// later, and if a sync failed the next turn begins with recovery.
+  /// later, and if a sync failed the next turn begins with recovery. Returns whether
+  /// the log has become so long that writing has to wait for the checkpoint.
   @inline(__always)
-  func tidyUp() {
+  private func tidyUp() -> Bool {
     do throws(StoreError) {
       if options.access == .readWrite { try unsafe writer.pointee.compactAfterCommit() }
-      try checkpointIfDue()
+      return try checkpointIfDue()
     } catch {
-      let error = lossOr(error)
-      if error.code == .outcomeUnknown || error.code == .lost { memory.live[LivePage.syncFailed] = 1 }
+      noteFailure(lossOr(error))
+      return false
     }
+  }
+
+  /// After a failed sync, or a loss, what was published may not have reached the pages
+  /// of the file.
+  func noteFailure(_ error: StoreError) {
+    if error.code == .outcomeUnknown || error.code == .lost { memory.live[LivePage.syncFailed] = 1 }
   }
 
   /// Blocks until this thread has the turn among the threads of this process and
@@ -72,10 +86,12 @@ extension StoreCore {
 
   /// False if another process has the turn and `waits` is false.
   @inline(__always)
-  private func enterTurn(waits: Bool) throws(StoreError) -> Bool {
-    unsafe pthread_mutex_lock(mutex)
+  private func enterTurn(waits: Bool, isClosing: Bool = false) throws(StoreError) -> Bool {
+    mutex.lock()
     owner.store(Self.thread, ordering: .relaxed)
     do {
+      // It may have been closed, and its locks let go of, while this waited.
+      if !isClosing { try checkOpen() }
       if !holdsTurn {
         guard try acquireTurn(waits: waits) else {
           leaveMutex()
@@ -94,7 +110,7 @@ extension StoreCore {
 
   private func leaveMutex() {
     owner.store(0, ordering: .relaxed)
-    unsafe pthread_mutex_unlock(mutex)
+    mutex.unlock()
   }
 
   /// Sees to it that what this handle knows is what the store is now.
@@ -103,7 +119,8 @@ extension StoreCore {
     let live = memory.live
     try checkNotLost()
     if live[LivePage.busy] | live[LivePage.syncFailed] != 0 { try takeOver() }
-    if live[LivePage.recoveries] != knownRecoveries { try startAfresh() }
+    if live[LivePage.recoveries] != knownRecoveries { startAfresh() }
+    unsafe writer.pointee.log.adoptCheckpoint()
     let end = Int(live[LivePage.highWater]) * Layout.unitBytes
     if end > memory.mappedBytes {
       _ = try backing.extendMapping(to: end)
@@ -139,8 +156,7 @@ extension StoreCore {
   @inline(__always)
   func returnTurn(after error: StoreError?) {
     let live = memory.live
-    // After a loss, what was published may not have reached the pages of the file.
-    if error?.code == .outcomeUnknown || error?.code == .lost { live[LivePage.syncFailed] = 1 }
+    if let error { noteFailure(error) }
     if unsafe error == nil || !writer.pointee.isHalfDone {
       // Pages that were copied in vain: others must not find the originals in use.
       if unsafe !writer.pointee.space.unrecorded.isEmpty {
@@ -190,6 +206,10 @@ extension StoreCore {
   /// what was published, and the state is rebuilt beside it.
   private func takeOver() throws(StoreError) {
     if backing.isShared {
+      // Its superblocks would be mixed with those of a checkpoint under way.
+      try enterCheckpoint()
+      defer { leaveCheckpoint() }
+      backing.forgetFailedSync()
       let (block, bothAgree) = try Recovery.chooseSuperblock(memory.bytes)
       try Recovery(
         memory: memory, backing: backing, clock: clock, isTakeover: true, isPrivate: false
@@ -201,70 +221,17 @@ extension StoreCore {
   }
 
   /// What this handle remembered of the table's pages belongs to a tree of before.
-  private func startAfresh() throws(StoreError) {
+  private func startAfresh() {
+    backing.forgetFailedSync()
     unsafe writer.pointee.space = SpaceTable(memory: memory, backing: backing)
     knownRecoveries = memory.live[LivePage.recoveries]
-  }
-
-  // MARK: Checkpoints
-
-  /// How much log is written before a checkpoint is due: in proportion to the
-  /// store, so that each byte is checkpointed a bounded number of times, and
-  /// bounded itself, because recovery has to read it.
-  private var checkpointThreshold: UInt64 {
-    let live = memory.live
-    let index = live[LivePage.indexPages] * UInt64(Layout.pageBytes)
-    return min(max(live[LivePage.liveBytes] / 14, Self.leastCheckpointLog), max(32 << 20, index))
-  }
-
-  /// Replayed in some 60 ms; a checkpoint of less would sync more often than it helps.
-  private static let leastCheckpointLog: UInt64 = 4 << 20
-
-  @inline(__always)
-  private func checkpointIfDue() throws(StoreError) {
-    let length = memory.live[LivePage.logSinceCheckpoint]
-    if length < Self.leastCheckpointLog || length < nextCheckpoint || length < checkpointThreshold { return }
-    nextCheckpoint = length + (4 << 20)
-    try checkpoint()
-    nextCheckpoint = 0
-  }
-
-  /// Under the turn. False if another process is writing one.
-  @discardableResult
-  func checkpoint() throws(StoreError) -> Bool {
-    guard backing.isShared else {
-      try checkpointInMemory()
-      return true
-    }
-    // Who holds the turn only tries C: its holder may be waiting for the turn.
-    guard try backing.tryLock(.checkpoint, .exclusive) else { return false }
-    defer { try? backing.unlock(.checkpoint) }
-    try recordReleasesIfThereIsRoom()
-    try unsafe writer.pointee.space.trimEnd()
-    let durable = Epoch(number: memory.live[LivePage.durableEpoch])
-    let checkpoint = Checkpoint(memory: memory, backing: backing, previous: superblock)
-    let block = checkpoint.freeze()
-    try checkpoint.seal(block, after: durable)
-    try checkpoint.record(block)
-    checkpoint.release(block)
-    memory.live[LivePage.durable] = block.logPosition.offset
-    memory.live[LivePage.durableSegment] = block.segment.number
-    memory.live[LivePage.unsyncedRuns] = 0
-    return true
-  }
-
-  /// Without a file nothing has to be durable; a new epoch lets space be reused.
-  private func checkpointInMemory() throws(StoreError) {
-    try unsafe writer.pointee.space.recordReleases()
-    let checkpoint = Checkpoint(memory: memory, backing: backing, previous: superblock)
-    checkpoint.release(checkpoint.freeze())
   }
 
   func sync() throws(StoreError) {
     try checkOpen()
     guard backing.isShared, options.access == .readWrite else { return }
     try withTurn { (writer: inout Writer) throws(StoreError) in
-      try writer.log.sync(upTo: writer.log.tail.position)
+      try writer.log.sync(upTo: writer.log.tail)
     }
   }
 
@@ -287,13 +254,16 @@ extension StoreCore {
   /// of all locks. Calls after the first do nothing.
   func shutDown() throws(StoreError) {
     defer { withExtendedLifetime(self) {} }
-    syncer?.stop()
     guard isOpen.exchange(false, ordering: .sequentiallyConsistent),
       kvmap_process_generation() == processGeneration
     else { return }
+    maintenance.stop()
+    while isCheckpointing.load(ordering: .acquiring) { pause(microseconds: 200) }
     defer {
       (backing as? PrivateBacking)?.letGo(pinned)
+      mutex.lock()
       for lock in [LockName.turn, .vouched, .valid, .attached] { try? backing.unlock(lock) }
+      mutex.unlock()
     }
     guard backing.isShared, options.access == .readWrite, !backing.isLost else { return }
     try finish()
@@ -304,29 +274,19 @@ extension StoreCore {
     guard isLong || options.durability != .none else { return }
     // If somebody else is writing, a checkpoint is theirs to make; but what this
     // handle promised to make durable it waits for.
-    guard try enterTurn(waits: options.durability != .none) else { return }
+    guard try enterTurn(waits: options.durability != .none, isClosing: true) else { return }
     do throws(StoreError) {
       if isLong {
         var isDone = try checkpoint()
         if unsafe !writer.pointee.space.unrecorded.isEmpty { isDone = try checkpoint() }
         if isDone { try cutOffEnd() }
       }
-      try unsafe writer.pointee.log.sync(upTo: writer.pointee.log.tail.position)
+      try unsafe writer.pointee.log.sync(upTo: writer.pointee.log.tail)
     } catch {
       returnTurn(after: error)
       throw error.naming(name)
     }
     returnTurn(after: nil)
-  }
-
-  /// On a full disk there may be no page to enter released pages in. They stay listed,
-  /// and are entered after the checkpoint, which makes others free.
-  private func recordReleasesIfThereIsRoom() throws(StoreError) {
-    do throws(StoreError) {
-      try unsafe writer.pointee.space.recordReleases()
-    } catch {
-      guard error.code == .diskFull else { throw error }
-    }
   }
 
   /// Anything but the CUTs of openings. What is in a checkpoint is known to be

@@ -92,8 +92,7 @@ extension StoreCore {
   /// What has been committed and is not durable.
   var needsSync: Bool {
     defer { withExtendedLifetime(self) {} }
-    return memory.live[LivePage.durable] < memory.live[LivePage.tail]
-      || memory.live[LivePage.durableSegment] != memory.live[LivePage.segment]
+    return memory.live[LivePage.durableSequence] < memory.live[LivePage.sequence]
   }
 
   // MARK: Transactions
@@ -125,8 +124,7 @@ extension StoreCore {
       returnTurn(after: error)
       throw error.naming(name)
     }
-    tidyUp()
-    returnTurn(after: nil)
+    finishTurn()
     return result
   }
 

@@ -25,7 +25,7 @@ final class StoreCore: @unchecked Sendable {
   /// Touched only by the thread that holds `mutex`.
   let writer: UnsafeMutablePointer<Writer>
   /// Writers of this process take turns.
-  let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  let mutex = Lock()
   /// The thread that holds `mutex`, 0 for none: to find calls from within.
   let owner = Atomic<UInt>(0)
   let isOpen = Atomic<Bool>(true)
@@ -34,7 +34,7 @@ final class StoreCore: @unchecked Sendable {
   let pins: ProcessPins
   /// The recovery this handle's writer knows of. Under `mutex`.
   var knownRecoveries: UInt64 = 0
-  /// After a checkpoint failed: the length of log at which it is tried again. Under `mutex`.
+  /// After a checkpoint was asked for: the length of log at which it is again. Under `mutex`.
   var nextCheckpoint: UInt64 = 0
   /// When it is looked next whether the path still leads to the file. Under `mutex`.
   var nextPlaceCheck: UInt64 = 0
@@ -43,7 +43,9 @@ final class StoreCore: @unchecked Sendable {
   /// The checkpoint that a private view pins.
   let pinned: Epoch?
   private let local: LocalMemory
-  let syncer: IntervalSyncer?
+  let maintenance: Maintenance
+  /// Whether a thread of this handle holds lock C.
+  let isCheckpointing = Atomic<Bool>(false)
 
   /// Everything is mapped and, for a shared store, locks A and V are held.
   init(
@@ -57,27 +59,20 @@ final class StoreCore: @unchecked Sendable {
     self.clock = clock
     self.pinned = pinned
     superblock = block
-    pins = ProcessPins(backing)
     local = try LocalMemory(backing, seed: block.seed)
     memory = local.memory
+    pins = ProcessPins(backing, memory)
     unsafe writer = .allocate(capacity: 1)
     unsafe writer.initialize(to: Writer(memory: memory, backing: backing, clock: clock))
-    unsafe mutex = .allocate(capacity: 1)
-    unsafe mutex.initialize(to: pthread_mutex_t())
-    unsafe pthread_mutex_init(mutex, nil)
-    if case .interval(let milliseconds) = options.durability {
-      syncer = IntervalSyncer(milliseconds: milliseconds)
-    } else {
-      syncer = nil
-    }
-    try syncer?.start(self)
+    var interval: Int?
+    if case .interval(let milliseconds) = options.durability { interval = milliseconds }
+    maintenance = Maintenance(everyMilliseconds: interval)
+    try maintenance.start(self)
   }
 
   deinit {
     try? shutDown()
     unsafe writer.deinitialize(count: 1)
     unsafe writer.deallocate()
-    unsafe pthread_mutex_destroy(mutex)
-    unsafe mutex.deallocate()
   }
 }

@@ -14,6 +14,16 @@ public enum Durability: Sendable, Hashable {
   case onCommit
 }
 
+/// Who writes the checkpoints that bound what recovery has to read.
+public enum CheckpointPolicy: Sendable, Hashable {
+  /// A thread of the store, which is started when the first one is due. Writing goes on
+  /// meanwhile; only if the disk cannot keep up is it slowed down.
+  case background
+  /// The commit that finds one due, which waits for it. Who calls
+  /// ``Store/checkpoint()`` in time, when nobody has to wait, is spared that.
+  case inline
+}
+
 /// What a handle may do.
 public enum Access: Sendable, Hashable {
   /// Read and write.
@@ -80,6 +90,8 @@ public struct StoreOptions: Sendable {
   public var create = true
   /// The durability of commits that do not say otherwise.
   public var durability: Durability = .none
+  /// Who writes checkpoints.
+  public var checkpoints: CheckpointPolicy = .background
   /// Whether the handle keeps the writer's turn for its life. Writing is faster;
   /// other handles can read only.
   public var exclusive = false

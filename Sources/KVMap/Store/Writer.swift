@@ -52,7 +52,10 @@ struct Writer: ~Copyable {
   ) throws(StoreError) -> Bool {
     if request.condition != .always {
       let isPresent = try liveMatch(hash, key) != nil
-      if isPresent != (request.condition == .present) { return false }
+      if isPresent != (request.condition == .present) {
+        if request.isDurable { try log.sync(upTo: log.tail) }
+        return false
+      }
     }
     try beginAdding()
     defer { space.reserve.purpose = .checkpoint }
@@ -92,7 +95,10 @@ struct Writer: ~Copyable {
     _ key: RawSpan, _ hash: KeyHash, isDurable: Bool
   ) throws(StoreError) -> Bool {
     lacksLog = false
-    guard let found = try IndexReader(memory: memory).find(hash, key) else { return false }
+    guard let found = try IndexReader(memory: memory).find(hash, key) else {
+      if isDurable { try log.sync(upTo: log.tail) }
+      return false
+    }
     let wasLive = try !isExpired(found)
     space.reserve.purpose = .removing
     defer { space.reserve.purpose = .checkpoint }
@@ -147,7 +153,7 @@ struct Writer: ~Copyable {
   /// turn begins with recovery. Nothing is published over pages that were lost.
   mutating func enterLog(_ tail: LogWriter.Tail, isDurable: Bool) throws(StoreError) {
     isHalfDone = true
-    if isDurable { try log.sync(upTo: tail.position) }
+    if isDurable { try log.sync(upTo: tail) }
     if backing.isLost { throw StoreError(.lost, "the mapping of the file was lost") }
   }
 
@@ -275,7 +281,7 @@ struct Writer: ~Copyable {
       throw error
     }
     memory.bytes.copy(value, to: offset)
-    live[LivePage.unsyncedRuns] = 1
+    live[LivePage.runEpoch] = live[LivePage.epoch]
     runBytes += UInt64(value.byteCount)
     let checksum = Checksum.compute(
       memory.bytes, offset, count: value.byteCount, seed: memory.seed, place: UInt64(offset))

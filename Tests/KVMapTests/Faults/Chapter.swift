@@ -20,6 +20,8 @@ enum Chapter: String, CaseIterable, Codable {
   func change(_ options: inout StoreOptions) {
     // Whoever waits for something that nobody will ever give is found out soon.
     options.timeout = .milliseconds(100)
+    // Which call is the nth must not depend on threads.
+    options.checkpoints = .inline
     switch self {
     case .readOnly, .readOnlyBesideAnother: options.access = .readOnly
     case .scratch: options.access = .scratch

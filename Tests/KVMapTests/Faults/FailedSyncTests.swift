@@ -71,7 +71,7 @@ struct FailedSyncTests {
       let scratch = try Scratch()
       let store = try scratch.store()
       try store.put("value", forKey: "key")
-      let failed = Fault([.msync], nth: occasion.nth, as: .ioError)
+      let failed = Fault([.msync, .fdatasync], nth: occasion.nth, as: .ioError)
       #expect(code { try failed.during { try store.checkpoint() } } == .outcomeUnknown)
       let syncs = Fault([.msync], nth: .max, as: .ioError)
       try syncs.during { try store.put("value", forKey: "other") }
@@ -86,10 +86,10 @@ struct FailedSyncTests {
   @Test func theNextWriteRecoversFromACheckpointThatWasDue() async {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch()
-      let store = try scratch.store()
+      let store = try scratch.store { $0.checkpoints = .inline }
       let live = store.core.memory.live
       let recoveries = live[LivePage.recoveries]
-      let fault = Fault([.msync], nth: 1, as: .ioError)
+      let fault = Fault([.fdatasync], nth: 1, as: .ioError)
       try fault.during {
         for number in 0..<1_000 where !fault.hasStruck {
           try store.put(patterned(60_000, UInt64(number)), forKey: "key")
@@ -133,7 +133,7 @@ func failSync(_ arguments: [String]) throws {
   guard let occasion = FailedSyncTests.Occasion(rawValue: arguments[1]) else { return }
   let store = try Store(path: arguments[0])
   try store.put("kept", forKey: "acknowledged")
-  let fault = Fault([.msync], nth: occasion.nth, as: .ioError)
+  let fault = Fault([.msync, .fdatasync], nth: occasion.nth, as: .ioError)
   let found = code {
     try fault.during {
       switch occasion {

@@ -54,7 +54,7 @@ struct SyncOrderTests {
     let live = store.core.memory.live
     for number in 0..<3 {
       try store.put("\(number)", forKey: "key")
-      while live[LivePage.durable] < live[LivePage.tail] { sched_yield() }
+      while live[LivePage.durableSequence] < live[LivePage.sequence] { sched_yield() }
     }
     try store.close()
   }

@@ -1,0 +1,183 @@
+import Synchronization
+
+/// A store as it was at one moment, whatever is written afterwards; see
+/// ``Store/snapshot()``.
+///
+/// Any thread may use it. It holds back the space of what it shows: until it ends, that
+/// is not used for anything else. It ends when it is released, when ``end()`` is called,
+/// or with its process.
+public final class Snapshot: Sendable {
+  private let core: StoreCore
+  private let root: PagePointer
+  private let pinned: Epoch
+  /// Stands still, so that nothing expires.
+  let clock: Clock
+  private let isOver = Atomic<Bool>(false)
+
+  /// How many keys there are, expired ones included. O(1).
+  public let count: Int
+
+  init(_ core: StoreCore, root: PagePointer, count: UInt64, pinned: Epoch) {
+    self.core = core
+    self.root = root
+    self.count = Int(clamping: count)
+    self.pinned = pinned
+    let now = core.clock.now()
+    clock = Clock { now }
+  }
+
+  deinit { end() }
+
+  /// Ends it: later calls throw `closed`, and the space it held back is free. Nobody may
+  /// be in a call of it. Ending it again does nothing.
+  public func end() {
+    if isOver.exchange(true, ordering: .acquiringAndReleasing) { return }
+    try? core.pins.unpin(pinned)
+  }
+
+  // MARK: Reading
+
+  /// Runs `body` with the index as it was.
+  func read<R>(_ body: (IndexReader) throws(StoreError) -> R) throws(StoreError) -> R {
+    if isOver.load(ordering: .relaxed) {
+      throw StoreError(.closed, "\(core.name): the snapshot has ended; take another")
+    }
+    return try core.readFrozen { () throws(StoreError) in
+      try body(IndexReader(memory: core.memory, root: root))
+    }
+  }
+
+  /// Where the value of `key` lies; nil if there is none.
+  private func find(_ key: RawSpan) throws(StoreError) -> Range<Int>? {
+    let hash = KeyHash(key, seed: core.memory.seed)
+    return try read { index throws(StoreError) -> Range<Int>? in
+      guard let match = try core.find(key, hash, index, clock) else { return nil }
+      return try core.value(match)
+    }
+  }
+
+  /// The value of `key`; nil if there was none. As ``Store/get(_:)``.
+  public func get(_ key: borrowing some ByteSource & ~Copyable & ~Escapable) throws(StoreError) -> [UInt8]? {
+    try key.withBytes { key throws(StoreError) in
+      guard let range = try find(key) else { return nil }
+      let bytes = core.memory.bytes.array(range.lowerBound, count: range.count)
+      try core.checkNotLost()
+      return bytes
+    }
+  }
+
+  /// The value of `key` as a `String`, `[UInt8]`, or (with `KVMapFoundation`) `Data`;
+  /// nil if there was none. As ``Store/get(_:as:)``.
+  public func get<Value: ByteDecodable>(
+    _ key: borrowing some ByteSource & ~Copyable & ~Escapable, as type: Value.Type
+  ) throws(StoreError) -> Value? {
+    guard let bytes = try get(key) else { return nil }
+    return try unsafe Value(copying: bytes.span.bytes)
+  }
+
+  /// Whether there was a value for `key`.
+  public func contains(
+    _ key: borrowing some ByteSource & ~Copyable & ~Escapable
+  ) throws(StoreError) -> Bool {
+    try key.withBytes { key throws(StoreError) in try find(key) != nil }
+  }
+
+  /// The value of `key` where it lies in the file; nil if there was none. Nothing is
+  /// copied; the span can be used for as long as the snapshot.
+  ///
+  /// - Throws: as ``Store/get(_:)``. Bytes of a file that is cut short later read as
+  ///   zeros; ``withValue(forKey:_:)`` tells.
+  @_lifetime(borrow self)
+  public func value(
+    forKey key: borrowing some ByteSource & ~Copyable & ~Escapable
+  ) throws(StoreError) -> RawSpan? {
+    let range = try key.withBytes { key throws(StoreError) in try find(key) }
+    guard let range else { return nil }
+    let span = core.memory.bytes.span(range.lowerBound, count: range.count)
+    return unsafe _overrideLifetime(span, borrowing: self)
+  }
+
+  /// Calls `body` with the value of `key` where it lies in the file; nil if there was
+  /// none. `body` may use the store, also write to it.
+  ///
+  /// - Throws: as ``Store/withValue(forKey:_:)``.
+  public func withValue<R>(
+    forKey key: borrowing some ByteSource & ~Copyable & ~Escapable, _ body: (RawSpan) throws -> R
+  ) throws -> R? {
+    let range = try key.withBytes { key throws(StoreError) in try find(key) }
+    guard let range else { return nil }
+    defer { withExtendedLifetime(self) {} }
+    let result = try body(core.memory.bytes.span(range.lowerBound, count: range.count))
+    try core.checkNotLost()
+    return result
+  }
+
+  /// Calls `body` with each key and value, in no particular order. `body` may use the
+  /// store. The spans are valid during the call of `body`.
+  ///
+  /// - Throws: what `body` throws, which ends it, and as ``Store/get(_:)``.
+  public func forEach(_ body: (_ key: RawSpan, _ value: RawSpan) throws -> Void) throws {
+    defer { withExtendedLifetime(self) {} }
+    try core.forEach(in: self, body)
+  }
+
+  /// A position in the snapshot for going through it at one's own pace.
+  public func makeCursor() -> Cursor { Cursor(core: core, snapshot: self) }
+}
+
+extension Store {
+  /// The store as it is now, unaffected by later writes.
+  ///
+  /// Waits for the writer's turn like a put; O(1) then. Until the snapshot ends, each
+  /// page of the index is copied before its first change, and no space is reused that it
+  /// may show: a snapshot that is kept for long while much is written lets the file grow.
+  ///
+  /// A handle for reading only has no turn: it sees the last state that somebody froze,
+  /// that of the last checkpoint or snapshot of any process.
+  ///
+  /// - Throws: ``StoreError`` with `busy`, `lost`, `closed`, `reentrant`.
+  public func snapshot() throws(StoreError) -> Snapshot { try core.snapshot() }
+}
+
+extension StoreCore {
+  func snapshot() throws(StoreError) -> Snapshot {
+    if options.access == .readOnly, backing.isShared { return try frozenSnapshot() }
+    return try withTurn { _ throws(StoreError) in
+      let live = memory.live
+      let epoch = Epoch(number: live[LivePage.epoch]).next
+      // Nobody raises the floor while this thread has the turn.
+      guard try pins.pin(epoch) else {
+        throw StoreError(.damaged, "the live page contradicts itself; close the store in all processes")
+      }
+      live.freeze()
+      return Snapshot(
+        self, root: PagePointer(bits: live[LivePage.frozenRoot]), count: live[LivePage.frozenCount],
+        pinned: epoch)
+    }
+  }
+
+  /// What somebody else has frozen, pinned before the next state is.
+  private func frozenSnapshot() throws(StoreError) -> Snapshot {
+    try checkOpen()
+    defer { withExtendedLifetime(self) {} }
+    let deadline = ContinuousClock.now + options.timeout
+    let live = memory.live
+    while true {
+      let frozen = live[LivePage.frozenEpoch]
+      let root = PagePointer(bits: live[LivePage.frozenRoot])
+      let count = live[LivePage.frozenCount]
+      let epoch = Epoch(number: frozen).next
+      if frozen != 0, try pins.pin(epoch) {
+        if live[LivePage.frozenEpoch] == frozen {
+          return Snapshot(self, root: root, count: count, pinned: epoch)
+        }
+        try pins.unpin(epoch)
+      }
+      if ContinuousClock.now >= deadline {
+        throw StoreError(
+          .busy, "\(name): a writer that died must be recovered from first; open the store for writing")
+      }
+      pause(microseconds: 50)
+    }
+  }
+}

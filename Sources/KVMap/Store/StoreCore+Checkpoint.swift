@@ -1,0 +1,164 @@
+import Synchronization
+
+/// Checkpoints: when one is due, who writes it, and lock C.
+///
+/// C is taken within a turn and kept without it: while the checkpoint is sealed and
+/// synced, others write. A takeover needs it too, and waits for it within its turn; that
+/// cannot last, since who holds C waits for nobody.
+extension StoreCore {
+  // MARK: When
+
+  /// How much log is written before a checkpoint is due: in proportion to the
+  /// store, so that each byte is checkpointed a bounded number of times, and
+  /// bounded itself, because recovery has to read it.
+  private var checkpointThreshold: UInt64 {
+    let live = memory.live
+    let index = live[LivePage.indexPages] * UInt64(Layout.pageBytes)
+    return min(max(live[LivePage.liveBytes] / 14, Self.leastCheckpointLog), max(32 << 20, index))
+  }
+
+  /// Replayed in some 60 ms; a checkpoint of less would sync more often than it helps.
+  private static let leastCheckpointLog: UInt64 = 4 << 20
+
+  /// How many times what is due the log may be, before writing waits for the disk.
+  private static let overdue: UInt64 = 2
+
+  /// Has a checkpoint written if one is due; returns whether it is long overdue.
+  @inline(__always)
+  func checkpointIfDue() throws(StoreError) -> Bool {
+    let length = memory.live[LivePage.logSinceCheckpoint]
+    if length < Self.leastCheckpointLog { return false }
+    return try checkpointIfDue(length)
+  }
+
+  @inline(never)
+  private func checkpointIfDue(_ length: UInt64) throws(StoreError) -> Bool {
+    let threshold = checkpointThreshold
+    if length < threshold { return false }
+    let isOverdue = length >= Self.overdue * threshold
+    if length < nextCheckpoint { return isOverdue }
+    nextCheckpoint = length + Self.leastCheckpointLog
+    if options.checkpoints == .background, backing.isShared, maintenance.requestCheckpoint(self) {
+      return isOverdue
+    }
+    try checkpoint()
+    return false
+  }
+
+  // MARK: Writing one
+
+  /// Under the turn, from beginning to end. False if one is being written already.
+  @discardableResult
+  func checkpoint() throws(StoreError) -> Bool {
+    guard let block = try beginCheckpoint() else { return false }
+    try finishCheckpoint(block)
+    unsafe writer.pointee.log.adoptCheckpoint()
+    return true
+  }
+
+  /// Not under the turn: has it only for the moment in which the state is noted.
+  /// Waits for a checkpoint that is being written, and writes one after it.
+  func checkpointBeside() throws(StoreError) {
+    let block = try waitingForCheckpoint { () throws(StoreError) in
+      try withTurn { _ throws(StoreError) in try beginCheckpoint() }
+    }
+    do throws(StoreError) {
+      try finishCheckpoint(block)
+    } catch {
+      let error = lossOr(error)
+      noteFailure(error)
+      throw error.naming(name)
+    }
+  }
+
+  /// Tries again until `attempt` meets no checkpoint that is being written.
+  func waitingForCheckpoint<R>(_ attempt: () throws(StoreError) -> R?) throws(StoreError) -> R {
+    let deadline = ContinuousClock.now + options.timeout
+    while true {
+      if let result = try attempt() { return result }
+      if ContinuousClock.now >= deadline {
+        throw StoreError(
+          .busy,
+          "\(name): another process has been writing a checkpoint for longer than \(options.timeout); try again"
+        )
+      }
+      pause(microseconds: 200)
+    }
+  }
+
+  /// Under the turn: notes the state and begins a new epoch. Nil if a checkpoint is
+  /// being written already. Lock C is held afterwards, to be let go of by
+  /// `finishCheckpoint`.
+  func beginCheckpoint() throws(StoreError) -> Superblock? {
+    guard try tryEnterCheckpoint() else { return nil }
+    do throws(StoreError) {
+      try recordReleasesIfThereIsRoom()
+      if backing.isShared { try unsafe writer.pointee.space.trimEnd() }
+    } catch {
+      leaveCheckpoint()
+      throw error
+    }
+    nextCheckpoint = 0
+    return Checkpoint(memory: memory, backing: backing, previous: superblock).freeze()
+  }
+
+  /// With or without the turn: makes durable what was noted. Waits for nobody.
+  func finishCheckpoint(_ block: Superblock) throws(StoreError) {
+    defer { leaveCheckpoint() }
+    let checkpoint = Checkpoint(memory: memory, backing: backing, previous: superblock)
+    // Without a file nothing has to be durable; a new epoch lets space be reused.
+    if backing.isShared {
+      try checkpoint.seal(block, after: Epoch(number: memory.live[LivePage.durableEpoch]))
+      try checkpoint.settleSuperblocks()
+      try checkpoint.record(block)
+    }
+    checkpoint.release(block)
+  }
+
+  /// On a full disk there may be no page to enter released pages in. They stay listed,
+  /// and are entered after the checkpoint, which makes others free.
+  private func recordReleasesIfThereIsRoom() throws(StoreError) {
+    do throws(StoreError) {
+      try unsafe writer.pointee.space.recordReleases()
+    } catch {
+      guard error.code == .diskFull else { throw error }
+    }
+  }
+
+  // MARK: Lock C
+
+  /// The lock is the handle's: its threads are kept apart by the flag.
+  private func tryEnterCheckpoint() throws(StoreError) -> Bool {
+    guard
+      isCheckpointing.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing)
+        .exchanged
+    else { return false }
+    do throws(StoreError) {
+      if try backing.tryLock(.checkpoint, .exclusive) { return true }
+    } catch {
+      isCheckpointing.store(false, ordering: .releasing)
+      throw error
+    }
+    isCheckpointing.store(false, ordering: .releasing)
+    return false
+  }
+
+  /// Waits until nobody writes a checkpoint, and sees to it that nobody begins one.
+  func enterCheckpoint() throws(StoreError) {
+    try waitingForCheckpoint { () throws(StoreError) -> Void? in try tryEnterCheckpoint() ? () : nil }
+  }
+
+  func leaveCheckpoint() {
+    try? backing.unlock(.checkpoint)
+    isCheckpointing.store(false, ordering: .releasing)
+  }
+
+  /// Slows down a writer that the disk cannot keep up with.
+  @inline(never)
+  func waitForCheckpoint(atMost duration: Duration) {
+    let deadline = ContinuousClock.now + duration
+    while isCheckpointing.load(ordering: .acquiring), ContinuousClock.now < deadline {
+      pause(microseconds: 500)
+    }
+  }
+}
