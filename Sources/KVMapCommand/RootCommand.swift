@@ -24,7 +24,9 @@ struct RootCommand: ParsableCommand {
     version: Program.version,
     subcommands: [
       Get.self, Put.self, Delete.self, Exists.self, List.self, Count.self, Expire.self, TimeToLive.self,
-      Persist.self, Batch.self, Stat.self, Verify.self, Salvage.self, Compact.self, Dump.self, Load.self,
+      Persist.self, Batch.self, Stat.self, Verify.self, Salvage.self, Compact.self, Backup.self,
+      Increment.self,
+      CompareAndSet.self, Append.self, Dump.self, Load.self,
     ])
 
   func run() throws {

@@ -55,11 +55,11 @@ struct LivePage {
   static let spaceRoot = Word(288)
   static let indexPages = Word(296)
   static let logSinceCheckpoint = Word(304)  // bytes
-  static let runEpoch = Word(312)  // epoch of the last large value that only a sync of all makes durable, or 0
+  static let runEpoch = Word(312)  // of the last large value that no sync of all has followed, 0 for none
   static let quarantine = Word(320)  // free space may still be seen by readers of this epoch
   static let recoveries = Word(328)  // rises when a process has recovered the store
   static let nextReady = Word(336)  // unit of the next segment once its beginning has disk space
-  static let frozenEpoch = Word(344)  // the last epoch that was ended, 0 while the next two words change
+  static let frozenEpoch = Word(344)  // the last epoch that ended, 0 while the next two words change
   static let frozenRoot = Word(352)  // root of the directory at its end
   static let frozenCount = Word(360)  // and the number of records
 

@@ -59,6 +59,7 @@ extension Opening {
     var options = StoreOptions()
     // Nobody else knows the file.
     options.exclusive = true
+    options.checkpoints = .inline
     return try StoreCore(
       name: path.string, path: nil, backing: backing, block: block, options: options, clock: clock,
       pinned: nil)

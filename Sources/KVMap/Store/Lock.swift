@@ -38,6 +38,7 @@ final class Lock: @unchecked Sendable {
   }
 
   func lock() { unsafe pthread_mutex_lock(mutex) }
+  func tryLock() -> Bool { unsafe pthread_mutex_trylock(mutex) == 0 }
   func unlock() { unsafe pthread_mutex_unlock(mutex) }
 
   func withLock<R: ~Copyable, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {

@@ -42,8 +42,8 @@ extension StoreCore {
     try checkWritable(key, RawSpan())
     let hash = KeyHash(key, seed: memory.seed)
     let request = request(.always, expiry, durability)
-    return try withTurn { (writer: inout Writer) throws(StoreError) in
-      guard let match = try writer.liveMatch(hash, key) else { return false }
+    return try commit(isDurable: request.isDurable) { (writer: inout Writer) throws(StoreError) in
+      guard let match = try writer.current(hash, key) else { return false }
       // Nobody reuses what the index leads to while this handle has the turn.
       let range = try value(match)
       return try writer.put(key, hash, memory.bytes.span(range.lowerBound, count: range.count), request)

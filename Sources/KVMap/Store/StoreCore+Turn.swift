@@ -59,7 +59,7 @@ extension StoreCore {
   /// later, and if a sync failed the next turn begins with recovery. Returns whether
   /// the log has become so long that writing has to wait for the checkpoint.
   @inline(__always)
-  private func tidyUp() -> Bool {
+  func tidyUp() -> Bool {
     do throws(StoreError) {
       if options.access == .readWrite { try unsafe writer.pointee.compactAfterCommit() }
       return try checkpointIfDue()
@@ -78,18 +78,25 @@ extension StoreCore {
   /// Blocks until this thread has the turn among the threads of this process and
   /// this process among all; recovers first if its last holder died in it.
   @inline(__always)
-  func takeTurn() throws(StoreError) {
+  func takeTurn(joins: Bool = false) throws(StoreError) {
     try checkOpen()
     try checkNotInTransaction()
-    _ = try enterTurn(waits: true)
+    _ = try enterTurn(waits: true, joins: joins)
   }
 
-  /// False if another process has the turn and `waits` is false.
+  /// False if another process has the turn and `waits` is false. Who `joins` goes on in
+  /// the turn of a group of commits, if there is one; others end that first.
   @inline(__always)
-  private func enterTurn(waits: Bool, isClosing: Bool = false) throws(StoreError) -> Bool {
-    mutex.lock()
+  private func enterTurn(
+    waits: Bool, joins: Bool = false, isClosing: Bool = false
+  ) throws(StoreError) -> Bool {
+    lockMutex()
     owner.store(Self.thread, ordering: .relaxed)
     do {
+      if unsafe writer.pointee.commitGroup != nil {
+        if joins, isOpen.load(ordering: .relaxed) { return true }
+        endGroup()
+      }
       // It may have been closed, and its locks let go of, while this waited.
       if !isClosing { try checkOpen() }
       if !holdsTurn {
@@ -108,7 +115,16 @@ extension StoreCore {
     }
   }
 
-  private func leaveMutex() {
+  /// Who waits is counted: a commit that others wait behind lets them join it.
+  @inline(__always)
+  private func lockMutex() {
+    if mutex.tryLock() { return }
+    waiting.add(1, ordering: .relaxed)
+    mutex.lock()
+    waiting.subtract(1, ordering: .relaxed)
+  }
+
+  func leaveMutex() {
     owner.store(0, ordering: .relaxed)
     mutex.unlock()
   }
@@ -155,6 +171,13 @@ extension StoreCore {
   /// the next turn begins with recovery.
   @inline(__always)
   func returnTurn(after error: StoreError?) {
+    endTurn(after: error)
+    leaveMutex()
+  }
+
+  /// The same, but other threads of this process do not come in yet.
+  @inline(__always)
+  func endTurn(after error: StoreError?) {
     let live = memory.live
     if let error { noteFailure(error) }
     if unsafe error == nil || !writer.pointee.isHalfDone {
@@ -169,7 +192,6 @@ extension StoreCore {
       live[LivePage.holder] = 0
       try? backing.unlock(.turn)
     }
-    leaveMutex()
   }
 
   @inline(__always)
@@ -261,7 +283,8 @@ extension StoreCore {
     while isCheckpointing.load(ordering: .acquiring) { pause(microseconds: 200) }
     defer {
       (backing as? PrivateBacking)?.letGo(pinned)
-      mutex.lock()
+      lockMutex()
+      endGroup()
       for lock in [LockName.turn, .vouched, .valid, .attached] { try? backing.unlock(lock) }
       mutex.unlock()
     }

@@ -32,7 +32,7 @@ extension StoreCore {
     try checkWritable(key, value)
     let hash = KeyHash(key, seed: memory.seed)
     let request = request(condition, expires, durability)
-    return try withTurn { (writer: inout Writer) throws(StoreError) in
+    return try commit(isDurable: request.isDurable) { (writer: inout Writer) throws(StoreError) in
       try writer.put(key, hash, value, request)
     }
   }
@@ -42,7 +42,7 @@ extension StoreCore {
     let hash = KeyHash(key, seed: memory.seed)
     let isDurable = isDurable(durability)
     do throws(StoreError) {
-      return try withTurn { (writer: inout Writer) throws(StoreError) in
+      return try commit(isDurable: isDurable) { (writer: inout Writer) throws(StoreError) in
         try writer.remove(key, hash, isDurable: isDurable)
       }
     } catch {
@@ -97,12 +97,16 @@ extension StoreCore {
 
   // MARK: Transactions
 
+  // Swift 6.3.1 crashes when it specialises this.
+  @_semantics("optimize.sil.specialize.generic.never")
   func transaction<R>(
     _ durability: Durability?, _ body: (borrowing Transaction) throws -> R
   ) throws -> R {
     defer { withExtendedLifetime(self) {} }
     try checkWritable(RawSpan(), RawSpan())
-    try takeTurn()
+    try takeTurn(joins: true)
+    let isDurable = isDurable(durability)
+    let joined = joinGroup(isDurable)
     let state = UnsafeMutablePointer<Writer.Open>.allocate(capacity: 1)
     unsafe state.initialize(to: writer.pointee.begin())
     defer {
@@ -113,29 +117,30 @@ extension StoreCore {
     do {
       result = try unsafe body(Transaction(core: self, open: state))
     } catch {
-      try unsafe abandon(state)
+      try unsafe abandon(state, joined)
       throw error
     }
     do throws(StoreError) {
-      try unsafe writer.pointee.commit(state.pointee, isDurable: isDurable(durability))
+      try unsafe writer.pointee.commit(state.pointee, isDurable: isDurable)
       try checkNotLost()
     } catch {
-      let error = lossOr(error)
-      returnTurn(after: error)
-      throw error.naming(name)
+      try endCommit(joined, after: lossOr(error))
+      throw lossOr(error).naming(name)
     }
-    finishTurn()
+    try endCommit(joined, after: nil)
     return result
   }
 
-  private func abandon(_ state: UnsafeMutablePointer<Writer.Open>) throws(StoreError) {
-    do {
+  private func abandon(
+    _ state: UnsafeMutablePointer<Writer.Open>, _ joined: CommitGroup?
+  ) throws(StoreError) {
+    do throws(StoreError) {
       try unsafe writer.pointee.abort(state.pointee)
-      returnTurn(after: nil)
     } catch {
-      returnTurn(after: error)
+      try endCommit(joined, after: error)
       throw error.naming(name)
     }
+    if joined == nil { returnTurn(after: nil) } else { try endCommit(joined, after: nil) }
   }
 
   func put(

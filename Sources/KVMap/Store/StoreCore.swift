@@ -29,6 +29,8 @@ final class StoreCore: @unchecked Sendable {
   /// The thread that holds `mutex`, 0 for none: to find calls from within.
   let owner = Atomic<UInt>(0)
   let isOpen = Atomic<Bool>(true)
+  /// How many threads wait for `mutex`.
+  let waiting = Atomic<Int>(0)
   let processIdentifier = ProcessIdentifier.current
   let processGeneration = kvmap_process_generation()
   let pins: ProcessPins

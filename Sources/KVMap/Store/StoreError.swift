@@ -27,6 +27,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let valueTooLong = Code(rawValue: "valueTooLong")
     /// The value is not UTF-8 and was asked for as text.
     public static let invalidText = Code(rawValue: "invalidText")
+    /// The value is no whole number of 64 bits in decimal digits, or would not be one.
+    public static let notANumber = Code(rawValue: "notANumber")
     /// Another process or thread holds what this call needs for longer than the timeout.
     public static let busy = Code(rawValue: "busy")
     /// The disk, the quota or the file size limit is exhausted; nothing was changed.

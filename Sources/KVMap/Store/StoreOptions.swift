@@ -43,6 +43,8 @@ public enum PutCondition: Sendable, Hashable {
   case absent
   /// Only if the key is present.
   case present
+  /// Only if the key has the value of this version; see ``Store/entry(forKey:)``.
+  case version(UInt64)
 }
 
 /// When a value ceases to exist.

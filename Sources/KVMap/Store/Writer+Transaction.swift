@@ -12,11 +12,13 @@ extension Writer {
     var tail: LogWriter.Tail
     /// The last record, to be rewritten with END.
     var last: (position: Position, chainBefore: UInt64)?
+    /// Whether it follows commits that are in the log and not published yet.
+    var followsOthers = false
   }
 
   func begin() -> Open {
-    let tail = log.tail
-    return Open(mark: log.mark(tail), start: tail, tail: tail)
+    let tail = group?.tail ?? log.tail
+    return Open(mark: log.mark(tail), start: tail, tail: tail, followsOthers: group?.last != nil)
   }
 
   /// The record a key has inside the transaction; nil if absent or removed.
@@ -26,7 +28,9 @@ extension Writer {
     let reader = IndexReader(memory: memory)
     let bucket = try reader.bucket(hash, workingTag: index.epoch.tag)
     try memory.check(bucket, .bucket, workingTag: index.epoch.tag)
-    if open.last != nil, let pending = try index.find(hash, key, in: bucket.page, pending: true) {
+    if open.last != nil || open.followsOthers,
+      let pending = try index.find(hash, key, in: bucket.page, pending: true)
+    {
       if pending.head.kind == .delete { return nil }
       return try isExpired(pending) ? nil : pending
     }
@@ -34,21 +38,22 @@ extension Writer {
   }
 
   mutating func put(
-    _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest, in open: inout Open
+    _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest, in open: inout Open,
+    isEnd: Bool = false
   ) throws(StoreError) -> Bool {
-    if request.condition != .always {
-      let isPresent = try match(key, hash, open) != nil
-      if isPresent != (request.condition == .present) { return false }
+    if request.condition != .always, try !isMet(request.condition, by: match(key, hash, open)) {
+      return false
     }
-    try append(.put, key, hash, value, LogWriter.Fields(expiry: request.expiry, isEnd: false), &open)
+    let fields = LogWriter.Fields(expiry: request.expiry, version: request.version, isEnd: isEnd)
+    try append(.put, key, hash, value, fields, &open)
     return true
   }
 
   mutating func remove(
-    _ key: RawSpan, _ hash: KeyHash, in open: inout Open
+    _ key: RawSpan, _ hash: KeyHash, in open: inout Open, isEnd: Bool = false
   ) throws(StoreError) -> Bool {
     guard try match(key, hash, open) != nil else { return false }
-    try append(.delete, key, hash, RawSpan(), LogWriter.Fields(isEnd: false), &open)
+    try append(.delete, key, hash, RawSpan(), LogWriter.Fields(isEnd: isEnd), &open)
     return true
   }
 
@@ -88,10 +93,24 @@ extension Writer {
     }
   }
 
-  /// Makes all of it happen.
+  /// Makes all of it happen: now, or with the group it belongs to.
   mutating func commit(_ open: consuming Open, isDurable: Bool) throws(StoreError) {
-    guard let last = open.last else { return }
+    guard let last = open.last else {
+      if isDurable, group == nil { try log.sync(upTo: log.tail) }
+      return
+    }
     open.tail.chain = log.rewriteWithEnd(at: last.position, chainBefore: last.chainBefore)
+    if let others = group {
+      open.start = others.start
+      open.mark = others.mark
+      group = open
+    } else {
+      try publish(open, isDurable: isDurable)
+    }
+  }
+
+  /// Publishes, in their order, records that are in the log.
+  mutating func publish(_ open: Open, isDurable: Bool) throws(StoreError) {
     try enterLog(open.tail, isDurable: isDurable)
     var walk = log.walk(from: open.start.position, upTo: open.tail.position)
     while let (position, head) = try walk.next() {
@@ -108,8 +127,24 @@ extension Writer {
     while let (position, head) = try walk.next() {
       try settle(position, head, isCommitted: false)
     }
+    if let others = group {
+      var walk = log.walk(from: others.start.position, upTo: others.tail.position)
+      while let (position, head) = try walk.next() { try enterAgain(position, head) }
+    }
     try log.rollBack(to: open.mark, space: &space)
     isHalfDone = false
+  }
+
+  /// Enters a record of the group as pending again, in the slot that a transaction which
+  /// is given up has taken over from it.
+  private mutating func enterAgain(_ position: Position, _ head: RecordHead) throws(StoreError) {
+    guard head.kind == .put || head.kind == .delete else { return }
+    let key = memory.bytes.span(Int(position.offset) + head.keyOffset, count: head.keyLength)
+    let hash = KeyHash(key, seed: memory.seed)
+    let path = try index.writablePath(hash, space: &space)
+    let pending = try index.find(hash, key, in: path.bucket.page, pending: true)
+    let slot = if let pending { pending.slotOffset } else { try index.emptySlot(hash, path, space: &space) }
+    memory.bytes.storeRelease(Slot(tag: hash.tag, position: position, pending: true).bits, slot)
   }
 
   /// Publishes one record of the transaction, or takes back its pending slot.

@@ -15,6 +15,10 @@ struct Writer: ~Copyable {
   var compactor = Compactor()
   /// Bytes that commits have added to the log and compaction has not looked at.
   private var written = 0
+  /// Commits that are in the log and will become durable and visible together.
+  var group: Open?
+  /// The same, as those see it who wait for it.
+  var commitGroup: CommitGroup?
   /// Set while a commit is in the log and not yet in the index.
   var isHalfDone = false
   /// Set if the last removal failed because the log has no room for it.
@@ -50,12 +54,10 @@ struct Writer: ~Copyable {
   mutating func put(
     _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest
   ) throws(StoreError) -> Bool {
-    if request.condition != .always {
-      let isPresent = try liveMatch(hash, key) != nil
-      if isPresent != (request.condition == .present) {
-        if request.isDurable { try log.sync(upTo: log.tail) }
-        return false
-      }
+    if let group { return try putInGroup(key, hash, value, request, group) }
+    if request.condition != .always, try !isMet(request.condition, by: liveMatch(hash, key)) {
+      if request.isDurable { try log.sync(upTo: log.tail) }
+      return false
     }
     try beginAdding()
     defer { space.reserve.purpose = .checkpoint }
@@ -95,6 +97,7 @@ struct Writer: ~Copyable {
     _ key: RawSpan, _ hash: KeyHash, isDurable: Bool
   ) throws(StoreError) -> Bool {
     lacksLog = false
+    if let group { return try removeInGroup(key, hash, group) }
     guard let found = try IndexReader(memory: memory).find(hash, key) else {
       if isDurable { try log.sync(upTo: log.tail) }
       return false
@@ -179,6 +182,15 @@ struct Writer: ~Copyable {
   }
 
   // MARK: Finding
+
+  func isMet(_ condition: PutCondition, by match: IndexReader.Match?) -> Bool {
+    switch condition {
+    case .always: true
+    case .absent: match == nil
+    case .present: match != nil
+    case .version(let version): match.map { records.version($0.head, at: $0.position) } == version
+    }
+  }
 
   func isExpired(_ match: IndexReader.Match) throws(StoreError) -> Bool {
     try records.isExpired(match.head, at: match.position, clock)

@@ -8,7 +8,7 @@ import Testing
 struct HelpTests {
   static let verbs = [
     "get", "put", "delete", "exists", "list", "count", "expire", "ttl", "persist", "batch", "stat",
-    "verify", "salvage", "compact", "dump", "load",
+    "verify", "salvage", "compact", "backup", "incr", "cas", "append", "dump", "load",
   ]
 
   let directory: Directory

@@ -1,0 +1,48 @@
+import ArgumentParser
+import KVMap
+import SystemPackage
+
+struct Backup: StoreCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "backup",
+    abstract: "Copy a store, as it is now, into a new one.",
+    discussion: """
+      The copy is consistent, compact and verified; others may write meanwhile. NEW appears when it is complete, and \
+      is never written over. Values keep their time of expiry and their version. Where STORE may only be read, and \
+      somebody else has it open, the copy is of its last checkpoint.
+
+      EXAMPLES
+        kvmap backup orders.kvmap "orders-$(date +%F).kvmap"
+      """)
+
+  @Argument(help: "The store.", completion: .file())
+  var store: String
+
+  @Argument(help: "The store to make.", completion: .file())
+  var new: String
+
+  @OptionGroup var common: CommonOptions
+
+  func run() throws {
+    let store = try openForSnapshot()
+    let count = try store.count
+    var copied = 0
+    let progress = Progress(self, share: { Double(copied) / Double(max(1, count)) })
+    defer { progress.clear() }
+    try store.backup(to: FilePath(new)) {
+      copied = $0
+      progress.update($0)
+    }
+    progress.clear()
+    try store.close()
+  }
+
+  /// For writing, so that the snapshot is of this moment; for reading if it may not.
+  private func openForSnapshot() throws -> Store {
+    do {
+      return try openForWriting(create: false)
+    } catch let error as StoreError where error.code == .permissionDenied {
+      return try openForReading()
+    }
+  }
+}

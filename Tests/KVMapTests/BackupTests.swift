@@ -1,0 +1,80 @@
+import SystemPackage
+import Testing
+
+@testable import KVMap
+
+@Suite struct BackupTests {
+  /// Everything of one moment, and nothing of what is written meanwhile.
+  @Test func whatWasThereIsCopied() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    for number in 0..<5_000 {
+      try store.put(
+        patterned(number % 300, UInt64(number)), forKey: "key \(number)",
+        expires: number % 7 == 0 ? .at(millisecondsSince1970: 4_000_000_000_000) : .never)
+    }
+    try store.put(patterned(500_000, 3), forKey: "large")
+    try store.put([], forKey: [UInt8]())
+    for number in 0..<1_000 { try store.remove("key \(number)") }
+    try store.put("gone", forKey: "gone", expires: .at(millisecondsSince1970: 1))
+    var before: [[UInt8]: Entry] = [:]
+    var cursor = store.makeCursor()
+    while let entry = try cursor.next() { before[entry.key] = entry }
+    var calls = 0
+    try store.backup(to: scratch.path("copy")) { _ in
+      calls += 1
+      try? store.put("later", forKey: "later \(calls)")
+      try? store.remove("key \(1_000 + calls)")
+    }
+    #expect(calls > 2)
+    #expect(try store.get("later 1", as: String.self) == "later")
+    let report = try Store.verify(scratch.path("copy"))
+    #expect(report.isSound && report.recordCount == before.count, "\(report.faults)")
+    let copy = try scratch.store("copy")
+    var met = 0
+    cursor = copy.makeCursor()
+    while let entry = try cursor.next() {
+      met += 1
+      #expect(before[entry.key] == entry)
+    }
+    #expect(met == before.count)
+    // Versions go on from where they were.
+    try copy.put("new", forKey: "new")
+    let version = try #require(try copy.entry(forKey: "new")).version
+    #expect(before.values.allSatisfy { $0.version < version })
+  }
+
+  @Test func nothingIsReplacedAndNothingHalf() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try store.put("value", forKey: "key")
+    try store.backup(to: scratch.path("copy"))
+    #expect(code { try store.backup(to: scratch.path("copy")) } == .cannotCreate)
+    #expect(code { try store.backup(to: scratch.path("no/such")) } == .cannotCreate)
+    #expect(code { try store.backup(to: scratch.path()) } == .cannotCreate)
+    // A record that cannot be read is told, and there is no copy without it.
+    try store.put(patterned(200, 1), forKey: "damaged")
+    try store.close()
+    let place = try #require(try offset(of: patterned(200, 1), in: scratch.path()))
+    try flip(scratch.path(), at: place + 100)
+    let again = try scratch.store { $0.access = .readOnly }
+    #expect(code { try again.backup(to: scratch.path("second")) } == .damaged)
+    #expect(try scratch.names == ["copy", "store"])
+  }
+
+  /// Also of a store that was not closed, by who may only read it.
+  @Test func aStoreThatIsOnlyReadIsCopied() throws {
+    let scratch = try Scratch()
+    try scratch.store("closed").put("value", forKey: "key")
+    let reader = try scratch.store("closed") { $0.access = .readOnly }
+    try reader.backup(to: scratch.path("copy"))
+    #expect(try scratch.store("copy").get("key", as: String.self) == "value")
+  }
+
+  private func offset(of value: [UInt8], in path: FilePath) throws -> Int? {
+    let all = [UInt8](try contents(path))
+    return (0..<all.count - value.count).first {
+      all[$0] == value[0] && Array(all[$0..<$0 + value.count]) == value
+    }
+  }
+}
