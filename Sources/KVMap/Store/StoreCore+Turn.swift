@@ -264,10 +264,18 @@ extension StoreCore {
     guard backing.isShared, try backing.sizes().file > end,
       try backing.tryLock(.attached, .exclusive)
     else { return }
+    // Whoever opens the store waits for it, also if the file cannot be cut off. It fails
+    // for want of the system's memory at most, for a moment.
+    defer {
+      var attempts = 8
+      while (try? backing.tryLock(.attached, .shared)) != true, attempts > 0 {
+        attempts -= 1
+        pause(microseconds: 100)
+      }
+    }
     memory.noteCutOff(min(end, memory.mappedBytes))
     unsafe writer.pointee.space.reserve.forget()
     try backing.cutOff(at: end)
-    _ = try backing.tryLock(.attached, .shared)
   }
 
   // MARK: Closing
