@@ -20,7 +20,7 @@ extension SpaceTable {
   /// reached by now.
   private mutating func openFreshUnit(pages: Int) throws(StoreError) {
     do {
-      try openEmptyUnit(try unitForPages())
+      try openEmptyUnit()
     } catch {
       guard error.code == .diskFull else { throw error }
       pagesExhausted = nil
@@ -29,15 +29,15 @@ extension SpaceTable {
     }
   }
 
-  /// A free unit, or one above the high-water mark.
-  private mutating func unitForPages() throws(StoreError) -> Unit {
+  /// Opens a free unit, or one above the high-water mark.
+  private mutating func openEmptyUnit() throws(StoreError) {
     takenUnits += 1
-    if let unit = try findFree(1) { return unit }
-    return try extend(by: 1)
-  }
-
-  private mutating func openEmptyUnit(_ unit: Unit) throws(StoreError) {
-    if try entry(unit)?.diskSpace != .all {
+    let free = try findFree(1)
+    let unit = if let free { free } else { try extend(by: 1) }
+    // What the table says of units above the mark is from before the mark was lowered:
+    // the file may have been cut off there.
+    let isReal = try entry(unit)?.diskSpace == .all && free != nil
+    if !isReal {
       try backing.makeReal(
         offset: Int(unit.position.offset), count: Layout.unitBytes, scattered: true)
     }

@@ -5,11 +5,7 @@ extension SpaceTable {
   mutating func allocate(_ count: Int, as kind: UnitKind) throws(StoreError) -> Unit {
     let free = try findFree(count)
     let unit = if let free { free } else { try extend(by: count) }
-    // Entering them may need a unit for pages of the table: not one of these.
-    claiming = unit.number..<unit.number + UInt64(count)
-    defer { claiming = 0..<0 }
-    takenUnits += count
-    try claim(unit, count, as: kind)
+    try enter(unit, count, as: kind)
     return unit
   }
 
@@ -17,11 +13,23 @@ extension SpaceTable {
   mutating func allocateBelow(
     _ limit: Unit, _ count: Int, as kind: UnitKind
   ) throws(StoreError) -> Unit? {
-    guard let unit = try findFree(count), unit < limit else { return nil }
+    guard let unit = try findFree(count, below: limit) else { return nil }
+    try enter(unit, count, as: kind)
+    return unit
+  }
+
+  /// Enters units that were found free, or leaves them to be found again.
+  private mutating func enter(_ unit: Unit, _ count: Int, as kind: UnitKind) throws(StoreError) {
+    // Entering them may need a unit for pages of the table: not one of these.
     claiming = unit.number..<unit.number + UInt64(count)
     defer { claiming = 0..<0 }
-    try claim(unit, count, as: kind)
-    return unit
+    do throws(StoreError) {
+      try claim(unit, count, as: kind)
+    } catch {
+      unitCursor.unit = min(unitCursor.unit, unit.number)
+      throw error
+    }
+    takenUnits += count
   }
 
   /// Enters a row of units as used. Recovery claims what the log names.
@@ -82,12 +90,13 @@ extension SpaceTable {
   }
 
   /// The lowest row of free units whose release the reuse rule has passed: what
-  /// lies at the end of the file can then be cut off.
-  mutating func findFree(_ count: Int) throws(StoreError) -> Unit? {
+  /// lies at the end of the file can then be cut off. Units from `limit` on are left
+  /// for others to find.
+  mutating func findFree(_ count: Int, below limit: Unit? = nil) throws(StoreError) -> Unit? {
     if isRecovering { return nil }
     try reuse.refresh(memory, backing)
     if unitCursor.limit != reuse.limit { unitCursor = (Layout.firstFreeUnit, reuse.limit) }
-    let end = highWater
+    let end = min(highWater, limit?.number ?? .max)
     var number = unitCursor.unit
     var first = number
     while number < end {
