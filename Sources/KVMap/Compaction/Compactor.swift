@@ -1,3 +1,5 @@
+import Synchronization
+
 /// What a process knows of the space that can be won back, and how much of that
 /// is due.
 ///
@@ -31,10 +33,12 @@ struct Compactor {
   /// The disk is full, or the system cannot give space back: no more in this epoch.
   var isPaused = false
 
-  /// Begins to look through the table; `taken` units were allocated in the epoch before.
-  /// All of the store is being compacted by a call of its own.
-  var isWhole = false
+  /// Calls that compact all of the store; see `WholeCompactions`.
+  let calls = WholeCompactions()
+  /// Bytes of records, large values and buckets that were moved, since the process began.
+  var movedBytes = 0
 
+  /// Begins to look through the table; `taken` units were allocated in the epoch before.
   mutating func begin(_ checkpoint: UInt64, taken: Int) {
     self.checkpoint = checkpoint
     allowedSpareUnits = taken + Int(Layout.segmentUnits)
@@ -51,8 +55,8 @@ struct Compactor {
   // MARK: How much is due
 
   /// Garbage that is left alone: emptying fuller segments would cost more copying
-  /// than it wins. A sixth, and what waits for a checkpoint, stays within half of
-  /// the live bytes.
+  /// than it wins. A fifth of the live bytes, and what waits for a checkpoint, stays
+  /// within half of them.
   var allowedGarbage: Int { liveBytes / 5 + 2 * Layout.segmentBytes }
 
   /// Free units that keep their disk space: as many as the last epoch took, and one
@@ -76,4 +80,14 @@ struct Compactor {
   static let unitsForOneCommit = 256
   /// Credit is not saved up: no commit copies more than this.
   static let mostCredit = 32_768
+}
+
+/// How many calls of a handle compact all of its store: meanwhile its commits leave
+/// that to them. Counted without the writer's turn, so that a call always ends.
+final class WholeCompactions: Sendable {
+  private let count = Atomic<Int>(0)
+
+  var areUnderWay: Bool { count.load(ordering: .relaxed) > 0 }
+  func begin() { count.wrappingAdd(1, ordering: .relaxed) }
+  func end() { count.wrappingSubtract(1, ordering: .relaxed) }
 }

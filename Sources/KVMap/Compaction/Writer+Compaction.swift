@@ -14,11 +14,8 @@ extension Writer {
 
   @inline(never)
   private mutating func compactNow(_ garbage: Int) throws(StoreError) {
-    if compactor.isWhole { return }
-    if compactor.checkpoint != live[LivePage.durableEpoch] {
-      compactor.begin(live[LivePage.durableEpoch], taken: space.takenUnits)
-      space.takenUnits = 0
-    }
+    if compactor.calls.areUnderWay { return }
+    if compactor.checkpoint != live[LivePage.durableEpoch] { try beginLook() }
     if compactor.isPaused { return }
     // Tidying up leaves the reserve to removals.
     space.reserve.purpose = .adding
@@ -45,6 +42,10 @@ extension Writer {
   /// Merges the bucket that a key was removed from if it has become sparse.
   /// Looking how full a page is reads all of it: that is done for one key in
   /// sixteen, by bits of its hash that nothing else depends on.
+  ///
+  /// The removal is done, or sure to be: it does not fail because tidying up does.
+  /// Whatever stops a merge stops it between two steps, each of which leaves the
+  /// index whole and its pages entered, or listed to be.
   mutating func mergeAfterRemoval(_ hash: KeyHash) throws(StoreError) {
     guard (hash.bits >> 16) & 15 == 0 else { return }
     let purpose = space.reserve.purpose
@@ -54,11 +55,18 @@ extension Writer {
       try index.mergeBucket(hash, space: &space)
       try space.recordReleases()
     } catch {
-      guard error.code == .diskFull || error.code == .damaged else { throw error }
+      guard error.code != .lost else { throw error }
     }
   }
 
   // MARK: Looking through the table
+
+  private mutating func beginLook() throws(StoreError) {
+    // What has become free since is to be seen as free.
+    try space.reuse.refresh(memory, backing)
+    compactor.begin(live[LivePage.durableEpoch], taken: space.takenUnits)
+    space.takenUnits = 0
+  }
 
   /// Looks at some more units: what they hold, and what of it is worth winning.
   mutating func lookAtUnits(_ count: Int) throws(StoreError) {
@@ -72,7 +80,11 @@ extension Writer {
       switch entry?.kind {
       case .segment where entry?.length == Int(Layout.segmentUnits): try lookAtSegment(unit, now)
       case .index: try lookAtIndexUnit(unit, entry)
-      case .free where space.isFree(entry) && entry?.diskSpace != SpaceEntry.DiskSpace.none: noteSpare(number)
+      case .free, nil:
+        // A crash may have led back to a table that does not know of its disk space: who
+        // compacts all of a store asks for it nevertheless.
+        let isKnown = entry.map { $0.diskSpace != .none } ?? false
+        if space.isFree(entry), isKnown || compactor.calls.areUnderWay { noteSpare(number) }
       default: break
       }
     }
@@ -120,7 +132,7 @@ extension Writer {
   }
 
   /// Whether the log or compaction writes to the segment now, or soon.
-  private func isInUse(_ segment: Unit) -> Bool {
+  func isInUse(_ segment: Unit) -> Bool {
     let number = segment.number
     return number == live[LivePage.segment] || number == live[LivePage.nextSegment]
       || number == live[LivePage.moveSegment] || number == live[LivePage.victim]
@@ -146,12 +158,12 @@ extension Writer {
     var cost = 16
     if head.kind == .put || head.kind == .move {
       let hash = records.keyHash(head, at: position)
-      if let place = try IndexReader(memory: memory).slot(leadingTo: position, hash) {
+      if try IndexReader(memory: memory).slot(leadingTo: position, hash) != nil {
         // Behind damage nothing is known of where records begin.
         guard head.isIntact(memory.bytes, at: offset, seed: memory.seed) else {
           return try finishVictim(victim)
         }
-        try move(head, at: position, hash, slot: place.offset - place.bucket.offset)
+        try move(head, at: position, hash)
         cost = head.storedBytes
       }
     }
@@ -204,21 +216,20 @@ extension Writer {
 
   /// Moves a live record, or drops it if it has expired.
   private mutating func move(
-    _ head: RecordHead, at position: Position, _ hash: KeyHash, slot: Int
+    _ head: RecordHead, at position: Position, _ hash: KeyHash
   ) throws(StoreError) {
     let path = try index.writablePath(hash, space: &space)
     let bucket = path.bucket.page
     if PageHeader(bytes: memory.bytes, page: bucket).overflow.number != 0 {
       try index.makeOverflowWritable(bucket, space: &space)
     }
-    guard let place = try IndexReader(memory: memory).slot(leadingTo: position, hash) else { return }
+    guard let slot = try IndexReader(memory: memory).slot(leadingTo: position, hash) else { return }
     let match = IndexReader.Match(
-      position: position, head: head, slotOffset: place.offset,
-      slot: Slot(tag: hash.tag, position: position))
+      position: position, head: head, slotOffset: slot, slot: Slot(tag: hash.tag, position: position))
     if try isExpired(match) {
       try prepareRelease(match)
       try space.recordReleases()
-      try unpublish(Prepared(slotOffset: place.offset, old: match))
+      try unpublish(Prepared(slotOffset: slot, old: match))
       // It was counted as garbage already, as one that has probably expired.
       live[LivePage.garbage] -= min(live[LivePage.garbage], UInt64(head.storedBytes))
       return try mergeAfterRemoval(hash)
@@ -229,10 +240,11 @@ extension Writer {
     try space.recordReleases()
     let expiry = records.expiry(head, at: position)
     let target = mover.copy(head, from: position)
-    memory.bytes.storeRelease(Slot(tag: hash.tag, position: target).bits, place.offset)
+    memory.bytes.storeRelease(Slot(tag: hash.tag, position: target).bits, slot)
     try space.addRecord(unit, bytes: head.storedBytes, expiry: expiry)
     try space.removeRecord(position.unit, bytes: head.storedBytes, expires: expiry != nil)
     live[LivePage.garbage] += UInt64(head.storedBytes)
+    compactor.movedBytes += head.storedBytes
   }
 
   // MARK: Giving space back
@@ -247,18 +259,56 @@ extension Writer {
     let first = range.upperBound - UInt64(count)
     if range.lowerBound < first { compactor.spare.append(range.lowerBound..<first) }
     compactor.spareUnits -= count
-    for number in first..<range.upperBound { try giveBack(Unit(number: number)) }
+    try giveBack(first..<range.upperBound)
   }
 
-  private mutating func giveBack(_ unit: Unit) throws(StoreError) {
-    // It may have been taken since it was looked at.
-    guard let entry = try space.entry(unit), space.isFree(entry), entry.diskSpace != .none else { return }
-    let changed = try space.writableEntry(unit)
-    guard changed.kind == .free, changed.diskSpace != .none else { return }
-    guard try backing.giveBack(offset: Int(unit.position.offset), count: Layout.unitBytes) else {
+  /// Gives back those of the units that are free still, row by row.
+  ///
+  /// A crash leads back to the table of the last checkpoint, and nobody who goes on from
+  /// there may rely on disk space that was given back since. All of an index unit is
+  /// real, used or not, and a free one that is entered as such is taken without asking.
+  /// So it is first entered as one that has to be asked for, as if released now; when
+  /// that is durable, the reuse rule lets it be found again.
+  private mutating func giveBack(_ units: Range<UInt64>) throws(StoreError) {
+    // Takes pages, which may come from these units: so before any of them is looked at.
+    for number in units where try isEnteredAsStored(number) {
+      _ = try space.writableEntry(Unit(number: number))
+    }
+    var row = units.lowerBound..<units.lowerBound
+    for number in units {
+      let entry = try space.entry(Unit(number: number))
+      var isIncluded = space.isFree(entry)
+      if isIncluded, let entry, entry.diskSpace == .all {
+        entry.diskSpace = .some
+        entry.epoch = space.epoch
+        isIncluded = false
+      }
+      if isIncluded {
+        row = row.lowerBound..<number + 1
+      } else {
+        try giveBackRow(row)
+        row = number + 1..<number + 1
+      }
+    }
+    try giveBackRow(row)
+  }
+
+  private func isEnteredAsStored(_ number: UInt64) throws(StoreError) -> Bool {
+    guard let entry = try space.entry(Unit(number: number)) else { return false }
+    return space.isFree(entry) && entry.diskSpace != .none
+  }
+
+  private mutating func giveBackRow(_ row: Range<UInt64>) throws(StoreError) {
+    if row.isEmpty { return }
+    let offset = Int(Unit(number: row.lowerBound).position.offset)
+    guard try backing.giveBack(offset: offset, count: row.count * Layout.unitBytes) else {
       compactor.isPaused = true
       return
     }
-    changed.diskSpace = .none
+    for number in row {
+      if let entry = try space.entry(Unit(number: number)), entry.diskSpace != .none {
+        entry.diskSpace = .none
+      }
+    }
   }
 }

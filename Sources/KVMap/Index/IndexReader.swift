@@ -136,16 +136,14 @@ struct IndexReader {
   /// nil if it is not live. Does not look at the record.
   func slot(
     leadingTo position: Position, _ hash: KeyHash
-  ) throws(StoreError) -> (offset: Int, bucket: PageNumber)? {
+  ) throws(StoreError) -> Int? {
     let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
     let pointer = try bucket(hash, workingTag: tag)
     try memory.check(pointer, .bucket, workingTag: tag)
     let bits = Slot(tag: hash.tag, position: position).bits
     let lines = hash.lines
     for line in [lines.first, lines.second] {
-      if let offset = slot(bits, Bucket(bytes: bytes, page: pointer.page), line) {
-        return (offset, pointer.page)
-      }
+      if let offset = slot(bits, Bucket(bytes: bytes, page: pointer.page), line) { return offset }
     }
     var page = PageHeader(bytes: bytes, page: pointer.page).overflow
     var chain = ChainGuard()
@@ -153,7 +151,7 @@ struct IndexReader {
       try chain.pass(page)
       try checkOverflow(page, workingTag: tag)
       for line in 1...Bucket.lineCount {
-        if let offset = slot(bits, Bucket(bytes: bytes, page: page), line) { return (offset, pointer.page) }
+        if let offset = slot(bits, Bucket(bytes: bytes, page: page), line) { return offset }
       }
       page = PageHeader(bytes: bytes, page: page).overflow
     }

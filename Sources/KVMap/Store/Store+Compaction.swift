@@ -1,9 +1,9 @@
 /// How far a compaction has come; see ``Store/compact(_:)``.
 public struct CompactionProgress: Sendable {
-  /// Bytes of records and index moved so far.
-  public var movedBytes = 0
-  /// Bytes that are to be moved, as far as is known.
-  public var totalBytes = 0
+  /// Bytes of records, large values and index moved so far.
+  public internal(set) var movedBytes = 0
+  /// Bytes that are to be moved, as far as is known; never less than were.
+  public internal(set) var totalBytes = 0
 }
 
 extension Store {
@@ -29,63 +29,117 @@ extension StoreCore {
   /// Bytes moved before a checkpoint lets what they were copied from be used again.
   private static let bytesBetweenCheckpoints = 64 << 20
   private static let sliceBytes = 256 << 10
+  /// The segments that are open when it begins, and two that follow them, lie where the
+  /// file was full; each round leaves one.
+  private static let mostRounds = 4
 
   func compact(_ report: (CompactionProgress) throws -> Void) throws {
     defer { withExtendedLifetime(self) {} }
     guard options.access == .readWrite else {
       throw StoreError(.readOnly, "\(name): the store was not opened for writing; open it for that")
     }
-    try compacting { (writer: inout Writer) throws(StoreError) in writer.compactor.isWhole = true }
-    defer { try? endWholeCompaction() }
-    var progress = CompactionProgress()
-    // The first round makes room further down in the file; the segments that are
-    // open then lie at its end, and are left one round later.
-    for _ in 0..<4 {
-      if try compactOnce(&progress, report) { break }
+    // The counter itself is never replaced, so that it can be had without the turn.
+    let calls = unsafe writer.pointee.compactor.calls
+    calls.begin()
+    defer { calls.end() }
+    var meter = Meter()
+    var behind: Writer.Behind?
+    for _ in 0..<Self.mostRounds {
+      let end = try compactOnce(behind, &meter, report)
+      let left = try compacting { (writer: inout Writer) throws(StoreError) in
+        try writer.unitsBehind(end)
+      }
+      if left.total == 0 || !left.hasRoom || !left.isLess(than: behind) { break }
+      behind = left
     }
     try giveBackAll()
   }
 
-  private func endWholeCompaction() throws(StoreError) {
-    try compacting { (writer: inout Writer) throws(StoreError) in writer.compactor.isWhole = false }
+  /// How far a compaction has come, with what it takes to tell.
+  private struct Meter {
+    var progress = CompactionProgress()
+    /// What the writer had moved when the round began, and the progress then.
+    private var begin = 0
+    private var base = 0
+
+    mutating func beginRound(_ moved: Int, toMove: Int) {
+      (begin, base) = (moved, progress.movedBytes)
+      progress.totalBytes = progress.movedBytes + toMove
+    }
+
+    mutating func note(_ moved: Int) {
+      progress.movedBytes = max(progress.movedBytes, base + moved - begin)
+      progress.totalBytes = max(progress.totalBytes, progress.movedBytes)
+    }
   }
 
-  /// One round; whether the file can end where it should.
+  /// One round; returns where the file could end.
+  ///
+  /// - Parameter behind: what the round before has left there; nil for the first.
   private func compactOnce(
-    _ progress: inout CompactionProgress, _ report: (CompactionProgress) throws -> Void
-  ) throws -> Bool {
-    try compacting { (writer: inout Writer) throws(StoreError) in try writer.beginWholeCompaction() }
+    _ behind: Writer.Behind?, _ meter: inout Meter, _ report: (CompactionProgress) throws -> Void
+  ) throws -> UInt64 {
+    try compacting { (writer: inout Writer) throws(StoreError) in
+      try writer.beginWholeCompaction(behind: behind?.end)
+    }
     try checkpointBeside()
     let end = try lookAtAll()
-    progress.totalBytes += try compacting { (writer: inout Writer) throws(StoreError) in
-      writer.chooseAllCandidates(end: end)
+    let (toMove, moved, now) = try compacting { (writer: inout Writer) throws(StoreError) in
+      (
+        writer.chooseAllCandidates(end: end, room: behind?.freeBefore), writer.compactor.movedBytes,
+        try writer.unitsBehind(end)
+      )
     }
-    try report(progress)
-    var unsaved = 0
-    while let moved = try compacting({ (writer: inout Writer) throws(StoreError) in
-      try writer.moveSlice(bytes: Self.sliceBytes)
-    }) {
-      progress.movedBytes += moved
-      unsaved += moved
-      if unsaved >= Self.bytesBetweenCheckpoints {
-        try checkpointBeside()
-        unsaved = 0
-      }
-      try report(progress)
-    }
+    let indexBytes =
+      behind == nil
+      ? Int(memory.live[LivePage.indexPages]) * Layout.pageBytes : now.index * Layout.unitBytes
+    meter.beginRound(moved, toMove: toMove + indexBytes + now.runs * Layout.unitBytes)
+    try report(meter.progress)
+    try moveRecords(&meter, report)
     try checkpointBeside()
-    var hash: UInt64? = 0
-    while let from = hash {
-      hash = try compacting { (writer: inout Writer) throws(StoreError) in
-        try writer.rewriteBuckets(from: from, end: end)
-      }
+    if indexBytes + now.runs > 0 {
+      let rewriting = Writer.Rewriting(end: end, isOfAll: behind == nil, includesRuns: now.runs > 0)
+      try rewriteIndex(rewriting, &meter, report)
     }
-    try compacting { (writer: inout Writer) throws(StoreError) in try writer.rewriteSpaceTable() }
     // The second one knows the first's superblocks to be durable, and so may count
     // what was released before it as free.
     try checkpointBeside()
     try checkpointBeside()
-    return memory.live[LivePage.highWater] <= end
+    return end
+  }
+
+  private func moveRecords(
+    _ meter: inout Meter, _ report: (CompactionProgress) throws -> Void
+  ) throws {
+    var saved = meter.progress.movedBytes
+    var goesOn = true
+    while goesOn {
+      let moved: Int
+      (goesOn, moved) = try compacting { (writer: inout Writer) throws(StoreError) in
+        (try writer.moveSlice(bytes: Self.sliceBytes), writer.compactor.movedBytes)
+      }
+      meter.note(moved)
+      if meter.progress.movedBytes - saved >= Self.bytesBetweenCheckpoints {
+        try checkpointBeside()
+        saved = meter.progress.movedBytes
+      }
+      try report(meter.progress)
+    }
+  }
+
+  private func rewriteIndex(
+    _ rewriting: Writer.Rewriting, _ meter: inout Meter, _ report: (CompactionProgress) throws -> Void
+  ) throws {
+    var hash: UInt64? = 0
+    while let from = hash {
+      let moved: Int
+      (hash, moved) = try compacting { (writer: inout Writer) throws(StoreError) in
+        (try writer.rewriteBuckets(from: from, rewriting), writer.compactor.movedBytes)
+      }
+      meter.note(moved)
+      try report(meter.progress)
+    }
+    try compacting { (writer: inout Writer) throws(StoreError) in try writer.rewriteSpaceTable() }
   }
 
   /// One slice. It may use the reserve as removals may: it gives back more.
@@ -100,8 +154,9 @@ extension StoreCore {
   }
 
   /// Looks through the whole table; returns where the file could end.
+  @discardableResult
   private func lookAtAll() throws(StoreError) -> UInt64 {
-    try compacting { (writer: inout Writer) throws(StoreError) in writer.beginWholeLook() }
+    try compacting { (writer: inout Writer) throws(StoreError) in try writer.beginWholeLook() }
     while try compacting({ (writer: inout Writer) throws(StoreError) in
       try writer.lookAtUnits(4096)
       return writer.compactor.cursor != nil
@@ -114,15 +169,19 @@ extension StoreCore {
   }
 
   private func giveBackAll() throws(StoreError) {
-    _ = try lookAtAll()
-    while try compacting({ (writer: inout Writer) throws(StoreError) in
-      try writer.giveBackSpare()
-      return writer.compactor.spareUnits > 0 && !writer.compactor.isPaused
-    }) {}
+    // What is entered as real is entered as something else first, durably.
+    for _ in 0..<2 {
+      try lookAtAll()
+      while try compacting({ (writer: inout Writer) throws(StoreError) in
+        try writer.giveBackSpare()
+        return writer.compactor.spareUnits > 0 && !writer.compactor.isPaused
+      }) {}
+      try checkpointBeside()
+    }
     try waitingForCheckpoint { () throws(StoreError) -> Void? in
       try withTurn { (writer: inout Writer) throws(StoreError) -> Void? in
-        try writer.giveBackRoom()
         guard try checkpoint() else { return nil }
+        try writer.giveBackRoom()
         return try cutOffEnd()
       }
     }
