@@ -81,6 +81,8 @@ struct SpaceEntry {
     get { DiskSpace(rawValue: bytes.load8(offset + Self.diskSpace)) ?? .some }
     nonmutating set { bytes.store8(newValue.rawValue, offset + Self.diskSpace) }
   }
+  /// Whether `diskSpace` has one of its values.
+  var isDiskSpaceKnown: Bool { DiskSpace(rawValue: bytes.load8(offset + Self.diskSpace)) != nil }
   var expiring: Int {
     get { Int(bytes.load32(offset + Self.expiring)) }
     nonmutating set { bytes.store32(UInt32(clamping: newValue), offset + Self.expiring) }

@@ -1,9 +1,18 @@
 /// Figures about a store; see ``Store/statistics()``.
+///
+/// What the store uses of its file is divided without a rest: ``usedBytes`` is the sum of
+/// ``liveBytes``, ``garbageBytes``, ``freeBytes``, ``indexBytes``, ``roomBytes`` and
+/// ``fixedBytes``.
 public struct StoreStatistics: Sendable {
   /// Keys, expired ones included until they are reclaimed.
   public var recordCount = 0
-  /// Bytes of live records as stored, heads and padding included.
+  /// Bytes of live records as stored, heads and padding and large values included.
   public var liveBytes = 0
+  /// Those of the live bytes in the log that have an expiry, passed or not. Large values
+  /// count with their heads only.
+  public var expiringBytes = 0
+  /// Bytes of the file that the store uses or keeps for use; what lies behind is no part of it.
+  public var usedBytes = 0
   /// Length of the file; it may have holes.
   public var fileBytes = 0
   /// Bytes of disk the file takes.
@@ -34,6 +43,17 @@ public struct StoreStatistics: Sendable {
   public var garbageBytes = 0
   /// Bytes of the file that are in nobody's use.
   public var freeBytes = 0
+  /// Those of the free bytes that may still have disk space.
+  public var freeStoredBytes = 0
+  /// Those of the free bytes that must not be written before the next checkpoint.
+  public var freeAwaitingCheckpointBytes = 0
+  /// Those of the free bytes that a snapshot or another reader keeps from being written.
+  public var freeAwaitingPinBytes = 0
+  /// Bytes that are part of something and hold nothing yet: the rest of the segments
+  /// that are being written, of the last unit of each large value, and of index units.
+  public var roomBytes = 0
+  /// Bytes of superblocks and live page.
+  public var fixedBytes: Int { Int(Layout.firstFreeUnit) * Layout.unitBytes }
   /// Bytes of log written since the last checkpoint: what recovery would read.
   public var logSinceCheckpoint = 0
   /// The last durable checkpoint.
@@ -112,37 +132,87 @@ extension StoreCore {
     return (pages, used, full)
   }
 
+  /// What the statistics need to know of a unit.
+  private struct UnitFigures {
+    var kind: UnitKind?
+    var length: Int
+    var live: Int
+    var expiring: Int
+    var isStored: Bool
+    var released: Epoch
+
+    init(_ entry: SpaceEntry) {
+      (kind, length, live) = (entry.kind, entry.length, entry.live)
+      let isLog = kind == .segment || kind == .continuation
+      expiring = isLog ? entry.expiring : 0
+      isStored = entry.diskSpace != .none
+      released = entry.epoch
+    }
+  }
+
   private func countUnits(_ statistics: inout StoreStatistics) throws(StoreError) {
     // Reading the table needs its own view; nothing is changed through it.
     let space = SpaceTable(memory: memory, backing: backing)
+    let (durable, pin) = try releaseLimits()
     var number = Layout.firstFreeUnit
     let end = memory.live[LivePage.highWater]
-    var live = 0
+    var (live, indexUnits) = (0, 0)
     while number < end {
-      let entry = try read { () throws(StoreError) in
-        try space.entry(Unit(number: number)).map {
-          (kind: $0.kind, length: $0.length, live: $0.live)
-        }
+      let unit = try read { () throws(StoreError) in
+        try space.entry(Unit(number: number)).map { UnitFigures($0) }
       }
-      switch entry?.kind {
+      live += unit?.live ?? 0
+      statistics.expiringBytes += unit?.expiring ?? 0
+      switch unit?.kind {
       case .segment:
         statistics.segments += 1
         statistics.logBytes += Layout.segmentBytes
-        live += entry?.live ?? 0
-      case .continuation: live += entry?.live ?? 0
       case .run:
-        let length = min(max(1, UInt64(entry?.length ?? 1)), end - number)
+        let length = min(max(1, UInt64(unit?.length ?? 1)), end - number)
         statistics.largeValueBytes += Int(length) * Layout.unitBytes
         number += length - 1
-      case .free, nil: statistics.freeBytes += Layout.unitBytes
-      case .index, .fixed: break
+      case .free, nil:
+        statistics.freeBytes += Layout.unitBytes
+        if unit?.isStored == true { statistics.freeStoredBytes += Layout.unitBytes }
+        let released = max(unit?.released.number ?? 0, memory.live[LivePage.quarantine])
+        if released > durable.number {
+          statistics.freeAwaitingCheckpointBytes += Layout.unitBytes
+        } else if let pin, released >= pin.number {
+          statistics.freeAwaitingPinBytes += Layout.unitBytes
+        }
+      case .index: indexUnits += 1
+      case .fixed, .continuation: break
       }
       number += 1
     }
-    // The current segment's rest and the next segment are room, not garbage.
-    let segmentEnd = memory.live[LivePage.segment] * UInt64(Layout.unitBytes) + UInt64(Layout.segmentBytes)
-    let room = Layout.segmentBytes + Int(clamping: segmentEnd - min(segmentEnd, memory.live[LivePage.tail]))
-    statistics.garbageBytes = max(0, statistics.logBytes - live - room)
+    let logRoom = logRoom()
+    statistics.usedBytes = Int(end) * Layout.unitBytes
+    statistics.garbageBytes = max(0, statistics.logBytes - live - logRoom)
+    let largeValues = statistics.liveBytes - live
+    statistics.roomBytes =
+      logRoom + max(0, statistics.largeValueBytes - largeValues)
+      + max(0, indexUnits * Layout.unitBytes - statistics.indexBytes)
+  }
+
+  /// What was released up to the first epoch, and before the second, may be written.
+  private func releaseLimits() throws(StoreError) -> (durable: Epoch, pin: Epoch?) {
+    let others: Epoch?
+    do { others = try backing.lowestPin() } catch { throw error.naming(name) }
+    let pin = [others, pins.lowest].compactMap { $0 }.min()
+    return (Epoch(number: memory.live[LivePage.durableEpoch]), pin)
+  }
+
+  /// Log that is yet to be written: the rest of the segments of the tail and of moved
+  /// records, and the next segment.
+  private func logRoom() -> Int {
+    func rest(_ segment: LivePage.Word, _ tail: LivePage.Word) -> Int {
+      let unit = memory.live[segment]
+      if unit == 0 { return 0 }
+      let (end, from) = (unit * UInt64(Layout.unitBytes) + UInt64(Layout.segmentBytes), memory.live[tail])
+      return min(Layout.segmentBytes, Int(clamping: end - min(end, from)))
+    }
+    return Layout.segmentBytes + rest(LivePage.segment, LivePage.tail)
+      + rest(LivePage.moveSegment, LivePage.moveTail)
   }
 }
 

@@ -83,7 +83,10 @@ extension Verifier {
       case nil:
         report.add("space table entry", at: place, "its kind is unknown")
       }
-      for number in unit..<min(unit + length, unitCount) { checkUse(number, units[unit], units[number]) }
+      for number in unit..<min(unit + length, unitCount) {
+        checkUse(number, units[unit], units[number])
+        if let entry = units[number] { checkFields(number, units[unit]?.kind, entry) }
+      }
       if runs[UInt64(unit)] != nil, entry?.kind != .run || entry?.length != runs[UInt64(unit)] {
         report.add("space table entry", at: place, "a large value lies there, but the table does not know it")
       }
@@ -134,6 +137,78 @@ extension Verifier {
       report.add(
         "space table entry", at: entry?.offset ?? unit * Layout.unitBytes,
         "it says \(said) bytes of unit \(unit) are live, but \(counted) are")
+    }
+  }
+
+  // MARK: Fields
+
+  /// What an entry says besides who uses its unit. `kind`: of the row that it belongs to.
+  private mutating func checkFields(_ unit: Int, _ kind: UnitKind?, _ entry: SpaceEntry) {
+    switch kind {
+    case .index: checkReleases(unit, entry)
+    case .segment: if isIndexWhole { checkExpiry(unit, entry) }
+    case .free: checkFree(unit, entry)
+    case .run: checkNothingLives(unit, entry)
+    case .fixed, .continuation, nil: break
+    }
+  }
+
+  /// A page released in an epoch to come would never be used again, and one that is
+  /// in use and released would be used twice.
+  private mutating func checkReleases(_ unit: Int, _ entry: SpaceEntry) {
+    if entry.used & (entry.releasedBefore | entry.releasedLately) != 0 {
+      report.add("space table entry", at: entry.offset, "pages of unit \(unit) are in use and released")
+    }
+    if entry.releasedBefore & entry.releasedLately != 0 {
+      report.add("space table entry", at: entry.offset, "pages of unit \(unit) were released twice")
+    }
+    if entry.epochBefore > entry.epoch || entry.epoch.number > live[LivePage.epoch] {
+      report.add(
+        "space table entry", at: entry.offset, "pages of unit \(unit) were released in an epoch to come")
+    }
+    if entry.length != 1 {
+      report.add("space table entry", at: entry.offset, "an index unit is one, not \(entry.length)")
+    }
+    checkNothingLives(unit, entry)
+  }
+
+  private mutating func checkFree(_ unit: Int, _ entry: SpaceEntry) {
+    if entry.epoch.number > live[LivePage.epoch] {
+      report.add("space table entry", at: entry.offset, "unit \(unit) was released in an epoch to come")
+    }
+    if !entry.isDiskSpaceKnown {
+      report.add(
+        "space table entry", at: entry.offset, "it does not say how much disk space unit \(unit) has")
+    }
+    if entry.used != 0 || entry.length != 0 || entry.expiring != 0 {
+      report.add(
+        "space table entry", at: entry.offset, "unit \(unit) is free, but the entry speaks of its use")
+    }
+    checkNothingLives(unit, entry)
+  }
+
+  private mutating func checkNothingLives(_ unit: Int, _ entry: SpaceEntry) {
+    if entry.live != 0 {
+      report.add(
+        "space table entry", at: entry.offset,
+        "it says \(entry.live) bytes of unit \(unit) are live, but no log is there")
+    }
+  }
+
+  /// Compaction guesses by these what has expired. Who writes a store need not count it.
+  private mutating func checkExpiry(_ unit: Int, _ entry: SpaceEntry) {
+    let counted = expiring[unit]
+    if entry.expiring == 0 { return }
+    if entry.expiring != counted?.bytes ?? 0 {
+      report.add(
+        "space table entry", at: entry.offset,
+        "it says \(entry.expiring) of the live bytes of unit \(unit) will expire, but \(counted?.bytes ?? 0) will"
+      )
+    } else if let counted, counted.earliest < entry.earliestExpiry || counted.latest > entry.latestExpiry {
+      report.add(
+        "space table entry", at: entry.offset,
+        "records of unit \(unit) expire at other times than from \(entry.earliestExpiry) to "
+          + "\(entry.latestExpiry)")
     }
   }
 }

@@ -15,6 +15,8 @@ struct Verifier: ~Copyable {
   var reached: [UInt64]
   /// Bytes of live records that start in each unit.
   var liveBytes: [Int]
+  /// Those of them that have an expiry, and the first and last of these.
+  var expiring: [Int: (bytes: Int, earliest: UInt64, latest: UInt64)] = [:]
   /// For each unit with a large value, how many units its run has.
   var runs: [UInt64: Int] = [:]
   var recordBytes = 0
@@ -259,8 +261,15 @@ struct Verifier: ~Copyable {
         return nil
       }
     }
-    liveBytes[Int(position.unit.number)] += head.storedBytes
+    let unit = Int(position.unit.number)
+    liveBytes[unit] += head.storedBytes
     recordBytes += head.liveBytes
+    if let expiry = records.expiry(head, at: position) {
+      let before = expiring[unit] ?? (0, expiry, expiry)
+      expiring[unit] = (
+        before.bytes + head.storedBytes, min(before.earliest, expiry), max(before.latest, expiry)
+      )
+    }
     return records.keyHash(head, at: position)
   }
 }

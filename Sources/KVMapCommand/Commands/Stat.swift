@@ -6,8 +6,9 @@ struct Stat: StoreCommand {
     commandName: "stat",
     abstract: "Print figures about the store.",
     discussion: """
-      Sizes are in bytes. "allocated" is what the file takes on the disk, which may be less than its length. The \
-      last lines show how full the pages of the index are.
+      Sizes are in bytes. "used" is the sum of "live", "garbage", "free", "index", "room" (what is set apart and \
+      holds nothing yet) and "fixed". "allocated" is what the file takes on the disk, which may be less than its \
+      length. The last lines show how full the pages of the index are.
 
       EXAMPLES
         kvmap stat colours.kvmap
@@ -34,18 +35,28 @@ struct Stat: StoreCommand {
   {
     [
       ("records", "records", "\(statistics.recordCount)"),
-      ("live_bytes", "live bytes", "\(statistics.liveBytes)"),
       ("file_bytes", "file bytes", "\(statistics.fileBytes)"),
       ("allocated_bytes", "allocated bytes", "\(statistics.allocatedBytes)"),
       ("resident_pages", "resident pages", "\(statistics.residentPages)"),
+      ("used_bytes", "used bytes", "\(statistics.usedBytes)"),
+      ("live_bytes", "live bytes", "\(statistics.liveBytes)"),
       ("garbage_bytes", "garbage bytes", "\(statistics.garbageBytes)"),
       ("free_bytes", "free bytes", "\(statistics.freeBytes)"),
+      ("index_bytes", "index bytes", "\(statistics.indexBytes)"),
+      ("room_bytes", "room bytes", "\(statistics.roomBytes)"),
+      ("fixed_bytes", "fixed bytes", "\(statistics.fixedBytes)"),
+      ("expiring_bytes", "live bytes that will expire", "\(statistics.expiringBytes)"),
+      ("free_stored_bytes", "free bytes on disk", "\(statistics.freeStoredBytes)"),
+      (
+        "free_awaiting_checkpoint_bytes", "free bytes after a checkpoint",
+        "\(statistics.freeAwaitingCheckpointBytes)"
+      ),
+      ("free_awaiting_pin_bytes", "free bytes after a reader", "\(statistics.freeAwaitingPinBytes)"),
       ("segments", "segments", "\(statistics.segments)"),
       ("log_bytes", "log bytes", "\(statistics.logBytes)"),
       ("large_value_bytes", "large value bytes", "\(statistics.largeValueBytes)"),
       ("log_bytes_since_checkpoint", "log bytes since checkpoint", "\(statistics.logSinceCheckpoint)"),
       ("checkpoint_epoch", "checkpoint epoch", "\(statistics.checkpointEpoch)"),
-      ("index_bytes", "index bytes", "\(statistics.indexBytes)"),
       ("index_pages", "index pages", "\(statistics.indexPages)"),
       ("bucket_pages", "bucket pages", "\(statistics.bucketPages)"),
       ("overflow_pages", "overflow pages", "\(statistics.overflowPages)"),
