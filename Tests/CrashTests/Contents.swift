@@ -42,7 +42,9 @@ struct Contents: Equatable {
     }
   }
 
-  func isLive(_ key: Int, at time: UInt64) -> Bool { records[key].map { $0.expiry > time } ?? false }
+  func isLive(_ key: Int, at time: UInt64) -> Bool {
+    records[key].map { $0.expiry > time } ?? false
+  }
 }
 
 /// The states a store has been in, and which of them a crash may leave.
@@ -71,7 +73,7 @@ struct History {
     case .begun(let number): begun = number
     case .durable(let number): durable = max(durable, number)
     case .void(let number): void.insert(number)
-    case .store, .grow, .sync, .failedSync: break
+    case .store, .grow, .cut, .real, .givenBack, .sync, .failedSync: break
     }
   }
 

@@ -71,13 +71,17 @@
         file.begin(trace: nil)
         file.memory.clear()
         file.length = 0
+        file.space = DiskSpace()
         let prelude = try Prelude(kind, in: file, time, &random)
         let trace = Trace()
-        disks[0].begin(trace, on: (file.memory, nil, file.length))
+        disks[0].begin(trace, on: (file.memory, nil, file.length, file.space))
         let life = Life(
-          file, trace, start: disks[0].start, catalogue: prelude.catalogue, contents: prelude.contents,
+          file, trace, start: disks[0].start, catalogue: prelude.catalogue,
+          contents: prelude.contents,
           style: prelude.style, time: time, seed: random.next())
-        try live(life, isCreated: kind == .none, script: [], steps: 14 + random.below(30), level: 0, &random)
+        try live(
+          life, isCreated: kind == .none, script: [], steps: 14 + random.below(30), level: 0,
+          &random)
       } catch {
         violate("\(error)", "in the life itself")
       }
@@ -90,7 +94,8 @@
       try life.run(isCreated: isCreated, script: script, steps: steps)
       counts.add(life.tally)
       let history = History(
-        catalogue: life.catalogue, time: life.time.now, states: life.states, durable: isCreated ? -1 : 0)
+        catalogue: life.catalogue, time: life.time.now, states: life.states,
+        durable: isCreated ? -1 : 0)
       var crashed = Case(
         trace: life.trace, history: history, operations: life.operations, style: life.style,
         time: life.time)
@@ -144,7 +149,8 @@
       let image = disks[level].image
       let history = crashed.history
       // Few of those there are many of.
-      let goesOn = level + 1 < Self.depth && history.durable >= 0 && random.once(in: level == 0 ? 60 : 50)
+      let goesOn =
+        level + 1 < Self.depth && history.durable >= 0 && random.once(in: level == 0 ? 60 : 50)
       let trace = Trace()
       if goesOn { disks[level + 1].begin(trace, on: disks[level].content) }
       var found: Int?
@@ -152,6 +158,7 @@
         found = try Simulation.observing(image) {
           try looker.look(at: image) { memory in
             try Simulation.recover(image, memory, crashed.time)
+            if let problem = image.problem { throw problem }
             var verifier = Verifier(memory: memory, live: memory.live, report: VerificationReport())
             verifier.run()
             if !verifier.report.isSound {
@@ -177,19 +184,23 @@
 
     /// Lets the life go on from an image, and crashes it again.
     private mutating func goOn(
-      from found: Int, _ trace: Trace, _ crashed: Case, _ level: Int, _ random: inout SeededGenerator
+      from found: Int, _ trace: Trace, _ crashed: Case, _ level: Int,
+      _ random: inout SeededGenerator
     ) {
       let history = crashed.history
       disks[level].restoreImage(from: disks[level + 1])
       let life = Life(
         disks[level].image, trace, start: disks[level + 1].start, catalogue: history.catalogue,
-        contents: history.states[found], style: crashed.style, time: crashed.time, seed: random.next())
+        contents: history.states[found], style: crashed.style, time: crashed.time,
+        seed: random.next())
       // What was lost is tried again, as a program would that was started again.
       let lost =
-        found < history.begun ? (found + 1...history.begun).compactMap { crashed.operations[$0] } : []
+        found < history.begun
+        ? (found + 1...history.begun).compactMap { crashed.operations[$0] } : []
       do {
         try live(
-          life, isCreated: false, script: Array(lost.prefix(random.below(5))), steps: random.below(8),
+          life, isCreated: false, script: Array(lost.prefix(random.below(5))),
+          steps: random.below(8),
           level: level + 1, &random)
       } catch {
         violate("\(error)", "in a life after \(level + 1) crashes")
@@ -200,7 +211,9 @@
 
     /// Changes a bit of the log before a record that says that all before it was
     /// durable: opening must refuse, and change nothing, or find what it should.
-    private mutating func checkDamage(_ crashed: Case, _ level: Int, _ random: inout SeededGenerator) {
+    private mutating func checkDamage(
+      _ crashed: Case, _ level: Int, _ random: inout SeededGenerator
+    ) {
       guard crashed.history.durable >= 0 else { return }
       disks[level].makeImage(.versions, &random)
       let image = disks[level].image
@@ -222,8 +235,10 @@
               }
               return
             }
-            guard let found = try crashed.history.find(allowed, in: memory), allowed.contains(found) else {
-              throw Violation("the log was damaged at \(place), and durable commits are lost silently")
+            guard let found = try crashed.history.find(allowed, in: memory), allowed.contains(found)
+            else {
+              throw Violation(
+                "the log was damaged at \(place), and durable commits are lost silently")
             }
           }
         }

@@ -28,6 +28,9 @@ final class Disk {
   private let durable: PagedMemory
   private var length = 0
   private var currentLength = 0
+  /// What surely has disk space there, and what has in the file that is written.
+  private var space = DiskSpace()
+  private var currentSpace = DiskSpace()
   private var dirty: [Dirty] = []
   /// For each page, its index in `dirty`, or −1.
   private var indexOfPage = [Int32](repeating: -1, count: PagedMemory.pageCount)
@@ -42,7 +45,7 @@ final class Disk {
   }
 
   /// Starts a trace, on what `file` holds now.
-  func begin(_ trace: Trace, on file: (memory: PagedMemory, below: PagedMemory?, length: Int)) {
+  func begin(_ trace: Trace, on file: Content) {
     for page in durable.written { image.memory.zero(page: page) }
     image.memory.clear()
     durable.clear()
@@ -55,6 +58,7 @@ final class Disk {
       }
     }
     (length, currentLength) = (file.length, file.length)
+    (space, currentSpace) = (file.space, file.space)
     while let last = dirty.last { forget(last.page) }
     self.trace = trace
   }
@@ -65,8 +69,15 @@ final class Disk {
     switch event {
     case .store(let store): add(store)
     case .grow(let size): currentLength = max(currentLength, size)
+    case .cut(let size): currentLength = size
+    case .real(let first, let end): currentSpace.set(first, end, true)
+    case .givenBack(let first, let end):
+      // That it was taken away may be on the disk at any time.
+      currentSpace.set(first, end, false)
+      space.set(first, end, false)
     case .sync(let first, let end):
       length = currentLength
+      space.take(first, end, from: currentSpace)
       for page in dirtyPages(first, end) where !dirty[Int(indexOfPage[page])].isTakenForClean {
         harden(page)
       }
@@ -74,7 +85,11 @@ final class Disk {
       var random = SeededGenerator(seed: seed)
       for page in dirtyPages(first, end).sorted() {
         if dirty[Int(indexOfPage[page])].isTakenForClean { continue }
-        if random.once(in: 2) { harden(page) } else { dirty[Int(indexOfPage[page])].isTakenForClean = true }
+        if random.once(in: 2) {
+          harden(page)
+        } else {
+          dirty[Int(indexOfPage[page])].isTakenForClean = true
+        }
       }
     case .begun, .durable, .void: break
     }
@@ -106,6 +121,7 @@ final class Disk {
   private func harden(_ page: Int) {
     for change in dirty[Int(indexOfPage[page])].changes { write(change, to: durable) }
     image.memory.note(page * Layout.pageBytes, 1)
+    space[page] = currentSpace[page]
     forget(page)
   }
 
@@ -123,7 +139,9 @@ final class Disk {
   }
 
   private func write(_ change: Change, to memory: PagedMemory) {
-    unsafe trace.withBytes(change.start, change.count) { unsafe memory.write($0, at: change.offset) }
+    unsafe trace.withBytes(change.start, change.count) {
+      unsafe memory.write($0, at: change.offset)
+    }
   }
 
   // MARK: Images
@@ -162,22 +180,26 @@ final class Disk {
       case .words: tear(page, 8, &random)
       }
     }
+    image.space = space
+    // Where bytes are there is disk space; where none of a page's were written, there may be none.
+    for page in image.memory.written { image.space[page] = true }
     image.begin(trace: trace)
   }
 
-  /// What surely is on the disk, and the file's length there.
-  var start: (memory: PagedMemory, length: Int) { (durable, length) }
+  /// What surely is on the disk, the file's length there, and its disk space.
+  var start: SimulatedFile.Start { (durable, length, space) }
 
   /// Makes the image again what it was when `other` began with it.
   func restoreImage(from other: Disk) {
     for page in image.memory.written { image.memory.write(page: page, from: other.durable) }
-    image.length = other.length
+    (image.length, image.space) = (other.length, other.space)
   }
 
   /// What the image holds, for another disk to begin with.
-  var content: (memory: PagedMemory, below: PagedMemory?, length: Int) {
-    (image.memory, durable, image.length)
-  }
+  var content: Content { (image.memory, durable, image.length, image.space) }
+
+  /// A file, as another disk begins with it.
+  typealias Content = (memory: PagedMemory, below: PagedMemory?, length: Int, space: DiskSpace)
 
   private func write(_ changes: ArraySlice<Change>) {
     for change in changes { write(change, to: image.memory) }
@@ -204,7 +226,9 @@ final class Disk {
         // As many grains in a row as have seen the change.
         while at < end, seen[(at - first) / grain] <= number { at = (at / grain + 1) * grain }
         var stop = at
-        while stop < end, seen[(stop - first) / grain] > number { stop = (stop / grain + 1) * grain }
+        while stop < end, seen[(stop - first) / grain] > number {
+          stop = (stop / grain + 1) * grain
+        }
         if at < min(stop, end) {
           let part = Change(
             offset: at, count: min(stop, end) - at, start: change.start + at - change.offset)

@@ -79,7 +79,9 @@
       let isLong = isAbandoned && random.once(in: 2)
       let changes = (0..<2 + random.below(4)).map { _ in
         let key = random.below(style.ordinaryKeys)
-        if isLong { return (key: key, value: catalogue.newValue(count: 500 + random.below(5_000), &random)) }
+        if isLong {
+          return (key: key, value: catalogue.newValue(count: 500 + random.below(5_000), &random))
+        }
         return (key: key, value: random.once(in: 4) ? -1 : value())
       }
       try perform(
@@ -90,7 +92,9 @@
       guard isAbandoned, random.below(3) > 0 else { return }
       let again = changes.map { change in
         let count = change.value < 0 ? 0 : catalogue.values[Int(change.value)].count
-        return (key: change.key, value: change.value < 0 ? -1 : catalogue.newValue(count: count, &random))
+        return (
+          key: change.key, value: change.value < 0 ? -1 : catalogue.newValue(count: count, &random)
+        )
       }
       try perform(.transaction(again, isAbandoned: false, durability()), .transaction)
     }
@@ -143,7 +147,17 @@
 
     private func compact() throws {
       guard let core = writer?.store.core, beside == nil else { return }
-      if try attemptAndSettle(.compaction, { try core.compact { _ in } }) { noteDurable() }
+      var (from, before) = (trace.count, try Shape(core))
+      let isDone = try attemptAndSettle(.compaction) {
+        try core.compact { _ in
+          let now = try Shape(core)
+          if let change = now.tidying(from: before) { self.trace.relabel(from: from, as: change) }
+          (from, before) = (self.trace.count, now)
+          // Records expire meanwhile.
+          if self.random.once(in: 4) { self.time.now += UInt64(self.random.below(500)) }
+        }
+      }
+      if isDone { noteDurable() }
     }
 
     private func sync(onlyIfNeeded: Bool) throws {
@@ -275,7 +289,9 @@
               + "(from \(now) to \(time.now))")
         }
       }
-      if !seen.isEmpty { throw Violation("a reader that went through all met keys that were never there") }
+      if !seen.isEmpty {
+        throw Violation("a reader that went through all met keys that were never there")
+      }
     }
   }
 #endif

@@ -42,7 +42,7 @@
     private(set) var operations: [Int: Operation] = [:]
 
     let file: SimulatedFile
-    private let start: (memory: PagedMemory, length: Int)
+    private let start: SimulatedFile.Start
     var writer: (store: Store, backing: SimulatedBacking)?
     var reader: (store: Store, backing: SimulatedBacking)?
     /// A checkpoint of the writer that is being written, and the last commit before it.
@@ -57,7 +57,7 @@
 
     /// - Parameter start: what the file holds, kept while the file changes.
     init(
-      _ file: SimulatedFile, _ trace: Trace, start: (memory: PagedMemory, length: Int),
+      _ file: SimulatedFile, _ trace: Trace, start: SimulatedFile.Start,
       catalogue: Catalogue, contents: Contents, style: Style, time: Simulation.Time, seed: UInt64
     ) {
       self.file = file
@@ -172,12 +172,11 @@
         outcome = .unknown
         tally.failedSyncs += 1
       }
-      if let problem { throw problem }
+      if let problem = problem ?? file.problem { throw problem }
       if isDoomed {
         kill()
         file.rewind(
-          to: first + random.below(trace.count - first + 1), start: start.memory,
-          startLength: start.length)
+          to: first + random.below(trace.count - first + 1), start: start)
         outcome = .died
         tally.deaths += 1
       }
@@ -249,7 +248,9 @@
       return (try? history.find([pending], in: core.memory)) != nil
     }
 
-    private var history: History { History(catalogue: catalogue, time: time.now, states: states, durable: 0) }
+    private var history: History {
+      History(catalogue: catalogue, time: time.now, states: states, durable: 0)
+    }
 
     private func resolve() throws {
       guard let core = writer?.store.core else { return }
@@ -306,12 +307,14 @@
   }
 
   /// What of a store's shape tells which steps an operation took.
-  private struct Shape {
+  struct Shape {
     var height: Int
     var nodes: Int
     var buckets: Int
     var overflow: Int
     var segment: UInt64
+    var moveTail: UInt64
+    var victimOffset: UInt64
     var highWater: UInt64
 
     init(_ core: StoreCore) throws {
@@ -320,6 +323,8 @@
       height = root.depth
       (nodes, buckets, overflow) = (0, 0, 0)
       segment = memory.live[LivePage.segment]
+      moveTail = memory.live[LivePage.moveTail]
+      victimOffset = memory.live[LivePage.victimOffset]
       highWater = memory.live[LivePage.highWater]
       count(root.page, height, memory)
     }
@@ -344,7 +349,12 @@
       if overflow > before.overflow { return .overflow }
       if buckets > before.buckets { return .bucketSplit }
       if segment != before.segment { return .segment }
-      return highWater > before.highWater ? .growth : nil
+      return tidying(from: before) ?? (highWater > before.highWater ? .growth : nil)
+    }
+
+    func tidying(from before: Shape) -> Activity? {
+      if buckets < before.buckets { return .merging }
+      return moveTail != before.moveTail || victimOffset != before.victimOffset ? .moving : nil
     }
   }
 #endif

@@ -21,7 +21,9 @@ enum Operation {
     var contents = before
     switch self {
     case .put(let key, let value, let condition, let expiry, _):
-      if condition != .always, before.isLive(key, at: time) != (condition == .present) { return nil }
+      if condition != .always, before.isLive(key, at: time) != (condition == .present) {
+        return nil
+      }
       contents[key] = Contents.Record(value: value, expiry: expiry)
     case .remove(let key, _):
       if before[key] == nil { return nil }
@@ -50,7 +52,8 @@ enum Operation {
     case .put(let key, let value, let condition, let expiry, let durability):
       try store.put(
         catalogue.values[Int(value)], forKey: catalogue.keys[key], if: condition,
-        expires: expiry == .max ? .never : .at(millisecondsSince1970: expiry), durability: durability)
+        expires: expiry == .max ? .never : .at(millisecondsSince1970: expiry),
+        durability: durability)
     case .remove(let key, let durability):
       try store.remove(catalogue.keys[key], durability: durability)
     case .transaction(let changes, let isAbandoned, let durability):

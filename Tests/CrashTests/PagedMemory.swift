@@ -23,7 +23,8 @@ final class PagedMemory {
   /// Enters a range as written.
   func note(_ offset: Int, _ count: Int) {
     guard count > 0 else { return }
-    for page in offset / Layout.pageBytes...(offset + count - 1) / Layout.pageBytes where !isWritten[page] {
+    for page in offset / Layout.pageBytes...(offset + count - 1) / Layout.pageBytes
+    where !isWritten[page] {
       isWritten[page] = true
       written.append(page)
     }

@@ -21,6 +21,10 @@
       case segment
       /// There are large values, and more will come.
       case large
+      /// So much of the log is garbage that commits compact it.
+      case garbage
+      /// Buckets have split, and then lost most of their keys.
+      case sparse
     }
 
     private static let ordinaryKeys = 12
@@ -50,7 +54,8 @@
       return lines == (5, 17) || lines == (17, 5)
     }
     private static let crowded = Filling(keys: crowding, room: 16)
-    private static let crowdedNatural = measured(Array(crowding.prefix(20)) + filling(520) { _ in true })
+    private static let crowdedNatural = measured(
+      Array(crowding.prefix(20)) + filling(520) { _ in true })
 
     /// Puts keys into a store until a bucket splits.
     private static func measured(_ keys: [[UInt8]]) -> Filling {
@@ -65,7 +70,9 @@
             let index = IndexReader(memory: store.core.memory)
             let hash = unsafe KeyHash(key.span.bytes, seed: Simulation.seed)
             let tag = UInt16(truncatingIfNeeded: store.core.memory.live[LivePage.epoch])
-            if try index.bucket(hash, workingTag: tag).depth > 0 || index.root.depth > root.depth { break }
+            if try index.bucket(hash, workingTag: tag).depth > 0 || index.root.depth > root.depth {
+              break
+            }
             room += 1
           }
           try store.close()
@@ -89,8 +96,8 @@
       style.ordinaryKeys = 3 + random.below(Self.ordinaryKeys - 2)
       let filling: Filling? =
         switch kind {
-        case .none, .few, .segment, .large: nil
-        case .bucketSplit: Self.natural
+        case .none, .few, .segment, .large, .garbage: nil
+        case .bucketSplit, .sparse: Self.natural
         case .overflowSplit: Self.crowdedNatural
         case .directorySplit: Self.similar
         case .overflow: Self.crowded
@@ -113,6 +120,15 @@
       }
     }
 
+    /// Removes most keys, but none whose removal would merge buckets.
+    private mutating func thin(_ store: Store) throws {
+      for key in catalogue.keys.indices where contents[key] != nil && contents.count > 120 {
+        if (catalogue.hashes[key].bits >> 16) & 15 == 0 { continue }
+        try store.remove(catalogue.keys[key])
+        contents[key] = nil
+      }
+    }
+
     private mutating func put(_ store: Store, _ key: Int, _ value: Int32) throws {
       try store.put(catalogue.values[Int(value)], forKey: catalogue.keys[key])
       contents[key] = Contents.Record(value: value, expiry: .max)
@@ -124,7 +140,8 @@
       for key in 0..<style.ordinaryKeys where random.once(in: 2) && room == 0 {
         try put(store, key, catalogue.newValue(count: random.below(50), &random))
       }
-      for _ in 0..<max(0, room - 1 - random.below(3)) {
+      let isSplit = kind == .sparse
+      for _ in 0..<max(0, isSplit ? room + 20 : room - 1 - random.below(3)) {
         try put(store, style.freshKey, catalogue.newValue(count: random.below(30), &random))
         style.freshKey += 1
       }
@@ -134,7 +151,8 @@
         let value = catalogue.newValue(count: 40_000, &random)
         let short = 600 + random.below(8_000)
         func left() -> Int {
-          Int(live[LivePage.segment] + Layout.segmentUnits) * Layout.unitBytes - Int(live[LivePage.tail])
+          Int(live[LivePage.segment] + Layout.segmentUnits) * Layout.unitBytes
+            - Int(live[LivePage.tail])
         }
         while left() > 40_000 + short + 1_000 { try put(store, 0, value) }
         if left() > short {
@@ -146,6 +164,21 @@
         for key in 0..<3 {
           try put(store, key, catalogue.newValue(count: 66_000 + random.below(70_000), &random))
         }
+      case .garbage:
+        // What still lives lies between what does not.
+        let value = catalogue.newValue(count: 60_000, &random)
+        for number in 0..<60 {
+          try put(store, number % style.ordinaryKeys, value)
+          if number % 4 == 0 {
+            try put(
+              store, number / 4 % style.ordinaryKeys,
+              catalogue.newValue(count: random.below(300), &random))
+          }
+        }
+        for key in 0..<style.ordinaryKeys {
+          try put(store, key, catalogue.newValue(count: 40, &random))
+        }
+      case .sparse: try thin(store)
       case .none, .few, .bucketSplit, .overflowSplit, .directorySplit, .overflow: break
       }
     }

@@ -53,7 +53,7 @@
       let file = try SimulatedFile(below: nil)
       let disk = try Disk()
       let trace = Trace()
-      disk.begin(trace, on: (file.memory, nil, 0))
+      disk.begin(trace, on: (file.memory, nil, 0, DiskSpace()))
       file.begin(trace: trace)
       var crashPoint = 0
       try Simulation.observing(file) {
@@ -111,14 +111,14 @@
         backing.die()
         // From the last instant to the first: each is reached by going back.
         for instant in (before...trace.count).reversed() {
-          file.rewind(to: instant, start: start, startLength: 0)
+          file.rewind(to: instant, start: (start, 0, DiskSpace()))
           (core, backing) = try Simulation.join(file, Self.time, StoreOptions())
           try Store(core: core).put([2], forKey: [2])
           #expect(try Store(core: core).get([1]) == [1])
           let report = core.verify()
           #expect(report.isSound, "after \(instant - before) events: \(report.faults)")
           backing.die()
-          file.rewind(to: instant, start: start, startLength: 0)
+          file.rewind(to: instant, start: (start, 0, DiskSpace()))
         }
       }
     }

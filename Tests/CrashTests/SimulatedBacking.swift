@@ -18,6 +18,7 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
   func die() {
     isDead = true
     file.dropPins(of: self)
+    file.detach(self)
   }
 
   var isShared: Bool { true }
@@ -36,6 +37,7 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
   }
 
   func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
+    file.makeReal(offset, count)
     // As the file does it: log space is overwritten with zeros.
     if scattered { return }
     var at = offset
@@ -47,14 +49,16 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
   }
 
   func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool {
-    for page in stride(from: offset, to: offset + count, by: Layout.pageBytes)
-    where file.isWritten(page: page / Layout.pageBytes) {
-      bytes.zero(page, count: Layout.pageBytes)
-    }
+    file.trace?.during(.givingBack) { file.giveBack(offset, count) } ?? file.giveBack(offset, count)
     return true
   }
 
-  func cutOff(at bytes: Int) throws(StoreError) {}
+  func reserve(offset: Int, count: Int) throws(StoreError) { file.makeReal(offset, count) }
+
+  func cutOff(at bytes: Int) throws(StoreError) {
+    file.trace?.during(.cuttingOff) { file.cut(at: bytes) } ?? file.cut(at: bytes)
+    mappedBytes = min(mappedBytes, bytes)
+  }
 
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] {
     var ranges: [Range<Int>] = []
@@ -77,7 +81,10 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
     if count > 0 { try file.sync(offset, count) }
   }
 
-  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool { true }
+  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
+    // All others are tried by one process at a time.
+    name != .attached || kind != .exclusive || !file.isAttached(besides: self)
+  }
   func unlock(_ name: LockName) throws(StoreError) {}
   func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool { false }
   func pin(_ epoch: Epoch) throws(StoreError) { file.pin(self, epoch) }

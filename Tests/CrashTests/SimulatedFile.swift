@@ -12,6 +12,10 @@ final class SimulatedFile {
   /// What the memory holds where it was not written.
   let below: PagedMemory?
   var length = 0
+  /// What of it surely has disk space.
+  var space = DiskSpace()
+  /// A store into a page that may have none.
+  private(set) var problem: Violation?
   var trace: Trace?
   /// Called after each store.
   var interloper: (() -> Void)?
@@ -24,6 +28,8 @@ final class SimulatedFile {
   /// Stores so far.
   private(set) var storeCount = 0
   private var pins: [(backing: ObjectIdentifier, epoch: Epoch)] = []
+  /// The processes that have it open.
+  private var attached: Set<ObjectIdentifier> = []
 
   init(below: PagedMemory?) throws {
     memory = try PagedMemory()
@@ -36,6 +42,8 @@ final class SimulatedFile {
     interloper = nil
     syncsUntilFailure = nil
     pins = []
+    attached = []
+    problem = nil
   }
 
   func isWritten(page: Int) -> Bool {
@@ -48,6 +56,9 @@ final class SimulatedFile {
     guard count > 0 else { return }
     storeCount += 1
     memory.note(offset, count)
+    if problem == nil, let page = space.missing(offset, count) {
+      problem = Violation("page \(page) was written, which may have no disk space")
+    }
     if let trace {
       unsafe trace.appendStore(
         UnsafeRawBufferPointer(start: memory.bytes.base + offset, count: count), at: offset)
@@ -64,6 +75,32 @@ final class SimulatedFile {
     trace?.append(.grow(to: length))
   }
 
+  func makeReal(_ offset: Int, _ count: Int) {
+    space.set(offset, offset + count, true)
+    trace?.append(.real(first: offset, end: offset + count))
+  }
+
+  /// Zeros are seen at once, and reach the disk as other bytes do; the disk space may
+  /// be gone from now on.
+  func giveBack(_ offset: Int, _ count: Int) {
+    for page in stride(from: offset, to: offset + count, by: Layout.pageBytes)
+    where isWritten(page: page / Layout.pageBytes) {
+      // Not a store of the process's: that would ask for disk space.
+      let was = space[page / Layout.pageBytes]
+      space[page / Layout.pageBytes] = true
+      memory.bytes.zero(page, count: Layout.pageBytes)
+      space[page / Layout.pageBytes] = was
+    }
+    space.set(offset, offset + count, false)
+    trace?.append(.givenBack(first: offset, end: offset + count))
+  }
+
+  func cut(at bytes: Int) {
+    giveBack(bytes, length - bytes)
+    length = bytes
+    trace?.append(.cut(at: bytes))
+  }
+
   func sync(_ offset: Int, _ count: Int) throws(StoreError) {
     let first = offset / Layout.pageBytes * Layout.pageBytes
     let end = (offset + count + Layout.pageBytes - 1) / Layout.pageBytes * Layout.pageBytes
@@ -78,6 +115,12 @@ final class SimulatedFile {
   }
 
   // MARK: Pins
+
+  func attach(_ backing: SimulatedBacking) { attached.insert(ObjectIdentifier(backing)) }
+  func detach(_ backing: SimulatedBacking) { attached.remove(ObjectIdentifier(backing)) }
+  func isAttached(besides backing: SimulatedBacking) -> Bool {
+    attached.contains { $0 != ObjectIdentifier(backing) }
+  }
 
   func pin(_ backing: SimulatedBacking, _ epoch: Epoch) {
     pins.append((ObjectIdentifier(backing), epoch))
@@ -97,9 +140,12 @@ final class SimulatedFile {
 }
 
 extension SimulatedFile {
+  /// What a trace begins with.
+  typealias Start = (memory: PagedMemory, length: Int, space: DiskSpace)
+
   /// Takes the memory back to what it was before event number `end`; the trace
-  /// began with `start`, and a file of `startLength` bytes.
-  func rewind(to end: Int, start: PagedMemory, startLength: Int) {
+  /// began with `start`.
+  func rewind(to end: Int, start: Start) {
     guard let trace else { return }
     var pages: Set<Int> = []
     for event in trace.events[end...] {
@@ -107,12 +153,14 @@ extension SimulatedFile {
       pages.formUnion(
         store.offset / Layout.pageBytes...(store.offset + store.count - 1) / Layout.pageBytes)
     }
-    for page in pages { memory.write(page: page, from: start) }
-    length = startLength
+    for page in pages { memory.write(page: page, from: start.memory) }
+    (length, space) = (start.length, start.space)
     for event in trace.events[..<end] {
       switch event {
       case .store(let store): restore(store, in: pages)
-      case .grow(let size): length = size
+      case .grow(let size), .cut(let size): length = size
+      case .real(let first, let end): space.set(first, end, true)
+      case .givenBack(let first, let end): space.set(first, end, false)
       case .sync, .failedSync, .begun, .durable, .void: break
       }
     }

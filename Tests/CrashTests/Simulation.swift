@@ -34,11 +34,14 @@
       let backing = SimulatedBacking(file)
       let local = try LocalMemory(backing, seed: seed)
       defer { withExtendedLifetime(local) {} }
-      try Creation(memory: local.memory, backing: backing, clock: time.clock, identifier: (1, 2)).build()
+      try Creation(memory: local.memory, backing: backing, clock: time.clock, identifier: (1, 2))
+        .build()
     }
 
     /// Recovers what is in the file, alone.
-    static func recover(_ file: SimulatedFile, _ memory: StoreMemory, _ time: Time) throws(StoreError) {
+    static func recover(_ file: SimulatedFile, _ memory: StoreMemory, _ time: Time)
+      throws(StoreError)
+    {
       let backing = SimulatedBacking(file)
       let (block, bothAgree) = try Recovery.chooseSuperblock(backing.bytes)
       try Recovery(
@@ -63,12 +66,14 @@
       _ file: SimulatedFile, _ time: Time, _ options: StoreOptions
     ) throws(StoreError) -> (core: StoreCore, backing: SimulatedBacking) {
       let backing = SimulatedBacking(file)
+      file.attach(backing)
       let block = try Recovery.chooseSuperblock(backing.bytes).0
       var options = options
       // A simulation runs on one thread.
       options.checkpoints = .inline
       let core = try StoreCore(
-        name: "simulated", path: nil, backing: backing, block: block, options: options, clock: time.clock,
+        name: "simulated", path: nil, backing: backing, block: block, options: options,
+        clock: time.clock,
         pinned: nil)
       return (core, backing)
     }

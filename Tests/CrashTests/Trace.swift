@@ -10,6 +10,11 @@ final class Trace {
   enum Event {
     case store(Store)
     case grow(to: Int)
+    /// What lies behind has been cut off.
+    case cut(at: Int)
+    /// The range has disk space from now on, or none any more.
+    case real(first: Int, end: Int)
+    case givenBack(first: Int, end: Int)
     case sync(first: Int, end: Int)
     /// A sync that reported an error. What it wrote nevertheless follows from the seed.
     case failedSync(first: Int, end: Int, seed: UInt64)
@@ -39,6 +44,14 @@ final class Trace {
     unsafe bytes.append(contentsOf: content)
   }
 
+  /// Does something that is told apart from what is being done otherwise.
+  func during(_ special: Activity, _ body: () -> Void) {
+    let before = activity
+    activity = special
+    body()
+    activity = before
+  }
+
   /// Calls `body` with the bytes of a part of a store.
   func withBytes(_ start: Int, _ count: Int, _ body: (UnsafeRawBufferPointer) -> Void) {
     unsafe bytes.withUnsafeBytes { all in
@@ -60,8 +73,10 @@ final class Trace {
 
 /// What a store does at an instant at which it may crash.
 enum Activity: String, CaseIterable {
-  case creation, put, overwrite, conditional, expiring, largeValue, reuse, remove, transaction, abandoned
+  case creation, put, overwrite, conditional, expiring, largeValue, reuse, remove, transaction,
+    abandoned
   case bucketSplit, directorySplit, overflow, segment, growth
-  case sync, checkpoint, checkpointBeside, compaction, close, recovery, recoveryAfterDeath
+  case sync, checkpoint, checkpointBeside, compaction, moving, merging, givingBack, cuttingOff
+  case close, recovery, recoveryAfterDeath
   case takeover, takeoverAfterFailure, afterTakeover, retry
 }
