@@ -59,6 +59,19 @@ struct KillTests {
     note.show()
   }
 
+  @Test(arguments: ["none", "onCommit"])
+  func whoCompactsMayBeKilled(mode: String) async throws {
+    let note = try KillNote("whoCompactsMayBeKilled")
+    await #expect(processExitsWith: .success) {
+      [seed = note.seed as UInt64, mode = mode as String, path = note.path as String] in
+      try KillNote.write(to: path, "whoCompactsMayBeKilled", seed) { ground in
+        let reads = try ground.killCompactions(mode, KillCount.share(40))
+        return ground.count.report("\(mode), a writer and one who compacts", reads: reads)
+      }
+    }
+    note.show()
+  }
+
   @Test(arguments: [false, true])
   func recoveryMayBeKilled(isTakeover: Bool) async throws {
     let note = try KillNote("recoveryMayBeKilled")

@@ -7,11 +7,14 @@ import SystemPackage
 enum Chapter: String, CaseIterable, Codable {
   case creation, everyday, everydayBesideAnother, everydayExclusive
   case splits, nextSegment, nextSegmentInTransaction, largeGrowth
+  case compaction, compactionBesideAnother, shrinking
   case recovery, recoveryBesideAnother, readOnly, readOnlyBesideAnother, scratch, pinned
 
   enum Step {
     case write(Operation, Durability? = nil)
-    case read, iterate, statistics, verify, sync, checkpoint
+    /// Lets a key expire at a time that has passed.
+    case expire(String)
+    case read, iterate, statistics, verify, sync, checkpoint, compact
   }
 
   /// Whether another handle has the store open meanwhile.
@@ -25,7 +28,7 @@ enum Chapter: String, CaseIterable, Codable {
     switch self {
     case .readOnly, .readOnlyBesideAnother: options.access = .readOnly
     case .scratch: options.access = .scratch
-    case .everydayExclusive: options.exclusive = true
+    case .everydayExclusive, .compaction, .shrinking: options.exclusive = true
     case .recoveryBesideAnother: options.durability = .onCommit
     case .pinned:
       options.warm = true
@@ -46,6 +49,10 @@ enum Chapter: String, CaseIterable, Codable {
       try store.put(value, forKey: key)
       contents[bytes(key)] = value
     }
+    func remove(_ key: String) throws {
+      try store.remove(key)
+      contents[bytes(key)] = nil
+    }
     for number in 0..<30 { try put("key \(number)", patterned(10 + number, UInt64(number))) }
     try put("large", patterned(70_000, 1))
     try put("larger", patterned(140_000, 2))
@@ -62,6 +69,21 @@ enum Chapter: String, CaseIterable, Codable {
         try put("\(number)", [1])
         if try store.statistics().bucketPages > 1 { return before }
       }
+    case .compaction, .compactionBesideAnother:
+      // What lives lies between garbage, and before what will be free.
+      for number in 0..<3 { try put("free \(number)", patterned(200_000, UInt64(number))) }
+      for number in 0..<12 {
+        try put("between \(number)", patterned(100, UInt64(number)))
+        for round in 0..<2 { try put("filler", patterned(40_000, UInt64(round))) }
+        try store.put("gone", forKey: "expired \(number)", expires: .at(millisecondsSince1970: 1))
+      }
+      try put("last", patterned(90_000, 1))
+      for number in 0..<3 { try remove("free \(number)") }
+    case .shrinking:
+      for number in 0..<900 { try put("\(number)", [1]) }
+      // All are sparse, and the removals that would merge them are still to come.
+      for number in 0..<700 where !Self.merges("\(number)", store) { try remove("\(number)") }
+      try store.checkpoint()
     case .recovery, .recoveryBesideAnother:
       try store.checkpoint()
       for number in 0..<10 { try put("key \(number)", patterned(40, UInt64(number + 100))) }
@@ -74,6 +96,12 @@ enum Chapter: String, CaseIterable, Codable {
     }
     try store.close()
     return (try Image(of: path), contents)
+  }
+
+  /// Whether removing the key looks for a bucket to merge.
+  private static func merges(_ key: String, _ store: Store) -> Bool {
+    let hash = unsafe KeyHash(bytes(key).span.bytes, seed: store.core.memory.seed)
+    return (hash.bits >> 16) & 15 == 0
   }
 
   // MARK: Steps
@@ -119,6 +147,14 @@ enum Chapter: String, CaseIterable, Codable {
         Self.put("key 1", 1_500_000), Self.transaction([("key 2", 2_000_000), ("key 3", 1_100_000)]),
         .write(.remove(bytes("key 1"))), .checkpoint, Self.put("key 4", 1_400_000), .read,
       ]
+    case .compaction:
+      [
+        .expire("key 3"), Self.put("key 1", 50), .compact, .read, Self.put("key 4", 60),
+        .write(.remove(bytes("between 3"))), .verify,
+      ]
+    case .compactionBesideAnother: [.compact, .read, Self.put("key 4", 60)]
+    case .shrinking:
+      (0..<700).map { .write(.remove(bytes("\($0)"))) } + [.read, .checkpoint, .verify]
     case .recovery, .recoveryBesideAnother: [.read, Self.put("key 1", 33), .statistics, .verify]
     case .readOnly, .readOnlyBesideAnother: [.read, .iterate, .statistics, .verify, .sync]
     case .pinned: [.read, Self.put("key 1", 33)]

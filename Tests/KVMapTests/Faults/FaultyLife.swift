@@ -60,6 +60,7 @@ final class FaultyLife {
       failures += 1
       // Nothing is wrong with the store: nothing may say so.
       let allowed: [StoreError.Code] = [.diskFull, .system, .outcomeUnknown, .cannotCreate]
+      if !allowed.contains(error.code) { print("kvmap: \(what): \(error.code): \(error)") }
       #expect(allowed.contains(error.code), "\(what): \(error.code): \(error)")
       #expect(error.message.contains(scratch.directory.string), "\(what): \(error)")
     } catch {
@@ -70,7 +71,16 @@ final class FaultyLife {
 
   private func run(_ step: Chapter.Step, on store: Store) {
     switch step {
-    case .write(let operation, let durability): write(operation, durability, to: store)
+    case .write(let operation, let durability):
+      write(operation) {
+        if let durability {
+          try operation.apply(to: store, durability)
+        } else {
+          try operation.apply(to: store)
+        }
+      }
+    case .expire(let key):
+      write(.remove(bytes(key))) { try store.setExpiry(.at(millisecondsSince1970: 1), forKey: key) }
     case .read:
       for key in keys { attempt { expectPossible(try store.get(key), key) } }
       attempt {
@@ -92,15 +102,13 @@ final class FaultyLife {
       }
     case .sync: attempt { try store.sync() }
     case .checkpoint: attempt { try store.checkpoint() }
+    case .compact: attempt { try store.compact() }
     }
   }
 
-  private func write(_ operation: Operation, _ durability: Durability?, to store: Store) {
+  private func write(_ operation: Operation, _ body: () throws -> Bool) {
     do {
-      let did =
-        if let durability { try operation.apply(to: store, durability) } else {
-          try operation.apply(to: store)
-        }
+      let did = try body()
       var next: [Operation.Contents] = []
       for var contents in possible where operation.apply(to: &contents) == did { next.append(contents) }
       #expect(!next.isEmpty, "\(what): \(operation.name) says \(did)")

@@ -5,15 +5,15 @@ import SystemPackage
 
 extension KillGround {
   private static let writing: [KillPhase] = [
-    .opening, .writing, .large, .transaction, .growing, .checkpointing, .closing,
+    .opening, .writing, .large, .transaction, .growing, .checkpointing, .compacting, .closing,
   ]
 
   /// The phases that a writer of this durability comes to.
-  fileprivate func phases(_ mode: String) -> [KillPhase] {
+  func phases(_ mode: String) -> [KillPhase] {
     Self.writing + (mode == "onCommit" ? [.syncing, .syncing] : [])
   }
 
-  fileprivate func start(
+  func start(
     _ script: Script, _ mode: String, _ plan: KillPlan, _ board: Board
   ) -> ForkedChild {
     self.plan = "\(plan)"
@@ -30,7 +30,7 @@ extension KillGround {
       // A new store now and then: old ones have much space to reuse and grow little.
       try? FileManager.default.removeItem(atPath: path.string)
       var script = Script(seed: seed &+ UInt64(count.all))
-      try create([script])
+      try create([script], garbage: generator.below(2) * 3)
       for _ in 0..<min(40, kills - count.all) {
         let plan = KillPlan(phases(mode), &generator)
         let child = start(script, mode, plan, board)

@@ -13,6 +13,8 @@ enum KillPhase: UInt64, CaseIterable {
   /// Writing, since a sync of the log began.
   case syncing
   case checkpointing
+  /// Compacting all of the store.
+  case compacting
   case closing
   case creating
   /// A reader, anywhere.

@@ -8,14 +8,21 @@ enum Step: Equatable {
   /// Puts all of them at once, every other one after having removed it; or removes
   /// them and takes it back.
   case allSteady(aborts: Bool)
+  /// Puts a key that has expired already, or one that will long after the test.
+  case expiring(Int, lasts: Bool)
   case checkpoint
+  case compact
   case reopen
+
+  static let expiringKeys = 4
 
   init(_ script: Script) {
     let number = script.number
     switch number % 16 {
     case 2: self = .allSteady(aborts: false)
     case 10: self = .allSteady(aborts: true)
+    case 12: self = .expiring(number / 16 % Self.expiringKeys, lasts: number / 64 % 2 == 0)
+    case 14 where number / 16 % 2 == 1: self = .compact
     case 6: self = number / 16 % 2 == 0 ? .checkpoint : .reopen
     case let other where other % 2 == 1: self = .steady(number / 2 % Board.steadyKeys)
     default: self = .operation(Operation(seed: script.seed, number: number, mix: script.mix))
@@ -25,9 +32,10 @@ enum Step: Equatable {
   var phase: KillPhase {
     switch self {
     case .operation(.put(_, let value, _)): Self.isLarge(value) ? .large : .writing
-    case .operation(.remove), .steady: .writing
+    case .operation(.remove), .steady, .expiring: .writing
     case .operation(.transaction), .allSteady: .transaction
     case .checkpoint: .checkpointing
+    case .compact: .compacting
     case .reopen: .closing
     }
   }
@@ -55,6 +63,8 @@ struct Script {
 
   func steadyKey(_ key: Int) -> [UInt8] { mix.prefix + KVMapTests.bytes("steady \(key)") }
 
+  func expiringKey(_ key: Int) -> [UInt8] { mix.prefix + KVMapTests.bytes("expiring \(key)") }
+
   /// Tells its number in the first eight bytes; now and then of a length that needs
   /// units of its own.
   static func steadyValue(_ key: Int, _ number: Int) -> [UInt8] {
@@ -76,7 +86,9 @@ struct Script {
     case .steady(let key): contents[steadyKey(key)] = Self.steadyValue(key, number)
     case .allSteady(aborts: false):
       for key in 0..<Board.steadyKeys { contents[steadyKey(key)] = Self.steadyValue(key, number) }
-    case .allSteady(aborts: true), .checkpoint, .reopen: break
+    case .expiring(let key, let lasts):
+      contents[expiringKey(key)] = lasts ? Self.steadyValue(key, number) : nil
+    case .allSteady(aborts: true), .checkpoint, .compact, .reopen: break
     }
     number += 1
   }
@@ -153,7 +165,12 @@ struct Script {
           if aborts { throw Operation.Abort() }
         }
       } catch is Operation.Abort {}
+    case .expiring(let key, let lasts):
+      try store.put(
+        Self.steadyValue(key, number), forKey: expiringKey(key),
+        expires: .at(millisecondsSince1970: lasts ? 1 << 50 : 1))
     case .checkpoint: try store.checkpoint()
+    case .compact: try store.compact()
     case .reopen: break
     }
   }
