@@ -27,6 +27,8 @@ enum ChildRole: String {
   case count
   /// Path, writer's name, number of turns. Increments the value of "sum" that often.
   case increment
+  /// Path, seed, prefix, steps. Writes and compacts; tells at the end.
+  case stir
   /// Path. Reads until told to end; tells 0 if all went well, else 1.
   case read
   /// Path, occasion. A sync fails; tells; for each of two bytes it writes, and ends.
@@ -77,6 +79,10 @@ struct ChildEntry {
     case .dieInTurn: try dieInTurn(arguments)
     case .count: try count(arguments)
     case .increment: try increment(arguments)
+    case .stir:
+      let stirring = Stirring(seed: UInt64(arguments[1])!, prefix: arguments[2], steps: Int(arguments[3])!)
+      try stirring.run(on: Store(path: arguments[0]))
+      try Parent.tell()
     case .read: try read(arguments)
     case .failSync: try KVMapTests.failSync(arguments)
     case .cutShort: try cutShort(arguments)

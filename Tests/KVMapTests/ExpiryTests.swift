@@ -70,6 +70,51 @@ final class TestClock: Sendable {
     try expectWorkingStateIsSound(store)
   }
 
+  /// Readers of every kind, also those that were in the middle of something.
+  @Test func absentAtOnceForAllReaders() throws {
+    let scratch = try Scratch()
+    let time = TestClock(5_000)
+    let store = try store(scratch, time)
+    for number in 0..<200 {
+      try store.put(
+        "v", forKey: "key \(number)", expires: .at(millisecondsSince1970: number % 2 == 0 ? 6_000 : 7_000))
+    }
+    func opened(_ access: Access) throws -> Store {
+      var options = StoreOptions()
+      options.access = access
+      return Store(core: try Opening(path: scratch.path(), options: options, clock: time.clock).open())
+    }
+    let others = try [opened(.readOnly), opened(.scratch), opened(.readWrite), store]
+    var cursors = others.map { $0.makeCursor() }
+    time.set(5_999)
+    for index in others.indices { #expect(try cursors[index].next() != nil) }
+    time.set(6_000)
+    for (index, other) in others.enumerated() {
+      #expect(try other.get("key 0") == nil)
+      #expect(try !other.contains("key 2"))
+      #expect(try other.withValue(forKey: "key 4") { _ in true } == nil)
+      #expect(try other.expiry(ofKey: "key 6") == nil)
+      #expect(try other.get("key 1", as: String.self) == "v")
+      #expect(try other.everything().count == 100)
+      while let entry = try cursors[index].next() {
+        #expect(entry.key.last.map { $0 % 2 == 1 } == true, "an expired key was returned")
+      }
+    }
+    try store.transaction { transaction in
+      #expect(try transaction.get("key 8") == nil)
+      #expect(try !transaction.remove("key 8"))
+      try transaction.put("w", forKey: "key 8", if: .absent, expires: .after(.milliseconds(1)))
+      #expect(try transaction.get("key 8", as: String.self) == "w")
+      time.advance(milliseconds: 1)
+      #expect(try transaction.get("key 8") == nil)
+      try transaction.put("x", forKey: "key 1", expires: .at(millisecondsSince1970: 8_000))
+    }
+    #expect(try store.expiry(ofKey: "key 1") == .at(millisecondsSince1970: 8_000))
+    time.set(7_000)
+    #expect(try others[0].everything().count == 1)
+    try expectWorkingStateIsSound(store)
+  }
+
   /// Times that no clock will see do not overflow into the past.
   @Test func timesAreSaturating() throws {
     let scratch = try Scratch()
