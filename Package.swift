@@ -86,6 +86,13 @@ let package = Package(
       ],
       swiftSettings: swiftSettings),
     .testTarget(
+      name: "LinearizabilityTests",
+      dependencies: [
+        "KVMap",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: swiftSettings),
+    .testTarget(
       name: "KVMapCommandTests",
       dependencies: ["KVMapCommand", "KVMap"],
       swiftSettings: swiftSettings),

@@ -1,0 +1,53 @@
+import Foundation
+import SystemPackage
+import Testing
+
+/// Histories of several threads, handles and processes on a few keys, some of them
+/// killed in the middle: each must be linearizable, which `Checker` decides.
+///
+/// Each history has keys of its own, which are absent at first, and some 30 operations,
+/// ten to a thread. Beside them the store is made to write checkpoints, to forget old
+/// keys, and to move and reuse space. Threads give the processor away between two
+/// stores into the file now and then. After every 50 histories the store is opened
+/// anew, read and verified.
+///
+/// `KVMAP_HISTORIES` sets how many are made in all, 2,000 without it;
+/// `KVMAP_TEST_SEED` repeats the plan of a run, if not the instants.
+@Suite(.serialized, .timeLimit(.minutes(180)))
+struct LinearizabilityTests {
+  private static let histories =
+    ProcessInfo.processInfo.environment["KVMAP_HISTORIES"].flatMap { Int($0) } ?? 2_000
+
+  @Test(arguments: Setting.all.map(\.name))
+  func historiesAreLinearizable(setting name: String) async throws {
+    let given = ProcessInfo.processInfo.environment["KVMAP_TEST_SEED"].flatMap { UInt64($0) }
+    let seed = given ?? UInt64.random(in: 1...999_999_999)
+    let scratch = try Scratch()
+    let note = scratch.path("note").string
+    await #expect(processExitsWith: .success) {
+      [name = name as String, seed = seed as UInt64, note = note as String] in
+      try Self.run(name, seed, note)
+    }
+    let text = (try? String(contentsOfFile: note, encoding: .utf8)) ?? "the process ended without a word"
+    print(text)
+    print(
+      "seed \(seed); to repeat: KVMAP_TEST_SEED=\(seed) KVMAP_HISTORIES=\(Self.histories) "
+        + "swift test --filter historiesAreLinearizable")
+  }
+
+  /// In the exit test: its own output goes nowhere, so what it says is written down.
+  private static func run(_ name: String, _ seed: UInt64, _ note: String) throws {
+    guard let setting = Setting.all.first(where: { $0.name == name }) else { return }
+    let text: String
+    var isRight = false
+    do {
+      var ground = try Ground(setting, seed: seed)
+      text = try ground.run(max(1, histories / Setting.all.count))
+      isRight = true
+    } catch {
+      text = "\(name): \(error)"
+    }
+    try text.write(toFile: note, atomically: false, encoding: .utf8)
+    if !isRight { exit(EXIT_FAILURE) }
+  }
+}
