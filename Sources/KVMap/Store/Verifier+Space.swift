@@ -11,6 +11,7 @@ extension Verifier {
     var units: [SpaceEntry?] = Array(repeating: nil, count: unitCount)
     let before = report.faultCount
     if visit(root.page, "space table root", from: Layout.liveOffset) {
+      checkEpoch(root)
       walkSpaceNode(root.page, first: 0, level: root.depth, &units)
     }
     let isTableWhole = report.faultCount == before
@@ -35,6 +36,7 @@ extension Verifier {
       let number = first << 8 | UInt64(entry)
       if pointer.bits == 0 { continue }
       guard visit(pointer.page, "space table entry", from: node.offset(of: entry)) else { continue }
+      checkEpoch(pointer)
       if level > 1 {
         walkSpaceNode(pointer.page, first: number, level: level - 1, &units)
       } else if isKind(.spaceLeaf, pointer.page) {

@@ -109,6 +109,7 @@ struct Verifier: ~Copyable {
       return
     }
     guard visit(root.page, "directory root", from: Layout.liveOffset, .all) else { return }
+    checkEpoch(root)
     walkNode(root.page, depth: 0, prefix: 0, level: root.depth)
   }
 
@@ -160,7 +161,13 @@ struct Verifier: ~Copyable {
         "index page", at: pointer.page.offset,
         "it covers other hashes than the reference to it says; its keys cannot be found")
     }
-    if header.epoch.tag != pointer.epochTag {
+    checkEpoch(pointer)
+  }
+
+  /// A page that says it is of the working epoch has no checksum yet: that it is of
+  /// this epoch, only the reference to it can tell.
+  mutating func checkEpoch(_ pointer: PagePointer) {
+    if PageHeader(bytes: memory.bytes, page: pointer.page).epoch.tag != pointer.epochTag {
       report.add("index page", at: pointer.page.offset, "it is of another epoch than the reference to it")
     }
   }
@@ -178,6 +185,11 @@ struct Verifier: ~Copyable {
       let hashes = HashRange(prefix: prefix, depth: pointer.depth)
       guard visit(next, "overflow reference", from: from.offset, hashes), isKind(.overflow, next) else {
         break
+      }
+      // What leads to a page is changed with it, and so is no older.
+      let epoch = PageHeader(bytes: memory.bytes, page: from).epoch
+      if PageHeader(bytes: memory.bytes, page: next).epoch > epoch {
+        report.add("index page", at: next.offset, "it is of a later epoch than the page that leads to it")
       }
       walkSlots(next, isOverflow: true, depth: pointer.depth, prefix: prefix, &found)
       from = next
