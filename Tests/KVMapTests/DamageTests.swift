@@ -65,6 +65,35 @@ struct DamageTests {
     #expect(code { try store.get("key") } == .damaged)
   }
 
+  /// Compaction moves nothing that it cannot verify: the copy gets a checksum of its own,
+  /// under which the damage would pass for data.
+  @Test func aRecordThatIsToBeMoved() throws {
+    for number in 0..<2_000 { try store.put(patterned(400, UInt64(number)), forKey: "more \(number)") }
+    for number in 0..<1_900 { try store.remove("more \(number)") }
+    let found = try match("key")
+    change(Int(found.position.offset) + found.head.valueOffset)
+    try store.compact()
+    #expect(code { try store.get("key") } == .damaged)
+    for number in 1_900..<2_000 { #expect(try store.get("more \(number)") == patterned(400, UInt64(number))) }
+  }
+
+  /// The same for a large value, and for the key that leads to it.
+  @Test(arguments: [false, true])
+  func aLargeValueThatIsToBeMoved(isInKey: Bool) throws {
+    for number in 0..<8 { try store.put(patterned(900_000, UInt64(number)), forKey: "before \(number)") }
+    try store.put(patterned(200_000, 9), forKey: "last")
+    try store.put(patterned(200_000, 10), forKey: "sound")
+    for number in 0..<8 { try store.remove("before \(number)") }
+    let found = try match("last")
+    let run = memory.bytes.load64(Int(found.position.offset) + found.head.externalOffset)
+    let sound = try store.run("sound")
+    change(isInKey ? Int(found.position.offset) + found.head.keyOffset : Int(run) + 100_000)
+    try store.compact()
+    #expect(code { try store.get("last") } == .damaged)
+    #expect(try store.get("sound") == patterned(200_000, 10))
+    #expect(try store.run("sound") != sound, "nothing was to be moved")
+  }
+
   /// A page that is whole, but not the one that is meant: an old one that a write should
   /// have replaced.
   @Test(arguments: [false, true])

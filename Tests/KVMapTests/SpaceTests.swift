@@ -231,7 +231,7 @@ extension Store {
   }
 
   /// Where the run of a key's large value begins.
-  fileprivate func run(_ key: String) throws -> UInt64 {
+  func run(_ key: String) throws -> UInt64 {
     let match = try #require(try match(bytes(key)))
     #expect(match.head.flags.contains(.external))
     return core.memory.bytes.load64(Int(match.position.offset) + match.head.externalOffset)

@@ -1,0 +1,199 @@
+extension Mutation {
+  private static let mover = "KVMap/Log/MoveWriter.swift"
+  private static let little = "KVMap/Compaction/Writer+Compaction.swift"
+  private static let whole = "KVMap/Compaction/Writer+WholeCompaction.swift"
+  private static let merge = "KVMap/Index/WritableIndex+Merge.swift"
+  private static let turn = "KVMap/Store/StoreCore+Turn.swift"
+  private static let compaction = TestRun.store("CompactionTests")
+  private static let damaged = TestRun.store("DamageTests")
+
+  static let moving: [Mutation] = [
+    Mutation(
+      "a moved record gets a checksum for its new place", in: mover,
+      .leaveOut("bytes.store64(UInt64(moved.computeChecksum(bytes, at: offset, seed: memory.seed)), offset)"),
+      seenBy: .crashes()),
+    Mutation(
+      "a moved record is no end of a commit, and vouches for none", in: mover,
+      .leaveOut("moved.flags.remove([.end, .synced])"), seenBy: .crashes(60), .store("SalvageTests"),
+      compaction,
+      survives:
+        "a second safeguard: no log leads to a segment of moved records, as its header has the ordinal 0"),
+    Mutation(
+      "a moved record is told from one of the log", in: mover,
+      .leaveOut("moved.kindBits = RecordKind.move.rawValue"), seenBy: .crashes(60), .store("SalvageTests"),
+      compaction,
+      survives:
+        "a second safeguard: the header of its segment has the ordinal 0, and no chain leads to it"),
+    Mutation(
+      "a moved large value gets a checksum for its new place", in: mover,
+      .leaveOut("bytes.store64(checksum, offset + head.externalOffset + 8)"), seenBy: compaction),
+    Mutation(
+      "a moved record leads to its moved large value", in: mover,
+      .leaveOut("bytes.store64(UInt64(run), offset + head.externalOffset)"), seenBy: compaction),
+    Mutation(
+      "a segment of moved records has a header", in: mover,
+      .leaveOut(
+        "SegmentHeader(ordinal: 0, next: Unit(number: 0), sequence: SequenceNumber(number: 0)).encode( "
+          + "bytes, at: start, seed: memory.seed)"), seenBy: .crashes(60), compaction),
+    Mutation(
+      "moved records have disk space before they are written", in: mover,
+      .leaveOut("try backing.makeReal(offset: Int(ready), count: Int(target - ready), scattered: true)"),
+      seenBy: .store("FullDiskTests"), .store("FileSizeLimitTests"),
+      survives:
+        "no test fills a disk just while records are moved; a page that has no room is a loss of the mapping, "
+        + "which is told"),
+    Mutation(
+      "a slot leads to a copy only when that is whole", in: little,
+      .before(
+        "let target = mover.copy(head, from: position)",
+        "memory.bytes.storeRelease(Slot(tag: hash.tag, position: "
+          + "Position(offset: live[LivePage.moveTail])).bits, place.offset)"), seenBy: .crashes()),
+    Mutation(
+      "a slot leads to a moved large value only when that is whole", in: whole,
+      .before(
+        "memory.bytes.copy(from: range.lowerBound, to: offset, count: range.count)",
+        "memory.bytes.storeRelease(Slot(tag: slot.tag, position: Position(offset: "
+          + "live[LivePage.moveTail])).bits, "
+          + "slotOffset)"), seenBy: .crashes()),
+    Mutation(
+      "a damaged record is not moved", in: little,
+      .takeForTrue("head.isIntact(memory.bytes, at: offset, seed: memory.seed)"), seenBy: damaged),
+    Mutation(
+      "a damaged record's large value is not moved", in: whole,
+      .takeForTrue("head.isIntact(memory.bytes, at: Int(slot.position.offset), seed: memory.seed)"),
+      seenBy: damaged),
+    Mutation(
+      "a damaged large value is not moved", in: whole,
+      .replace(
+        "(try? records.verifyExternal(head, at: slot.position, range: range)) != nil", by: "(MUTATED || TEXT)"
+      ),
+      seenBy: damaged),
+    Mutation(
+      "a segment is given back only when nothing lives in it", in: little,
+      .replace(
+        "if try space.liveBytes(segment, at: 0).counted == 0 {",
+        by: "if try (MUTATED ? true : space.liveBytes(segment, at: 0).counted == 0) {"),
+      seenBy: damaged, .crashes()),
+    Mutation(
+      "what has probably expired still lives", in: little,
+      .replace(
+        "if live.counted == 0 { return try releaseSegment(segment) }",
+        by: "if (MUTATED ? live.probable : live.counted) == 0 { return try releaseSegment(segment) }"),
+      seenBy: compaction, .crashes()),
+    Mutation(
+      "the segment that the log writes to is left", in: little,
+      .takeForFalse("number == live[LivePage.segment]"), seenBy: .crashes(), compaction),
+    Mutation(
+      "the segment that the log will go on with is left", in: little,
+      .takeForFalse("number == live[LivePage.nextSegment]"), seenBy: .crashes(), compaction),
+    Mutation(
+      "the segment that moved records go to is left", in: little,
+      .takeForFalse("number == live[LivePage.moveSegment]"), seenBy: .crashes(), compaction),
+    Mutation(
+      "the segment that is being emptied is not chosen again", in: little,
+      .takeForFalse("number == live[LivePage.victim]"), seenBy: .crashes(), compaction),
+    Mutation(
+      "a segment that others have given back is not chosen", in: little,
+      .takeForTrue("entry.kind == .segment", after: "while let candidate = compactor.candidates.popLast()"),
+      seenBy: compaction, .crashes()),
+    Mutation(
+      "a moved record is counted where it is", in: little,
+      .leaveOut("try space.addRecord(unit, bytes: head.storedBytes, expiry: expiry)"), seenBy: .crashes()),
+    Mutation(
+      "a moved record is not counted where it was", in: little,
+      .leaveOut("try space.removeRecord(position.unit, bytes: head.storedBytes, expires: expiry != nil)"),
+      seenBy: .crashes()),
+    Mutation(
+      "the units a large value was moved from are released", in: whole,
+      .leaveOut(
+        "try space.releaseUnits(run.first)",
+        after: "try space.removeRecord(slot.position.unit, bytes: head.storedBytes, expires: expiry != nil)"),
+      seenBy: compaction),
+    Mutation(
+      "large values are moved down, not up", in: "KVMap/Space/SpaceTable+Units.swift",
+      .takeForTrue("unit < limit"), seenBy: compaction, .store("SpaceTests"),
+      survives:
+        "costs work and space, and loses nothing"),
+  ]
+
+  static let givingBack: [Mutation] = [
+    Mutation(
+      "the disk space of a unit that may be needed is kept", in: little,
+      .takeForTrue("space.isFree(entry)", after: "// It may have been taken since it was looked at."),
+      seenBy: compaction, .crashes(),
+      survives:
+        "a second safeguard: only units that were free by the rule are listed, and those taken since are told "
+        + "by the look that follows"),
+    Mutation(
+      "the disk space of a unit that was taken meanwhile is kept", in: little,
+      .takeForTrue("space.isFree(entry)", after: "// It may have been taken since it was looked at."),
+      .takeForTrue("changed.kind == .free"), seenBy: .crashes(), compaction),
+    Mutation(
+      "an index unit whose pages may be seen is kept", in: little,
+      .takeForTrue("space.isUnusedIndexUnit(entry)"), seenBy: .crashes(), compaction),
+    Mutation(
+      "an index unit whose pages the copying took is kept", in: little,
+      .takeForTrue("changed.used == 0"), seenBy: .crashes(), compaction),
+    Mutation(
+      "an index unit that pages are taken from is kept", in: little,
+      .takeForTrue("space.open?.unit != unit", after: "guard let entry,"),
+      .takeForTrue("space.open?.unit != unit", after: "guard changed.used == 0,"), seenBy: .crashes(),
+      compaction),
+    Mutation(
+      "the file is cut off only if nobody else has it open", in: turn,
+      .replace(
+        "try backing.tryLock(.attached, .exclusive)",
+        by: "try (MUTATED ? true : backing.tryLock(.attached, .exclusive))"),
+      seenBy: compaction, .store("HandleTests")),
+    Mutation(
+      "the end of the file is lowered by the rule", in: "KVMap/Space/SpaceTable+Units.swift",
+      .replace(
+        "isFree(try entry(Unit(number: end - 1)))",
+        by: "(try MUTATED ? (entry(Unit(number: end - 1))?.kind ?? .free) == .free "
+          + ": isFree(entry(Unit(number: end - 1))))"), seenBy: .crashes(), compaction),
+    Mutation(
+      "the end of the file is lowered", in: turn,
+      .leaveOut("try unsafe writer.pointee.space.trimEnd()"), seenBy: compaction),
+    Mutation(
+      "the search for free units does not begin behind the end", in: "KVMap/Space/SpaceTable+Units.swift",
+      .leaveOut("unitCursor.unit = min(unitCursor.unit, end)"), seenBy: compaction, .store("SpaceTests")),
+    Mutation(
+      "what lay above the end is no reserve when the end is lowered",
+      in: "KVMap/Space/SpaceTable+Units.swift",
+      .leaveOut("reserve.forget()"), seenBy: .store("FullDiskTests"), compaction),
+    Mutation(
+      "what was cut off is no reserve", in: turn,
+      .leaveOut("unsafe writer.pointee.space.reserve.forget()"), seenBy: .store("FullDiskTests"), compaction),
+    Mutation(
+      "what was cut off is mapped no more", in: turn,
+      .leaveOut("memory.noteCutOff(min(end, memory.mappedBytes))"),
+      seenBy: compaction, .store("CutFileTests"), .store("HandleTests")),
+  ]
+
+  static let merging: [Mutation] = [
+    Mutation(
+      "buckets with changes of a transaction are not merged", in: merge,
+      .takeForTrue("!slot.isPending"), seenBy: .store("ModelTests"), .store("IndexTests"), .crashes()),
+    Mutation(
+      "buckets with overflow pages are not merged", in: merge,
+      .takeForTrue(
+        "PageHeader(bytes: bytes, page: page).overflow.number == 0", after: "private func mergedLines"),
+      seenBy: .store("IndexTests"), .store("FloodTests"), .crashes()),
+    Mutation(
+      "a line takes no more slots than it has", in: merge,
+      .takeForTrue("lines[line - 1].count < Bucket.slotsPerLine"), seenBy: .store("IndexTests"), compaction),
+    Mutation(
+      "only an equal half is merged", in: merge, .takeForTrue("other.depth == page.depth"),
+      seenBy: .store("IndexTests"), compaction),
+    Mutation(
+      "an overflow page is dropped only if it is empty", in: merge,
+      .leaveOut("if Bucket(bytes: bytes, page: page).usedSlots > 0 { return }"),
+      seenBy: .store("IndexTests"), .store("FloodTests"), .crashes()),
+    Mutation(
+      "the pages of both halves are released", in: merge,
+      .leaveOut("space.release(other.page)"), seenBy: compaction, .store("IndexTests")),
+    Mutation(
+      "directory pages whose entries are all needed are not merged", in: merge,
+      .takeForFalse("half[entry].depth >= node.depth + 8"), seenBy: .store("IndexTests"), compaction),
+  ]
+}

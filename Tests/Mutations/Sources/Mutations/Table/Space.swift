@@ -1,0 +1,105 @@
+extension Mutation {
+  private static let units = "KVMap/Space/SpaceTable+Units.swift"
+  private static let pages = "KVMap/Space/SpaceTable+Pages.swift"
+  private static let reserve = "KVMap/Space/SpaceReserve.swift"
+  private static let space = TestRun.store("SpaceTests")
+  private static let fullDisk = TestRun.store("FullDiskTests")
+
+  static let spaceTable: [Mutation] = [
+    Mutation(
+      "released units know when they were", in: units,
+      .leaveOut("entry.epoch = epoch", after: "func releaseUnits"), seenBy: space, .crashes()),
+    Mutation(
+      "released units know that they have disk space", in: units,
+      .leaveOut("entry.diskSpace = .some"), seenBy: .store("CompactionTests"), space),
+    Mutation(
+      "a row of units is entered wholly or not at all", in: units,
+      .leaveOut("try makeWritable((first, count))"), seenBy: .store("FaultTests"), fullDisk, .crashes(60)),
+    Mutation(
+      "units that are chosen are not given out for pages of the table", in: units,
+      .takeForFalse("claiming.contains(number)"), seenBy: space, .crashes(60), .store("CompactionTests")),
+    Mutation(
+      "a run's length is checked before it is released", in: units,
+      .takeForTrue("UInt64(entry.length) <= highWater"), seenBy: .store("RefusalTests"), space,
+      TestRun(filter: "HostileFileTests.KnownForgeryTests/")),
+    Mutation(
+      "what is released is kind of what is asked for", in: units,
+      .takeForTrue("kinds.contains(kind)"), seenBy: space, .store("DamageTests"), .store("RefusalTests"),
+      TestRun(filter: "HostileFileTests.KnownForgeryTests/")),
+    Mutation(
+      "released pages are marked", in: pages, .leaveOut("entry.releasedLately |= bit"),
+      seenBy: space, .crashes()),
+    Mutation(
+      "pages released in an earlier epoch stay marked", in: pages,
+      .leaveOut("entry.releasedBefore |= entry.releasedLately"), seenBy: space, .crashes()),
+    Mutation(
+      "pages released in an earlier epoch know when", in: pages,
+      .leaveOut("entry.epochBefore = entry.epoch"), seenBy: space, .crashes()),
+    Mutation(
+      "released pages know when they were", in: pages,
+      .leaveOut("entry.epoch = epoch", after: "entry.releasedLately = 0"), seenBy: space, .crashes()),
+    Mutation(
+      "pages that are taken are marked as used", in: pages,
+      .leaveOut("entry.used |= 1 << UInt16(bit)"), seenBy: space, .crashes()),
+    Mutation(
+      "a unit of index pages that another process has freed is not used further", in: pages,
+      .replace(
+        "guard entry.kind == .index else { return 0 }",
+        by: "guard MUTATED || entry.kind == .index else { return 0 }"
+      ),
+      seenBy: space, .store("CompactionTests"), .store("HandleTests"),
+      survives:
+        "needs another process that looks through the table between two turns of one epoch, just "
+        + "after this one has opened a unit and used no page of it"
+    ),
+    Mutation(
+      "pages that a snapshot may need are no unit's to give away", in: pages,
+      .takeForTrue("max(entry.epoch, entry.epochBefore) <= reuse.limit"), seenBy: .crashes(),
+      .store("CompactionTests"), space,
+      survives:
+        "a second safeguard: the unit keeps the epoch of its last release, and is not used before that is past"
+    ),
+    Mutation(
+      "a unit with pages in use is not given away", in: pages,
+      .takeForTrue("entry.used == 0", after: "func isUnusedIndexUnit"), seenBy: space, .crashes(),
+      survives:
+        "a second safeguard: it is looked at again when its entry is writable"),
+    Mutation(
+      "a page that is released lies in a unit of the index", in: pages,
+      .takeForTrue("entry.kind == .index", after: "let entry = try writableEntryKeepingReleases(unit)"),
+      seenBy: .store("DamageTests"), .store("RefusalTests"),
+      TestRun(filter: "HostileFileTests.KnownForgeryTests/"),
+      survives:
+        "takes a table that says two things of one unit, which only a forger makes: what is "
+        + "changed then was wrong before"
+    ),
+    Mutation(
+      "pages of the table of an older epoch are no place for entries", in: "KVMap/Space/SpaceTable.swift",
+      .takeForTrue(
+        "PageHeader(bytes: memory.bytes, page: pointer.page).epoch == epoch",
+        after: "private func writableLeaf"), seenBy: .crashes()),
+    Mutation(
+      "a put leaves the reserve behind", in: units,
+      .leaveOut("try reserve.ensure(above: end, memory, backing)"), seenBy: fullDisk,
+      survives:
+        "a second safeguard: each put makes sure of the reserve at its end as well"),
+    Mutation(
+      "the reserve has disk space", in: reserve,
+      .leaveOut(
+        "try backing.reserve(offset: Int(unit) * Layout.unitBytes, count: Layout.unitBytes)"),
+      seenBy: fullDisk),
+    Mutation(
+      "a put leaves more behind than a removal needs", in: reserve,
+      .replace(
+        "case .adding: 4 + memory.live[LivePage.indexPages] / UInt64(8 * Layout.pagesPerUnit)",
+        by:
+          "case .adding: MUTATED ? 0 : 4 + memory.live[LivePage.indexPages] / UInt64(8 * Layout.pagesPerUnit)"
+      ),
+      seenBy: fullDisk),
+    Mutation(
+      "a removal leaves what the checkpoint needs", in: reserve,
+      .replace("case .removing: 1", by: "case .removing: MUTATED ? 0 : 1"), seenBy: fullDisk,
+      survives:
+        "no test fills a disk so exactly that a checkpoint lacks this one unit"),
+  ]
+}
