@@ -35,7 +35,7 @@ struct GroupCommitTests {
       FaultInjection.install(nil)
       #expect(failures.load(ordering: .relaxed) == 0)
       #expect(try store.count == 800)
-      #expect(syncs.load(ordering: .relaxed) < 400)
+      #expect(syncs.load(ordering: .relaxed) < 640)
       try expectSound(store)
     }
   }

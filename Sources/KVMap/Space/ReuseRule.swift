@@ -55,7 +55,7 @@ struct ReuseRule: ~Copyable {
   }
 
   /// The lowest epoch that anybody pins.
-  private static func lowestPin(
+  static func lowestPin(
     _ memory: StoreMemory, _ backing: any Backing
   ) throws(StoreError) -> Epoch? {
     let own = unsafe memory.local.pointee.lowestPin.load(ordering: .sequentiallyConsistent)

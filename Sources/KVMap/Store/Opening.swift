@@ -218,7 +218,7 @@ struct Opening {
     let recovery = Recovery(
       memory: local.memory, backing: backing, clock: clock, isTakeover: false, isPrivate: false)
     let end = try recovery.examine(block)
-    try rehearse(backing, block, end)
+    try recovery.rehearse(backing, block, end)
     try backing.makeReal(offset: Layout.liveOffset, count: Layout.pageBytes, scattered: true)
     try recovery.rebuild(block, bothAgree: bothAgree, end)
     // Whoever died holding these cannot hold them now.
@@ -227,20 +227,6 @@ struct Opening {
     guard try backing.tryLock(.vouched, .shared), try backing.tryLock(.valid, .shared) else {
       throw StoreError(.system, "a lock of this handle was lost; try again")
     }
-  }
-
-  /// Recovers a private copy first. Damage can hide in any page that recovery comes
-  /// to, the space table's above all; met here, not a byte of the file has changed.
-  private func rehearse(
-    _ backing: FileBacking, _ block: Superblock, _ end: LogScanner.End
-  ) throws(StoreError) {
-    let copy = try backing.privateView()
-    let local = try LocalMemory(copy, seed: block.seed)
-    defer { withExtendedLifetime((copy, local)) {} }
-    var rehearsal = Recovery(
-      memory: local.memory, backing: copy, clock: clock, isTakeover: false, isPrivate: false)
-    rehearsal.isRehearsal = true
-    try rehearsal.rebuild(block, bothAgree: true, end)
   }
 
   private func core(_ backing: FileBacking, _ block: Superblock) throws(StoreError) -> StoreCore {

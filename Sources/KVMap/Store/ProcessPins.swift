@@ -17,9 +17,6 @@ final class ProcessPins: @unchecked Sendable {
     self.memory = memory
   }
 
-  /// The lowest epoch that this handle pins.
-  var lowest: Epoch? { counts.withLock { $0.keys.min().map { Epoch(number: $0) } } }
-
   /// Pins what is current, such that nothing current is reused before `unpin`.
   func pinCurrent() throws(StoreError) -> Epoch {
     while true {

@@ -77,6 +77,20 @@ struct Recovery {
     try rebuild(block, bothAgree: bothAgree, examine(block))
   }
 
+  /// Recovers a private copy. Damage can hide in any page that recovery comes to, the
+  /// space table's above all; met here, not a byte of the file has changed.
+  func rehearse(
+    _ backing: FileBacking, _ block: Superblock, _ end: LogScanner.End
+  ) throws(StoreError) {
+    let copy = try backing.privateView()
+    let local = try LocalMemory(copy, seed: block.seed)
+    defer { withExtendedLifetime((copy, local)) {} }
+    var rehearsal = Recovery(
+      memory: local.memory, backing: copy, clock: clock, isTakeover: isTakeover, isPrivate: false)
+    rehearsal.isRehearsal = true
+    try rehearsal.rebuild(block, bothAgree: true, end)
+  }
+
   /// Where the log ends, if everything that tells of it is sound. Changes nothing.
   func examine(_ block: Superblock) throws(StoreError) -> LogScanner.End {
     let published = memory.live
@@ -151,7 +165,9 @@ struct Recovery {
     let start = LogWriter.Tail(
       position: block.logPosition, sequence: block.sequence, chain: block.chain)
     if !isPrivate, !isRehearsal { try settleSuperblocks(block, bothAgree) }
-    if isTakeover { Checkpoint(memory: memory, backing: backing, previous: block).sealWorkingTree() }
+    if isTakeover, !isRehearsal {
+      Checkpoint(memory: memory, backing: backing, previous: block).sealWorkingTree()
+    }
     let target = memory.shadow
     begin(target, block, end, memory.live)
     try replay(target, block, start, end, header)

@@ -196,9 +196,8 @@ extension StoreCore {
 
   /// What was released up to the first epoch, and before the second, may be written.
   private func releaseLimits() throws(StoreError) -> (durable: Epoch, pin: Epoch?) {
-    let others: Epoch?
-    do { others = try backing.lowestPin() } catch { throw error.naming(name) }
-    let pin = [others, pins.lowest].compactMap { $0 }.min()
+    let pin: Epoch?
+    do { pin = try ReuseRule.lowestPin(memory, backing) } catch { throw error.naming(name) }
     return (Epoch(number: memory.live[LivePage.durableEpoch]), pin)
   }
 

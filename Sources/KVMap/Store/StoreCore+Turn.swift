@@ -233,9 +233,11 @@ extension StoreCore {
       defer { leaveCheckpoint() }
       backing.forgetFailedSync()
       let (block, bothAgree) = try Recovery.chooseSuperblock(memory.bytes)
-      try Recovery(
-        memory: memory, backing: backing, clock: clock, isTakeover: true, isPrivate: false
-      ).run(block, bothAgree: bothAgree)
+      let recovery = Recovery(
+        memory: memory, backing: backing, clock: clock, isTakeover: true, isPrivate: false)
+      let end = try recovery.examine(block)
+      if let file = backing as? FileBacking { try recovery.rehearse(file, block, end) }
+      try recovery.rebuild(block, bothAgree: bothAgree, end)
     } else if memory.live[LivePage.busy] != 0 {
       // Nobody else writes here: the failure was this handle's own.
       throw StoreError(.damaged, "\(name): an earlier change failed half-way; reopen the store")

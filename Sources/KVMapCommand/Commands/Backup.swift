@@ -12,7 +12,7 @@ struct Backup: StoreCommand {
       somebody else has it open, the copy is of its last checkpoint.
 
       EXAMPLES
-        kvmap backup orders.kvmap "orders-$(date +%F).kvmap"
+        kvmap backup orders.kvmap orders-monday.kvmap
       """)
 
   @Argument(help: "The store.", completion: .file())
