@@ -64,8 +64,10 @@ struct TakeoverTests {
   }
 
   /// What a writer has taken since the checkpoint is free again after a takeover. But a
-  /// reader who pinned before may be in the middle of it.
-  @Test func whatAPinnedReaderSeesIsNotReusedAfterATakeover() throws {
+  /// reader who pinned before may be in the middle of it. So may one who pinned while the
+  /// takeover was being published, and saw the new epoch and still the old root.
+  @Test(arguments: [false, true])
+  func whatAPinnedReaderSeesIsNotReusedAfterATakeover(isNewEpoch: Bool) throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let reader = try scratch.store { $0.access = .readOnly }
@@ -75,7 +77,8 @@ struct TakeoverTests {
       try store.checkpoint()
     }
     for number in 0..<100 { try store.put("since", forKey: "key \(number)") }
-    let pin = try reader.core.pins.pinCurrent()
+    let pin = Epoch(number: memory.live[LivePage.epoch] + (isNewEpoch ? 1 : 0))
+    try reader.core.backing.pin(pin)
     let root = PagePointer(bits: memory.live[LivePage.root])
     let seen = try pages(root, level: root.depth, memory).map { ($0, page($0, memory)) }
     #expect(seen.count > 4)
@@ -86,7 +89,7 @@ struct TakeoverTests {
     }
     let changed = seen.filter { page($0.0, memory) != $0.1 }.count
     #expect(changed == 0, "pages of what the reader looks at were rewritten")
-    try reader.core.pins.unpin(pin)
+    try reader.core.backing.unpin(pin)
     try expectSound(store)
   }
 

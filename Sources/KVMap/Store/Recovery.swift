@@ -231,7 +231,11 @@ struct Recovery {
     live[LivePage.epoch] = max(working, block.epoch).next.number
     live[LivePage.sealedEpoch] = block.epoch.number
     live[LivePage.durableEpoch] = block.epoch.number
-    live[LivePage.quarantine] = isTakeover ? working.number : 0
+    // The new epoch, not the old one: who pins while this is being published may have seen
+    // the new epoch and the old root.
+    live[LivePage.quarantine] = isTakeover ? live[LivePage.epoch] : 0
+    // A pin that came too late for what was reused before still does.
+    live[LivePage.pinFloor] = isTakeover ? published[LivePage.pinFloor] : 0
     live[LivePage.root] = block.root.bits
     live[LivePage.spaceRoot] = block.spaceRoot.bits
     live[LivePage.recordCount] = block.recordCount
