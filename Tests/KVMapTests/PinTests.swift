@@ -49,6 +49,58 @@ struct PinTests {
     try expectSound(store)
   }
 
+  /// A pin of an epoch whose pages may have been reused found that out by the floor. But
+  /// the writer who met it lowered the floor to it, and so did a takeover: then the next
+  /// one that came as late, or the same, would pass for one in time.
+  @Test func theFloorDoesNotFall() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let reader = try scratch.store { $0.access = .readOnly }
+    let live = store.core.memory.live
+    func checkpointAndLookForPins() throws {
+      try store.put("v", forKey: "key")
+      try store.checkpoint()
+      try store.core.withTurn { (writer: inout Writer) throws(StoreError) in
+        try writer.space.reuse.refresh(store.core.memory, store.core.backing)
+      }
+    }
+    for _ in 0..<3 { try checkpointAndLookForPins() }
+    let floor = live[LivePage.pinFloor]
+    #expect(floor > 2)
+    try reader.core.backing.pin(Epoch(number: 2))
+    try checkpointAndLookForPins()
+    #expect(live[LivePage.pinFloor] >= floor)
+    live[LivePage.syncFailed] = 1
+    try store.put("w", forKey: "key")
+    #expect(live[LivePage.syncFailed] == 0)
+    #expect(live[LivePage.pinFloor] >= floor)
+    try reader.core.backing.unpin(Epoch(number: 2))
+  }
+
+  /// With the turn for life a closure's bytes are kept by the reader gate alone. A recovery
+  /// forgot that the writer was waiting for a reader to leave, and flipped the gate back to
+  /// where that reader was not looked for.
+  @Test func aRecoveryForgetsNoReader() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.exclusive = true }
+    let memory = store.core.memory
+    try store.put(patterned(100_000, 1), forKey: "key")
+    try store.checkpoint()
+    try store.withValue(forKey: "key") { value in
+      try store.remove("key")
+      try store.checkpoint()
+      try store.core.withTurn { (writer: inout Writer) throws(StoreError) in
+        try writer.space.reuse.refresh(memory, store.core.backing)
+      }
+      memory.live[LivePage.syncFailed] = 1
+      for round in 0..<6 as Range<UInt64> {
+        try store.put(patterned(100_000, 2 + round), forKey: "other \(round)")
+        try store.checkpoint()
+      }
+      #expect(value.array == patterned(100_000, 1))
+    }
+  }
+
   /// The system names any of the locks.
   @Test func theLowestPinIsFoundInWhateverOrderTheyWereTaken() throws {
     let scratch = try Scratch()

@@ -54,6 +54,10 @@ struct ReaderGate: ~Copyable {
     unsafe counters[ticket.index].wrappingSubtract(1, ordering: .releasing)
   }
 
+  /// Whether the set that the next flip leads to holds no reader of before: the flip after
+  /// it would find none of them.
+  var isReadyToFlip: Bool { isEmpty(parity: 1 - parity.load(ordering: .sequentiallyConsistent)) }
+
   /// New readers are counted apart from now on; returns the parity of the old ones.
   func flip() -> Int {
     let old = parity.load(ordering: .sequentiallyConsistent)

@@ -37,12 +37,15 @@ struct ReuseRule: ~Copyable {
       self.held = (durable, held.times + 1)
       return
     }
+    // A wait that was forgotten may have left readers where new ones are to be counted.
+    guard unsafe memory.local.pointee.readers.isReadyToFlip else { return }
     var candidate = durable
+    // The floor stays there whatever is pinned below: the pin may have come too late for
+    // what was allowed before, and must not find that it came in time.
     memory.live.storeAndFence(candidate.number + 1, LivePage.pinFloor)
     held = nil
     if let pin = try Self.lowestPin(memory, backing), pin <= candidate {
       candidate = Epoch(number: pin.number - min(pin.number, 1))
-      memory.live.storeAndFence(candidate.number + 1, LivePage.pinFloor)
       held = (durable, 0)
     }
     guard candidate > limit else { return }
