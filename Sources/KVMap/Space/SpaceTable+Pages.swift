@@ -93,12 +93,12 @@ extension SpaceTable {
 
   /// Says that a page is, or is about to be, no longer referenced from the working tree.
   ///
-  /// A snapshot may lead to it still, while no checkpoint will find it any more: if it
-  /// has no checksum yet, it gets one now, before it is replaced.
+  /// A snapshot may lead to it still, and readers may be on their way to it, while no
+  /// checkpoint will find it any more: if it has no checksum yet, it gets one now, be it
+  /// of the working epoch, which will be sealed as well.
   mutating func release(_ page: PageNumber) {
     let header = PageHeader(bytes: memory.bytes, page: page)
-    let written = header.epoch
-    if written.number > memory.live[LivePage.sealedEpoch], written < epoch { header.seal(seed: memory.seed) }
+    if header.epoch.number > memory.live[LivePage.sealedEpoch] { header.seal(seed: memory.seed) }
     unrecorded.append(page)
   }
 
