@@ -17,6 +17,7 @@ let package = Package(
   products: [
     .executable(name: "kvmap-benchmark", targets: ["Benchmark"]),
     .executable(name: "kvmap-steady-state", targets: ["SteadyState"]),
+    .executable(name: "kvmap-threads", targets: ["Threads"]),
   ],
   dependencies: [.package(name: "kvmap", path: "../..")],
   targets: [
@@ -28,6 +29,10 @@ let package = Package(
     .executableTarget(
       name: "SteadyState",
       dependencies: ["CGDBM", .product(name: "KVMap", package: "kvmap")],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "Threads",
+      dependencies: [.product(name: "KVMap", package: "kvmap")],
       swiftSettings: settings),
   ]
 )

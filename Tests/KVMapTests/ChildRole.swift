@@ -27,6 +27,9 @@ enum ChildRole: String {
   case count
   /// Path, writer's name, number of turns. Increments the value of "sum" that often.
   case increment
+  /// Path, own key, number. Increments "counter" and the key until that has reached the
+  /// number; tells of each hundredth.
+  case countUp
   /// Path, seed, prefix, steps. Writes and compacts; tells at the end.
   case stir
   /// Path. Reads until told to end; tells 0 if all went well, else 1.
@@ -79,6 +82,7 @@ struct ChildEntry {
     case .dieInTurn: try dieInTurn(arguments)
     case .count: try count(arguments)
     case .increment: try increment(arguments)
+    case .countUp: try countUp(arguments)
     case .stir:
       let stirring = Stirring(seed: UInt64(arguments[1])!, prefix: arguments[2], steps: Int(arguments[3])!)
       try stirring.run(on: Store(path: arguments[0]))
@@ -150,6 +154,19 @@ struct ChildEntry {
       }
     }
     try Parent.tell()
+  }
+
+  private static func countUp(_ arguments: [String]) throws {
+    var options = StoreOptions()
+    options.timeout = .seconds(60)
+    let store = try Store(path: arguments[0], options: options)
+    while true {
+      // What was done and not told of, for want of time, counts as well.
+      let done = try store.increment(arguments[1], by: 0)
+      if done >= Int64(arguments[2])! { break }
+      try store.increment("counter")
+      if try store.increment(arguments[1]) % 100 == 0 { try Parent.tell() }
+    }
   }
 
   private static func read(_ arguments: [String]) throws {

@@ -269,4 +269,18 @@ struct HandleTests {
     }
     try expectSound(store)
   }
+
+  /// Words that mean something else to the program that has the store open are not trusted.
+  @Test func anotherVersionOfTheLivePageIsRefused() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try store.put("value", forKey: "key")
+    let live = store.core.memory.live
+    live[LivePage.layout] += 1
+    for access in [Access.readWrite, .readOnly] {
+      #expect(code { try scratch.store { $0.access = access } } == .busy)
+    }
+    live[LivePage.layout] -= 1
+    #expect(try scratch.store().get("key", as: String.self) == "value")
+  }
 }

@@ -59,6 +59,31 @@ struct ProcessTests {
     try expectSound(store)
   }
 
+  /// One counter of eight processes; some are killed and started again. A process that dies
+  /// between its two increments has counted once more than it knows of.
+  /// `KVMAP_INCREMENTS` sets how often each increments (1,000).
+  @Test func processesCountTogether() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let count = ProcessInfo.processInfo.environment["KVMAP_INCREMENTS"].flatMap { Int($0) } ?? 1_000
+    func start(_ number: Int) throws -> ChildProcess {
+      try ChildProcess(.countUp, [scratch.path().string, "own \(number)", "\(count)"])
+    }
+    var children = try (0..<8).map(start)
+    let kills = 3
+    for number in 0..<kills {
+      // It is in the midst of it.
+      for _ in 0..<3 { _ = try children[number].receive() }
+      children[number].kill()
+      children[number] = try start(number)
+    }
+    for child in children { while (try? child.receive()) != nil {} }
+    for number in 0..<8 { #expect(try store.get("own \(number)", as: String.self) == "\(count)") }
+    let sum = try #require(try store.get("counter", as: String.self).flatMap { Int($0) })
+    #expect((8 * count...8 * count + kills).contains(sum))
+    try expectSound(store)
+  }
+
   @Test func theHolderOfTheTurnIsNamed() throws {
     let scratch = try Scratch()
     let child = try ChildProcess(.holdTurn, [scratch.path().string])

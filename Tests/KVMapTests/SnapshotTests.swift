@@ -5,6 +5,12 @@ import Testing
 
 @testable import KVMap
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// A snapshot shows what was there when it was taken, whatever happens afterwards.
 @Suite(.timeLimit(.minutes(5)))
 struct SnapshotTests {
@@ -73,12 +79,16 @@ struct SnapshotTests {
     let snapshot = try store.snapshot()
     for number in 0..<50_000 { try store.remove("key \(number)") }
     try store.compact()
-    #expect(try store.statistics().allocatedBytes > 6 << 20)
+    let statistics = try store.statistics()
+    #expect(statistics.allocatedBytes > 6 << 20 && statistics.freeAwaitingPinBytes > 4 << 20)
+    #expect(statistics.oldestPinHolder == getpid())
+    #expect(try scratch.store { $0.access = .readOnly }.statistics().oldestPinHolder == getpid())
     #expect(try snapshot.get("key 1") == patterned(100, 1 << 8))
     snapshot.end()
     #expect(code { try snapshot.get("key 1") } == .closed)
     try store.compact()
     #expect(try store.statistics().allocatedBytes < 1 << 20)
+    #expect(try store.statistics().oldestPinHolder == nil)
     try expectSound(store)
   }
 

@@ -14,6 +14,9 @@ struct LivePage {
   static let publicOffset = Layout.liveOffset
   static let shadowOffset = Layout.liveOffset + Layout.pageBytes / 2
   static let byteCount = 512
+  /// Changes with the meaning of any word: programs that differ in it cannot have a store
+  /// open at once. The file's format is not concerned.
+  static let layoutVersion: UInt64 = 2
 
   /// A word at an offset of the live page.
   struct Word {
@@ -28,6 +31,7 @@ struct LivePage {
   static let sealedEpoch = Word(24)  // pages up to here have checksums
   static let highWater = Word(32)  // units in use
   static let pinFloor = Word(40)  // epochs below may be reused: new pins below fail
+  static let layout = Word(48)  // version of these words
 
   // Written by every commit.
   static let tail = Word(128)  // where the next record goes

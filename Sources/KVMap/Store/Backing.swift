@@ -64,6 +64,8 @@ protocol Backing: AnyObject, Sendable {
   func unpin(_ epoch: Epoch) throws(StoreError)
   /// The lowest epoch pinned by any other handle.
   func lowestPin() throws(StoreError) -> Epoch?
+  /// The process it is pinned by, as far as that can be told.
+  func holderOfLowestPin() throws(StoreError) -> Int32?
 
   func sizes() throws(StoreError) -> (file: Int, allocated: Int, resident: Int)
 }
@@ -73,4 +75,5 @@ extension Backing {
   func reserve(offset: Int, count: Int) throws(StoreError) {}
   func syncAll() throws(StoreError) { try sync(offset: 0, count: mappedBytes) }
   func forgetFailedSync() {}
+  func holderOfLowestPin() throws(StoreError) -> Int32? { nil }
 }

@@ -302,6 +302,15 @@ final class FileBacking: Backing {
   }
 
   func lowestPin() throws(StoreError) -> Epoch? {
+    try lowestPinOffset().map { Epoch(number: UInt64($0 >> Int64(Self.processBits))) }
+  }
+
+  func holderOfLowestPin() throws(StoreError) -> Int32? {
+    try lowestPinOffset().map { Int32($0 & ((1 << Int64(Self.processBits)) - 1)) }
+  }
+
+  /// Epoch and process of the lowest pin of any other handle.
+  private func lowestPinOffset() throws(StoreError) -> Int64? {
     var lowest: Int64?
     var end = Self.pinOffset + Int64(Self.epochLimit) << Int64(Self.processBits)
     do {
@@ -316,7 +325,7 @@ final class FileBacking: Backing {
     } catch {
       throw StoreError(error)
     }
-    return lowest.map { Epoch(number: UInt64(($0 - Self.pinOffset) >> Int64(Self.processBits))) }
+    return lowest.map { $0 - Self.pinOffset }
   }
 
   // MARK: Sizes

@@ -206,6 +206,12 @@ struct Opening {
     guard try backing.tryLock(.valid, .shared) else { return false }
     guard try backing.isLockedByOthers(.vouched, .exclusive) else { return false }
     guard try backing.tryLock(.vouched, .shared) else { return false }
+    let live = LivePage(bytes: backing.bytes, start: LivePage.publicOffset)
+    guard live[LivePage.layout] == LivePage.layoutVersion else {
+      throw StoreError(
+        .busy,
+        "a program with another version of KVMap has the store open; close it there, or use the same version")
+    }
     return true
   }
 

@@ -228,6 +228,7 @@ struct Recovery {
     let live = target.live
     target.bytes.zero(LivePage.shadowOffset, count: LivePage.byteCount)
     let working = isTakeover ? Epoch(number: published[LivePage.epoch]) : block.epoch
+    live[LivePage.layout] = LivePage.layoutVersion
     live[LivePage.epoch] = max(working, block.epoch).next.number
     live[LivePage.sealedEpoch] = block.epoch.number
     live[LivePage.durableEpoch] = block.epoch.number

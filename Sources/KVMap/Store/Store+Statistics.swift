@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Figures about a store; see ``Store/statistics()``.
 ///
 /// What the store uses of its file is divided without a rest: ``usedBytes`` is the sum of
@@ -62,6 +64,9 @@ public struct StoreStatistics: Sendable {
   public var formatVersion = Int(Layout.version)
   /// Process that has the writer's turn, as far as one look can tell.
   public var writer: Int32?
+  /// Process of the oldest snapshot or other pin, which keeps `freeAwaitingPinBytes` from
+  /// being used.
+  public var oldestPinHolder: Int32?
 }
 
 extension Store {
@@ -92,6 +97,7 @@ extension StoreCore {
     statistics.directoryHeight = PagePointer(bits: live[LivePage.root]).depth
     let holder = Int32(clamping: live[LivePage.holder])
     statistics.writer = holder == 0 ? nil : holder
+    do { statistics.oldestPinHolder = try oldestPinHolder() } catch { throw error.naming(name) }
     try countBuckets(&statistics)
     try countUnits(&statistics)
     return statistics
@@ -192,6 +198,13 @@ extension StoreCore {
     statistics.roomBytes =
       logRoom + max(0, statistics.largeValueBytes - largeValues)
       + max(0, indexUnits * Layout.unitBytes - statistics.indexBytes)
+  }
+
+  private func oldestPinHolder() throws(StoreError) -> Int32? {
+    let own = unsafe memory.local.pointee.lowestPin.load(ordering: .relaxed)
+    let others = try backing.lowestPin()
+    if let others, others.number < own { return try backing.holderOfLowestPin() }
+    return own == .max ? nil : Int32(processIdentifier)
   }
 
   /// What was released up to the first epoch, and before the second, may be written.

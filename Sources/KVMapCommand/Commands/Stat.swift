@@ -69,6 +69,7 @@ struct Stat: StoreCommand {
   private static func table(_ statistics: StoreStatistics) -> String {
     var rows = figures(statistics).map { ($0.label, $0.value) }
     rows.append(("writer", statistics.writer.map { "process \($0)" } ?? "none"))
+    rows.append(("oldest reader", statistics.oldestPinHolder.map { "process \($0)" } ?? "none"))
     let width = (rows.map(\.0.count).max() ?? 0) + 2
     var text = ""
     for (label, value) in rows {
@@ -96,6 +97,7 @@ struct Stat: StoreCommand {
     var members = figures(statistics).map { "\"\($0.name)\":\($0.value)" }
     members.append("\"fill_histogram\":[\(statistics.fillHistogram.map(String.init).joined(separator: ","))]")
     members.append("\"writer\":\(statistics.writer.map { "\($0)" } ?? "null")")
+    members.append("\"oldest_reader\":\(statistics.oldestPinHolder.map { "\($0)" } ?? "null")")
     return "{\(members.joined(separator: ","))}\n"
   }
 }
