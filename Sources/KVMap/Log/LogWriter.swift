@@ -298,6 +298,9 @@ struct LogWriter {
       at = header.next.number
       from = header.next.position.offset
     }
+    guard tail.position.offset >= from else {
+      throw .damaged("log segment", at: Int(from), "the log comes back to where it has been")
+    }
     try backing.sync(offset: Int(from), count: Int(tail.position.offset - from))
   }
 

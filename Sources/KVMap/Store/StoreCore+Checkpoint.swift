@@ -59,9 +59,7 @@ extension StoreCore {
   /// Not under the turn: has it only for the moment in which the state is noted.
   /// Waits for a checkpoint that is being written, and writes one after it.
   func checkpointBeside() throws(StoreError) {
-    let block = try waitingForCheckpoint { () throws(StoreError) in
-      try withTurn { _ throws(StoreError) in try beginCheckpoint() }
-    }
+    let block = try waitingForCheckpoint { () throws(StoreError) in try beginCheckpointInTurn() }
     do throws(StoreError) {
       try finishCheckpoint(block)
     } catch {
@@ -69,6 +67,18 @@ extension StoreCore {
       noteFailure(error)
       throw error.naming(name)
     }
+  }
+
+  private func beginCheckpointInTurn() throws(StoreError) -> Superblock? {
+    var block: Superblock?
+    do throws(StoreError) {
+      try withTurn { _ throws(StoreError) in block = try beginCheckpoint() }
+    } catch {
+      // The turn may end badly although the checkpoint has begun.
+      if block != nil { leaveCheckpoint() }
+      throw error
+    }
+    return block
   }
 
   /// Tries again until `attempt` meets no checkpoint that is being written.
