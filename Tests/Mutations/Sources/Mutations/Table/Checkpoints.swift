@@ -1,17 +1,18 @@
 extension Mutation {
   private static let checkpoint = "KVMap/Store/Checkpoint.swift"
   private static let turn = "KVMap/Store/StoreCore+Turn.swift"
+  private static let besides = "KVMap/Store/StoreCore+Checkpoint.swift"
   private static let order = "for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b]"
   private static let superblockSync = "try backing.sync(offset: offset, count: Layout.pageBytes)"
 
   static let checkpoints: [Mutation] = [
     Mutation(
       "the file is synced before the superblocks are written", in: checkpoint,
-      .leaveOut("try backing.sync(offset: 0, count: backing.mappedBytes)"), seenBy: .crashes()),
+      .leaveOut("try backing.syncAll()"), seenBy: .crashes()),
     Mutation(
       "the superblocks are written only after the file is synced", in: checkpoint,
       .before(
-        "try backing.sync(offset: 0, count: backing.mappedBytes)",
+        "try backing.syncAll()",
         "block.encode(memory.bytes, at: Layout.superblockOffsets.a)"), seenBy: .crashes()),
     Mutation(
       "superblock A is synced", in: checkpoint,
@@ -36,7 +37,7 @@ extension Mutation {
       seenBy: .crashes()),
     Mutation(
       "a new epoch begins when a checkpoint is frozen", in: checkpoint,
-      .leaveOut("live[LivePage.epoch] = block.epoch.number + 1"), seenBy: .crashes()),
+      .leaveOut("live.freeze()"), seenBy: .crashes()),
     Mutation(
       "the generation rises with a checkpoint", in: checkpoint,
       .leaveOut("live[LivePage.generation] += 1"), seenBy: .store("ReadProtocolTests")),
@@ -48,24 +49,50 @@ extension Mutation {
       survives: "both are stored in one turn, and only who has the turn reuses space; if it dies in between, "
         + "it is taken over from, which raises the generation"),
     Mutation(
-      "space is released only when both superblocks are written", in: turn,
+      "space is released only when both superblocks are written", in: besides,
       .before("try checkpoint.record(block)", "checkpoint.release(block)"), seenBy: .crashes(60),
       survives:
         "all of it is one turn, and nobody reuses space meanwhile; after a failure or death in it, recovery "
         + "goes by the superblocks"),
     Mutation(
       "closing makes durable what was committed", in: turn,
-      .leaveOut("try unsafe writer.pointee.log.sync(upTo: writer.pointee.log.tail.position)"),
+      .leaveOut("try unsafe writer.pointee.log.sync(upTo: writer.pointee.log.tail)"),
       seenBy: .crashes()),
     Mutation(
       "Store.sync syncs", in: turn,
-      .leaveOut("try writer.log.sync(upTo: writer.log.tail.position)"), seenBy: .crashes()),
+      .leaveOut("try writer.log.sync(upTo: writer.log.tail)"), seenBy: .crashes()),
     Mutation(
-      "the thread of .interval syncs", in: "KVMap/Store/IntervalSyncer.swift",
+      "the thread of .interval syncs", in: "KVMap/Store/Maintenance.swift",
       .leaveOut("try? core.sync()"), seenBy: .store("SyncOrderTests/anInterval")),
     Mutation(
-      "what lies in another segment is not durable for being lower", in: "KVMap/Store/StoreCore+Write.swift",
-      .takeForFalse("memory.live[LivePage.durableSegment] != memory.live[LivePage.segment]"),
-      seenBy: .store("LogTests")),
+      "who died between the superblocks is finished for", in: besides,
+      .leaveOut("try checkpoint.settleSuperblocks()"), seenBy: .crashes(), .store("FailedSyncTests")),
+    Mutation(
+      "a page that is let go gets a checksum", in: "KVMap/Space/SpaceTable+Pages.swift",
+      .leaveOut("header.seal(seed: memory.seed)"), seenBy: .store("SnapshotTests"), .crashes()),
+    Mutation(
+      "a takeover seals what snapshots lead to", in: "KVMap/Store/Recovery.swift",
+      .takeForFalse("isTakeover, !isRehearsal"), seenBy: .store("SnapshotTests"), .crashes()),
+    Mutation(
+      "a snapshot is pinned", in: "KVMap/Store/Snapshot.swift",
+      .replace("try pins.pin(epoch) else", by: "try (MUTATED ? true : pins.pin(epoch)) else"),
+      seenBy: .store("SnapshotTests")),
+    Mutation(
+      "a handle's own pins count", in: "KVMap/Space/ReuseRule.swift",
+      .replace("min(own, try backing", by: "min(MUTATED ? .max : own, try backing"),
+      seenBy: .store("SnapshotTests")),
+    Mutation(
+      "a checkpoint is adopted as durable", in: turn,
+      .leaveOut("unsafe writer.pointee.log.adoptCheckpoint()"), seenBy: .crashes()),
+    Mutation(
+      "a takeover waits for a checkpoint", in: turn, .leaveOut("try enterCheckpoint()"), seenBy: .crashes(60),
+      survives: "the simulation has one thread; the model of the protocol shows what happens"),
+    Mutation(
+      "a group of commits is synced", in: "KVMap/Store/Writer+Group.swift",
+      .replace("try publish(open, isDurable: true)", by: "try publish(open, isDurable: !MUTATED)"),
+      seenBy: .store("GroupCommitTests")),
+    Mutation(
+      "what is asked for with onCommit is durable though nothing changes", in: "KVMap/Store/Writer.swift",
+      .leaveOut("if isDurable { try log.sync(upTo: log.tail) }"), seenBy: .crashes()),
   ]
 }

@@ -109,25 +109,13 @@ extension Mutation {
         "try space.releaseUnits(run.first)",
         after: "try space.removeRecord(slot.position.unit, bytes: head.storedBytes, expires: expiry != nil)"),
       seenBy: compaction),
-    Mutation(
-      "large values are moved down, not up", in: "KVMap/Space/SpaceTable+Units.swift",
-      .takeForTrue("unit < limit"), seenBy: compaction, .store("SpaceTests"),
-      survives:
-        "costs work and space, and loses nothing"),
   ]
 
   static let givingBack: [Mutation] = [
     Mutation(
-      "the disk space of a unit that may be needed is kept", in: little,
-      .takeForTrue("space.isFree(entry)", after: "// It may have been taken since it was looked at."),
-      seenBy: compaction, .crashes(),
-      survives:
-        "a second safeguard: only units that were free by the rule are listed, and those taken since are told "
-        + "by the look that follows"),
-    Mutation(
-      "the disk space of a unit that was taken meanwhile is kept", in: little,
-      .takeForTrue("space.isFree(entry)", after: "// It may have been taken since it was looked at."),
-      .takeForTrue("changed.kind == .free"), seenBy: .crashes(), compaction),
+      "only free units are given back", in: little,
+      .takeForTrue("space.isFree(entry)", after: "var isIncluded"),
+      seenBy: compaction, .crashes()),
     Mutation(
       "an index unit whose pages may be seen is kept", in: little,
       .takeForTrue("space.isUnusedIndexUnit(entry)"), seenBy: .crashes(), compaction),
@@ -152,7 +140,7 @@ extension Mutation {
         by: "(try MUTATED ? (entry(Unit(number: end - 1))?.kind ?? .free) == .free "
           + ": isFree(entry(Unit(number: end - 1))))"), seenBy: .crashes(), compaction),
     Mutation(
-      "the end of the file is lowered", in: turn,
+      "the end of the file is lowered", in: "KVMap/Store/StoreCore+Checkpoint.swift",
       .leaveOut("try unsafe writer.pointee.space.trimEnd()"), seenBy: compaction),
     Mutation(
       "the search for free units does not begin behind the end", in: "KVMap/Space/SpaceTable+Units.swift",

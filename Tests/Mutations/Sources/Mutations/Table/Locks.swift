@@ -33,7 +33,8 @@ extension Mutation {
     lock("T", "name == .turn", seenBy: .store("HandleTests"), .store("ProcessTests")),
     Mutation(
       "the handle's mutex is taken", in: "KVMap/Store/StoreCore+Turn.swift",
-      .leaveOut("unsafe pthread_mutex_lock(mutex)"), .leaveOut("unsafe pthread_mutex_unlock(mutex)"),
+      .replace("if mutex.tryLock() { return }", by: "if MUTATED || mutex.tryLock() { return }"),
+      .leaveOut("mutex.unlock()", after: "func leaveMutex"),
       seenBy: .store("HandleTests")),
     Mutation(
       "the live page is trusted only if somebody vouches for it", in: opening,

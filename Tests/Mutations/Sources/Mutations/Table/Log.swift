@@ -84,9 +84,9 @@ extension Mutation {
     Mutation(
       "a sync begins where the last one ended", in: writer,
       .replace(
-        "var from = durable.offset",
+        "var from = live[LivePage.durable]",
         by: "var from = MUTATED && live[LivePage.durableSegment] == segment "
-          + "? max(durable.offset, live[LivePage.tail]) : durable.offset"),
+          + "? max(live[LivePage.durable], live[LivePage.tail]) : live[LivePage.durable]"),
       seenBy: .crashes()),
     Mutation(
       "a sync covers the segments before", in: writer,
@@ -95,29 +95,28 @@ extension Mutation {
       seenBy: .crashes()),
     Mutation(
       "a sync covers the segment at hand", in: writer,
-      .leaveOut("try backing.sync(offset: Int(from), count: Int(tail.offset - from))"), seenBy: .crashes()),
+      .leaveOut("try backing.sync(offset: Int(from), count: Int(tail.position.offset - from))"),
+      seenBy: .crashes()),
     Mutation(
-      "a sync covers large values", in: writer, .takeForFalse("live[LivePage.unsyncedRuns] != 0"),
+      "a sync covers large values", in: writer,
+      .takeForFalse("live[LivePage.runEpoch] > live[LivePage.durableEpoch]"),
       seenBy: .crashes()),
     Mutation(
       "large values are noted for the next sync", in: "KVMap/Store/Writer.swift",
-      .leaveOut("live[LivePage.unsyncedRuns] = 1"), seenBy: .crashes()),
-    Mutation(
-      "what is durable in another segment is not durable in this", in: writer,
-      .takeForTrue("live[LivePage.durableSegment] == segment"),
-      seenBy: .store("LogTests")),
+      .leaveOut("live[LivePage.runEpoch] = live[LivePage.epoch]"), seenBy: .crashes()),
     Mutation(
       "how far the log is durable is noted", in: writer,
-      .leaveOut("live[LivePage.durable] = tail.offset"), seenBy: .store("LogTests")),
+      .leaveOut("live[LivePage.durableSequence] = sequence.number"), seenBy: .store("LogTests")),
     Mutation(
       "SYNCED is set only when all before is durable", in: writer,
-      .takeForTrue("live[LivePage.durable] == tail.position.offset"), seenBy: .crashes()),
+      .takeForTrue("live[LivePage.durableSequence] == tail.sequence.number"), seenBy: .crashes()),
     Mutation(
       "SYNCED is set when all before is durable", in: writer,
-      .takeForFalse("live[LivePage.durable] == tail.position.offset"), seenBy: .store("LogTests")),
+      .takeForFalse("live[LivePage.durableSequence] == tail.sequence.number"), seenBy: .store("LogTests")),
     Mutation(
       "a transaction's records have no END but the last", in: "KVMap/Store/Writer+Transaction.swift",
-      .replace("expiry: request.expiry, isEnd: false", by: "expiry: request.expiry, isEnd: MUTATED"),
+      .replace(
+        "version: request.version, isEnd: isEnd", by: "version: request.version, isEnd: MUTATED || isEnd"),
       seenBy: .crashes()),
   ]
 }

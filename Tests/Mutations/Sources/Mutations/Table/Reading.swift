@@ -37,8 +37,8 @@ extension Mutation {
     Mutation(
       "the last look pins the epoch", in: read,
       .replace(
-        "let epoch = try pins.pin(memory) defer",
-        by: "let epoch = try (MUTATED ? Epoch(number: 1 << 30) : pins.pin(memory))\n defer"),
+        "let epoch = try pins.pinCurrent() defer",
+        by: "let epoch = try (MUTATED ? Epoch(number: 1 << 30) : pins.pinCurrent())\n defer"),
       seenBy: .store("ReadProtocolTests")),
     Mutation(
       "withValue pins the epoch", in: read,
@@ -50,7 +50,7 @@ extension Mutation {
       seenBy: .store("ReadProtocolTests")),
     Mutation(
       "a value of forEach is checked for loss", in: cursor,
-      .leaveOut("try checkNotLost()", after: "func forEach"), seenBy: .store("LostFileTests")),
+      .leaveOut("try checkNotLost()", after: "func forEach(in snapshot"), seenBy: .store("LostFileTests")),
     Mutation(
       "a reader is counted", in: "KVMap/Format/ReaderGate.swift",
       .leaveOut("unsafe counters[index].wrappingAdd(1, ordering: .sequentiallyConsistent)"),

@@ -5,7 +5,7 @@ extension Mutation {
 
   static let writing: [Mutation] = [
     Mutation(
-      ".onCommit syncs", in: writer, .leaveOut("try log.sync(upTo: tail.position)"), seenBy: .crashes()),
+      ".onCommit syncs", in: writer, .leaveOut("try log.sync(upTo: tail)"), seenBy: .crashes()),
     Mutation(
       "a commit is seen only when it is durable", in: writer,
       .before(
@@ -63,7 +63,7 @@ extension Mutation {
     Mutation(
       "pages of the space table of older epochs are copied", in: "KVMap/Space/SpaceTable.swift",
       .takeForTrue(
-        "PageHeader(bytes: memory.bytes, page: pointer.page).epoch == epoch", after: "func writableCopy"),
+        "header.epoch == epoch", after: "func writableCopy"),
       seenBy: .crashes()),
     Mutation(
       "a put's transaction is checked for loss", in: write,
@@ -122,10 +122,10 @@ extension Mutation {
         "a second safeguard: what can fail from there on, a sync or a loss, sets the mark for a failed "
         + "sync as well"),
     Mutation(
-      "a failed sync is marked", in: turn, .takeForFalse("error?.code == .outcomeUnknown"),
+      "a failed sync is marked", in: turn, .takeForFalse("error.code == .outcomeUnknown"),
       seenBy: .store("FailedSyncTests")),
     Mutation(
-      "a loss is marked like a failed sync", in: turn, .takeForFalse("error?.code == .lost"),
+      "a loss is marked like a failed sync", in: turn, .takeForFalse("error.code == .lost"),
       seenBy: .store("LostFileTests")),
     Mutation(
       "a failed sync of a checkpoint that was due is marked", in: turn,
