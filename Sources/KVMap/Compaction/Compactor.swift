@@ -26,6 +26,9 @@ struct Compactor {
   var spareUnits = 0
   var liveBytes = 0
   var segmentBytes = 0
+  /// Bytes of disk that are neither in segments nor in pages of the index in use: free
+  /// ones that keep their space, and pages that wait to be reused.
+  var otherBytes = 0
   /// Segments with damage: what cannot be read cannot be moved.
   var damaged: Set<UInt64> = []
   /// Bytes that may be copied before the next commit.
@@ -41,26 +44,40 @@ struct Compactor {
   /// Begins to look through the table; `taken` units were allocated in the epoch before.
   mutating func begin(_ checkpoint: UInt64, taken: Int) {
     self.checkpoint = checkpoint
-    allowedSpareUnits = taken + Int(Layout.segmentUnits)
+    allowedSpareUnits = taken / 2 + Int(Layout.segmentUnits)
     cursor = Layout.firstFreeUnit
     candidates.removeAll(keepingCapacity: true)
     spare.removeAll(keepingCapacity: true)
     spareUnits = 0
     liveBytes = 0
     segmentBytes = 0
+    otherBytes = 0
     credit = 0
     isPaused = false
   }
 
   // MARK: How much is due
 
-  /// Garbage that is left alone: emptying fuller segments would cost more copying
-  /// than it wins. A fifth of the live bytes, and what waits for a checkpoint, stays
-  /// within half of them.
-  var allowedGarbage: Int { liveBytes / 5 + 2 * Layout.segmentBytes }
+  /// Garbage that is left alone, since each byte that is won costs more copying the less
+  /// there is.
+  private(set) var allowedGarbage = 2 * Layout.segmentBytes
 
-  /// Free units that keep their disk space: as many as the last epoch took, and one
-  /// segment. The rest is given back.
+  /// Bytes that a file may take beyond one and a half times what it holds. What of that
+  /// nothing else takes is left to garbage, with a tenth of what it holds to spare, for
+  /// checkpoints that take long.
+  private static let promisedRest = 16 << 20
+
+  /// The table has been looked through; the index has so many pages in use.
+  mutating func endLook(indexBytes: Int) {
+    cursor = nil
+    candidates.sort { $0.live > $1.live }
+    let left = (liveBytes + indexBytes) / 5 * 2 + Self.promisedRest - otherBytes
+    let segments = 2 * Layout.segmentBytes
+    allowedGarbage = min(max(left - segments, liveBytes / 6), liveBytes / 5 * 2) + segments
+  }
+
+  /// Free units that keep their disk space: half as many as the last epoch took, and one
+  /// segment. The rest is given back, and asked for again.
   private(set) var allowedSpareUnits = 0
 
   /// A segment fuller than this is left as it is.
@@ -68,9 +85,8 @@ struct Compactor {
 
   /// Bytes to copy for each byte that was written: more, the more garbage there is.
   func pace(_ garbage: Int) -> Int {
-    let allowed = allowedGarbage
-    if garbage <= allowed { return 0 }
-    return min(4, 1 + (garbage - allowed) * 8 / allowed)
+    if garbage <= allowedGarbage { return 0 }
+    return min(4, 2 + (garbage - allowedGarbage) * 8 / allowedGarbage)
   }
 
   /// What a segment holds at most that is emptied when all of the store is compacted.

@@ -84,6 +84,7 @@ extension Writer {
         // A crash may have led back to a table that does not know of its disk space: who
         // compacts all of a store asks for it nevertheless.
         let isKnown = entry.map { $0.diskSpace != .none } ?? false
+        if isKnown { compactor.otherBytes += Layout.unitBytes }
         if space.isFree(entry), isKnown || compactor.calls.areUnderWay { noteSpare(number) }
       default: break
       }
@@ -103,9 +104,9 @@ extension Writer {
 
   /// A unit none of whose pages is in use, or may be seen by anyone, is free.
   private mutating func lookAtIndexUnit(_ unit: Unit, _ entry: SpaceEntry?) throws(StoreError) {
-    guard let entry, space.open?.unit != unit, space.isUnusedIndexUnit(entry) else {
-      return
-    }
+    guard let entry else { return }
+    compactor.otherBytes += Layout.unitBytes - entry.used.nonzeroBitCount * Layout.pageBytes
+    guard space.open?.unit != unit, space.isUnusedIndexUnit(entry) else { return }
     let epoch = entry.epoch
     let changed = try space.writableEntry(unit)
     // Copying the path to the entry may have taken the unit's own pages.
@@ -126,8 +127,7 @@ extension Writer {
   }
 
   private mutating func finishLook() {
-    compactor.cursor = nil
-    compactor.candidates.sort { $0.live > $1.live }
+    compactor.endLook(indexBytes: Int(clamping: live[LivePage.indexPages]) * Layout.pageBytes)
     live[LivePage.garbage] = UInt64(max(0, compactor.segmentBytes - compactor.liveBytes))
   }
 

@@ -14,14 +14,12 @@ extension StoreCore {
   private var checkpointThreshold: UInt64 {
     let live = memory.live
     let index = live[LivePage.indexPages] * UInt64(Layout.pageBytes)
-    return min(max(live[LivePage.liveBytes] / 14, Self.leastCheckpointLog), max(32 << 20, index))
+    return min(max(live[LivePage.liveBytes] / 28, Self.leastCheckpointLog), max(32 << 20, index))
   }
 
   /// Replayed in some 60 ms; a checkpoint of less would sync more often than it helps.
   private static let leastCheckpointLog: UInt64 = 4 << 20
 
-  /// How many times what is due the log may be, before writing waits for the disk.
-  private static let overdue: UInt64 = 2
 
   /// Has a checkpoint written if one is due; returns whether it is long overdue.
   @inline(__always)
@@ -35,7 +33,8 @@ extension StoreCore {
   private func checkpointIfDue(_ length: UInt64) throws(StoreError) -> Bool {
     let threshold = checkpointThreshold
     if length < threshold { return false }
-    let isOverdue = length >= Self.overdue * threshold
+    // So much more, and writing waits for the disk.
+    let isOverdue = length >= threshold + threshold / 2
     if length < nextCheckpoint { return isOverdue }
     nextCheckpoint = length + Self.leastCheckpointLog
     if options.checkpoints == .background, backing.isShared, maintenance.requestCheckpoint(self) {
