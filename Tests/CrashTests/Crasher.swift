@@ -30,6 +30,7 @@
         tally.deaths += other.deaths
         tally.failedSyncs += other.failedSyncs
         tally.takeovers += other.takeovers
+        tally.handovers += other.handovers
         tally.looks += other.looks
       }
     }

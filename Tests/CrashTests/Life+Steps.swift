@@ -5,7 +5,7 @@
   extension Life {
     func step() throws {
       if beside != nil, random.once(in: 3) { return try finishCheckpoint() }
-      switch random.below(42) {
+      switch random.below(46) {
       case 0, 1: try checkpoint()
       case 2: try sync(onlyIfNeeded: false)
       case 3: try sync(onlyIfNeeded: true)
@@ -17,11 +17,23 @@
       case 23: try compact()
       case 24: try beginCheckpoint()
       case 25: if !isReading { try lookAtSnapshotMeanwhile() }
+      case 26, 27: try letOtherWriterGoOn()
+      case 28, 29: try together()
       case 10, 11, 12, 13, 14, 15:
         try perform(.remove(key: random.below(style.ordinaryKeys), durability()), .remove)
       case 16, 17, 18, 19, 20, 21, 22: try transaction()
       default: try put()
       }
+    }
+
+    /// Another process has the turn from here on.
+    private func letOtherWriterGoOn() throws {
+      if otherWriter == nil {
+        let (core, backing) = try Simulation.join(file, time, options())
+        otherWriter = (Store(core: core), backing)
+      }
+      swap(&writer, &otherWriter)
+      tally.handovers += 1
     }
 
     private func durability() -> Durability {
@@ -65,6 +77,22 @@
       }
       try perform(
         .put(key: key, value: value, condition: condition, expiry: expiry, durability()), activity)
+    }
+
+    private func together() throws {
+      try performTogether(
+        (0..<2 + random.below(3)).map { _ in
+          let key = random.below(style.ordinaryKeys)
+          switch random.below(4) {
+          case 0: return .remove(key: key, .onCommit)
+          case 1:
+            let changes = (0..<2).map { _ in
+              (key: random.below(style.ordinaryKeys), value: random.once(in: 4) ? -1 : value())
+            }
+            return .transaction(changes, isAbandoned: false, .onCommit)
+          default: return .put(key: key, value: value(), condition: .always, expiry: .max, .onCommit)
+          }
+        })
     }
 
     private func putLarge(_ key: Int) throws {
@@ -134,6 +162,8 @@
     private func finishCheckpoint() throws {
       guard let (core, block, number) = beside else { return }
       beside = nil
+      // The process that may die, or fail, is the one that writes it.
+      if core !== writer?.store.core { swap(&writer, &otherWriter) }
       let isDone = try attemptAndSettle(.checkpointBeside) {
         do throws(StoreError) {
           try core.finishCheckpoint(block)

@@ -27,6 +27,7 @@
       var deaths = 0
       var failedSyncs = 0
       var takeovers = 0
+      var handovers = 0
       var looks = 0
     }
 
@@ -35,7 +36,7 @@
     let time: Simulation.Time
     var random: SeededGenerator
     var style: Style
-    private(set) var tally = Tally()
+    var tally = Tally()
     /// Contents after commit n at index n, whether it happened in the end or not.
     private(set) var states: [Contents]
     /// The commits that were tried, by their number.
@@ -44,14 +45,16 @@
     let file: SimulatedFile
     private let start: SimulatedFile.Start
     var writer: (store: Store, backing: SimulatedBacking)?
+    /// Another process that writes, when it is its turn.
+    var otherWriter: (store: Store, backing: SimulatedBacking)?
     var reader: (store: Store, backing: SimulatedBacking)?
-    /// A checkpoint of the writer that is being written, and the last commit before it.
+    /// A checkpoint of one of them that is being written, and the last commit before it.
     var beside: (core: StoreCore, block: Superblock, number: Int)?
     /// Whether the reader is in the middle of a call.
     var isReading = false
-    /// Number of the last commit that surely happened, and of one that may have.
+    /// Number of the last commit that surely happened, and of those that may have.
     private(set) var current = 0
-    private var pending: Int?
+    private var pending: [Int] = []
     private var problem: Violation?
     private var stepsSinceTakeover = 1_000
 
@@ -91,8 +94,9 @@
       file.interloper = nil
       dropCheckpoint()
       writer?.backing.die()
+      otherWriter?.backing.die()
       reader?.backing.die()
-      (writer, reader) = (nil, nil)
+      (writer, otherWriter, reader) = (nil, nil, nil)
     }
 
     var contents: Contents { states[current] }
@@ -106,24 +110,56 @@
         try attemptAndSettle(activity) { try operation.run(store, self.catalogue) }
         return
       }
-      states.append(result)
-      let number = states.count - 1
-      operations[number] = operation
-      pending = number
-      trace.append(.begun(number))
+      begin([(operation, result)])
       let shape = try Shape(store.core)
       let start = trace.count
       let isDone = try attemptAndSettle(
         stepsSinceTakeover < 3 && activity != .retry ? .afterTakeover : activity
       ) { try operation.run(store, self.catalogue) }
       guard isDone else { return }
-      (current, pending) = (number, nil)
+      endPending()
       if let change = try Shape(store.core).difference(from: shape) {
         trace.relabel(from: start, as: change)
       } else if activity == .largeValue, try Shape(store.core).highWater == shape.highWater {
         trace.relabel(from: start, as: .reuse)
       }
       if operation.durability == .onCommit { noteDurable() }
+    }
+
+    /// Makes durable changes in a group of threads, which one sync acknowledges.
+    func performTogether(_ wanted: [Operation]) throws {
+      guard let store = writer?.store else { return }
+      var contents = contents
+      var group: [(operation: Operation, result: Contents)] = []
+      for operation in wanted {
+        // There, as in a transaction, removing what has expired changes nothing.
+        if case .remove(let key, _) = operation, !contents.isLive(key, at: time.now) { continue }
+        guard let result = operation.result(contents, at: time.now) else { continue }
+        group.append((operation, result))
+        contents = result
+      }
+      if group.isEmpty { return }
+      begin(group)
+      let calls = group.map { operation, _ in { try operation.run(store, self.catalogue) } }
+      if try attemptAndSettle(.group, { try GroupOfThreads(store.core, self.file).run(calls) }) {
+        endPending()
+        noteDurable()
+      }
+    }
+
+    private func begin(_ commits: [(operation: Operation, result: Contents)]) {
+      for (operation, result) in commits {
+        states.append(result)
+        let number = states.count - 1
+        operations[number] = operation
+        pending.append(number)
+        trace.append(.begun(number))
+      }
+    }
+
+    private func endPending() {
+      current = pending.last ?? current
+      pending = []
     }
 
     /// Everything committed has been acknowledged as durable.
@@ -184,12 +220,12 @@
     }
 
     func kill() {
+      // Its thread ends with its process.
+      if let core = beside?.core, core === writer?.store.core { dropCheckpoint() }
       writer?.backing.die()
-      dropCheckpoint()
       writer = nil
     }
 
-    /// Its thread ends with its process.
     private func dropCheckpoint() {
       beside?.core.leaveCheckpoint()
       beside = nil
@@ -200,21 +236,24 @@
     /// Brings the store back after a death or a failed sync, and finds out whether
     /// what was under way has happened.
     private func settle() throws {
-      let wasPublished = isPublished()
+      let published = firstPublished()
       // A process that is left may go on; else others do.
       if writer != nil, random.once(in: 3) { kill() }
       let isFailure = writer != nil
-      // A takeover waits for a checkpoint; its thread goes on meanwhile.
-      if let (core, block, _) = beside, writer != nil {
-        beside = nil
-        do { try core.finishCheckpoint(block) } catch { core.noteFailure(error) }
-      }
       while true {
         if writer == nil {
           if !isReading, random.once(in: 2) {
             try open(.recoveryAfterDeath)
             break
           }
+          if otherWriter != nil { swap(&writer, &otherWriter) }
+        }
+        // A takeover waits for a checkpoint; its thread goes on meanwhile.
+        if let (core, block, _) = beside {
+          beside = nil
+          do { try core.finishCheckpoint(block) } catch { core.noteFailure(error) }
+        }
+        if writer == nil {
           let (core, backing) = try Simulation.join(file, time, options())
           writer = (Store(core: core), backing)
         }
@@ -234,18 +273,20 @@
         if wasTaken || isSynced { noteDurable() }
         break
       }
-      if wasPublished, current != states.count - 1 {
-        throw Violation("commit \(states.count - 1) had been published and was taken back")
+      if let published, current < published {
+        throw Violation("commit \(published) had been published and was taken back")
       }
     }
 
-    /// Whether a process that looks now sees the commit under way as done.
-    private func isPublished() -> Bool {
-      guard let pending, let core = reader?.store.core, states[pending] != states[current] else {
-        return false
-      }
+    /// The first of the commits under way after which the state is what a process sees
+    /// that looks now.
+    private func firstPublished() -> Int? {
       // What it cannot find for want of mapping it more, it cannot tell either.
-      return (try? history.find([pending], in: core.memory)) != nil
+      guard let core = reader?.store.core,
+        let found = try? history.find([current] + pending, in: core.memory),
+        states[found] != states[current]
+      else { return nil }
+      return pending.first { states[$0] == states[found] }
     }
 
     private var history: History {
@@ -254,19 +295,21 @@
 
     private func resolve() throws {
       guard let core = writer?.store.core else { return }
-      let candidates = pending.map { [current, $0] } ?? [current]
+      let candidates = [current] + pending
       guard let found = try history.find(candidates, in: core.memory) else {
         throw Violation("no process sees the state after any of the commits \(candidates)")
       }
-      if let pending, found != pending { trace.append(.void(pending)) }
-      (current, pending) = (found, nil)
+      for number in pending where number > found { trace.append(.void(number)) }
+      (current, pending) = (found, [])
     }
 
     /// Recovers alone and opens, again and again if that fails or dies.
     func open(_ activity: Activity) throws {
       kill()
+      dropCheckpoint()
+      otherWriter?.backing.die()
       reader?.backing.die()
-      reader = nil
+      (otherWriter, reader) = (nil, nil)
       let options = options()
       while try attempt(
         activity,
@@ -295,7 +338,7 @@
       do {
         let bytes = catalogue.keys[key]
         let found = try unsafe core.get(bytes.span.bytes)
-        for state in [current] + (pending.map { [$0] } ?? []) {
+        for state in [current] + pending {
           let record = states[state].isLive(key, at: time.now) ? states[state][key] : nil
           if found == record.map({ catalogue.values[Int($0.value)] }) { return }
         }

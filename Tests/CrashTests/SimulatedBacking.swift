@@ -18,6 +18,7 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
   func die() {
     isDead = true
     file.dropPins(of: self)
+    if file.checkpointer === self { file.checkpointer = nil }
     file.detach(self)
   }
 
@@ -82,10 +83,19 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
   }
 
   func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
+    switch name {
+    case .attached: return kind != .exclusive || !file.isAttached(besides: self)
+    case .checkpoint:
+      guard file.checkpointer == nil || file.checkpointer === self else { return false }
+      file.checkpointer = self
+      return true
     // All others are tried by one process at a time.
-    name != .attached || kind != .exclusive || !file.isAttached(besides: self)
+    default: return true
+    }
   }
-  func unlock(_ name: LockName) throws(StoreError) {}
+  func unlock(_ name: LockName) throws(StoreError) {
+    if name == .checkpoint, file.checkpointer === self { file.checkpointer = nil }
+  }
   func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool { false }
   func pin(_ epoch: Epoch) throws(StoreError) { file.pin(self, epoch) }
   func unpin(_ epoch: Epoch) throws(StoreError) { file.unpin(self, epoch) }

@@ -30,6 +30,8 @@ final class SimulatedFile {
   private var pins: [(backing: ObjectIdentifier, epoch: Epoch)] = []
   /// The processes that have it open.
   private var attached: Set<ObjectIdentifier> = []
+  /// The one that writes a checkpoint.
+  var checkpointer: SimulatedBacking?
 
   init(below: PagedMemory?) throws {
     memory = try PagedMemory()
@@ -43,6 +45,7 @@ final class SimulatedFile {
     syncsUntilFailure = nil
     pins = []
     attached = []
+    checkpointer = nil
     problem = nil
   }
 

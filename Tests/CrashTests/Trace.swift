@@ -74,7 +74,7 @@ final class Trace {
 /// What a store does at an instant at which it may crash.
 enum Activity: String, CaseIterable {
   case creation, put, overwrite, conditional, expiring, largeValue, reuse, remove, transaction,
-    abandoned
+    abandoned, group
   case bucketSplit, directorySplit, overflow, segment, growth
   case sync, checkpoint, checkpointBeside, compaction, moving, merging, givingBack, cuttingOff
   case close, recovery, recoveryAfterDeath

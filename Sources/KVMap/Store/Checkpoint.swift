@@ -127,6 +127,10 @@ struct Checkpoint {
   /// Makes the file durable and writes both superblocks.
   func record(_ block: Superblock) throws(StoreError) {
     try backing.syncAll()
+    // Pages whose sync failed elsewhere may have been clean by then, and are not written.
+    if live[LivePage.syncFailed] != 0 {
+      throw StoreError(.outcomeUnknown, "a sync failed while the checkpoint was written")
+    }
     try writeSuperblocks(block)
   }
 

@@ -1,0 +1,57 @@
+#if CRASH_SIMULATION
+  import Foundation
+  import Synchronization
+
+  @testable import KVMap
+
+  /// Threads that commit durably at once, in a fixed order: each but the last has
+  /// joined the group, and waits for its end, before the next one begins.
+  struct GroupOfThreads {
+    private let core: StoreCore
+    private let file: SimulatedFile
+
+    init(_ core: StoreCore, _ file: SimulatedFile) {
+      self.core = core
+      self.file = file
+    }
+
+    /// What one of them calls, and how it ended.
+    private final class Member: @unchecked Sendable {
+      // Sendable: `error` is read only after `isDone`.
+      let call: () throws -> Void
+      let isDone = Atomic<Bool>(false)
+      var error: (any Error)?
+
+      init(_ call: @escaping () throws -> Void) { self.call = call }
+
+      func run(_ file: SimulatedFile) {
+        do { try Simulation.observing(file, call) } catch { self.error = error }
+        isDone.store(true, ordering: .releasing)
+      }
+    }
+
+    /// Throws what one of the calls threw, after all have ended.
+    func run(_ calls: [() throws -> Void]) throws {
+      let members = calls.map(Member.init)
+      // As if somebody waited for the turn behind each of them but the last.
+      core.waiting.add(1, ordering: .relaxed)
+      for member in members.dropLast() {
+        let before = count
+        nonisolated(unsafe) let file = file
+        Thread { unsafe member.run(file) }.start()
+        while !member.isDone.load(ordering: .acquiring), count <= before { usleep(20) }
+      }
+      core.waiting.subtract(1, ordering: .relaxed)
+      members.last?.run(file)
+      for member in members {
+        while !member.isDone.load(ordering: .acquiring) { usleep(20) }
+      }
+      for member in members { if let error = member.error { throw error } }
+    }
+
+    /// How many are in the group that is open, and have let go of the turn.
+    private var count: Int {
+      core.mutex.withLock { unsafe core.writer.pointee.commitGroup?.count ?? 0 }
+    }
+  }
+#endif
