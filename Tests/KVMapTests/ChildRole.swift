@@ -34,6 +34,11 @@ enum ChildRole: String {
   case stir
   /// Path. Reads until told to end; tells 0 if all went well, else 1.
   case read
+  /// Path, MiB. Makes the store so much larger, counting up "current"; tells of each MiB.
+  case grow
+  /// Path. Takes a snapshot, and tells; for a byte it gets, looks whether that shows what it
+  /// did, and tells 0 if so, else 1.
+  case holdSnapshot
   /// Path, occasion. A sync fails; tells; for each of two bytes it writes, and ends.
   case failSync
   /// Path. For each two bytes it gets, cuts the file to so many pages of 4 KiB; tells.
@@ -88,6 +93,8 @@ struct ChildEntry {
       try stirring.run(on: Store(path: arguments[0]))
       try Parent.tell()
     case .read: try read(arguments)
+    case .grow: try grow(arguments)
+    case .holdSnapshot: try holdSnapshot(arguments)
     case .failSync: try KVMapTests.failSync(arguments)
     case .cutShort: try cutShort(arguments)
     case .fillAndDie: try FullDisk.fillAndDie(arguments)
@@ -169,6 +176,41 @@ struct ChildEntry {
     }
   }
 
+  private static func grow(_ arguments: [String]) throws {
+    var options = StoreOptions()
+    options.timeout = .seconds(60)
+    let store = try Store(path: arguments[0], options: options)
+    let filler = 32_000
+    var number = try store.get("current", as: String.self).flatMap { Int($0) } ?? 0
+    let end = number + Int(arguments[1])! << 20 / filler
+    while number < end {
+      number += 1
+      try store.put(patterned(number % 20 == 0 ? 90_000 : 300, UInt64(number)), forKey: "value \(number % 64)")
+      try store.put(patterned(filler, UInt64(number)), forKey: "filler \(number)")
+      try store.put("\(number)", forKey: "current")
+      if (number * filler) >> 20 > ((number - 1) * filler) >> 20 { try Parent.tell() }
+    }
+    try store.close()
+  }
+
+  private static func holdSnapshot(_ arguments: [String]) throws {
+    let snapshot = try Store(path: arguments[0]).snapshot()
+    func everything() throws -> (count: Int, sum: Int) {
+      var (count, sum) = (0, 0)
+      try snapshot.forEach { key, value in
+        count += 1
+        // Of the order nothing is said.
+        sum &+= (key.array + value.array).hashValue
+      }
+      return (count, sum)
+    }
+    let before = try everything()
+    try Parent.tell()
+    try Parent.listen()
+    try Parent.tell(try everything() == before ? 0 : 1)
+    try Parent.listen()
+  }
+
   private static func read(_ arguments: [String]) throws {
     var options = StoreOptions()
     options.access = .readOnly
@@ -182,8 +224,11 @@ struct ChildEntry {
       isSound = current >= highest
       highest = max(highest, current)
       if current > 0 {
-        let value = try store.get("value \(current % 64)")
-        isSound = isSound && value != nil
+        let value = try store.get("value \(current % 64)") ?? []
+        let number = Script.number(ofSteady: value)
+        isSound =
+          isSound && number >= current && number % 64 == current % 64
+          && value == patterned(value.count, UInt64(number))
       }
       var descriptor = pollfd(fd: Parent.input.rawValue, events: Int16(POLLIN), revents: 0)
       if unsafe poll(&descriptor, 1, 0) > 0 { break }

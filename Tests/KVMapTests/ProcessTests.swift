@@ -40,6 +40,70 @@ struct ProcessTests {
     try expectSound(store)
   }
 
+  /// Growth, compaction, and writers that are killed and taken over from pass by a process
+  /// that reads all the while. `KVMAP_GROWTH` sets how many MiB the store becomes (96).
+  @Test func aReaderGoesOnThroughAllOfIt() throws {
+    let size = ProcessInfo.processInfo.environment["KVMAP_GROWTH"].flatMap { Int($0) } ?? 96
+    let scratch = try Scratch()
+    let path = scratch.path().string
+    // Until it is killed.
+    var writer = try ChildProcess(.grow, [path, "1000000"])
+    #expect(try writer.receive() == 1)
+    let reader = try ChildProcess(.read, [path])
+    #expect(try reader.receive() == 1)
+    let store = try scratch.store { $0.timeout = .seconds(60) }
+    for run in 1...3 {
+      for _ in 0..<size / 4 { #expect(try writer.receive() == 1) }
+      writer.kill()
+      writer = try ChildProcess(.grow, [path, run < 3 ? "1000000" : "\(size / 4)"])
+      #expect(try writer.receive() == 1)
+    }
+    // What is compacted is being written beside it, and then it is not.
+    for number in 1...size * 8 { try store.remove("filler \(number)") }
+    try store.compact()
+    while try writer.receive() != nil {}
+    let last = try #require(try store.get("current", as: String.self).flatMap { Int($0) })
+    #expect(try store.statistics().liveBytes > size << 19)
+    for number in size * 8...last { try store.remove("filler \(number)") }
+    try store.compact()
+    // 64 values, among them large ones.
+    #expect(try store.statistics().allocatedBytes < 12 << 20)
+    try reader.send(1)
+    #expect(try reader.receive() == 0, "the reader saw something go back, other bytes, or an error")
+    try expectSound(store)
+  }
+
+  /// Another process keeps a snapshot while all of the store is overwritten again and again.
+  /// `KVMAP_OVERWRITES` sets how often a record is (200,000 times).
+  @Test func aSnapshotOfAnotherProcessIsKeptThroughOverwrites() throws {
+    let overwrites =
+      ProcessInfo.processInfo.environment["KVMAP_OVERWRITES"].flatMap { Int($0) } ?? 200_000
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let records = 20_000
+    for number in 0..<records { try store.put(patterned(100, UInt64(number)), forKey: "key \(number)") }
+    let child = try ChildProcess(.holdSnapshot, [scratch.path().string])
+    #expect(try child.receive() == 1)
+    var generator = SeededGenerator(seed: 1)
+    for number in 0..<overwrites {
+      try store.put(patterned(100, UInt64(number)), forKey: "key \(generator.below(records))")
+    }
+    let statistics = try store.statistics()
+    let live = statistics.liveBytes + statistics.indexBytes
+    #expect(statistics.oldestPinHolder == child.identifier)
+    #expect(statistics.freeAwaitingPinBytes > 2 << 20)
+    // It holds back what it shows, and nothing that came after it.
+    #expect(statistics.allocatedBytes < live / 2 * 3 + live + 32 << 20)
+    try child.send(1)
+    #expect(try child.receive() == 0, "the snapshot shows something else than it did")
+    child.kill()
+    try store.compact()
+    let after = try store.statistics()
+    #expect(after.oldestPinHolder == nil && after.freeAwaitingPinBytes == 0)
+    #expect(after.allocatedBytes < live + 4 << 20)
+    try expectSound(store)
+  }
+
   @Test func writersTakeTurnsAndLoseNoUpdate() throws {
     let scratch = try Scratch()
     let store = try scratch.store()

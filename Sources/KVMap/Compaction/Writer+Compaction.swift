@@ -66,6 +66,7 @@ extension Writer {
     try space.reuse.refresh(memory, backing)
     compactor.begin(live[LivePage.durableEpoch], taken: space.takenUnits)
     space.takenUnits = 0
+    if space.trimmedEnd > 0, try giveBackEnd(upTo: space.trimmedEnd) { space.trimmedEnd = 0 }
   }
 
   /// Looks at some more units: what they hold, and what of it is worth winning.
@@ -296,6 +297,21 @@ extension Writer {
   private func isEnteredAsStored(_ number: UInt64) throws(StoreError) -> Bool {
     guard let entry = try space.entry(Unit(number: number)) else { return false }
     return space.isFree(entry) && entry.diskSpace != .none
+  }
+
+  /// Gives back the disk space behind what is used, but for the reserve; false if that has
+  /// to wait.
+  ///
+  /// A crash leads back to the last checkpoint: what that uses, or calls free and real,
+  /// ends at its own mark, and must be left as it is.
+  func giveBackEnd(upTo end: UInt64) throws(StoreError) -> Bool {
+    guard backing.isShared else { return true }
+    let (block, bothAgree) = try Recovery.chooseSuperblock(memory.bytes)
+    guard bothAgree, block.highWater.number < end else { return false }
+    let first = max(block.highWater.number, space.highWater) + SpaceReserve.kept(memory)
+    if first >= end { return true }
+    let offset = Int(Unit(number: first).position.offset)
+    return try backing.giveBack(offset: offset, count: Int(end - first) * Layout.unitBytes)
   }
 
   private mutating func giveBackRow(_ row: Range<UInt64>) throws(StoreError) {

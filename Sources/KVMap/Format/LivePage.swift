@@ -16,7 +16,7 @@ struct LivePage {
   static let byteCount = 512
   /// Changes with the meaning of any word: programs that differ in it cannot have a store
   /// open at once. The file's format is not concerned.
-  static let layoutVersion: UInt64 = 2
+  static let layoutVersion: UInt64 = 3
 
   /// A word at an offset of the live page.
   struct Word {
@@ -63,9 +63,9 @@ struct LivePage {
   static let quarantine = Word(320)  // free space may still be seen by readers of this epoch
   static let recoveries = Word(328)  // rises when a process has recovered the store
   static let nextReady = Word(336)  // unit of the next segment once its beginning has disk space
-  static let frozenEpoch = Word(344)  // the last epoch that ended, 0 while the next two words change
-  static let frozenRoot = Word(352)  // root of the directory at its end
-  static let frozenCount = Word(360)  // and the number of records
+  static let frozen = Word(344)  // twice the last epoch that ended, and which of the next pairs it has
+  static let frozenRoots = [Word(352), Word(368)]  // root of the directory at its end
+  static let frozenCounts = [Word(360), Word(376)]  // and the number of records
 
   // Written by whoever syncs the log, in its turn.
   static let durable = Word(384)  // records before this position are durable
@@ -89,11 +89,35 @@ struct LivePage {
   /// Ends the working epoch: its pages are not changed any more. Under the turn.
   func freeze() {
     let epoch = self[Self.epoch]
-    self[Self.frozenEpoch] = 0
-    self[Self.frozenRoot] = self[Self.root]
-    self[Self.frozenCount] = self[Self.recordCount]
-    self[Self.frozenEpoch] = epoch
+    frozen = FrozenState(
+      epoch: Epoch(number: epoch), root: PagePointer(bits: self[Self.root]), count: self[Self.recordCount])
     self[Self.epoch] = epoch + 1
+  }
+
+  /// The state at the end of an epoch.
+  struct FrozenState {
+    var epoch: Epoch
+    var root: PagePointer
+    var count: UInt64
+  }
+
+  /// The last state that was frozen. Who gets it beside a writer has to see afterwards that
+  /// the word `frozen` is the same as before.
+  var frozen: FrozenState {
+    get {
+      let word = self[Self.frozen]
+      let pair = Int(word & 1)
+      return FrozenState(
+        epoch: Epoch(number: word >> 1), root: PagePointer(bits: self[Self.frozenRoots[pair]]),
+        count: self[Self.frozenCounts[pair]])
+    }
+    nonmutating set {
+      // Into the other pair: whoever dies here leaves the last state as it was.
+      let pair = 1 - Int(self[Self.frozen] & 1)
+      self[Self.frozenRoots[pair]] = newValue.root.bits
+      self[Self.frozenCounts[pair]] = newValue.count
+      self[Self.frozen] = newValue.epoch.number << 1 | UInt64(pair)
+    }
   }
 
   /// Takes from a counter. A damaged file may have set it too low.

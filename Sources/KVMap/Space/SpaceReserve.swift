@@ -16,9 +16,17 @@ struct SpaceReserve: ~Copyable {
 
   /// Units below this one have disk space if they lie above the high-water mark.
   private var known: UInt64 = 0
+  /// The durable epoch at which that was learned: with the next one another process may give
+  /// back what lies above its own reserve.
+  private var knownAt: UInt64 = 0
 
   /// Called when the high-water mark has been lowered, or the file cut off.
   mutating func forget() { known = 0 }
+
+  /// How many units above the high-water mark are left alone when the rest is given back.
+  static func kept(_ memory: StoreMemory) -> UInt64 {
+    4 + memory.live[LivePage.indexPages] / UInt64(8 * Layout.pagesPerUnit)
+  }
 
   /// How many units above the high-water mark must have disk space afterwards.
   ///
@@ -30,7 +38,7 @@ struct SpaceReserve: ~Copyable {
   /// some for a small store.
   private func units(_ memory: StoreMemory) -> UInt64 {
     switch purpose {
-    case .adding: 4 + memory.live[LivePage.indexPages] / UInt64(8 * Layout.pagesPerUnit)
+    case .adding: Self.kept(memory)
     case .removing: 1
     case .checkpoint: 0
     }
@@ -40,6 +48,8 @@ struct SpaceReserve: ~Copyable {
   mutating func ensure(
     above end: UInt64, _ memory: StoreMemory, _ backing: any Backing
   ) throws(StoreError) {
+    let durable = memory.live[LivePage.durableEpoch]
+    if knownAt != durable { (known, knownAt) = (0, durable) }
     let wanted = end + units(memory)
     if wanted <= known || wanted == end { return }
     try backing.grow(to: Int(wanted) * Layout.unitBytes)

@@ -124,6 +124,7 @@ extension SpaceTable {
     var end = highWater
     while end > Layout.firstFreeUnit, isFree(try entry(Unit(number: end - 1))) { end -= 1 }
     guard end < highWater else { return }
+    trimmedEnd = max(trimmedEnd, highWater)
     memory.live[LivePage.highWater] = end
     unitCursor.unit = min(unitCursor.unit, end)
     reserve.forget()

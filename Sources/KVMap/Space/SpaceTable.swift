@@ -37,6 +37,10 @@ struct SpaceTable: ~Copyable {
   /// Units that were taken since this was last set to 0.
   var takenUnits = 0
 
+  /// What was used ended here before it was trimmed: up to it there may be disk space that
+  /// nobody uses. 0 if it was not, or that has been given back.
+  var trimmedEnd: UInt64 = 0
+
   /// Units that are chosen and not entered yet.
   var claiming: Range<UInt64> = 0..<0
 

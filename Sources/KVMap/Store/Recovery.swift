@@ -250,9 +250,7 @@ struct Recovery {
     live[LivePage.durable] = block.logPosition.offset
     live[LivePage.durableSegment] = block.segment.number
     live[LivePage.durableSequence] = block.sequence.number
-    live[LivePage.frozenEpoch] = block.epoch.number
-    live[LivePage.frozenRoot] = block.root.bits
-    live[LivePage.frozenCount] = block.recordCount
+    live.frozen = LivePage.FrozenState(epoch: block.epoch, root: block.root, count: block.recordCount)
   }
 
   private func replay(
@@ -326,14 +324,13 @@ struct Recovery {
     let root = new[LivePage.root]
     let skipped = [
       LivePage.generation, LivePage.root, LivePage.holder, LivePage.busy, LivePage.recoveries,
-      LivePage.syncFailed, LivePage.frozenEpoch,
-    ].map(\.offset)
-    old[LivePage.frozenEpoch] = 0
+      LivePage.syncFailed, LivePage.frozen,
+    ].map(\.offset) + (LivePage.frozenRoots + LivePage.frozenCounts).map(\.offset)
     for offset in stride(from: 0, to: LivePage.byteCount, by: 8) where !skipped.contains(offset) {
       let word = LivePage.Word(offset)
       old[word] = new[word]
     }
-    old[LivePage.frozenEpoch] = new[LivePage.frozenEpoch]
+    old.frozen = new.frozen
     old[LivePage.recoveries] = recoveries
     old[LivePage.root] = root
     old[LivePage.generation] = generation

@@ -150,9 +150,7 @@ extension StoreCore {
         throw StoreError(.damaged, "the live page contradicts itself; close the store in all processes")
       }
       live.freeze()
-      return Snapshot(
-        self, root: PagePointer(bits: live[LivePage.frozenRoot]), count: live[LivePage.frozenCount],
-        pinned: epoch)
+      return Snapshot(self, root: live.frozen.root, count: live.frozen.count, pinned: epoch)
     }
   }
 
@@ -163,19 +161,20 @@ extension StoreCore {
     let deadline = ContinuousClock.now + options.timeout
     let live = memory.live
     while true {
-      let frozen = live[LivePage.frozenEpoch]
-      let root = PagePointer(bits: live[LivePage.frozenRoot])
-      let count = live[LivePage.frozenCount]
-      let epoch = Epoch(number: frozen).next
-      if frozen != 0, try pins.pin(epoch) {
-        if live[LivePage.frozenEpoch] == frozen {
-          return Snapshot(self, root: root, count: count, pinned: epoch)
+      let word = live[LivePage.frozen]
+      let frozen = live.frozen
+      let epoch = frozen.epoch.next
+      if try pins.pin(epoch) {
+        if live[LivePage.frozen] == word {
+          return Snapshot(self, root: frozen.root, count: frozen.count, pinned: epoch)
         }
         try pins.unpin(epoch)
       }
       if ContinuousClock.now >= deadline {
         throw StoreError(
-          .busy, "\(name): a writer that died must be recovered from first; open the store for writing")
+          .busy,
+          "\(name): other processes wrote checkpoints faster than one could be pinned for "
+            + "\(options.timeout); try again")
       }
       pause(microseconds: 50)
     }

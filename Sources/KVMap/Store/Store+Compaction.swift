@@ -182,7 +182,11 @@ extension StoreCore {
       try withTurn { (writer: inout Writer) throws(StoreError) -> Void? in
         guard try checkpoint() else { return nil }
         try writer.giveBackRoom()
-        return try cutOffEnd()
+        try cutOffEnd()
+        // Where others have it open, it stays as long as it is.
+        let end = UInt64(try backing.sizes().file / Layout.unitBytes)
+        _ = try writer.giveBackEnd(upTo: end)
+        return ()
       }
     }
   }

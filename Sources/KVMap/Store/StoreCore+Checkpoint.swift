@@ -20,7 +20,6 @@ extension StoreCore {
   /// Replayed in some 60 ms; a checkpoint of less would sync more often than it helps.
   private static let leastCheckpointLog: UInt64 = 4 << 20
 
-
   /// Has a checkpoint written if one is due; returns whether it is long overdue.
   @inline(__always)
   func checkpointIfDue() throws(StoreError) -> Bool {

@@ -1,4 +1,5 @@
 import Foundation
+import KVMap
 import Testing
 
 @Suite("incr, cas, append, backup")
@@ -22,6 +23,40 @@ struct UpdateVerbsTests {
     let failed = try directory.kvmap("incr", "s.kvmap", "text")
     #expect(failed.status == 2)
     #expect(failed.errors.contains("not a whole number"))
+  }
+
+  @Test("an application that holds the store open sees what is put from the shell, and the reverse")
+  func besideAnApplication() throws {
+    let store = try Store(path: directory.path("s.kvmap"))
+    try store.put("of the application", forKey: "one")
+    #expect(try directory.kvmap("get", "s.kvmap", "one").text == "of the application")
+    #expect(try directory.kvmap("put", "s.kvmap", "two", "of the shell").status == 0)
+    #expect(try store.get("two", as: String.self) == "of the shell")
+    #expect(try store.increment("n") == 1)
+    #expect(try directory.kvmap("incr", "s.kvmap", "n").text == "2\n")
+    #expect(try store.increment("n") == 3)
+    let snapshot = try store.snapshot()
+    #expect(try directory.kvmap("delete", "s.kvmap", "one").status == 0)
+    #expect(try directory.kvmap("compact", "s.kvmap").status == 0)
+    #expect(try store.get("one") == nil)
+    #expect(try snapshot.get("one") == Array("of the application".utf8))
+    snapshot.end()
+    #expect(try directory.kvmap("verify", "s.kvmap").text == "OK\n")
+    try store.close()
+    #expect(try directory.kvmap("get", "s.kvmap", "n").text == "3")
+  }
+
+  @Test("a store that an application keeps for itself is read, and not written")
+  func besideAnExclusiveApplication() throws {
+    var options = StoreOptions()
+    options.exclusive = true
+    let store = try Store(path: directory.path("s.kvmap"), options: options)
+    try store.put("1", forKey: "one")
+    #expect(try directory.kvmap("get", "s.kvmap", "one").text == "1")
+    let run = try directory.kvmap("put", "s.kvmap", "two", "2", "--timeout", "50ms")
+    #expect(run.status == 75)
+    #expect(run.errors.contains("process \(ProcessInfo.processInfo.processIdentifier)"))
+    try store.close()
   }
 
   @Test("cas sets what is as expected, and nothing else")

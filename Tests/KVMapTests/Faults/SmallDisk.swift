@@ -62,6 +62,9 @@ final class SmallDisk {
     return process.terminationStatus == 0
   }
 
+  /// Lets nothing be written any more; what is open for writing must have been closed.
+  func makeReadOnly() -> Bool { Self.run("mount", "-o", "remount,ro", directory.string) }
+
   /// A file that takes up space until `makeRoom`.
   func takeRoom(_ bytes: Int) throws {
     if kind == .limit { return try limitFileSize(to: UInt64(megabytes) << 20 - UInt64(bytes)) }

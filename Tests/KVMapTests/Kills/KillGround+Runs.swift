@@ -5,7 +5,8 @@ import SystemPackage
 
 extension KillGround {
   private static let writing: [KillPhase] = [
-    .opening, .writing, .large, .transaction, .growing, .checkpointing, .compacting, .closing,
+    .opening, .writing, .large, .transaction, .growing, .checkpointing, .freezing, .compacting,
+    .closing,
   ]
 
   /// The phases that a writer of this durability comes to.

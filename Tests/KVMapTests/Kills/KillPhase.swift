@@ -13,6 +13,8 @@ enum KillPhase: UInt64, CaseIterable {
   /// Writing, since a sync of the log began.
   case syncing
   case checkpointing
+  /// Taking a snapshot, or looking at one that was taken before.
+  case freezing
   /// Compacting all of the store.
   case compacting
   case closing

@@ -11,6 +11,8 @@ enum Step: Equatable {
   /// Puts a key that has expired already, or one that will long after the test.
   case expiring(Int, lasts: Bool)
   case checkpoint
+  /// Takes a snapshot, or ends the one that was taken: what it shows has not changed.
+  case snapshot
   case compact
   case reopen
 
@@ -23,6 +25,7 @@ enum Step: Equatable {
     case 10: self = .allSteady(aborts: true)
     case 12: self = .expiring(number / 16 % Self.expiringKeys, lasts: number / 64 % 2 == 0)
     case 14 where number / 16 % 2 == 1: self = .compact
+    case 4 where number / 16 % 2 == 1: self = .snapshot
     case 6: self = number / 16 % 2 == 0 ? .checkpoint : .reopen
     case let other where other % 2 == 1: self = .steady(number / 2 % Board.steadyKeys)
     default: self = .operation(Operation(seed: script.seed, number: number, mix: script.mix))
@@ -35,6 +38,7 @@ enum Step: Equatable {
     case .operation(.remove), .steady, .expiring: .writing
     case .operation(.transaction), .allSteady: .transaction
     case .checkpoint: .checkpointing
+    case .snapshot: .freezing
     case .compact: .compacting
     case .reopen: .closing
     }
@@ -88,7 +92,7 @@ struct Script {
       for key in 0..<Board.steadyKeys { contents[steadyKey(key)] = Self.steadyValue(key, number) }
     case .expiring(let key, let lasts):
       contents[expiringKey(key)] = lasts ? Self.steadyValue(key, number) : nil
-    case .allSteady(aborts: true), .checkpoint, .compact, .reopen: break
+    case .allSteady(aborts: true), .checkpoint, .snapshot, .compact, .reopen: break
     }
     number += 1
   }
@@ -120,14 +124,24 @@ struct Script {
   func run(_ path: String, _ mode: String, _ victim: Victim) throws {
     var script = self
     var store = try Self.open(path, mode, victim)
+    var kept: KeptSnapshot?
     while true {
       let step = Step(script)
       victim.enter(step.phase)
-      if step == .reopen {
+      switch step {
+      case .reopen:
+        try kept?.end()
+        kept = nil
         try store.close()
         store = try Self.open(path, mode, victim)
-      } else {
-        try script.perform(step, store)
+      case .snapshot:
+        if let old = kept {
+          try old.end()
+          kept = nil
+        } else {
+          kept = try KeptSnapshot(store)
+        }
+      default: try script.perform(step, store)
       }
       script.raiseFloors(step, victim.board)
       victim.board.returned += 1
@@ -171,7 +185,7 @@ struct Script {
         expires: .at(millisecondsSince1970: lasts ? 1 << 50 : 1))
     case .checkpoint: try store.checkpoint()
     case .compact: try store.compact()
-    case .reopen: break
+    case .snapshot, .reopen: break
     }
   }
 

@@ -18,7 +18,13 @@ struct Watcher {
     var seen = [[Int]](
       repeating: [Int](repeating: 0, count: Board.steadyKeys), count: scripts.count)
     var generator = SeededGenerator(seed: scripts[0].seed)
+    var kept: KeptSnapshot?
     for round in 0... {
+      if round % 64 == 32, kept == nil { kept = try KeptSnapshot(store) }
+      if round % 64 == 0, generator.chance(30) {
+        try kept?.end()
+        kept = nil
+      }
       let writer = generator.below(scripts.count)
       let key = generator.below(Board.steadyKeys)
       let name = scripts[writer].steadyKey(key)
