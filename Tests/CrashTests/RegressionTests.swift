@@ -45,6 +45,35 @@
       }
     }
 
+    /// One process wrote a checkpoint while the sync of another one's commit failed. Pages
+    /// that the failed sync left clean were not written by the checkpoint's own sync, and
+    /// both superblocks vouched for records that were nowhere on the disk.
+    @Test func aCheckpointGivesUpIfASyncFailedMeanwhile() throws {
+      let file = try SimulatedFile(below: nil)
+      try Simulation.observing(file) {
+        try Simulation.create(file, Self.time)
+        let (core, _) = try Simulation.open(file, Self.time, StoreOptions())
+        let (other, _) = try Simulation.join(file, Self.time, StoreOptions())
+        try Store(core: core).put([1], forKey: [1])
+        let before = try Recovery.chooseSuperblock(core.memory.bytes).0.epoch
+        try core.takeTurn()
+        let begun = try core.beginCheckpoint()
+        core.returnTurn(after: nil)
+        let block = try #require(begun)
+        file.syncsUntilFailure = 0
+        let failed = #expect(throws: StoreError.self) {
+          try Store(core: other).put([2], forKey: [2], durability: .onCommit)
+        }
+        #expect(failed?.code == .outcomeUnknown)
+        let error = #expect(throws: StoreError.self) { try core.finishCheckpoint(block) }
+        #expect(error?.code == .outcomeUnknown)
+        #expect(try Recovery.chooseSuperblock(core.memory.bytes).0.epoch == before)
+        // Who writes next takes over, and all is there.
+        try Store(core: other).put([3], forKey: [3])
+        #expect(try Store(core: core).get([1]) == [1] && Store(core: core).get([3]) == [3])
+      }
+    }
+
     /// The sync of superblock B failed; on the disk it was torn, in memory equal to
     /// A, and marked clean. The next opening saw two equal superblocks and left
     /// them alone. The next checkpoint wrote A first: when power failed during

@@ -31,6 +31,33 @@ struct BitFlipTests {
     Cage.conclude(directory)
   }
 
+  /// Every bit that means anything, each opened in one of three ways; of the others
+  /// those of each 7th byte. With commits behind the checkpoint, of its pages too: all
+  /// bits of those are tried in the store that was closed.
+  @Test(arguments: [false, true])
+  func eachBitOfATinyStore(isClosed: Bool) async throws {
+    let directory = try Cage.prepare()
+    await #expect(processExitsWith: .success) {
+      [directory = directory as String, isClosed = isClosed as Bool] in
+      try Cage.run("eachBitOfATinyStore", directory) { cage in
+        let store = try HostileStore.tiny(in: cage.directory, isClosed: isClosed)
+        let examiner = Examiner(original: store, path: cage.directory.appending("case"))
+        let ways = [Access.readOnly, .scratch, .readWrite]
+        for page in store.image.pages where page * Image.pageBytes < store.image.length {
+          for offset in page * Image.pageBytes..<(page + 1) * Image.pageBytes {
+            let isTried = !store.meansNothing(offset) && (isClosed || !store.isInIndex(offset))
+            guard isTried || offset % 7 == 0 else { continue }
+            for bit in 0..<8 {
+              try Self.flip(
+                offset, bit, examiner, cage, ways: Cage.scale >= 8 ? ways : [ways[(offset + bit) % 3]])
+            }
+          }
+        }
+      }
+    }
+    Cage.conclude(directory)
+  }
+
   /// Several buckets: those beside the damaged one are readable.
   @Test func bytesOfAStoreWithSeveralBuckets() async throws {
     let directory = try Cage.prepare()

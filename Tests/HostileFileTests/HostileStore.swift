@@ -92,6 +92,24 @@ final class HostileStore {
     }
   }
 
+  /// As little as makes a store, closed or with commits behind the checkpoint: so
+  /// little that each bit of it can be tried.
+  static func tiny(in directory: FilePath, isClosed: Bool) throws -> HostileStore {
+    try HostileStore(isClosed ? "tiny" : "tiny and not closed", directory.appending("tiny")) { script in
+      try script.put("a", Array("first".utf8))
+      try script.put("b", [])
+      try script.put([], Array("of the empty key".utf8))
+      try script.put("expires in ages", Array("x".utf8), expires: .at(millisecondsSince1970: 1 << 50))
+      script.isClosed = isClosed
+      if isClosed { return }
+      try script.store.checkpoint()
+      script.isDurable = true
+      try script.put("a", Array("second".utf8))
+      try script.remove("b")
+      try script.put("c", Array("last".utf8))
+    }
+  }
+
   /// Closed, with a directory that leads to several buckets.
   static func split(in directory: FilePath) throws -> HostileStore {
     try HostileStore("split", directory.appending("split")) { script in
@@ -216,6 +234,11 @@ final class HostileStore {
 
   func isInLargeValue(_ offset: Int) -> Bool {
     regions.contains { $0.bytes.count > Layout.largestInlineValue && $0.bytes.contains(offset) }
+  }
+
+  /// Whether a byte is one of a page of the index or the space table.
+  func isInIndex(_ offset: Int) -> Bool {
+    regions.contains { $0.bytes.count == Image.pageBytes && $0.bytes.contains(offset) }
   }
 
   /// Whether a byte is one of an old page, an old record, or behind a superblock.

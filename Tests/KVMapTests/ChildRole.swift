@@ -185,7 +185,8 @@ struct ChildEntry {
     let end = number + Int(arguments[1])! << 20 / filler
     while number < end {
       number += 1
-      try store.put(patterned(number % 20 == 0 ? 90_000 : 300, UInt64(number)), forKey: "value \(number % 64)")
+      let value = patterned(number % 20 == 0 ? 90_000 : 300, UInt64(number))
+      try store.put(value, forKey: "value \(number % 64)")
       try store.put(patterned(filler, UInt64(number)), forKey: "filler \(number)")
       try store.put("\(number)", forKey: "current")
       if (number * filler) >> 20 > ((number - 1) * filler) >> 20 { try Parent.tell() }

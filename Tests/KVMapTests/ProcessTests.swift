@@ -5,8 +5,18 @@ import Testing
 
 @testable import KVMap
 
+/// What the environment sets to make tests of several processes longer.
+private enum LongRun {
+  static func setting(_ name: String) -> Int? {
+    ProcessInfo.processInfo.environment[name].flatMap { Int($0) }
+  }
+  static let isWanted = ["KVMAP_GROWTH", "KVMAP_OVERWRITES", "KVMAP_INCREMENTS"].contains {
+    setting($0) != nil
+  }
+}
+
 /// A store that several processes have open.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(LongRun.isWanted ? 60 : 5)))
 struct ProcessTests {
   @Test func aReaderSeesEachCommitOfAnotherProcess() throws {
     let scratch = try Scratch()
@@ -43,7 +53,7 @@ struct ProcessTests {
   /// Growth, compaction, and writers that are killed and taken over from pass by a process
   /// that reads all the while. `KVMAP_GROWTH` sets how many MiB the store becomes (96).
   @Test func aReaderGoesOnThroughAllOfIt() throws {
-    let size = ProcessInfo.processInfo.environment["KVMAP_GROWTH"].flatMap { Int($0) } ?? 96
+    let size = LongRun.setting("KVMAP_GROWTH") ?? 96
     let scratch = try Scratch()
     let path = scratch.path().string
     // Until it is killed.
@@ -76,8 +86,7 @@ struct ProcessTests {
   /// Another process keeps a snapshot while all of the store is overwritten again and again.
   /// `KVMAP_OVERWRITES` sets how often a record is (200,000 times).
   @Test func aSnapshotOfAnotherProcessIsKeptThroughOverwrites() throws {
-    let overwrites =
-      ProcessInfo.processInfo.environment["KVMAP_OVERWRITES"].flatMap { Int($0) } ?? 200_000
+    let overwrites = LongRun.setting("KVMAP_OVERWRITES") ?? 200_000
     let scratch = try Scratch()
     let store = try scratch.store()
     let records = 20_000
@@ -129,7 +138,7 @@ struct ProcessTests {
   @Test func processesCountTogether() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
-    let count = ProcessInfo.processInfo.environment["KVMAP_INCREMENTS"].flatMap { Int($0) } ?? 1_000
+    let count = LongRun.setting("KVMAP_INCREMENTS") ?? 1_000
     func start(_ number: Int) throws -> ChildProcess {
       try ChildProcess(.countUp, [scratch.path().string, "own \(number)", "\(count)"])
     }

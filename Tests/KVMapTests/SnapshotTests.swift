@@ -117,6 +117,35 @@ struct SnapshotTests {
     #expect(try another.snapshot().get("key 5") == patterned(100, 5 << 8 | 3))
   }
 
+  #if CRASH_SIMULATION
+    /// A reader takes a snapshot between any two stores of a writer that freezes another
+    /// state, as if that had died there: it gets the one or the other.
+    @Test func aReaderSeesAWholeStateWhileTheNextIsFrozen() throws {
+      let scratch = try Scratch()
+      let store = try scratch.store()
+      try fill(store, 100, round: 0)
+      try store.checkpoint()
+      let reader = try scratch.store { $0.access = .readOnly }
+      var last = 100
+      for count in [200, 300, 400] {
+        try fill(store, count, round: 1)
+        var counts: [Int] = []
+        let observer = unsafe StoreObserver { _, _, _ in
+          let found = try? reader.snapshot()
+          counts.append(found?.count ?? -1)
+          found?.end()
+        }
+        StoreObserver.current = observer
+        let snapshot = try store.snapshot()
+        StoreObserver.current = nil
+        #expect(counts.count >= 4)
+        #expect(counts == counts.sorted() && Set(counts).isSubset(of: [last, count]))
+        #expect(snapshot.count == count)
+        last = count
+      }
+    }
+  #endif
+
   /// The writer dies in its turn and is taken over: what was frozen before stays as it was,
   /// also when checkpoints have followed.
   @Test func aTakeoverLeavesSnapshotsAlone() throws {

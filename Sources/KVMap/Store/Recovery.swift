@@ -322,10 +322,11 @@ struct Recovery {
     let generation = old[LivePage.generation] &+ 1
     let recoveries = old[LivePage.recoveries] &+ 1
     let root = new[LivePage.root]
-    let skipped = [
-      LivePage.generation, LivePage.root, LivePage.holder, LivePage.busy, LivePage.recoveries,
-      LivePage.syncFailed, LivePage.frozen,
-    ].map(\.offset) + (LivePage.frozenRoots + LivePage.frozenCounts).map(\.offset)
+    let skipped =
+      [
+        LivePage.generation, LivePage.root, LivePage.holder, LivePage.busy, LivePage.recoveries,
+        LivePage.syncFailed, LivePage.frozen,
+      ].map(\.offset) + (LivePage.frozenRoots + LivePage.frozenCounts).map(\.offset)
     for offset in stride(from: 0, to: LivePage.byteCount, by: 8) where !skipped.contains(offset) {
       let word = LivePage.Word(offset)
       old[word] = new[word]

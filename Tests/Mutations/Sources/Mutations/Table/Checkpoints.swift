@@ -10,6 +10,9 @@ extension Mutation {
       "the file is synced before the superblocks are written", in: checkpoint,
       .leaveOut("try backing.syncAll()"), seenBy: .crashes()),
     Mutation(
+      "a checkpoint gives up if a sync failed meanwhile", in: checkpoint,
+      .takeForFalse("live[LivePage.syncFailed] != 0"), seenBy: .crashes()),
+    Mutation(
       "the superblocks are written only after the file is synced", in: checkpoint,
       .before(
         "try backing.syncAll()",
@@ -73,6 +76,13 @@ extension Mutation {
     Mutation(
       "a takeover seals what snapshots lead to", in: "KVMap/Store/Recovery.swift",
       .takeForFalse("isTakeover, !isRehearsal"), seenBy: .store("SnapshotTests"), .crashes()),
+    Mutation(
+      "a state that is frozen leaves the last one whole", in: "KVMap/Format/LivePage.swift",
+      .replace(
+        "let pair = 1 - Int(self[Self.frozen] & 1)",
+        by:
+          "let pair = MUTATED ? Int(self[Self.frozen] & 1) : 1 - Int(self[Self.frozen] & 1)"),
+      seenBy: .store("SnapshotTests")),
     Mutation(
       "a snapshot is pinned", in: "KVMap/Store/Snapshot.swift",
       .replace("try pins.pin(epoch) else", by: "try (MUTATED ? true : pins.pin(epoch)) else"),
