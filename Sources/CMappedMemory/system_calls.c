@@ -17,6 +17,8 @@
 #include <sys/mount.h>
 #include <sys/param.h>
 #else
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #endif
@@ -59,6 +61,15 @@ int kvmap_punch_hole(int descriptor, int64_t offset, int64_t length) {
 #elif defined(FALLOC_FL_PUNCH_HOLE)
   return fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
 #else
+  return unsupported();
+#endif
+}
+
+int kvmap_clone(int source, int target) {
+#if defined(FICLONE)
+  return ioctl(target, FICLONE, source);
+#else
+  (void)source, (void)target;
   return unsupported();
 #endif
 }

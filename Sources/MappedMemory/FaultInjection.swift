@@ -7,6 +7,7 @@ package enum SystemCall: String, Sendable, CaseIterable {
   case duplicate = "fcntl(F_DUPFD_CLOEXEC)"
   case ftruncate, fallocate
   case punchHole = "fallocate(FALLOC_FL_PUNCH_HOLE)"
+  case clone = "ioctl(FICLONE)"
   case pread, pwrite, fsync, fdatasync
   case lock = "fcntl(F_OFD_SETLK)"
   case lockWaiting = "fcntl(F_OFD_SETLKW)"

@@ -105,6 +105,25 @@ extension File {
     }
   }
 
+  /// Makes this file's contents those of another, sharing its storage block by block
+  /// until either file changes it (`ioctl` with `FICLONE`; not on Darwin).
+  ///
+  /// O(extents), after what is dirty of the other file has been written. What is
+  /// stored into the other file meanwhile may be in the copy or not, page by page.
+  ///
+  /// - Returns: false where the file system cannot, or the files lie on two of them;
+  ///   nothing changed then.
+  public func shareContents(of other: borrowing File) throws(MappingError) -> Bool {
+    do {
+      try SystemCalls.clone(other.descriptor, into: descriptor)
+      return true
+    } catch .notSupported, .improperLink, .invalidArgument, .noFunction, .inappropriateIOCTLForDevice {
+      return false
+    } catch {
+      throw MappingError(.clone, error, path)
+    }
+  }
+
   /// Writes zeros over a range (`pwrite`), extending the file to its end.
   public func writeZeros(offset: Int64, length: Int64) throws(MappingError) {
     let end = try Self.end(of: offset, length, .pwrite, path)

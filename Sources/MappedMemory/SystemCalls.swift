@@ -122,6 +122,10 @@ enum SystemCalls {
     _ = try retrying(.punchHole) { kvmap_punch_hole(descriptor, offset, length) }
   }
 
+  static func clone(_ source: Int32, into target: Int32) throws(Errno) {
+    _ = try retrying(.clone) { kvmap_clone(source, target) }
+  }
+
   static func seekData(_ descriptor: Int32, from offset: Int64) throws(Errno) -> Int64 {
     try retrying(.lseek) { kvmap_seek_data(descriptor, offset) }
   }

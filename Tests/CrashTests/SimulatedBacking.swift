@@ -100,7 +100,6 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
   func pin(_ epoch: Epoch) throws(StoreError) { file.pin(self, epoch) }
   func unpin(_ epoch: Epoch) throws(StoreError) { file.unpin(self, epoch) }
   func lowestPin() throws(StoreError) -> Epoch? { file.lowestPin(besides: self) }
-  func sizes() throws(StoreError) -> (file: Int, allocated: Int, resident: Int) {
-    (file.length, file.length, 0)
-  }
+  func sizes() throws(StoreError) -> (file: Int, allocated: Int) { (file.length, file.length) }
+  func residentPages() throws(StoreError) -> Int { 0 }
 }

@@ -1,3 +1,5 @@
+import MappedMemory
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -23,8 +25,8 @@ import Testing
     var calls = 0
     try store.backup(to: scratch.path("copy")) { _ in
       calls += 1
-      try? store.put("later", forKey: "later \(calls)")
-      try? store.remove("key \(1_000 + calls)")
+      _ = try? store.put("later", forKey: "later \(calls)")
+      _ = try? store.remove("key \(1_000 + calls)")
     }
     #expect(calls > 2)
     #expect(try store.get("later 1", as: String.self) == "later")
@@ -69,6 +71,64 @@ import Testing
     let reader = try scratch.store("closed") { $0.access = .readOnly }
     try reader.backup(to: scratch.path("copy"))
     #expect(try scratch.store("copy").get("key", as: String.self) == "value")
+  }
+
+  /// Where the file system can, nothing is copied, and what is written meanwhile is in the
+  /// copy up to one moment.
+  @Test(.enabled(if: SmallDisk.canMount), arguments: [SmallDisk.Kind.btrfs, .xfs])
+  func diskSpaceIsShared(kind: SmallDisk.Kind) throws {
+    let disk = try SmallDisk(kind, megabytes: 400)
+    try #require(disk.kind == kind, "btrfs-progs and xfsprogs have to be installed")
+    func path(_ name: String) -> FilePath { disk.directory.appending(name) }
+    func room() throws -> Int {
+      try Int(File(opening: path("store"), access: .readOnly).fileSystem().availableBytes)
+    }
+    let store = try Store(path: path("store").string)
+    for number in 0..<20_000 { try store.put(patterned(1_000, UInt64(number)), forKey: "key \(number)") }
+    try store.put("past", forKey: "gone", expires: .at(millisecondsSince1970: 1))
+    try store.checkpoint()
+    let isDone = Atomic<Bool>(false)
+    let writer = Threads(1) {
+      var number = 0
+      while !isDone.load(ordering: .relaxed) {
+        number += 1
+        try? store.transaction { transaction in
+          try transaction.put("\(number)", forKey: "left")
+          try transaction.put("\(number)", forKey: "right")
+        }
+      }
+    }
+    let before = try room()
+    var least = 0
+    for round in 0..<5 {
+      let started = Int(try store.get("left", as: String.self) ?? "0") ?? 0
+      try store.backup(to: path("copy \(round)"))
+      let copy = try Store(path: path("copy \(round)").string)
+      let left = Int(try #require(try copy.get("left", as: String.self)))
+      #expect(try copy.get("right", as: String.self) == left.map { "\($0)" })
+      #expect(try #require(left) >= max(started, least))
+      least = left ?? 0
+      // What has expired may be there still.
+      #expect(try copy.verify().isSound && [20_002, 20_003].contains(copy.count))
+      for number in 0..<100 { try copy.put("changed", forKey: "key \(number)") }
+      try copy.close()
+    }
+    isDone.store(true, ordering: .relaxed)
+    writer.join()
+    #expect(try before - room() < 60 << 20)
+    for number in 0..<20_000 {
+      #expect(try store.get("key \(number)") == patterned(1_000, UInt64(number)))
+    }
+    try store.backup(to: path("compact"), sharesBlocks: false)
+    let report = try Store.verify(path("compact"))
+    #expect(report.isSound && report.recordCount == 20_002)
+    // A damaged record is found in what was not read for copying either.
+    try store.close()
+    let place = try #require(try offset(of: patterned(1_000, 7_000), in: path("store")))
+    try flip(path("store"), at: place + 100)
+    let again = try Store(path: path("store").string)
+    #expect(code { try again.backup(to: path("damaged")) } == .damaged)
+    #expect(try !disk.names.contains("damaged"))
   }
 
   private func offset(of value: [UInt8], in path: FilePath) throws -> Int? {

@@ -223,5 +223,6 @@ private final class CountingBacking: Backing, @unchecked Sendable {
   func pin(_ epoch: Epoch) throws(StoreError) { try inner.pin(epoch) }
   func unpin(_ epoch: Epoch) throws(StoreError) { try inner.unpin(epoch) }
   func lowestPin() throws(StoreError) -> Epoch? { try inner.lowestPin() }
-  func sizes() throws(StoreError) -> (file: Int, allocated: Int, resident: Int) { try inner.sizes() }
+  func sizes() throws(StoreError) -> (file: Int, allocated: Int) { try inner.sizes() }
+  func residentPages() throws(StoreError) -> Int { try inner.residentPages() }
 }

@@ -162,5 +162,6 @@ private final class SlowPins: Backing, @unchecked Sendable {
     try backing.isLockedByOthers(name, kind)
   }
   func lowestPin() throws(StoreError) -> Epoch? { try backing.lowestPin() }
-  func sizes() throws(StoreError) -> (file: Int, allocated: Int, resident: Int) { try backing.sizes() }
+  func sizes() throws(StoreError) -> (file: Int, allocated: Int) { try backing.sizes() }
+  func residentPages() throws(StoreError) -> Int { try backing.residentPages() }
 }

@@ -12,9 +12,6 @@ import Testing
 
 /// Stores where nothing can be written.
 struct ReadOnlyMediaTests {
-  /// Whether a file system can be mounted, which takes the superuser.
-  private static let canMount = geteuid() == 0
-
   private static func fill(_ path: String, andCopyTo copy: String) throws {
     let store = try Store(path: path)
     for number in 0..<500 { try store.put("\(number)", forKey: "key \(number)") }
@@ -25,7 +22,7 @@ struct ReadOnlyMediaTests {
   }
 
   /// One that was closed, and one that was not: it is replayed in memory.
-  @Test(.enabled(if: canMount), arguments: [SmallDisk.Kind.tmpfs, .ext4])
+  @Test(.enabled(if: SmallDisk.canMount), arguments: [SmallDisk.Kind.tmpfs, .ext4])
   func storesAreReadAndNothingIsCreated(kind: SmallDisk.Kind) throws {
     let disk = try SmallDisk(kind, megabytes: 16)
     try #require(disk.kind == kind)

@@ -17,6 +17,7 @@ struct FaultInjectionTests {
     try file.write([1], at: 0)
     _ = try file.bytes(1)
     try file.punchHole(offset: Int64(4 * page), length: Int64(page))
+    _ = try File(unnamedIn: scratch.directory).shareContents(of: file)
     try file.sync()
     try file.dataSync()
     _ = try file.duplicate().status()

@@ -179,6 +179,16 @@ struct FileTests {
     #expect(try mapping.byte(40 * page) == 41)
   }
 
+  @Test("A file shares the contents of another, or is left as it was where the file system cannot")
+  func sharing() throws {
+    let file = try scratch.file(pages: 3)
+    let copy = try File(unnamedIn: scratch.directory)
+    let isShared = try copy.shareContents(of: file)
+    #expect(try copy.status().size == (isShared ? Int64(3 * page) : 0))
+    try file.write([9], at: 0)
+    #expect(try copy.bytes(1) == (isShared ? [1] : []))
+  }
+
   @Test(
     "Zeros are written over any range", arguments: [(0, 1), (100, 5000), (4095, 2), (8192, 4096), (1, 12287)])
   func zeros(offset: Int, length: Int) throws {

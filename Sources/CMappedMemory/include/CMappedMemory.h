@@ -24,6 +24,9 @@ int kvmap_fallocate(int descriptor, int64_t offset, int64_t length);
 int kvmap_preallocate(int descriptor, int64_t length);
 /// Gives the storage of a range back; it reads as zeros. Keeps the size.
 int kvmap_punch_hole(int descriptor, int64_t offset, int64_t length);
+/// Makes a file share all blocks of another (FICLONE); ENOTSUP where the
+/// platform cannot.
+int kvmap_clone(int source, int target);
 /// The next byte at or behind `offset` that is data (or a hole).
 int64_t kvmap_seek_data(int descriptor, int64_t offset);
 int64_t kvmap_seek_hole(int descriptor, int64_t offset);

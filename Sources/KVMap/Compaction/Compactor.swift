@@ -62,22 +62,34 @@ struct Compactor {
   /// there is.
   private(set) var allowedGarbage = 2 * Layout.segmentBytes
 
-  /// Bytes that a file may take beyond one and a half times what it holds. What of that
-  /// nothing else takes is left to garbage, with a tenth of what it holds to spare, for
-  /// checkpoints that take long.
-  private static let promisedRest = 16 << 20
+  /// Bytes of disk that the file of a store is to take at most, in the long run, which
+  /// holds so many bytes of records and index. What is promised is 2 MiB more.
+  static func promisedBytes(forHolding held: Int) -> Int { held + held / 2 + (14 << 20) }
 
-  /// The table has been looked through; the index has so many pages in use.
-  mutating func endLook(indexBytes: Int) {
+  /// The table has been looked through. The index has so many pages in use, and a
+  /// checkpoint is due after so much log.
+  ///
+  /// What of the promise nothing else takes is left to garbage.
+  mutating func endLook(indexBytes: Int, checkpointLog: Int) {
     cursor = nil
     candidates.sort { $0.live > $1.live }
-    let left = (liveBytes + indexBytes) / 5 * 2 + Self.promisedRest - otherBytes
+    let held = liveBytes + indexBytes
+    let promised = Self.promisedBytes(forHolding: held)
+    if segmentBytes + indexBytes + otherBytes > promised - promised / 16 {
+      allowedSpareUnits = Int(Layout.segmentUnits)
+    }
+    // Shortly before a checkpoint is durable there may be all pages of the index twice
+    // more, as it has them and as the last one has; and the segments that were emptied
+    // since that last one, of which moving has taken twice as many as the log.
+    let expected = 2 * indexBytes + 2 * 3 * checkpointLog
+    let left = promised - held - max(otherBytes, expected)
     let segments = 2 * Layout.segmentBytes
     allowedGarbage = min(max(left - segments, liveBytes / 6), liveBytes / 5 * 2) + segments
   }
 
   /// Free units that keep their disk space: half as many as the last epoch took, and one
-  /// segment. The rest is given back, and asked for again.
+  /// segment; only that if the file takes almost what is promised. The rest is given back,
+  /// and asked for again.
   private(set) var allowedSpareUnits = 0
 
   /// A segment fuller than this is left as it is.

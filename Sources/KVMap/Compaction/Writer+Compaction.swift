@@ -128,7 +128,9 @@ extension Writer {
   }
 
   private mutating func finishLook() {
-    compactor.endLook(indexBytes: Int(clamping: live[LivePage.indexPages]) * Layout.pageBytes)
+    compactor.endLook(
+      indexBytes: Int(clamping: live[LivePage.indexPages]) * Layout.pageBytes,
+      checkpointLog: Int(clamping: Checkpoint.dueAfter(live)))
     live[LivePage.garbage] = UInt64(max(0, compactor.segmentBytes - compactor.liveBytes))
   }
 

@@ -73,7 +73,7 @@ struct KeyHash: Equatable, Sendable {
     var v1 = seed.high ^ 0x646f_7261_6e64_6f6d
     var v2 = seed.low ^ 0x6c79_6765_6e65_7261
     var v3 = seed.high ^ 0x7465_6462_7974_6573
-    let count = unsafe bytes.count
+    let count = bytes.count
     let whole = count & ~7
     var at = 0
     while at < whole {

@@ -12,23 +12,33 @@ extension Opening {
   func createComplete(
     firstSequence: SequenceNumber, _ fill: (StoreCore) throws(StoreError) -> Void
   ) throws(StoreError) {
-    guard let last = path.lastComponent else {
-      throw StoreError(.cannotCreate, "the path names no file")
-    }
-    let directory = path.removingLastComponent()
-    let parent = directory.isEmpty ? FilePath(".") : directory
-    var file = try cannotCreate { () throws(MappingError) in
-      try File(unnamedIn: parent, named: last.string, mode: options.mode)
-    }
-    try checkFileSystem(file)
-    let mapped = try cannotCreate { () throws(MappingError) in try file.duplicate() }
-    let locks = try cannotCreate { () throws(MappingError) in try file.duplicate() }
-    let backing = try FileBacking(mapped, locks: locks, isWritable: true)
-    try fillAndClose(try makeCore(backing, firstSequence), fill)
+    var file = try unnamedFile()
+    let backing = try backing(of: file)
+    let block = try Self.create(in: backing, clock: clock, firstSequence: firstSequence)
+    try fillAndClose(try makeCore(backing, block), fill)
+    try putInPlace(&file)
+  }
+
+  /// The same, for a store that shares its disk space with `source` as it is now.
+  ///
+  /// - Returns: false where the system cannot; nothing was made then.
+  func createClone(
+    of source: StoreCore, _ check: (StoreCore) throws(StoreError) -> Void
+  ) throws(StoreError) -> Bool {
+    var file = try unnamedFile()
+    guard try source.share(with: file) else { return false }
+    let backing = try backing(of: file)
+    let block = try firstLook(backing)
+    try fillAndClose(try makeCore(backing, block), check)
+    try putInPlace(&file)
+    return true
+  }
+
+  private func putInPlace(_ file: inout File) throws(StoreError) {
     try cannotCreate { () throws(MappingError) in try file.sync() }
     try cannotCreate { () throws(MappingError) in try file.link(as: path) }
     do throws(StoreError) {
-      try cannotCreate { () throws(MappingError) in try File.syncDirectory(parent) }
+      try cannotCreate { () throws(MappingError) in try File.syncDirectory(directory) }
     } catch {
       // Whoever is told that it failed finds nothing.
       try? File.remove(path)
@@ -46,10 +56,7 @@ extension Opening {
     }
   }
 
-  private func makeCore(
-    _ backing: FileBacking, _ firstSequence: SequenceNumber
-  ) throws(StoreError) -> StoreCore {
-    let block = try Self.create(in: backing, clock: clock, firstSequence: firstSequence)
+  private func makeCore(_ backing: FileBacking, _ block: Superblock) throws(StoreError) -> StoreCore {
     let local = try LocalMemory(backing, seed: block.seed)
     defer { withExtendedLifetime(local) {} }
     // The live words, as for any store that nobody has open.

@@ -67,7 +67,10 @@ protocol Backing: AnyObject, Sendable {
   /// The process it is pinned by, as far as that can be told.
   func holderOfLowestPin() throws(StoreError) -> Int32?
 
-  func sizes() throws(StoreError) -> (file: Int, allocated: Int, resident: Int)
+  /// Bytes the file is long, and bytes of disk it takes.
+  func sizes() throws(StoreError) -> (file: Int, allocated: Int)
+  /// Pages of the host's size that are in memory.
+  func residentPages() throws(StoreError) -> Int
 }
 
 extension Backing {

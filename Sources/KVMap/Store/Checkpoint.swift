@@ -16,6 +16,17 @@ struct Checkpoint {
 
   private var live: LivePage { memory.live }
 
+  /// How much log is written before a checkpoint is due: in proportion to the
+  /// store, so that each byte is checkpointed a bounded number of times, and
+  /// bounded itself, because recovery has to read it.
+  static func dueAfter(_ live: LivePage) -> UInt64 {
+    let index = live[LivePage.indexPages] * UInt64(Layout.pageBytes)
+    return min(max(live[LivePage.liveBytes] / 32, leastLog), max(32 << 20, index))
+  }
+
+  /// Replayed in some 60 ms; a checkpoint of less would sync more often than it helps.
+  static let leastLog: UInt64 = 4 << 20
+
   /// Notes the state and begins the next epoch. Under the turn, with no page
   /// left to be entered as released.
   func freeze() -> Superblock {

@@ -180,6 +180,11 @@ final class FileBacking: Backing {
     }
   }
 
+  /// Makes `copy` share the disk space of this file; false where the system cannot.
+  func share(with copy: borrowing File) throws(StoreError) -> Bool {
+    do { return try copy.shareContents(of: file) } catch { throw StoreError(error) }
+  }
+
   /// A copy-on-write view of all that is mapped.
   func privateView() throws(StoreError) -> PrivateBacking {
     try PrivateBacking(viewing: file, count: mappedBytes, locks: self)
@@ -330,14 +335,17 @@ final class FileBacking: Backing {
 
   // MARK: Sizes
 
-  func sizes() throws(StoreError) -> (file: Int, allocated: Int, resident: Int) {
+  func sizes() throws(StoreError) -> (file: Int, allocated: Int) {
     do {
       let status = try file.status()
-      let resident = try reservation.residentPages(at: 0, length: mappedBytes)
-      return (Int(status.size), Int(status.allocatedBytes), resident)
+      return (Int(status.size), Int(status.allocatedBytes))
     } catch {
       throw StoreError(error)
     }
+  }
+
+  func residentPages() throws(StoreError) -> Int {
+    do { return try reservation.residentPages(at: 0, length: mappedBytes) } catch { throw StoreError(error) }
   }
 
   /// Reads ahead and, if asked to, keeps everything in memory.

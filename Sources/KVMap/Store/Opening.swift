@@ -186,7 +186,7 @@ struct Opening {
   }
 
   /// Checks that the file is a store at all, before anything is changed.
-  private func firstLook(_ backing: FileBacking) throws(StoreError) -> Superblock {
+  func firstLook(_ backing: FileBacking) throws(StoreError) -> Superblock {
     guard try backing.extendMapping(to: Layout.unitBytes * Int(Layout.firstFreeUnit)) else {
       throw StoreError(.damaged, "the file was cut short: not even its superblocks are whole")
     }
@@ -314,19 +314,8 @@ struct Opening {
   /// Builds the file without a name and links it into place when it is durable.
   /// If somebody else was faster, theirs stays.
   private func createFile() throws(StoreError) {
-    guard let last = path.lastComponent else {
-      throw StoreError(.cannotCreate, "the path names no file")
-    }
-    let directory = path.removingLastComponent()
-    let parent = directory.isEmpty ? FilePath(".") : directory
-    var file = try cannotCreate { () throws(MappingError) in
-      try File(unnamedIn: parent, named: last.string, mode: options.mode)
-    }
-    try checkFileSystem(file)
-    let mapped = try cannotCreate { () throws(MappingError) in try file.duplicate() }
-    let locks = try cannotCreate { () throws(MappingError) in try file.duplicate() }
-    let backing = try FileBacking(mapped, locks: locks, isWritable: true)
-    _ = try Self.create(in: backing, clock: clock)
+    var file = try unnamedFile()
+    _ = try Self.create(in: backing(of: file), clock: clock)
     try cannotCreate { () throws(MappingError) in try file.sync() }
     do {
       try file.link(as: path)
@@ -334,7 +323,37 @@ struct Opening {
       if error.code == .system(.fileExists) { return }
       throw StoreError(.cannotCreate, "the store cannot be created: \(error)", cause: error)
     }
-    try cannotCreate { () throws(MappingError) in try File.syncDirectory(parent) }
+    try cannotCreate { () throws(MappingError) in try File.syncDirectory(directory) }
+  }
+
+  var directory: FilePath {
+    let directory = path.removingLastComponent()
+    return directory.isEmpty ? FilePath(".") : directory
+  }
+
+  /// A new file that is to be linked to the path.
+  func unnamedFile() throws(StoreError) -> File {
+    guard let name = path.lastComponent?.string else {
+      throw StoreError(.cannotCreate, "the path names no file")
+    }
+    let file = try cannotCreate { () throws(MappingError) in
+      try File(unnamedIn: directory, named: name, mode: options.mode)
+    }
+    try checkFileSystem(file)
+    return file
+  }
+
+  /// The file mapped, and kept open beside that.
+  func backing(of file: borrowing File) throws(StoreError) -> FileBacking {
+    do {
+      return try FileBacking(file.duplicate(), locks: file.duplicate(), isWritable: true)
+    } catch let error as MappingError {
+      throw StoreError(.cannotCreate, "the store cannot be created: \(error)", cause: error)
+    } catch let error as StoreError {
+      throw error
+    } catch {
+      throw StoreError(.system, "\(error)")
+    }
   }
 
   func cannotCreate<R: ~Copyable>(

@@ -94,13 +94,13 @@ final class PrivateBacking: Backing {
   func unpin(_ epoch: Epoch) throws(StoreError) {}
   func lowestPin() throws(StoreError) -> Epoch? { nil }
 
-  func sizes() throws(StoreError) -> (file: Int, allocated: Int, resident: Int) {
+  func sizes() throws(StoreError) -> (file: Int, allocated: Int) {
     if let locks { return try locks.sizes() }
-    do {
-      let resident = try reservation.residentPages(at: 0, length: mappedBytes)
-      return (mappedBytes, resident * PageSize.bytes, resident)
-    } catch {
-      throw StoreError(error)
-    }
+    return (mappedBytes, try residentPages() * PageSize.bytes)
+  }
+
+  func residentPages() throws(StoreError) -> Int {
+    if let locks { return try locks.residentPages() }
+    do { return try reservation.residentPages(at: 0, length: mappedBytes) } catch { throw StoreError(error) }
   }
 }

@@ -1,15 +1,25 @@
+import MappedMemory
 public import SystemPackage
 
 extension Store {
-  /// Copies the store as it is now into a new one: consistent, compact and verified, while
-  /// others write.
+  /// Copies the store as it is now into a new one: consistent and verified, while others
+  /// write.
   ///
   /// The new store appears at its path when it is complete and durable, or not at all; a
-  /// file that is there is never replaced. Values keep their expiry and their version. A
-  /// handle for reading only copies what its ``snapshot()`` shows. O(records).
+  /// file that is there is never replaced. Values keep their expiry and their version.
+  ///
+  /// Where the file system can (Btrfs, XFS; not on Darwin), the copy shares its disk space
+  /// with this store until either changes it: it is made without copying, is as long as
+  /// this store, and takes next to no space of its own. Writers wait for a short checkpoint
+  /// meanwhile. Else, or if `sharesBlocks` is false, each record is copied, and the new
+  /// store is compact. A damaged disk block that is shared damages both.
+  ///
+  /// O(records): each is copied or verified. A handle for reading only copies what its
+  /// ``snapshot()`` shows.
   ///
   /// - Parameters:
   ///   - path: where the new store is to be.
+  ///   - sharesBlocks: whether disk space may be shared.
   ///   - options: of these, whether network file systems are allowed, and the mode of the
   ///     new file.
   ///   - progress: called now and then with the records copied so far.
@@ -17,13 +27,21 @@ extension Store {
   ///   `damaged` if not all of this one can be read (``salvage(from:into:options:progress:)``
   ///   copies what can be); and as ``snapshot()``.
   public func backup(
-    to path: FilePath, options: StoreOptions = StoreOptions(), progress: (_ records: Int) -> Void = { _ in }
+    to path: FilePath, sharesBlocks: Bool = true, options: StoreOptions = StoreOptions(),
+    progress: (_ records: Int) -> Void = { _ in }
   ) throws(StoreError) {
-    let snapshot = try snapshot()
-    defer { snapshot.end() }
     let target = Opening(path: path, options: options, clock: .system)
     do throws(StoreError) {
+      try core.checkOpen()
       try target.checkIsFree()
+      if sharesBlocks {
+        let isDone = try target.createClone(of: core) { copy throws(StoreError) in
+          progress(try copy.checkCopy(ofRecords: nil))
+        }
+        if isDone { return }
+      }
+      let snapshot = try snapshot()
+      defer { snapshot.end() }
       try withoutActuallyEscaping(progress) { progress throws(StoreError) in
         let next = SequenceNumber(number: core.memory.live[LivePage.sequence])
         try target.createComplete(firstSequence: next) { copy throws(StoreError) in
@@ -48,11 +66,35 @@ extension Snapshot {
       count += 1
       if count % 1_024 == 0 { progress(count) }
     }
-    let report = copy.verify()
-    guard report.isSound, report.recordCount == count else {
-      throw StoreError(
-        .damaged, "the copy is not what was read; nothing was created; check the disk and the memory")
+    progress(try copy.checkCopy(ofRecords: count))
+  }
+}
+
+extension StoreCore {
+  /// Makes `file` share all disk space of this store as it is now, closed cleanly. False
+  /// where the system cannot.
+  func share(with file: borrowing File) throws(StoreError) -> Bool {
+    guard let backing = backing as? FileBacking, options.access == .readWrite else { return false }
+    // Tells whether it can be done. What this writes of the store, while others go on, is
+    // not left to be written in the turn.
+    guard try backing.share(with: file) else { return false }
+    return try waitingForCheckpoint { () throws(StoreError) -> Bool? in
+      try withTurn { _ throws(StoreError) -> Bool? in
+        // Until the turn ends nothing comes behind this checkpoint, and nobody begins another.
+        guard try checkpoint() else { return nil }
+        return try backing.share(with: file)
+      }
     }
-    progress(count)
+  }
+
+  /// Verifies all of a copy before anybody sees it; returns how many records it has.
+  fileprivate func checkCopy(ofRecords count: Int?) throws(StoreError) -> Int {
+    let report = verify()
+    guard report.isSound, report.recordCount == count ?? report.recordCount else {
+      let fault = report.faults.first.map { " (\($0))" } ?? ""
+      throw StoreError(
+        .damaged, "the copy is not what was read\(fault); nothing was created; check the disk and the memory")
+    }
+    return report.recordCount
   }
 }

@@ -83,11 +83,12 @@ extension StoreCore {
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
     var statistics = StoreStatistics()
-    let sizes: (file: Int, allocated: Int, resident: Int)
-    do { sizes = try backing.sizes() } catch { throw error.naming(name) }
-    statistics.fileBytes = sizes.file
-    statistics.allocatedBytes = sizes.allocated
-    statistics.residentPages = sizes.resident
+    do throws(StoreError) {
+      (statistics.fileBytes, statistics.allocatedBytes) = try backing.sizes()
+      statistics.residentPages = try backing.residentPages()
+    } catch {
+      throw error.naming(name)
+    }
     let live = memory.live
     statistics.recordCount = Int(live[LivePage.recordCount])
     statistics.liveBytes = Int(live[LivePage.liveBytes])

@@ -8,39 +8,49 @@ import Synchronization
 extension StoreCore {
   // MARK: When
 
-  /// How much log is written before a checkpoint is due: in proportion to the
-  /// store, so that each byte is checkpointed a bounded number of times, and
-  /// bounded itself, because recovery has to read it.
-  private var checkpointThreshold: UInt64 {
-    let live = memory.live
-    let index = live[LivePage.indexPages] * UInt64(Layout.pageBytes)
-    return min(max(live[LivePage.liveBytes] / 28, Self.leastCheckpointLog), max(32 << 20, index))
-  }
+  /// With less, nothing needs to be looked at.
+  private static let leastLookedAt: UInt64 = 64 << 10
 
-  /// Replayed in some 60 ms; a checkpoint of less would sync more often than it helps.
-  private static let leastCheckpointLog: UInt64 = 4 << 20
-
-  /// Has a checkpoint written if one is due; returns whether it is long overdue.
+  /// Has a checkpoint written if one is due; returns whether writing should wait for one.
   @inline(__always)
   func checkpointIfDue() throws(StoreError) -> Bool {
     let length = memory.live[LivePage.logSinceCheckpoint]
-    if length < Self.leastCheckpointLog { return false }
+    if length < Self.leastLookedAt { return false }
     return try checkpointIfDue(length)
   }
 
   @inline(never)
   private func checkpointIfDue(_ length: UInt64) throws(StoreError) -> Bool {
-    let threshold = checkpointThreshold
-    if length < threshold { return false }
+    let threshold = Checkpoint.dueAfter(memory.live)
+    if length < threshold { return waitsForSpace() }
     // So much more, and writing waits for the disk.
-    let isOverdue = length >= threshold + threshold / 2
+    let isOverdue = length >= threshold + threshold / 4
     if length < nextCheckpoint { return isOverdue }
-    nextCheckpoint = length + Self.leastCheckpointLog
+    nextCheckpoint = length + Checkpoint.leastLog
     if options.checkpoints == .background, backing.isShared, maintenance.requestCheckpoint(self) {
       return isOverdue
     }
     try checkpoint()
     return false
+  }
+
+  /// Whether a checkpoint is about to free space, and the file takes a little more than is
+  /// promised: what is written meanwhile would come on top of that. Looked at now and then.
+  ///
+  /// Not while something is pinned, or after much was removed: then it would not help.
+  private func waitsForSpace() -> Bool {
+    guard isCheckpointing.load(ordering: .relaxed) else { return false }
+    looksForSpace &+= 1
+    let live = memory.live
+    guard looksForSpace % 32 == 0,
+      unsafe writer.pointee.space.reuse.limit.number >= live[LivePage.durableEpoch],
+      let allocated = try? backing.sizes().allocated
+    else { return false }
+    // Nonsense in the live page must not overflow.
+    let most = Layout.largestFile
+    let held = min(live[LivePage.liveBytes], most) + min(live[LivePage.indexPages], most >> 12) << 12
+    let promised = Compactor.promisedBytes(forHolding: Int(held))
+    return allocated > promised && allocated < promised + promised / 4
   }
 
   // MARK: Writing one

@@ -61,8 +61,10 @@ extension StoreCore {
   @inline(__always)
   func tidyUp() -> Bool {
     do throws(StoreError) {
-      if options.access == .readWrite { try unsafe writer.pointee.compactAfterCommit() }
-      return try checkpointIfDue()
+      let waits = try checkpointIfDue()
+      // Moving records takes space until the next checkpoint.
+      if options.access == .readWrite, !waits { try unsafe writer.pointee.compactAfterCommit() }
+      return waits
     } catch {
       noteFailure(lossOr(error))
       return false

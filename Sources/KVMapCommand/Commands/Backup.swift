@@ -7,9 +7,12 @@ struct Backup: StoreCommand {
     commandName: "backup",
     abstract: "Copy a store, as it is now, into a new one.",
     discussion: """
-      The copy is consistent, compact and verified; others may write meanwhile. NEW appears when it is complete, and \
-      is never written over. Values keep their time of expiry and their version. Where STORE may only be read, and \
-      somebody else has it open, the copy is of its last checkpoint.
+      The copy is consistent and verified; others may write meanwhile. NEW appears when it is complete, and is never \
+      written over. Values keep their time of expiry and their version. Where STORE may only be read, and somebody \
+      else has it open, the copy is of its last checkpoint.
+
+      Where the file system can (Btrfs, XFS), the copy shares disk space with STORE until either changes it, and takes \
+      next to none of its own. Else every record is copied, and the copy is compact.
 
       EXAMPLES
         kvmap backup orders.kvmap orders-monday.kvmap
@@ -21,6 +24,9 @@ struct Backup: StoreCommand {
   @Argument(help: "The store to make.", completion: .file())
   var new: String
 
+  @Flag(help: "Copy every record, also where disk space could be shared.")
+  var copy = false
+
   @OptionGroup var common: CommonOptions
 
   func run() throws {
@@ -29,7 +35,7 @@ struct Backup: StoreCommand {
     var copied = 0
     let progress = Progress(self, share: { Double(copied) / Double(max(1, count)) })
     defer { progress.clear() }
-    try store.backup(to: FilePath(new)) {
+    try store.backup(to: FilePath(new), sharesBlocks: !copy) {
       copied = $0
       progress.update($0)
     }
@@ -41,7 +47,7 @@ struct Backup: StoreCommand {
   private func openForSnapshot() throws -> Store {
     do {
       return try openForWriting(create: false)
-    } catch let error as StoreError where error.code == .permissionDenied {
+    } catch  where error.code == .permissionDenied {
       return try openForReading()
     }
   }

@@ -8,13 +8,13 @@ enum Chapter: String, CaseIterable, Codable {
   case creation, everyday, everydayBesideAnother, everydayExclusive
   case splits, nextSegment, nextSegmentInTransaction, largeGrowth
   case compaction, compactionBesideAnother, shrinking
-  case recovery, recoveryBesideAnother, readOnly, readOnlyBesideAnother, scratch, pinned
+  case recovery, recoveryBesideAnother, readOnly, readOnlyBesideAnother, scratch, pinned, backup
 
   enum Step {
     case write(Operation, Durability? = nil)
     /// Lets a key expire at a time that has passed.
     case expire(String)
-    case read, iterate, statistics, verify, sync, checkpoint, compact
+    case read, iterate, statistics, verify, sync, checkpoint, compact, backup
   }
 
   /// Whether another handle has the store open meanwhile.
@@ -158,6 +158,7 @@ enum Chapter: String, CaseIterable, Codable {
     case .recovery, .recoveryBesideAnother: [.read, Self.put("key 1", 33), .statistics, .verify]
     case .readOnly, .readOnlyBesideAnother: [.read, .iterate, .statistics, .verify, .sync]
     case .pinned: [.read, Self.put("key 1", 33)]
+    case .backup: [.backup, Self.put("key 1", 33), .backup]
     }
   }
 }

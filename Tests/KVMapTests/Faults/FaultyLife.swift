@@ -13,6 +13,8 @@ final class FaultyLife {
   /// What the store may hold: more than one after an error that left it open.
   private var possible: [Operation.Contents]
   private(set) var failures = 0
+  /// For each copy that was asked for, whether it was made.
+  private var copies: [Bool] = []
   /// What it held before: what a scratch handle does is not meant to last.
   private let before: Operation.Contents
   private let what: String
@@ -103,6 +105,7 @@ final class FaultyLife {
     case .sync: attempt { try store.sync() }
     case .checkpoint: attempt { try store.checkpoint() }
     case .compact: attempt { try store.compact() }
+    case .backup: copies.append(attempt { try store.backup(to: scratch.path("copy \(copies.count)")) } != nil)
     }
   }
 
@@ -151,7 +154,25 @@ final class FaultyLife {
     found[bytes("afterwards")] = nil
     if chapter == .scratch { possible = [before] }
     expectPossible(found)
+    try checkCopies()
     try expectSound(store, "\(what)")
+  }
+}
+
+/// A copy is there, and all of it, or not at all.
+extension FaultyLife {
+  private func checkCopies() throws {
+    for (number, isMade) in copies.enumerated() {
+      let name = "copy \(number)"
+      #expect(try scratch.names.contains(name) == isMade, "\(what): \(name)")
+      if !isMade { continue }
+      let copy = try scratch.store(name)
+      let contents = try copy.everything()
+      #expect(contents == before || possible.contains(contents), "\(what): \(name)")
+      try expectSound(copy, "\(what): \(name)")
+      try copy.close()
+      try File.remove(scratch.path(name))
+    }
   }
 }
 

@@ -88,7 +88,7 @@ struct FullDiskTests {
     try store.checkpoint()
   }
 
-  @Test(arguments: Pattern.allCases, SmallDisk.Kind.allCases)
+  @Test(arguments: Pattern.allCases, SmallDisk.Kind.small)
   func everythingCanBeRemoved(pattern: Pattern, kind: SmallDisk.Kind) async {
     let seed = testSeed("everythingCanBeRemoved")
     let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
@@ -176,7 +176,7 @@ struct FullDiskTests {
   /// A process is killed when the disk is full. Nothing that had returned is lost; the
   /// store can be read; it opens for writing, or says that the disk is full and opens
   /// when there is space.
-  @Test(arguments: SmallDisk.Kind.allCases)
+  @Test(arguments: SmallDisk.Kind.small)
   func aDeathOnAFullDiskLosesNothing(kind: SmallDisk.Kind) throws {
     let disk = try SmallDisk(kind, megabytes: 12, limiting: false)
     let path = disk.directory.appending("store")

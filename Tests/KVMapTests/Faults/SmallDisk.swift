@@ -11,9 +11,16 @@ import SystemPackage
 /// A disk that is soon full: a file system of a few MiB, or, where none can be mounted,
 /// a limit of this process for the length of its files.
 final class SmallDisk {
-  enum Kind: String, CaseIterable, Codable {
+  enum Kind: String, Codable {
     case tmpfs, ext4, limit
+    /// These two share blocks between files, and are never smaller than 300 MiB.
+    case btrfs, xfs
+
+    static let small: [Kind] = [.tmpfs, .ext4, .limit]
   }
+
+  /// Whether a file system can be mounted, which takes the superuser.
+  static let canMount = geteuid() == 0
 
   /// What it is: `limit` where `kind` was asked for and cannot be had.
   private(set) var kind: Kind
@@ -41,13 +48,18 @@ final class SmallDisk {
     case .limit: return true
     case .tmpfs:
       return Self.run("mount", "-t", "tmpfs", "-o", "size=\(megabytes)m", "tmpfs", directory.string)
-    case .ext4:
+    case .ext4, .btrfs, .xfs:
       let image = scratch.path("image")
       guard let file = try? File(opening: image, access: .readWrite, create: true),
         (try? file.setSize(Int64(megabytes) << 20)) != nil
       else { return false }
-      return Self.run("mkfs.ext4", "-q", "-F", "-m", "0", image.string)
-        && Self.run("mount", "-o", "loop", image.string, directory.string)
+      let isMade =
+        switch kind {
+        case .ext4: Self.run("mkfs.ext4", "-q", "-F", "-m", "0", image.string)
+        case .btrfs: Self.run("mkfs.btrfs", "-q", image.string)
+        default: Self.run("mkfs.xfs", "-q", image.string)
+        }
+      return isMade && Self.run("mount", "-o", "loop", image.string, directory.string)
     }
   }
 

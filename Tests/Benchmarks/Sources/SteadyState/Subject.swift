@@ -5,9 +5,18 @@ import KVMap
 /// A store that is overwritten for a long time.
 protocol Subject {
   mutating func put(_ key: [UInt8], _ value: [UInt8]) throws
-  /// Bytes of live records and index, as far as the store tells.
-  func liveBytes() throws -> (records: Int, index: Int)
+  /// What takes up space, as far as the store tells.
+  func parts() throws -> Parts
   mutating func close() throws
+}
+
+/// Bytes of a store by what they are for.
+struct Parts {
+  /// Live records and index.
+  var records = 0, index = 0
+  /// Log that holds no live record; what may not be reused before a checkpoint; other free
+  /// space that has not been given back.
+  var garbage = 0, waiting = 0, spare = 0
 }
 
 struct KVMapSubject: Subject {
@@ -22,9 +31,12 @@ struct KVMapSubject: Subject {
   @inline(__always)
   func put(_ key: [UInt8], _ value: [UInt8]) throws { try store.put(value, forKey: key) }
 
-  func liveBytes() throws -> (records: Int, index: Int) {
+  func parts() throws -> Parts {
     let statistics = try store.statistics()
-    return (statistics.liveBytes, statistics.indexBytes)
+    return Parts(
+      records: statistics.liveBytes, index: statistics.indexBytes, garbage: statistics.garbageBytes,
+      waiting: statistics.freeAwaitingCheckpointBytes,
+      spare: statistics.freeStoredBytes - statistics.freeAwaitingCheckpointBytes)
   }
 
   func close() throws { try store.close() }
@@ -57,7 +69,7 @@ struct GDBMSubject: Subject {
     return unsafe CGDBM.datum(dptr: start?.assumingMemoryBound(to: CChar.self), dsize: Int32(bytes.count))
   }
 
-  func liveBytes() throws -> (records: Int, index: Int) { (0, 0) }
+  func parts() throws -> Parts { Parts() }
   func close() throws { _ = unsafe gdbm_close(file) }
 }
 

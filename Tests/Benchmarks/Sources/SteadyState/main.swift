@@ -3,8 +3,8 @@
 ///     swift run -c release kvmap-steady-state [--records 1000000] [--overwrites 20000000] [--sizes 100 | 8-4096]
 ///       [--subject kvmap | kvmap-exclusive | gdbm] [--directory DIRECTORY]
 ///
-/// One line for each twentieth: overwrites done, bytes allocated for the file, live records and index as the store
-/// counts them, the promised bound (1.5 x (records + index) + 16 MiB) and the share of it in use. At the end the
+/// One line for each twentieth: overwrites done, bytes allocated for the file, what they are for as the store counts
+/// them, the promised bound (1.5 x (records + index) + 16 MiB) and the share of it in use. At the end the
 /// latency of a put at several shares, and bytes that reached the disk for each byte of key and value.
 import Foundation
 
@@ -138,16 +138,23 @@ func run(_ options: Options) throws {
   var histogram = Histogram()
   let start = now()
   var timed: UInt64 = 0
-  print("overwrites  allocated MiB  records MiB  index MiB  bound MiB  share of bound")
+  print(
+    "overwrites  MiB allocated = records + index + garbage + waiting + spare + rest  bound  share of bound")
+  var largestShare = 0.0
   for number in 0...options.overwrites {
-    if number % max(1, options.overwrites / 20) == 0 {
-      let (records, index) = try subject.liveBytes()
-      let bytes = Double(allocated(path))
-      let bound = 1.5 * Double(records + index) + 16 * mebibyte
-      let columns = [bytes, Double(records), Double(index), bound].map {
-        String(format: "%.1f", $0 / mebibyte)
+    if number % max(1, options.overwrites / 400) == 0 {
+      let parts = try subject.parts()
+      let bytes = allocated(path)
+      let known = [parts.records, parts.index, parts.garbage, parts.waiting, parts.spare]
+      let bound = 1.5 * Double(parts.records + parts.index) + 16 * mebibyte
+      let share = Double(bytes) / bound
+      largestShare = max(largestShare, share)
+      if number % max(1, options.overwrites / 20) == 0 {
+        let columns = ([bytes] + known + [bytes - known.reduce(0, +), Int(bound)]).map {
+          String(format: "%.1f", Double($0) / mebibyte)
+        }
+        print(number, columns.joined(separator: "  "), String(format: "%.3f", share), separator: "  ")
       }
-      print(number, columns.joined(separator: "  "), String(format: "%.3f", bytes / bound), separator: "  ")
     }
     let from = now()
     try put(generator.below(options.records))
@@ -155,6 +162,7 @@ func run(_ options: Options) throws {
     timed += taken
     histogram.add(taken)
   }
+  print("largest share of the bound at 400 looks: \(String(format: "%.3f", largestShare))")
   try subject.close()
   let shares = [0.5, 0.99, 0.999, 0.9999].map { "\($0 * 100) %: \(histogram.value(at: $0))" }
   print(
