@@ -86,6 +86,7 @@ import Testing
     let store = try Store(path: path("store").string)
     for number in 0..<20_000 { try store.put(patterned(1_000, UInt64(number)), forKey: "key \(number)") }
     try store.put("past", forKey: "gone", expires: .at(millisecondsSince1970: 1))
+    for key in ["left", "right"] { try store.put("0", forKey: key) }
     try store.checkpoint()
     let isDone = Atomic<Bool>(false)
     let writer = Threads(1) {
@@ -101,8 +102,8 @@ import Testing
     let before = try room()
     var least = 0
     for round in 0..<5 {
-      let started = Int(try store.get("left", as: String.self) ?? "0") ?? 0
-      try store.backup(to: path("copy \(round)"))
+      let started = try #require(Int(try store.get("left", as: String.self) ?? ""))
+      try store.backup(to: path("copy \(round)"), sharesBlocks: true)
       let copy = try Store(path: path("copy \(round)").string)
       let left = Int(try #require(try copy.get("left", as: String.self)))
       #expect(try copy.get("right", as: String.self) == left.map { "\($0)" })
@@ -119,7 +120,7 @@ import Testing
     for number in 0..<20_000 {
       #expect(try store.get("key \(number)") == patterned(1_000, UInt64(number)))
     }
-    try store.backup(to: path("compact"), sharesBlocks: false)
+    try store.backup(to: path("compact"))
     let report = try Store.verify(path("compact"))
     #expect(report.isSound && report.recordCount == 20_002)
     // A damaged record is found in what was not read for copying either.
@@ -127,8 +128,48 @@ import Testing
     let place = try #require(try offset(of: patterned(1_000, 7_000), in: path("store")))
     try flip(path("store"), at: place + 100)
     let again = try Store(path: path("store").string)
-    #expect(code { try again.backup(to: path("damaged")) } == .damaged)
+    #expect(code { try again.backup(to: path("damaged"), sharesBlocks: true) } == .damaged)
     #expect(try !disk.names.contains("damaged"))
+  }
+
+  /// Blocks that are shared are written elsewhere when they change. Where there is no room
+  /// for that, nothing that was acknowledged is lost, and nobody dies.
+  @Test(.enabled(if: SmallDisk.canMount), arguments: [SmallDisk.Kind.btrfs, .xfs])
+  func sharedBlocksOnAFullDisk(kind: SmallDisk.Kind) throws {
+    let disk = try SmallDisk(kind, megabytes: 400)
+    try #require(disk.kind == kind, "btrfs-progs and xfsprogs have to be installed")
+    let path = disk.directory.appending("store").string
+    let store = try Store(path: path)
+    var contents: [String: Int] = [:]
+    for number in 0..<5_000 {
+      try store.put(patterned(1_000, UInt64(number)), forKey: "key \(number)")
+      contents["key \(number)"] = number
+    }
+    try store.backup(to: disk.directory.appending("copy"), sharesBlocks: true)
+    try disk.takeAllRoom()
+    var unknown: Set<String> = []
+    for number in 0..<2_000 {
+      let (key, value) = ("key \(number)", number + 10_000)
+      do {
+        try store.put(patterned(1_000, UInt64(value)), forKey: key)
+        contents[key] = value
+      } catch {
+        #expect([.diskFull, .lost, .outcomeUnknown, .system].contains(error.code), "\(error)")
+        unknown.insert(key)
+      }
+    }
+    #expect(!unknown.isEmpty)
+    try? store.close()
+    try disk.makeRoom()
+    let again = try Store(path: path)
+    for (key, value) in contents {
+      let found = try again.get(key)
+      #expect(found == patterned(1_000, UInt64(value)) || unknown.contains(key), "\(key)")
+    }
+    try again.put("works", forKey: "afterwards")
+    #expect(try again.verify().isSound)
+    let copy = try Store.verify(disk.directory.appending("copy"))
+    #expect(copy.isSound && copy.recordCount == 5_000)
   }
 
   private func offset(of value: [UInt8], in path: FilePath) throws -> Int? {

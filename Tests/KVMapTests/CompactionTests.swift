@@ -54,7 +54,7 @@ import Testing
   @Test func aStoreThatIsAlmostEmptiedTakesLittle() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
-    let count = 100_000
+    let count = 400_000
     try fill(store, count)
     for number in 10..<count { try store.remove("key \(number)") }
     try store.compact()

@@ -208,6 +208,46 @@ struct SpaceTable: ~Copyable {
     return PagePointer(page: page, depth: depth, epoch: epoch)
   }
 
+  // MARK: What lies behind the end
+
+  /// Drops the pages of the table that are about units from `end` on alone. They say
+  /// nothing since the high-water mark was lowered, and may lie where the file could end.
+  mutating func dropLeaves(behind end: UInt64) throws(StoreError) {
+    let last = Self.leaf(of: Unit(number: end - 1))
+    // Makes all nodes on the way to the last leaf writable.
+    _ = try writableEntryKeepingReleases(Unit(number: end - 1))
+    let height = root.depth
+    var node = root.page
+    for level in 1...height {
+      let digit = Int((last >> UInt64(8 * (height - level))) & 0xff)
+      let entries = NodePage(bytes: memory.bytes, page: node)
+      for later in (digit + 1)..<NodePage.entryCount where entries[later].bits != 0 {
+        var pages: [PageNumber] = []
+        try collectPages(entries[later], height: height - level, &pages)
+        entries[later] = PagePointer(bits: 0)
+        unrecorded += pages
+      }
+      node = entries[digit].page
+    }
+    try recordReleases()
+  }
+
+  private func collectPages(
+    _ pointer: PagePointer, height: Int, _ pages: inout [PageNumber]
+  ) throws(StoreError) {
+    try memory.check(pointer, height > 0 ? .spaceNode : .spaceLeaf, workingTag: epoch.tag)
+    guard UInt64(pages.count) < highWater * UInt64(Layout.pagesPerUnit) else {
+      throw .damaged(
+        "space table", at: pointer.page.offset, "more references lead to pages than there are pages")
+    }
+    pages.append(pointer.page)
+    if height == 0 { return }
+    let entries = NodePage(bytes: memory.bytes, page: pointer.page)
+    for entry in 0..<NodePage.entryCount where entries[entry].bits != 0 {
+      try collectPages(entries[entry], height: height - 1, &pages)
+    }
+  }
+
   // MARK: Live bytes of the log
 
   /// Counts a live record that starts in the unit. The entry must have been made

@@ -2,24 +2,25 @@ import MappedMemory
 public import SystemPackage
 
 extension Store {
-  /// Copies the store as it is now into a new one: consistent and verified, while others
-  /// write.
+  /// Copies the store as it is now into a new one: consistent, compact and verified, while
+  /// others write.
   ///
   /// The new store appears at its path when it is complete and durable, or not at all; a
   /// file that is there is never replaced. Values keep their expiry and their version.
   ///
-  /// Where the file system can (Btrfs, XFS; not on Darwin), the copy shares its disk space
-  /// with this store until either changes it: it is made without copying, is as long as
-  /// this store, and takes next to no space of its own. Writers wait for a short checkpoint
-  /// meanwhile. Else, or if `sharesBlocks` is false, each record is copied, and the new
-  /// store is compact. A damaged disk block that is shared damages both.
+  /// With `sharesBlocks`, where the file system can (Btrfs, XFS; not on Darwin), nothing is
+  /// copied: the new file shares its disk space with this store until either changes it.
+  /// It is as long as this store, and takes next to no space of its own; writers wait for a
+  /// short checkpoint. The price: a damaged block damages both; and as long as blocks are
+  /// shared, a change in place takes new ones, so that on a full disk this store can
+  /// become `lost`, until it is opened again, where it would else go on.
   ///
   /// O(records): each is copied or verified. A handle for reading only copies what its
   /// ``snapshot()`` shows.
   ///
   /// - Parameters:
   ///   - path: where the new store is to be.
-  ///   - sharesBlocks: whether disk space may be shared.
+  ///   - sharesBlocks: whether disk space is shared, where that can be.
   ///   - options: of these, whether network file systems are allowed, and the mode of the
   ///     new file.
   ///   - progress: called now and then with the records copied so far.
@@ -27,7 +28,7 @@ extension Store {
   ///   `damaged` if not all of this one can be read (``salvage(from:into:options:progress:)``
   ///   copies what can be); and as ``snapshot()``.
   public func backup(
-    to path: FilePath, sharesBlocks: Bool = true, options: StoreOptions = StoreOptions(),
+    to path: FilePath, sharesBlocks: Bool = false, options: StoreOptions = StoreOptions(),
     progress: (_ records: Int) -> Void = { _ in }
   ) throws(StoreError) {
     let target = Opening(path: path, options: options, clock: .system)

@@ -171,6 +171,9 @@ extension StoreCore {
   private func giveBackAll() throws(StoreError) {
     // What is entered as real is entered as something else first, durably.
     for _ in 0..<2 {
+      try compacting { (writer: inout Writer) throws(StoreError) in
+        try writer.space.dropLeaves(behind: writer.space.highWater)
+      }
       try lookAtAll()
       while try compacting({ (writer: inout Writer) throws(StoreError) in
         try writer.giveBackSpare()

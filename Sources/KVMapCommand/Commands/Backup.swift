@@ -7,12 +7,12 @@ struct Backup: StoreCommand {
     commandName: "backup",
     abstract: "Copy a store, as it is now, into a new one.",
     discussion: """
-      The copy is consistent and verified; others may write meanwhile. NEW appears when it is complete, and is never \
-      written over. Values keep their time of expiry and their version. Where STORE may only be read, and somebody \
-      else has it open, the copy is of its last checkpoint.
+      The copy is consistent, compact and verified; others may write meanwhile. NEW appears when it is complete, and \
+      is never written over. Values keep their time of expiry and their version. Where STORE may only be read, and \
+      somebody else has it open, the copy is of its last checkpoint.
 
-      Where the file system can (Btrfs, XFS), the copy shares disk space with STORE until either changes it, and takes \
-      next to none of its own. Else every record is copied, and the copy is compact.
+      With --reflink, where the file system can (Btrfs, XFS), nothing is copied: NEW shares disk space with STORE \
+      until either changes it. A damaged block damages both then, and changing STORE takes new space.
 
       EXAMPLES
         kvmap backup orders.kvmap orders-monday.kvmap
@@ -24,8 +24,8 @@ struct Backup: StoreCommand {
   @Argument(help: "The store to make.", completion: .file())
   var new: String
 
-  @Flag(help: "Copy every record, also where disk space could be shared.")
-  var copy = false
+  @Flag(help: "Share disk space with STORE where the file system can; else copy.")
+  var reflink = false
 
   @OptionGroup var common: CommonOptions
 
@@ -35,7 +35,7 @@ struct Backup: StoreCommand {
     var copied = 0
     let progress = Progress(self, share: { Double(copied) / Double(max(1, count)) })
     defer { progress.clear() }
-    try store.backup(to: FilePath(new), sharesBlocks: !copy) {
+    try store.backup(to: FilePath(new), sharesBlocks: reflink) {
       copied = $0
       progress.update($0)
     }

@@ -105,7 +105,9 @@ final class FaultyLife {
     case .sync: attempt { try store.sync() }
     case .checkpoint: attempt { try store.checkpoint() }
     case .compact: attempt { try store.compact() }
-    case .backup: copies.append(attempt { try store.backup(to: scratch.path("copy \(copies.count)")) } != nil)
+    case .backup:
+      let copy = scratch.path("copy \(copies.count)")
+      copies.append(attempt { try store.backup(to: copy, sharesBlocks: copies.count == 1) } != nil)
     }
   }
 

@@ -1,11 +1,12 @@
 /// Overwrites a store at random for a long time, and shows what becomes of its size and of the latency of a put.
 ///
 ///     swift run -c release kvmap-steady-state [--records 1000000] [--overwrites 20000000] [--sizes 100 | 8-4096]
-///       [--subject kvmap | kvmap-exclusive | gdbm] [--directory DIRECTORY]
+///       [--subject kvmap | kvmap-beside | kvmap-exclusive | gdbm] [--directory DIRECTORY]
 ///
 /// One line for each twentieth: overwrites done, bytes allocated for the file, what they are for as the store counts
-/// them, the promised bound (1.5 x (records + index) + 16 MiB) and the share of it in use. At the end the
-/// latency of a put at several shares, and bytes that reached the disk for each byte of key and value.
+/// them, the promised bound (1.5 x (records + index) + 16 MiB) and the share of it in use. At the end the latency of a
+/// put at several shares, and bytes that reached the disk for each byte of key and value. With `kvmap-beside` a reader,
+/// snapshots and a second writer go on meanwhile; what snapshots hold back comes on top of the bound.
 import Foundation
 
 struct Options {
@@ -103,18 +104,31 @@ func bytesWritten() -> Int {
   return 0
 }
 
+/// The key of a record: 16 bytes.
+func makeKey(_ number: Int) -> [UInt8] {
+  var key = [UInt8](repeating: 0, count: 16)
+  setKey(&key, number)
+  return key
+}
+
+func setKey(_ key: inout [UInt8], _ number: Int) {
+  unsafe key.withUnsafeMutableBytes {
+    unsafe $0.storeBytes(of: UInt64(number), as: UInt64.self)
+    unsafe $0.storeBytes(of: ~UInt64(number), toByteOffset: 8, as: UInt64.self)
+  }
+}
+
 func run(_ options: Options) throws {
   let path = options.directory + "/steady-\(getpid())"
   defer { try? FileManager.default.removeItem(atPath: path) }
   var subject: any Subject =
     switch options.subject {
-    case "kvmap": try KVMapSubject(path, exclusive: false)
+    case "kvmap", "kvmap-beside": try KVMapSubject(path, exclusive: false)
     case "kvmap-exclusive": try KVMapSubject(path, exclusive: true)
     case "gdbm": try GDBMSubject(path)
     default: throw Failure("unknown subject \(options.subject)")
     }
   var generator = Generator()
-  var key = [UInt8](repeating: 0, count: 16)
   let values =
     options.sizes.lowerBound == options.sizes.upperBound
     ? [[UInt8](repeating: 7, count: options.sizes.lowerBound)]
@@ -122,16 +136,16 @@ func run(_ options: Options) throws {
       [UInt8](repeating: 7, count: options.sizes.lowerBound + generator.below(options.sizes.count))
     }
   var userBytes = 0
+  var key = makeKey(0)
   func put(_ number: Int) throws {
-    unsafe key.withUnsafeMutableBytes {
-      unsafe $0.storeBytes(of: UInt64(number), as: UInt64.self)
-      unsafe $0.storeBytes(of: ~UInt64(number), toByteOffset: 8, as: UInt64.self)
-    }
+    setKey(&key, number)
     let value = values[Int(truncatingIfNeeded: generator.next() % UInt64(values.count))]
     userBytes += key.count + value.count
     try subject.put(key, value)
   }
   for number in 0..<options.records { try put(number) }
+  let beside =
+    options.subject == "kvmap-beside" ? Beside(path, records: options.records, values: values) : nil
   let mebibyte = 1_048_576.0
   let before = bytesWritten()
   userBytes = 0
@@ -163,6 +177,11 @@ func run(_ options: Options) throws {
     histogram.add(taken)
   }
   print("largest share of the bound at 400 looks: \(String(format: "%.3f", largestShare))")
+  if let beside {
+    try beside.stop()
+    let counts = [beside.gets, beside.snapshots, beside.puts].map { $0.load(ordering: .relaxed) }
+    print("beside: \(counts[0]) gets, \(counts[1]) snapshots, \(counts[2]) puts of the second writer")
+  }
   try subject.close()
   let shares = [0.5, 0.99, 0.999, 0.9999].map { "\($0 * 100) %: \(histogram.value(at: $0))" }
   print(

@@ -1,0 +1,66 @@
+import Foundation
+import KVMap
+import Synchronization
+
+/// What goes on beside the overwriting: a thread that reads, one that takes a snapshot and keeps it for a tenth of a
+/// second, again and again, and one that overwrites as well, each through a handle of its own.
+final class Beside: Sendable {
+  private let path: String
+  private let records: Int
+  private let isStopped = Atomic<Bool>(false)
+  private let threads = DispatchGroup()
+  private let failure = Mutex<(any Error)?>(nil)
+  let gets = Atomic<Int>(0)
+  let snapshots = Atomic<Int>(0)
+  let puts = Atomic<Int>(0)
+
+  init(_ path: String, records: Int, values: [[UInt8]]) {
+    self.path = path
+    self.records = records
+    run { store, random in
+      guard let value = try store.get(makeKey(random.below(records))), value.allSatisfy({ $0 == 7 }) else {
+        throw Failure("the reader found a key missing, or a wrong value")
+      }
+      self.gets.add(1, ordering: .relaxed)
+    }
+    run { store, random in
+      let snapshot = try store.snapshot()
+      defer { snapshot.end() }
+      let keys = (0..<100).map { _ in makeKey(random.below(records)) }
+      let before = try keys.map { try snapshot.entry(forKey: $0)?.version }
+      Thread.sleep(forTimeInterval: 0.1)
+      guard try keys.map({ try snapshot.entry(forKey: $0)?.version }) == before, !before.contains(nil) else {
+        throw Failure("a snapshot has changed")
+      }
+      self.snapshots.add(1, ordering: .relaxed)
+    }
+    run { store, random in
+      try store.put(values[random.below(values.count)], forKey: makeKey(random.below(records)))
+      self.puts.add(1, ordering: .relaxed)
+      // As much as it takes to be in the way now and then.
+      usleep(100)
+    }
+  }
+
+  private func run(_ step: @escaping @Sendable (Store, inout Generator) throws -> Void) {
+    threads.enter()
+    Thread { [self] in
+      defer { threads.leave() }
+      do {
+        let store = try Store(path: path)
+        var random = Generator(state: UInt64(UInt.random(in: 0...UInt.max)))
+        while !isStopped.load(ordering: .relaxed) { try step(store, &random) }
+        try store.close()
+      } catch {
+        failure.withLock { $0 = error }
+      }
+    }.start()
+  }
+
+  /// Ends the threads; throws what went wrong in them.
+  func stop() throws {
+    isStopped.store(true, ordering: .relaxed)
+    threads.wait()
+    if let error = failure.withLock({ $0 }) { throw error }
+  }
+}
