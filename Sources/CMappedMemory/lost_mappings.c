@@ -23,6 +23,7 @@
 #include <signal.h>
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -61,8 +62,49 @@ static _Atomic int previous_is_default;
 static _Atomic uint32_t process_generation = 1;
 static pthread_once_t watch_forks_once = PTHREAD_ONCE_INIT;
 
-static void forked(void) { atomic_fetch_add_explicit(&process_generation, 1, memory_order_relaxed); }
-static void watch_forks(void) { pthread_atfork(NULL, NULL, forked); }
+// Descriptors that forked children close.
+static pthread_mutex_t unshared_lock = PTHREAD_MUTEX_INITIALIZER;
+static int *unshared;
+static size_t unshared_count, unshared_capacity;
+
+static void before_fork(void) { pthread_mutex_lock(&unshared_lock); }
+static void after_fork(void) { pthread_mutex_unlock(&unshared_lock); }
+static void forked(void) {
+  for (size_t index = 0; index < unshared_count; index++) close(unshared[index]);
+  unshared_count = 0;
+  pthread_mutex_unlock(&unshared_lock);
+  atomic_fetch_add_explicit(&process_generation, 1, memory_order_relaxed);
+}
+static void watch_forks(void) { pthread_atfork(before_fork, after_fork, forked); }
+
+int kvmap_unshare_with_children(int descriptor) {
+  pthread_once(&watch_forks_once, watch_forks);
+  pthread_mutex_lock(&unshared_lock);
+  int result = 0;
+  if (unshared_count == unshared_capacity) {
+    size_t capacity = unshared_capacity * 2 + 16;
+    int *larger = realloc(unshared, capacity * sizeof *larger);
+    if (larger == NULL) {
+      result = -1;
+    } else {
+      unshared = larger;
+      unshared_capacity = capacity;
+    }
+  }
+  if (result == 0) unshared[unshared_count++] = descriptor;
+  pthread_mutex_unlock(&unshared_lock);
+  return result;
+}
+
+void kvmap_share_with_children(int descriptor) {
+  pthread_mutex_lock(&unshared_lock);
+  for (size_t index = 0; index < unshared_count; index++) {
+    if (unshared[index] != descriptor) continue;
+    unshared[index] = unshared[--unshared_count];
+    break;
+  }
+  pthread_mutex_unlock(&unshared_lock);
+}
 
 uint32_t kvmap_process_generation(void) {
   pthread_once(&watch_forks_once, watch_forks);

@@ -4,16 +4,33 @@ import SystemPackage
 /// The number of an open file: closed exactly once.
 struct Descriptor: ~Copyable, Sendable {
   let number: Int32
+  /// Not 0: forked children of this process close it at once.
+  private var unsharedIn: UInt32 = 0
 
   init(owning number: Int32) { self.number = number }
 
   // What close reports here has nowhere to go; `close()` tells it.
-  deinit { try? SystemCalls.close(number) }
+  deinit { try? Self.close(number, unsharedIn) }
 
   consuming func close() throws(Errno) {
-    let number = number
+    let (number, unsharedIn) = (number, unsharedIn)
     discard self
+    try Self.close(number, unsharedIn)
+  }
+
+  private static func close(_ number: Int32, _ unsharedIn: UInt32) throws(Errno) {
+    if unsharedIn != 0 {
+      // In a child the number may be that of another file by now.
+      if unsharedIn != kvmap_process_generation() { return }
+      kvmap_share_with_children(number)
+    }
     try SystemCalls.close(number)
+  }
+
+  mutating func unshare() throws(Errno) {
+    if unsharedIn != 0 { return }
+    guard kvmap_unshare_with_children(number) == 0 else { throw .noMemory }
+    unsharedIn = kvmap_process_generation()
   }
 }
 

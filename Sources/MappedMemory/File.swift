@@ -17,7 +17,7 @@ public struct File: ~Copyable, Sendable {
     case readWrite
   }
 
-  private let owned: Descriptor
+  private var owned: Descriptor
   /// The process that opened it; see `kvmap_process_generation`.
   private let generation = kvmap_process_generation()
 
@@ -66,6 +66,14 @@ public struct File: ~Copyable, Sendable {
       throw MappingError(.notRegularFile, SystemCall.open.rawValue, path)
     }
     self.init(owning: descriptor, path: path)
+  }
+
+  /// Has forked children of this process close their descriptor at once. Else they keep the
+  /// locks taken through this one, which belong to the open file, until they end too.
+  ///
+  /// - Throws: ``MappingError`` with ENOMEM.
+  public mutating func closeInForkedChildren() throws(MappingError) {
+    do { try owned.unshare() } catch { throw MappingError(.lock, error, path) }
   }
 
   /// Whether this process opened it, not one that it was forked from.

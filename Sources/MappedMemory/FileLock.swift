@@ -42,7 +42,8 @@ public struct FileRange: Sendable, Hashable {
 /// A `fork`ed child's descriptor is of the same open file, so the child could
 /// give up its parent's locks; the calls below throw
 /// ``MappingError/Code/inherited`` instead. Its mere existence keeps the
-/// parent's locks held until it closes the file or runs another program.
+/// parent's locks held until it closes the file or runs another program:
+/// ``closeInForkedChildren()`` has it do so at once.
 extension File {
   /// Takes a lock if nobody else is in the way; never waits.
   ///

@@ -4,6 +4,12 @@ import Testing
 
 @testable import MappedMemory
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// What a forked child sees and cannot spoil. Each in a process of its own.
 @Suite("Children of fork")
 struct ForkTests {
@@ -71,6 +77,29 @@ struct ForkTests {
       }
       #expect(status == 7)
       #expect(mapping.isLost == false)
+    }
+  }
+
+  @Test("A child keeps no locks of a file that children close")
+  func locksOfTheDead() async {
+    await #expect(processExitsWith: .success) {
+      let scratch = try Scratch()
+      _ = try scratch.file(pages: 1)
+      let range = FileRange(offset: 0, length: 1)
+      var file = try File(opening: scratch.path(), access: .readWrite)
+      try file.closeInForkedChildren()
+      #expect(try file.tryLock(.exclusive, range: range))
+      let child = startChild {
+        sleep(60)
+        return 0
+      }
+      usleep(200_000)
+      // As if this process had died: it does not unlock.
+      try file.close()
+      let other = try File(opening: scratch.path(), access: .readWrite)
+      #expect(try other.tryLock(.exclusive, range: range))
+      #expect(kill(child, SIGKILL) == 0)
+      #expect(exitStatus(of: child) == -SIGKILL)
     }
   }
 

@@ -170,10 +170,17 @@ func hidden<Function>(_ name: String, as type: Function.Type) -> Function {
 /// The exit status of a forked child that runs `body`.
 ///
 /// For tests in a process of their own: a child has only the thread that forked.
-func exitStatusOfChild(_ body: () throws -> Int32) -> Int32 {
+func exitStatusOfChild(_ body: () throws -> Int32) -> Int32 { exitStatus(of: startChild(body)) }
+
+func startChild(_ body: () throws -> Int32) -> pid_t {
   let fork = hidden("fork", as: (@convention(c) () -> pid_t).self)
   let child = fork()
   if child == 0 { _exit((try? body()) ?? 99) }
+  return child
+}
+
+/// Waits for a child to end; minus the signal if one has ended it.
+func exitStatus(of child: pid_t) -> Int32 {
   var status: Int32 = 0
   while unsafe waitpid(child, &status, 0) == -1 && errno == EINTR {}
   return status & 0x7F == 0 ? status >> 8 & 0xFF : -(status & 0x7F)

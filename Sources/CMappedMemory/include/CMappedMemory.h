@@ -87,6 +87,10 @@ uint64_t kvmap_file_size_limit(void);
 /// How many forks lie between this process and the first that asked: a value
 /// noted earlier differs in a child. Cheap: one load after the first call.
 uint32_t kvmap_process_generation(void);
+/// From now on forked children close the descriptor at once; -1 if there is no memory to
+/// note that. The second takes it back, before the descriptor is closed.
+int kvmap_unshare_with_children(int descriptor);
+void kvmap_share_with_children(int descriptor);
 
 // MARK: Lost mappings (lost_mappings.c)
 

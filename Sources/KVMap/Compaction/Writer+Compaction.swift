@@ -93,7 +93,8 @@ extension Writer {
   }
 
   private mutating func lookAtSegment(_ segment: Unit, _ now: UInt64) throws(StoreError) {
-    if isInUse(segment) { return }
+    // No segment ends behind the mark; a forged entry may say so.
+    if isInUse(segment) || segment.number + Layout.segmentUnits > space.highWater { return }
     let live = try space.liveBytes(segment, at: now)
     if live.counted == 0 { return try releaseSegment(segment) }
     compactor.liveBytes += live.probable
@@ -188,7 +189,8 @@ extension Writer {
       let segment = candidate.segment
       // Others have written since it was looked at.
       guard let entry = try space.entry(segment), entry.kind == .segment,
-        entry.length == Int(Layout.segmentUnits), !isInUse(segment)
+        entry.length == Int(Layout.segmentUnits), !isInUse(segment),
+        segment.number + Layout.segmentUnits <= space.highWater
       else { continue }
       let live = try space.liveBytes(segment, at: now)
       if live.counted == 0 {
@@ -214,7 +216,7 @@ extension Writer {
   private mutating func releaseSegment(_ segment: Unit) throws(StoreError) {
     try space.makeWritable((segment, Int(Layout.segmentUnits)))
     try space.releaseUnits(segment)
-    live[LivePage.garbage] -= min(live[LivePage.garbage], UInt64(Layout.segmentBytes))
+    live.lower(LivePage.garbage, by: UInt64(Layout.segmentBytes))
   }
 
   /// Moves a live record, or drops it if it has expired.
@@ -234,7 +236,7 @@ extension Writer {
       try space.recordReleases()
       try unpublish(Prepared(slotOffset: slot, old: match))
       // It was counted as garbage already, as one that has probably expired.
-      live[LivePage.garbage] -= min(live[LivePage.garbage], UInt64(head.storedBytes))
+      live.lower(LivePage.garbage, by: UInt64(head.storedBytes))
       return try mergeAfterRemoval(hash)
     }
     _ = try space.writableEntry(position.unit)
@@ -246,7 +248,7 @@ extension Writer {
     memory.bytes.storeRelease(Slot(tag: hash.tag, position: target).bits, slot)
     try space.addRecord(unit, bytes: head.storedBytes, expiry: expiry)
     try space.removeRecord(position.unit, bytes: head.storedBytes, expires: expiry != nil)
-    live[LivePage.garbage] += UInt64(head.storedBytes)
+    live.raise(LivePage.garbage, by: UInt64(head.storedBytes))
     compactor.movedBytes += head.storedBytes
   }
 

@@ -126,7 +126,7 @@ extension Writer {
 
   /// Rewrites the pages of the space table, and drops those that say nothing any more.
   mutating func rewriteSpaceTable() throws(StoreError) {
-    try space.dropLeaves(behind: space.highWater)
+    try space.dropLeaves()
     for number in stride(from: 0, to: space.highWater, by: SpaceEntry.entriesPerLeaf) {
       _ = try space.writableEntry(Unit(number: number))
     }

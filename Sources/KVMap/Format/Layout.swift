@@ -15,6 +15,7 @@ enum Layout {
   static let superblockOffsets = (a: 0, b: unitBytes)
   static let liveOffset = 2 * unitBytes
   static let firstFreeUnit: UInt64 = 3
+  static let firstFreeOffset = 3 * unitBytes
 
   /// A log segment: large enough that its last, unused bytes (at most one
   /// record) stay a small share, small enough to be compacted in one go.

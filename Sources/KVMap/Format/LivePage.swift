@@ -120,8 +120,14 @@ struct LivePage {
     }
   }
 
+  /// Adds to a counter. Without a trap, whatever a damaged file had it set to.
+  func raise(_ word: Word, by amount: UInt64) { self[word] = self[word] &+ amount }
+
   /// Takes from a counter. A damaged file may have set it too low.
-  func lower(_ word: Word, by amount: UInt64) { self[word] -= min(amount, self[word]) }
+  func lower(_ word: Word, by amount: UInt64) {
+    let value = self[word]
+    self[word] = value - min(amount, value)
+  }
 
   /// Stores such that no later load of this thread is done before.
   func storeAndFence(_ value: UInt64, _ word: Word) {

@@ -31,6 +31,7 @@ struct PageNumber: Hashable, Sendable {
 struct Epoch: Hashable, Comparable, Sendable {
   var number: UInt64
 
+  static let limit = Epoch(number: 1 << 62)
   static func < (left: Epoch, right: Epoch) -> Bool { left.number < right.number }
 
   var next: Epoch { Epoch(number: number + 1) }

@@ -41,7 +41,9 @@ struct StoreMemory: @unchecked Sendable {
   @inline(__always)
   func check(_ pointer: PagePointer, _ kind: PageKind, workingTag: UInt16) throws(StoreError) {
     let page = pointer.page
-    if page.offset + Layout.pageBytes > mappedBytes { try beyondMapping(page.offset) }
+    if page.offset < Layout.firstFreeOffset || page.offset + Layout.pageBytes > mappedBytes {
+      try outside(page.offset)
+    }
     if pointer.epochTag == workingTag { return }
     if unsafe local.pointee.isVerified(page, tag: pointer.epochTag) { return }
     try verify(pointer, kind)
@@ -71,13 +73,14 @@ struct StoreMemory: @unchecked Sendable {
     unsafe local.pointee.markVerified(pointer.page, tag: pointer.epochTag)
   }
 
-  /// Something lies beyond what is mapped here: either the store has grown since,
-  /// which the caller's retry will see, or the number is wrong.
+  /// A reference leads to where nothing can be: either the store has grown beyond what is
+  /// mapped here, which the caller's retry will see, or the number is wrong.
   @inline(never)
-  func beyondMapping(_ offset: Int) throws(StoreError) -> Never {
+  func outside(_ offset: Int) throws(StoreError) -> Never {
+    let what = offset < Layout.firstFreeOffset ? "among what is fixed" : "beyond the end of the file"
     throw StoreError(
       .damaged,
-      "a reference leads to offset \(UInt64(clamping: offset).hexadecimal), beyond the end of the file; "
+      "a reference leads to offset \(UInt64(clamping: offset).hexadecimal), \(what); "
         + "run 'kvmap verify' to list all damage, and keep a copy of the file")
   }
 }

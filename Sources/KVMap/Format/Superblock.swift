@@ -137,11 +137,17 @@ struct Superblock: Equatable, Sendable {
       logPosition.offset
         <= segmentStart.partialValue + UInt64(Layout.segmentBytes - RecordHead.linkBytes)
     else { return false }
-    return root.page.number < pages && (1...8).contains(root.depth)
-      && spaceRoot.page.number < pages && (1...4).contains(spaceRoot.depth)
-      && epoch.number < 1 << 62 && sequence.number >= 1 && sequence < SequenceNumber.limit
-      && recordCount <= pages &* UInt64(Bucket.slotCount) && liveBytes <= Layout.largestFile
+    let possible = Layout.firstFreeUnit * UInt64(Layout.pagesPerUnit)..<pages
+    return possible.contains(root.page.number) && (1...8).contains(root.depth)
+      && possible.contains(spaceRoot.page.number) && (1...4).contains(spaceRoot.depth)
+      && epoch < Epoch.limit && sequence.number >= 1 && sequence < SequenceNumber.limit
+      && recordCount <= Self.largestCount(in: units) && liveBytes <= Layout.largestFile
       && indexPages <= pages
+  }
+
+  /// More records than so many units have slots for are none.
+  static func largestCount(in units: UInt64) -> UInt64 {
+    units &* UInt64(Layout.pagesPerUnit) &* UInt64(Bucket.slotCount)
   }
 
   func encode(_ bytes: MappedBytes, at offset: Int) {

@@ -179,7 +179,7 @@ struct IndexReader {
   /// Checks a page that is referenced by number alone.
   func checkOverflow(_ page: PageNumber, workingTag: UInt16) throws(StoreError) {
     guard page.number <= PagePointer.largestPage, page.offset + Layout.pageBytes <= memory.mappedBytes
-    else { try memory.beyondMapping(Int(clamping: page.number)) }
+    else { try memory.outside(Int(clamping: page.number)) }
     let header = PageHeader(bytes: bytes, page: page)
     try memory.check(
       PagePointer(page: page, depth: 0, epoch: header.epoch), .overflow, workingTag: workingTag)

@@ -178,7 +178,7 @@ struct LogScanner {
   private func syncedRecord(from start: Int, to stop: Int, _ limit: Int) -> Position? {
     let first = end.tail.sequence.number
     var at = start
-    while at < stop, at + RecordHead.byteCount <= limit {
+    while at + 16 <= stop, at + RecordHead.byteCount <= limit {
       let order = bytes.load64(at + 8)
       let sequence = order >> 8
       if order & UInt64(RecordHead.Flags.synced.rawValue) != 0, sequence > first,

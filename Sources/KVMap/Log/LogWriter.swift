@@ -273,6 +273,9 @@ struct LogWriter {
   /// Makes everything up to `tail` durable, from where the last sync ended: never
   /// only one's own bytes, as a commit counts only with all before it.
   func sync(upTo tail: Tail) throws(StoreError) {
+    // One may have ended within this turn, and the log may have come back to a segment
+    // that it freed: from what was durable before, there is no way on to the tail.
+    adoptCheckpoint()
     if isDurable(upTo: tail) { return }
     if live[LivePage.runEpoch] > live[LivePage.durableEpoch] {
       try backing.sync(offset: 0, count: Int(live[LivePage.highWater]) * Layout.unitBytes)
@@ -304,8 +307,8 @@ struct LogWriter {
     try backing.sync(offset: Int(from), count: Int(tail.position.offset - from))
   }
 
-  /// Takes note of what a checkpoint has made durable, at the beginning of each turn:
-  /// before the segments it made free can be used again.
+  /// Takes note of what a checkpoint has made durable. At the beginning of each turn: so
+  /// at most one, the last that was begun, is not taken note of.
   @inline(__always)
   func adoptCheckpoint() {
     if live[LivePage.checkpointSequence] > live[LivePage.durableSequence] { adopt() }

@@ -10,7 +10,7 @@ struct RecordReader {
   func head(at position: Position) throws(StoreError) -> RecordHead {
     let mapped = memory.mappedBytes
     guard let offset = Int(exactly: position.offset), offset <= mapped - RecordHead.byteCount else {
-      try memory.beyondMapping(Int(clamping: position.offset))
+      try memory.outside(Int(clamping: position.offset))
     }
     let head = RecordHead(bytes, at: offset)
     guard head.fits(in: mapped - offset) else {
@@ -78,7 +78,7 @@ struct RecordReader {
       guard let first = Int(exactly: start), first % Layout.unitBytes == 0,
         first >= Int(Layout.firstFreeUnit) * Layout.unitBytes, first <= mapped,
         head.valueLength <= mapped - first
-      else { try memory.beyondMapping(Int(clamping: start)) }
+      else { try memory.outside(Int(clamping: start)) }
       return first..<first + head.valueLength
     }
     let start = offset + head.valueOffset

@@ -38,7 +38,14 @@ final class SourceView: Sendable {
     let locks = try FileBacking(
       opening.openForReading(), locks: opening.openForReading(), isWritable: false)
     // Where locks are not supported, as on some read-only media, nobody writes.
-    let hasLocks = (try? locks.tryLock(.attached, .shared)) != nil
+    let hasLocks: Bool
+    do throws(StoreError) {
+      try opening.waitForAttached(locks)
+      hasLocks = true
+    } catch {
+      if error.code == .busy { throw error }
+      hasLocks = false
+    }
     self.locks = hasLocks ? locks : nil
     pinned = hasLocks ? try Self.pin(locks) : nil
     do { size = Int(try file.status().size) } catch { throw StoreError(error) }

@@ -87,7 +87,7 @@ extension SpaceTable {
       current.free &= ~(1 << UInt16(bit))
       open = current
     }
-    memory.live[LivePage.indexPages] += 1
+    memory.live.raise(LivePage.indexPages, by: 1)
     return PageNumber(number: current.unit.firstPage.number + UInt64(bit))
   }
 
@@ -139,7 +139,7 @@ extension SpaceTable {
   /// Looks for an index unit with that many free pages besides those that it takes to
   /// make its own entry writable, one round at most for each reuse limit.
   private mutating func findUnit(freePages: Int) throws(StoreError) -> (unit: Unit, free: UInt16)? {
-    if isRecovering { return nil }
+    if !takesReleasedPages { return nil }
     try reuse.refresh(memory, backing)
     // After a takeover even free pages may be seen by readers of what was.
     guard memory.live[LivePage.quarantine] <= reuse.limit.number else { return nil }
@@ -156,6 +156,9 @@ extension SpaceTable {
       pageCursor.unit += length
       looked += length
       guard let entry = found, entry.kind == .index else { continue }
+      // One that no page of the checkpoint lies in may have been freed, and taken for log,
+      // since; one that lost its last page since is not.
+      if isRecovering, entry.used == 0, entry.epoch != epoch { continue }
       var free = Self.free(entry)
       if entry.epochBefore <= reuse.limit { free |= entry.releasedBefore }
       if entry.epoch <= reuse.limit { free |= entry.releasedLately }

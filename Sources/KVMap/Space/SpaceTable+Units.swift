@@ -121,13 +121,44 @@ extension SpaceTable {
   /// next checkpoint then allows the file to be cut off there.
   mutating func trimEnd() throws(StoreError) {
     try reuse.refresh(memory, backing)
-    var end = highWater
-    while end > Layout.firstFreeUnit, isFree(try entry(Unit(number: end - 1))) { end -= 1 }
+    do {
+      try forgetDiskSpace(from: try endOfUse())
+    } catch {
+      // What remains of a full disk is for other things.
+      guard error.code == .diskFull else { throw error }
+      return
+    }
+    let end = try endOfUse()
     guard end < highWater else { return }
     trimmedEnd = max(trimmedEnd, highWater)
     memory.live[LivePage.highWater] = end
     unitCursor.unit = min(unitCursor.unit, end)
     reserve.forget()
+  }
+
+  private func endOfUse() throws(StoreError) -> UInt64 {
+    var end = highWater
+    while end > Layout.firstFreeUnit, isFree(try entry(Unit(number: end - 1))) { end -= 1 }
+    return end
+  }
+
+  /// Lets no unit from `end` on be entered as surely real. Behind the mark the file may be
+  /// cut off or given back, and who raises the mark again, a recovery above all, may leave
+  /// some of these units out. Takes pages, which may come from there.
+  private mutating func forgetDiskSpace(from end: UInt64) throws(StoreError) {
+    let purpose = reserve.purpose
+    reserve.purpose = .adding
+    defer { reserve.purpose = purpose }
+    var number = end
+    while number < highWater {
+      let unit = Unit(number: number)
+      if let entry = try entry(unit), entry.kind == .free, entry.diskSpace == .all {
+        let entry = try writableEntry(unit)
+        // It may have been taken for just that.
+        if entry.kind == .free { entry.diskSpace = .some }
+      }
+      number += 1
+    }
   }
 
   /// Whether the unit of an entry may be rewritten or given back now.

@@ -47,8 +47,11 @@ struct SpaceTable: ~Copyable {
   /// Who takes space: decides how much of the reserve must be left (see `SpaceReserve`).
   var reserve = SpaceReserve()
 
-  /// While a store is recovered, only units above everything known are taken.
+  /// While a store is recovered, only units above everything known are taken: the log may
+  /// name any other.
   var isRecovering = false
+  /// Whether free pages of index units are. Not if readers of a state that is given up go on.
+  var takesReleasedPages = true
 
   init(memory: StoreMemory, backing: any Backing) {
     self.memory = memory
@@ -210,12 +213,15 @@ struct SpaceTable: ~Copyable {
 
   // MARK: What lies behind the end
 
-  /// Drops the pages of the table that are about units from `end` on alone. They say
-  /// nothing since the high-water mark was lowered, and may lie where the file could end.
-  mutating func dropLeaves(behind end: UInt64) throws(StoreError) {
-    let last = Self.leaf(of: Unit(number: end - 1))
-    // Makes all nodes on the way to the last leaf writable.
-    _ = try writableEntryKeepingReleases(Unit(number: end - 1))
+  /// Drops the pages of the table that are about units behind the high-water mark alone.
+  /// They say nothing since it was lowered, and may lie where the file could end.
+  mutating func dropLeaves() throws(StoreError) {
+    var last: UInt64
+    // Makes all nodes on the way to the last leaf writable. That may raise the mark.
+    repeat {
+      last = Self.leaf(of: Unit(number: highWater - 1))
+      _ = try writableEntryKeepingReleases(Unit(number: highWater - 1))
+    } while last != Self.leaf(of: Unit(number: highWater - 1))
     let height = root.depth
     var node = root.page
     for level in 1...height {

@@ -40,15 +40,16 @@ struct Checkpoint {
     var block = previous
     block.epoch = Epoch(number: live[LivePage.epoch])
     block.root = PagePointer(bits: live[LivePage.root])
-    block.recordCount = live[LivePage.recordCount]
-    block.liveBytes = live[LivePage.liveBytes]
+    // A damaged file may have led to counts that no superblock may have.
+    block.recordCount = min(live[LivePage.recordCount], Superblock.largestCount(in: live[LivePage.highWater]))
+    block.liveBytes = min(live[LivePage.liveBytes], Layout.largestFile)
     block.spaceRoot = PagePointer(bits: live[LivePage.spaceRoot])
     block.highWater = Unit(number: live[LivePage.highWater])
     block.logPosition = Position(offset: live[LivePage.tail])
     block.sequence = SequenceNumber(number: live[LivePage.sequence])
     block.chain = live[LivePage.chain]
     block.segment = Unit(number: live[LivePage.segment])
-    block.indexPages = live[LivePage.indexPages]
+    block.indexPages = min(live[LivePage.indexPages], block.highWater.number * UInt64(Layout.pagesPerUnit))
     return block
   }
 
@@ -165,7 +166,7 @@ struct Checkpoint {
     live[LivePage.checkpointPosition] = block.logPosition.offset
     live[LivePage.checkpointSegment] = block.segment.number
     live[LivePage.checkpointSequence] = block.sequence.number
-    live[LivePage.generation] += 1
+    live.raise(LivePage.generation, by: 1)
     live[LivePage.durableEpoch] = block.epoch.number
   }
 }

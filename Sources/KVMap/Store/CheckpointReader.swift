@@ -35,7 +35,9 @@ struct CheckpointReader {
   /// Everything a checkpoint leads to is sealed.
   private func check(_ pointer: PagePointer, _ kind: PageKind) throws(StoreError) {
     let page = pointer.page
-    if page.offset + Layout.pageBytes > memory.mappedBytes { try memory.beyondMapping(page.offset) }
+    if page.offset < Layout.firstFreeOffset || page.offset + Layout.pageBytes > memory.mappedBytes {
+      try memory.outside(page.offset)
+    }
     let header = PageHeader(bytes: bytes, page: page)
     guard header.kindByte == kind.rawValue, header.epoch.tag == pointer.epochTag else {
       throw .damaged("index page", at: page.offset, "it is not the page the reference to it means")

@@ -48,6 +48,7 @@ final class FileBacking: Backing {
       throw StoreError(.system, "\(error)")
     }
     self.file = file
+    do { try locks.closeInForkedChildren() } catch { throw StoreError(error) }
     self.lockFile = locks
     self.isWritable = isWritable
     unsafe bytes = MappedBytes(base: reservation.base)

@@ -151,8 +151,11 @@ struct Opening {
     let deadline = ContinuousClock.now + options.timeout
     while true {
       if try joins(backing) { break }
-      if try backing.tryLock(.valid, .exclusive) {
+      // Nobody writes a checkpoint who does not vouch for the store; but if somebody did,
+      // it would be mixed with what is recovered.
+      if try backing.tryLock(.valid, .exclusive), try backing.tryLock(.checkpoint, .exclusive) {
         try recoverAlone(backing)
+        try backing.unlock(.checkpoint)
         break
       }
       try backing.unlock(.valid)
@@ -164,18 +167,15 @@ struct Opening {
       pause(microseconds: 200)
     }
     let core = try core(backing, block)
-    let isHalfWritten = try !Recovery.chooseSuperblock(backing.bytes).bothAgree
-    if options.exclusive || isHalfWritten {
-      try core.withTurn { _ throws(StoreError) in
-        // A process died while it wrote a checkpoint, or one is being written.
-        if isHalfWritten { try core.checkpoint() }
-      }
-    }
+    if options.exclusive { try core.withTurn { _ in } }
+    // A process died while it wrote a checkpoint. Or one is being written, or somebody has
+    // the turn: then the next one will be whole.
+    if try !Recovery.chooseSuperblock(backing.bytes).bothAgree { try core.checkpointIfFree() }
     return core
   }
 
   /// The file's end may just be cut off, which takes a moment.
-  private func waitForAttached(_ backing: FileBacking) throws(StoreError) {
+  func waitForAttached(_ backing: FileBacking) throws(StoreError) {
     let deadline = ContinuousClock.now + options.timeout
     while try !backing.tryLock(.attached, .shared) {
       if ContinuousClock.now >= deadline {

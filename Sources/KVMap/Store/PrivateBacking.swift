@@ -31,7 +31,9 @@ final class PrivateBacking: Backing {
         atLeast: count + (64 << 20), preferring: max(1 << 40, 2 * count / Layout.unitBytes * Layout.unitBytes)
       )
       try reservation.place(
-        file, fileOffset: 0, at: 0, length: count, protection: [.read, .write], sharing: .private)
+        file, fileOffset: 0, at: 0, length: count, protection: [.read, .write], sharing: .private,
+        // Else the system refuses what memory could not hold if all of it was changed.
+        options: .noReserve)
       try reservation.advise(at: 0, length: count, .random)
     } catch {
       throw StoreError(error)

@@ -145,6 +145,9 @@ struct Recovery {
         "log segment", at: Int(end.segment.position.offset),
         "the segment that is to follow it lies far behind the end of the file")
     }
+    guard isPrivate || block.epoch.number < Epoch.limit.number - Self.leastEpochsLeft else {
+      throw .damaged("superblock", at: 0, "there are no epochs left to go on with")
+    }
     guard isPrivate || end.tail.sequence.number < SequenceNumber.limit.number - Self.leastSequenceNumbersLeft
     else {
       throw .damaged(
@@ -157,6 +160,8 @@ struct Recovery {
   private static let mostUnitsBehindEnd: UInt64 = (1 << 30) / UInt64(Layout.unitBytes)
 
   /// More than one opening can use.
+  private static let leastEpochsLeft: UInt64 = 1 << 60
+  /// The same.
   private static let leastSequenceNumbersLeft: UInt64 = 1 << 40
 
   /// Makes the store what superblock and log say it is.
@@ -171,6 +176,11 @@ struct Recovery {
     let target = memory.shadow
     begin(target, block, end, memory.live)
     try replay(target, block, start, end, header)
+    // What was rebuilt is the last state that readers can have a snapshot of.
+    target.live.freeze()
+    // The epoch that is published, not one before: who pins meanwhile may have seen it, and
+    // the old root.
+    if isTakeover { target.live[LivePage.quarantine] = target.live[LivePage.epoch] }
     publish(target.live, memory.live)
   }
 
@@ -232,8 +242,6 @@ struct Recovery {
     live[LivePage.epoch] = max(working, block.epoch).next.number
     live[LivePage.sealedEpoch] = block.epoch.number
     live[LivePage.durableEpoch] = block.epoch.number
-    // The new epoch, not the old one: who pins while this is being published may have seen
-    // the new epoch and the old root.
     live[LivePage.quarantine] = isTakeover ? live[LivePage.epoch] : 0
     // A pin that came too late for what was reused before still does.
     live[LivePage.pinFloor] = isTakeover ? published[LivePage.pinFloor] : 0
@@ -262,6 +270,7 @@ struct Recovery {
     memory.noteMapped(backing.mappedBytes)
     var writer = Writer(memory: target, backing: backing, clock: clock)
     writer.space.isRecovering = true
+    writer.space.takesReleasedPages = !isTakeover && !isPrivate
     var walk = writer.log.walk(from: start.position, upTo: end.tail.position)
     var length: UInt64 = 0
     while let (position, head) = try walk.next() {

@@ -172,7 +172,7 @@ extension StoreCore {
     // What is entered as real is entered as something else first, durably.
     for _ in 0..<2 {
       try compacting { (writer: inout Writer) throws(StoreError) in
-        try writer.space.dropLeaves(behind: writer.space.highWater)
+        try writer.space.dropLeaves()
       }
       try lookAtAll()
       while try compacting({ (writer: inout Writer) throws(StoreError) in

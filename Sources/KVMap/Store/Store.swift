@@ -22,9 +22,9 @@ public final class Store: Sendable {
   /// Opens the store at `path`, and creates it if it is not there.
   ///
   /// Does not read the data: takes as long for a large store as for a small one,
-  /// plus the time to replay the log since the last checkpoint (16 MiB, or the size
-  /// of the index if that is more) if the store was not closed. May wait, up to the timeout, for another
-  /// process that is recovering it.
+  /// plus the time to replay the log since the last checkpoint if the store was not closed:
+  /// at most some 48 MiB, or half more than the index if that is larger. May wait, up to the
+  /// timeout, for another process that is recovering it.
   ///
   /// - Throws: ``StoreError`` with `notFound`, `notAStore`, `newerFormat`,
   ///   `damaged`, `networkFileSystem`, `permissionDenied`, `cannotCreate`,

@@ -58,10 +58,21 @@ extension StoreCore {
   /// Under the turn, from beginning to end. False if one is being written already.
   @discardableResult
   func checkpoint() throws(StoreError) -> Bool {
-    guard let block = try beginCheckpoint() else { return false }
-    try finishCheckpoint(block)
-    unsafe writer.pointee.log.adoptCheckpoint()
+    guard try tryEnterCheckpoint() else { return false }
+    try checkpointEntered()
     return true
+  }
+
+  /// The same with lock C, which is let go of in any case.
+  func checkpointEntered() throws(StoreError) {
+    try finishCheckpoint(try beginEntered())
+    unsafe writer.pointee.log.adoptCheckpoint()
+  }
+
+  /// Under the turn; waits for one that is being written, which needs no turn for that.
+  func checkpointAfterOthers() throws(StoreError) {
+    try enterCheckpoint()
+    try checkpointEntered()
   }
 
   /// Not under the turn: has it only for the moment in which the state is noted.
@@ -108,7 +119,10 @@ extension StoreCore {
   /// being written already. Lock C is held afterwards, to be let go of by
   /// `finishCheckpoint`.
   func beginCheckpoint() throws(StoreError) -> Superblock? {
-    guard try tryEnterCheckpoint() else { return nil }
+    try tryEnterCheckpoint() ? beginEntered() : nil
+  }
+
+  private func beginEntered() throws(StoreError) -> Superblock {
     do throws(StoreError) {
       try recordReleasesIfThereIsRoom()
       if backing.isShared { try unsafe writer.pointee.space.trimEnd() }

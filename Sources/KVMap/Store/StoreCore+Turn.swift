@@ -86,6 +86,18 @@ extension StoreCore {
     _ = try enterTurn(waits: true, joins: joins)
   }
 
+  /// Writes a checkpoint unless somebody else has the turn, or writes one.
+  func checkpointIfFree() throws(StoreError) {
+    guard try enterTurn(waits: false) else { return }
+    do throws(StoreError) {
+      try checkpoint()
+    } catch {
+      returnTurn(after: error)
+      throw error.naming(name)
+    }
+    returnTurn(after: nil)
+  }
+
   /// False if another process has the turn and `waits` is false. Who `joins` goes on in
   /// the turn of a group of commits, if there is one; others end that first.
   @inline(__always)
@@ -297,6 +309,8 @@ extension StoreCore {
       (backing as? PrivateBacking)?.letGo(pinned)
       lockMutex()
       endGroup()
+      // A thread that waited for the turn may have begun one meanwhile; now nobody can.
+      while isCheckpointing.load(ordering: .acquiring) { pause(microseconds: 200) }
       for lock in [LockName.turn, .vouched, .valid, .attached] { try? backing.unlock(lock) }
       mutex.unlock()
     }

@@ -64,7 +64,7 @@ extension StoreCore {
       guard error.code == .diskFull else { throw error }
     }
     if unsafe !writer.pointee.lacksLog {
-      try checkpoint()
+      try checkpointAfterOthers()
       do throws(StoreError) {
         return try unsafe writer.pointee.remove(key, hash, isDurable: isDurable)
       } catch {
@@ -72,19 +72,30 @@ extension StoreCore {
       }
     }
     do throws(StoreError) {
-      return try finishRemoval(try unsafe writer.pointee.removeBeforeCheckpoint(key, hash))
+      return try removeWithCheckpoint(key, hash)
     } catch {
       guard error.code == .diskFull, unsafe !writer.pointee.isHalfDone else { throw error }
     }
-    try checkpoint()
-    return try finishRemoval(try unsafe writer.pointee.removeBeforeCheckpoint(key, hash))
+    try checkpointAfterOthers()
+    return try removeWithCheckpoint(key, hash)
   }
 
-  private func finishRemoval(_ wasLive: Bool) throws(StoreError) -> Bool {
-    guard unsafe writer.pointee.isHalfDone else { return wasLive }
-    guard try checkpoint() else {
-      throw StoreError(.busy, "another process is writing a checkpoint; try again")
+  /// Removes a key without a record; the checkpoint takes its place. That nobody else
+  /// writes one is seen to before anything is done.
+  private func removeWithCheckpoint(_ key: RawSpan, _ hash: KeyHash) throws(StoreError) -> Bool {
+    try enterCheckpoint()
+    let wasLive: Bool
+    do throws(StoreError) {
+      wasLive = try unsafe writer.pointee.removeBeforeCheckpoint(key, hash)
+    } catch {
+      leaveCheckpoint()
+      throw error
     }
+    guard unsafe writer.pointee.isHalfDone else {
+      leaveCheckpoint()
+      return wasLive
+    }
+    try checkpointEntered()
     unsafe writer.pointee.isHalfDone = false
     return wasLive
   }

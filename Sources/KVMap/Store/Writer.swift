@@ -169,7 +169,7 @@ struct Writer: ~Copyable {
     let segment = live[LivePage.segment] * UInt64(Layout.unitBytes)
     let isSame = before >= segment && before <= tail.position.offset
     let grown = tail.position.offset - (isSame ? before : segment)
-    live[LivePage.logSinceCheckpoint] += grown + runBytes
+    live.raise(LivePage.logSinceCheckpoint, by: grown + runBytes)
     written += Int(grown)
     runBytes = 0
     isHalfDone = false
@@ -308,11 +308,11 @@ struct Writer: ~Copyable {
       Slot(tag: hash.tag, position: position).bits, prepared.slotOffset)
     try space.addRecord(
       position.unit, bytes: head.storedBytes, expiry: records.expiry(head, at: position))
-    live[LivePage.liveBytes] += UInt64(head.liveBytes)
+    live.raise(LivePage.liveBytes, by: UInt64(head.liveBytes))
     if let old = prepared.old {
       try retire(old)
     } else {
-      live[LivePage.recordCount] += 1
+      live.raise(LivePage.recordCount, by: 1)
     }
   }
 
@@ -328,7 +328,7 @@ struct Writer: ~Copyable {
   private mutating func retire(_ old: IndexReader.Match) throws(StoreError) {
     try space.removeRecord(
       old.position.unit, bytes: old.head.storedBytes, expires: old.head.flags.contains(.expires))
-    live[LivePage.garbage] += UInt64(old.head.storedBytes)
+    live.raise(LivePage.garbage, by: UInt64(old.head.storedBytes))
     live.lower(LivePage.liveBytes, by: UInt64(old.head.liveBytes))
     if let run = try runToRelease(old) { try space.releaseUnits(run.first) }
   }
