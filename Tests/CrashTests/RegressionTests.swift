@@ -74,6 +74,61 @@
       }
     }
 
+    /// A checkpoint ended within a turn, and the log of that turn came back to a segment that
+    /// it had freed, in which the last sync had ended. From there the next sync went on: it
+    /// took what lay behind for all there was, and most of the commit was never synced.
+    @Test func aSegmentIsReusedInTheTurnInWhichItsCheckpointEnds() throws {
+      let file = try SimulatedFile(below: nil)
+      let disk = try Disk()
+      let trace = Trace()
+      disk.begin(trace, on: (file.memory, nil, 0, DiskSpace()))
+      file.begin(trace: trace)
+      let value = [UInt8](repeating: 7, count: 60_000)
+      try Simulation.observing(file) {
+        try Simulation.create(file, Self.time)
+        var options = StoreOptions()
+        options.checkpoints = .inline
+        let (core, backing) = try Simulation.open(file, Self.time, options)
+        let store = Store(core: core)
+        func beginCheckpoint() throws -> Superblock {
+          try core.takeTurn()
+          let block = try core.beginCheckpoint()
+          core.returnTurn(after: nil)
+          return try #require(block)
+        }
+        try store.put(value, forKey: [1], durability: .onCommit)
+        let durable = core.memory.live[LivePage.durableSegment]
+        var block = try beginCheckpoint()
+        for _ in 0..<55 { try store.put(value, forKey: [1]) }
+        try core.finishCheckpoint(block)
+        for number in 0..<3 { try store.put([UInt8(number)], forKey: [2]) }
+        block = try beginCheckpoint()
+        var segments: Set<UInt64> = []
+        try store.transaction(durability: .onCommit) { transaction in
+          try transaction.put(value, forKey: [3])
+          try core.finishCheckpoint(block)
+          for number in 1..<32 as Range<UInt8> {
+            try transaction.put(value, forKey: [3, number])
+            segments.insert(core.memory.live[LivePage.segment])
+          }
+        }
+        #expect(segments.contains(durable), "the log did not come back to where it was")
+        backing.die()
+      }
+      for event in trace.events { disk.apply(event) }
+      var random = SeededGenerator(seed: 1)
+      let looker = Looker()
+      for _ in 0..<4 {
+        disk.makeImage(.words, &random)
+        try Simulation.observing(disk.image) {
+          try looker.look(at: disk.image) { memory in
+            try Simulation.recover(disk.image, memory, Self.time)
+            #expect(memory.live[LivePage.recordCount] == 34)
+          }
+        }
+      }
+    }
+
     /// The sync of superblock B failed; on the disk it was torn, in memory equal to
     /// A, and marked clean. The next opening saw two equal superblocks and left
     /// them alone. The next checkpoint wrote A first: when power failed during

@@ -31,6 +31,13 @@ struct KnownForgeryTests {
     case runWithoutEnd
     /// An opening skips 2^24 numbers.
     case sequenceAtItsLimit
+    /// One more is no epoch, and superblocks with it were refused afterwards.
+    case epochAtItsLimit
+    case liveBytesAtTheirLimit
+    /// Compaction read its records from behind the file.
+    case segmentAtTheEnd
+    /// The live page became a bucket, and slots its words.
+    case bucketAmongLiveWords
   }
 
   @Test(arguments: Forgery.allCases)
@@ -49,10 +56,10 @@ struct KnownForgeryTests {
         }
         try store.image.write(to: examiner.path)
         switch forgery {
-        case .nextSegmentFarBehindTheEnd, .ordinalAtItsLimit, .sequenceAtItsLimit:
+        case .nextSegmentFarBehindTheEnd, .ordinalAtItsLimit, .sequenceAtItsLimit, .epochAtItsLimit:
           #expect(throws: StoreError.self) { _ = try Store(examiner.path) }
           #expect(try store.image.difference(from: examiner.path) == nil)
-        case .overflowInACircle, .directoryOfItself, .pageOfTheFuture:
+        case .overflowInACircle, .directoryOfItself, .pageOfTheFuture, .bucketAmongLiveWords:
           #expect(try !Store.verify(examiner.path).isSound)
         default: break
         }
@@ -117,7 +124,49 @@ struct KnownForgeryTests {
       }
       seal(leaf)
     case .sequenceAtItsLimit: write { $0.sequence.number = 1 << 56 - 1 }
+    case .epochAtItsLimit: write { $0.epoch.number = 1 << 62 - 1 }
+    case .liveBytesAtTheirLimit: write { $0.liveBytes = Layout.largestFile }
+    case .segmentAtTheEnd:
+      let leaf = NodePage(bytes: bytes, page: block.spaceRoot.page)[0].page
+      let last = UInt64(image.length / Layout.unitBytes) - 1
+      let entry = SpaceEntry(
+        bytes: bytes, offset: leaf.offset + PageHeader.byteCount + Int(last) * SpaceEntry.byteCount)
+      entry.reset(.segment, length: Int(Layout.segmentUnits))
+      entry.live = 1_000
+      seal(leaf)
+      let at = Int(Unit(number: last).position.offset) + SegmentHeader.byteCount
+      image.use(at / Image.pageBytes)
+      RecordHead(
+        kind: .put, flags: [], sequence: SequenceNumber(number: 5), keyLength: Layout.largestKey,
+        valueLength: 0
+      ).encodeOrder(bytes, at: at)
+      write { $0.highWater = Unit(number: last + 1) }
+    case .bucketAmongLiveWords:
+      for entry in 0..<NodePage.entryCount {
+        directory[entry] = PagePointer(
+          page: PageNumber(number: UInt64(Layout.liveOffset / Layout.pageBytes)), depth: 0,
+          epoch: block.epoch.next)
+      }
+      seal(directory.page)
     }
+  }
+
+  /// What is written to a file with numbers at their limits can be read again.
+  @Test func whatIsWrittenBehindLargeNumbersIsRead() async throws {
+    let directory = try Cage.prepare()
+    await #expect(processExitsWith: .success) { [directory = directory as String] in
+      try Cage.run("large numbers", directory) { cage in
+        let original = try HostileStore.closed(in: cage.directory)
+        try Self.forge(.liveBytesAtTheirLimit, original.image)
+        let path = cage.directory.appending("case")
+        try original.image.write(to: path)
+        let store = try Store(path)
+        for number in 0..<3_000 { try store.put("value", forKey: "new \(number)") }
+        try store.close()
+        #expect(try Store(path).get("new 2999", as: String.self) == "value")
+      }
+    }
+    Cage.conclude(directory)
   }
 
   /// A record that fills the last segment of the file to its last byte.

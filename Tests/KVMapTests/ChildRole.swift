@@ -46,6 +46,8 @@ enum ChildRole: String {
   /// Path, limit for the length of files or 0. Fills the disk, telling of each put, and
   /// is killed within a transaction.
   case fillAndDie
+  /// Path, count. Fills a store, tells, waits, removes so many keys, and is killed.
+  case removeAndDie
 }
 
 /// Where a child begins. Not a test: it is skipped unless this process is a child.
@@ -98,6 +100,7 @@ struct ChildEntry {
     case .failSync: try KVMapTests.failSync(arguments)
     case .cutShort: try cutShort(arguments)
     case .fillAndDie: try FullDisk.fillAndDie(arguments)
+    case .removeAndDie: try FullDisk.removeAndDie(arguments)
     }
   }
 

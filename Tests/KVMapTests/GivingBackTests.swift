@@ -43,6 +43,28 @@ struct GivingBackTests {
     #expect(space.takenUnits == taken + 11)
   }
 
+  /// Units behind the high-water mark may be cut off or given back. A recovery that raised
+  /// the mark over them found them entered as surely real, and they were written without
+  /// disk space being asked for.
+  @Test func nothingBehindTheMarkIsEnteredAsReal() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.checkpoints = .inline }
+    for number in 0..<12_000 { try store.put([], forKey: "key \(number)") }
+    try store.checkpoint()
+    let before = store.core.memory.live[LivePage.highWater]
+    for number in 0..<12_000 { try store.remove("key \(number)") }
+    for round in 0..<12 {
+      try store.checkpoint()
+      for number in 0..<40 { try store.put([1], forKey: "\(round) \(number % 3)") }
+    }
+    let end = store.core.memory.live[LivePage.highWater]
+    #expect(end < before)
+    let space = SpaceTable(memory: store.core.memory, backing: store.core.backing)
+    for number in end..<before {
+      #expect(try space.entry(Unit(number: number))?.diskSpace != .all, "unit \(number)")
+    }
+  }
+
   /// The file was cut off behind free units that the table calls real; when it had grown
   /// again, index pages were taken there without asking for disk space.
   @Test func unitsAboveTheMarkAreNotTakenForReal() throws {

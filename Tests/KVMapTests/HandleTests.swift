@@ -170,6 +170,90 @@ struct HandleTests {
     }
   }
 
+  /// The thread of the store waits for the turn with a checkpoint when the handle is closed.
+  /// The locks must last until it has been written: who opens the store then would recover
+  /// it, and be mixed with it.
+  @Test func closingWaitsForACheckpointThatBeginsMeanwhile() async {
+    await #expect(processExitsWith: .success) {
+      let scratch = try Scratch()
+      let store = try scratch.store()
+      let other = try scratch.store()
+      for number in 0..<2_000 { try store.put(patterned(100, UInt64(number)), forKey: "key \(number)") }
+      let (isInside, isWriting, mayEnd, isClosed) = (Signal(), Signal(), Signal(), Signal())
+      let holder = Threads(1) {
+        try? other.transaction { transaction in
+          try transaction.put("x", forKey: "other")
+          isInside.give()
+          Thread.sleep(forTimeInterval: 0.4)
+        }
+      }
+      isInside.wait()
+      FaultInjection.install { call in
+        guard call == .fdatasync, !isWriting.isGiven else { return nil }
+        isWriting.give()
+        mayEnd.wait()
+        return nil
+      }
+      #expect(store.core.maintenance.requestCheckpoint(store.core))
+      usleep(100_000)
+      let closer = Threads(1) {
+        try? store.close()
+        isClosed.give()
+      }
+      isWriting.wait()
+      holder.join()
+      usleep(200_000)
+      #expect(!isClosed.isGiven)
+      mayEnd.give()
+      closer.join()
+      FaultInjection.install(nil)
+      try other.close()
+      #expect(try Store.verify(scratch.path()).recordCount == 2_001)
+    }
+  }
+
+  /// Longer than memory, as a store may come to be; all but its beginning is a hole.
+  @Test func aFileLargerThanMemoryIsOpened() throws {
+    let scratch = try Scratch()
+    for kind in ["closed", "crashed"] {
+      let store = try scratch.store(kind)
+      try store.put("value", forKey: "key")
+      if kind == "crashed" {
+        try Image(of: scratch.path(kind)).lay(at: scratch.path("crashed 2"))
+      }
+      try store.close()
+    }
+    for name in ["closed", "crashed 2"] {
+      try File(opening: scratch.path(name), access: .readWrite).setSize(512 << 30)
+      for access in [Access.readOnly, .scratch, .readWrite] {
+        let store = try scratch.store(name) { $0.access = access }
+        #expect(try store.get("key", as: String.self) == "value")
+        try store.close()
+      }
+    }
+  }
+
+  /// Somebody has the turn, and the two superblocks differ for the moment: it is for them to
+  /// see to that.
+  @Test func openingBesideAHalfWrittenCheckpointWaitsForNobody() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.exclusive = true }
+    try store.put("value", forKey: "key")
+    let memory = store.core.memory.bytes
+    let before = Layout.superblockOffsets.b
+    let old = memory.array(before, count: Superblock.byteCount)
+    try store.checkpoint()
+    unsafe memory.copy(old.span.bytes, to: before)
+    let other = try scratch.store { $0.timeout = .zero }
+    #expect(try other.get("key", as: String.self) == "value")
+    #expect(code { try other.put("x", forKey: "key") } == .busy)
+    try store.put("2", forKey: "key")
+    try store.checkpoint()
+    try store.close()
+    try other.put("3", forKey: "key")
+    try expectSound(other)
+  }
+
   /// Writers of one handle and of another, readers of both.
   @Test func threadsOfTwoHandlesLoseNoUpdate() throws {
     let scratch = try Scratch()
@@ -283,4 +367,16 @@ struct HandleTests {
     live[LivePage.layout] -= 1
     #expect(try scratch.store().get("key", as: String.self) == "value")
   }
+}
+
+/// Something that one thread waits for and another gives, once.
+private final class Signal: Sendable {
+  private let semaphore = DispatchSemaphore(value: 0)
+  private let given = Atomic<Bool>(false)
+  var isGiven: Bool { given.load(ordering: .acquiring) }
+  func give() {
+    given.store(true, ordering: .releasing)
+    semaphore.signal()
+  }
+  func wait() { semaphore.wait() }
 }

@@ -28,6 +28,24 @@ struct SnapshotTests {
     return found
   }
 
+  /// What a takeover rebuilds is the last state that readers can have a snapshot of: they do
+  /// not fall back behind what they have seen.
+  @Test func snapshotsOfAReaderDoNotGoBackWithATakeover() throws {
+    let scratch = try Scratch()
+    let writer = try scratch.store()
+    try writer.put("1", forKey: "key")
+    try writer.checkpoint()
+    let reader = try scratch.store { $0.access = .readOnly }
+    try writer.put("2", forKey: "key")
+    try writer.snapshot().end()
+    #expect(try reader.snapshot().get("key", as: String.self) == "2")
+    // As if its last holder had died in its turn.
+    writer.core.memory.live[LivePage.busy] = 1
+    try writer.put("x", forKey: "other")
+    #expect(try reader.snapshot().get("key", as: String.self) == "2")
+    try expectSound(writer)
+  }
+
   /// Overwritten, removed, compacted, merged away, put again, checkpointed, by its own
   /// handle or another one.
   @Test(arguments: [false, true])

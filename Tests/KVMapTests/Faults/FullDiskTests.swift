@@ -1,5 +1,6 @@
 import Foundation
 import MappedMemory
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -215,6 +216,55 @@ struct FullDiskTests {
     try expectSound(store)
   }
 
+  /// A process is killed after it has removed keys from a full disk: the store opens there,
+  /// and more can be removed.
+  @Test(arguments: [0, 20, 200, 700, 1_500, 1_900, 2_500, 5_000])
+  func whoDiedRemovingIsRecovered(removals: Int) throws {
+    let disk = try SmallDisk(.tmpfs, megabytes: 12)
+    guard disk.kind != .limit else { return }
+    let path = disk.directory.appending("store")
+    let child = try ChildProcess(.removeAndDie, [path.string, "\(removals)"])
+    #expect(try child.receive() == 1)
+    try disk.takeAllRoom()
+    try child.send(1)
+    _ = child.wait()
+    let store = try Store(path)
+    #expect(try store.count == FullDisk.smallCount - removals)
+    for number in removals..<removals + 50 { #expect(try store.remove("key \(number)")) }
+    try store.close()
+    #expect(try Store(path).count == FullDisk.smallCount - removals - 50)
+    try disk.makeRoom()
+    #expect(try Store.verify(path).isSound)
+  }
+
+  /// Removals need a checkpoint where there is no room, and one is being written: they wait
+  /// for it.
+  @Test func removingWaitsForACheckpointThatIsBeingWritten() async throws {
+    await #expect(processExitsWith: .success) {
+      let disk = try SmallDisk(.tmpfs, megabytes: 12)
+      guard disk.kind != .limit else { return }
+      let store = try Store(disk.directory.appending("store"))
+      for number in 0..<FullDisk.smallCount { try store.put([1, 2, 3], forKey: "key \(number)") }
+      try store.checkpoint()
+      try disk.takeAllRoom()
+      let isSlow = Atomic<Bool>(true)
+      FaultInjection.install { call in
+        if call == .fdatasync, isSlow.exchange(false, ordering: .relaxed) { usleep(500_000) }
+        return nil
+      }
+      defer { FaultInjection.install(nil) }
+      #expect(store.core.maintenance.requestCheckpoint(store.core))
+      usleep(100_000)
+      for number in 0..<FullDisk.smallCount where number % 4 != 3 {
+        #expect(try store.remove("key \(number)"))
+      }
+      try store.close()
+      #expect(try Store(disk.directory.appending("store")).count == FullDisk.smallCount / 4)
+      try disk.makeRoom()
+      #expect(try Store.verify(disk.directory.appending("store")).isSound)
+    }
+  }
+
   @Test(arguments: [SmallDisk.Kind.tmpfs, .ext4])
   func nothingIsLeftOfACreationThatFindsNoRoom(kind: SmallDisk.Kind) throws {
     let disk = try SmallDisk(kind, megabytes: 8, limiting: false)
@@ -237,6 +287,18 @@ enum FullDisk {
     var random = SeededGenerator(seed: UInt64(number))
     let size = random.below(30) == 0 ? 60_000 + random.below(60_000) : random.below(200)
     return (bytes("key \(number)"), patterned(size, UInt64(number)))
+  }
+
+  static let smallCount = 20_000
+
+  static func removeAndDie(_ arguments: [String]) throws {
+    let store = try Store(path: arguments[0])
+    for number in 0..<smallCount { try store.put([1, 2, 3], forKey: "key \(number)") }
+    try store.checkpoint()
+    try Parent.tell()
+    try Parent.listen()
+    for number in 0..<(Int(arguments[1]) ?? 0) { try store.remove("key \(number)") }
+    kill(getpid(), SIGKILL)
   }
 
   static func fillAndDie(_ arguments: [String]) throws {
