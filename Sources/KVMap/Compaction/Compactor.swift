@@ -63,8 +63,8 @@ struct Compactor {
   private(set) var allowedGarbage = 2 * Layout.segmentBytes
 
   /// Bytes of disk that the file of a store is to take at most, in the long run, which
-  /// holds so many bytes of records and index. What is promised is 2 MiB more.
-  static func promisedBytes(forHolding held: Int) -> Int { held + held / 2 + (14 << 20) }
+  /// holds so many bytes of records and index. What is promised is 4 MiB more.
+  static func promisedBytes(forHolding held: Int) -> Int { held + held / 2 + (12 << 20) }
 
   /// The table has been looked through. The index has so many pages in use, and a
   /// checkpoint is due after so much log.

@@ -43,11 +43,11 @@ extension Mutation {
       .leaveOut("live.freeze()"), seenBy: .crashes()),
     Mutation(
       "the generation rises with a checkpoint", in: checkpoint,
-      .leaveOut("live[LivePage.generation] += 1"), seenBy: .store("ReadProtocolTests")),
+      .leaveOut("live.raise(LivePage.generation, by: 1)"), seenBy: .store("ReadProtocolTests")),
     Mutation(
       "the generation rises before the durable epoch", in: checkpoint,
       .before(
-        "live[LivePage.generation] += 1", "live[LivePage.durableEpoch] = block.epoch.number"),
+        "live.raise(LivePage.generation, by: 1)", "live[LivePage.durableEpoch] = block.epoch.number"),
       seenBy: .crashes(60), .store("ReadProtocolTests"),
       survives: "both are stored in one turn, and only who has the turn reuses space; if it dies in between, "
         + "it is taken over from, which raises the generation"),
@@ -97,6 +97,11 @@ extension Mutation {
     Mutation(
       "a takeover waits for a checkpoint", in: turn, .leaveOut("try enterCheckpoint()"), seenBy: .crashes(60),
       survives: "the simulation has one thread; the model of the protocol shows what happens"),
+    Mutation(
+      "closing waits for a checkpoint that was begun while it waited", in: turn,
+      .leaveOut(
+        "while isCheckpointing.load(ordering: .acquiring) { pause(microseconds: 200) }",
+        after: "now nobody can."), seenBy: .store("HandleTests")),
     Mutation(
       "a group of commits is synced", in: "KVMap/Store/Writer+Group.swift",
       .replace("try publish(open, isDurable: true)", by: "try publish(open, isDurable: !MUTATED)"),

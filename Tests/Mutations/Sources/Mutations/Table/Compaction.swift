@@ -124,7 +124,7 @@ extension Mutation {
       .takeForTrue("changed.used == 0"), seenBy: .crashes(), compaction),
     Mutation(
       "an index unit that pages are taken from is kept", in: little,
-      .takeForTrue("space.open?.unit != unit", after: "guard let entry,"),
+      .takeForTrue("space.open?.unit != unit", after: "guard let entry else"),
       .takeForTrue("space.open?.unit != unit", after: "guard changed.used == 0,"), seenBy: .crashes(),
       compaction),
     Mutation(

@@ -7,7 +7,7 @@ extension Mutation {
   private static let lostMark = "atomic_store_explicit(&slot->lost, 1, memory_order_seq_cst);"
   private static let fileSync = "try cannotCreate { () throws(MappingError) in try file.sync() }"
   private static let directorySync =
-    "try cannotCreate { () throws(MappingError) in try File.syncDirectory(parent) }"
+    "try cannotCreate { () throws(MappingError) in try File.syncDirectory(directory) }"
 
   static let creating: [Mutation] = [
     Mutation(

@@ -60,5 +60,11 @@ extension Mutation {
       "a child does not close its parent's store", in: "KVMap/Store/StoreCore+Turn.swift",
       .replace("kvmap_process_generation() == processGeneration", by: "(MUTATED ? true : TEXT)"),
       seenBy: .store("HandleTests/aForkedChild")),
+    Mutation(
+      "a child keeps no lock of its parent", in: "MappedMemory/Descriptor.swift",
+      .replace(
+        "guard kvmap_unshare_with_children(number) == 0",
+        by: "guard MUTATED || kvmap_unshare_with_children(number) == 0"),
+      seenBy: .mapping("ForkTests")),
   ]
 }

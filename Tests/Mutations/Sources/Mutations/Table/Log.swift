@@ -94,6 +94,9 @@ extension Mutation {
         "try backing.sync(offset: Int(from), count: Int(start + UInt64(Layout.segmentBytes) - from))"),
       seenBy: .crashes()),
     Mutation(
+      "a sync takes note of a checkpoint that ended within its turn", in: writer,
+      .leaveOut("adoptCheckpoint()", after: "func sync(upTo tail: Tail)"), seenBy: .crashRegressions),
+    Mutation(
       "a sync covers the segment at hand", in: writer,
       .leaveOut("try backing.sync(offset: Int(from), count: Int(tail.position.offset - from))"),
       seenBy: .crashes()),

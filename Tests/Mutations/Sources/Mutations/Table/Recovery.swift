@@ -142,5 +142,16 @@ extension Mutation {
     Mutation(
       "a recovery is noticed by other handles", in: file,
       .leaveOut("old[LivePage.recoveries] = recoveries"), seenBy: .store("FailedSyncTests")),
+    Mutation(
+      "what was rebuilt is the last frozen state", in: file,
+      .leaveOut("target.live.freeze()"), seenBy: .store("SnapshotTests")),
+    Mutation(
+      "a rehearsal does not ask for memory", in: "KVMap/Store/PrivateBacking.swift",
+      .replace(
+        "options: .noReserve)", by: "options: MUTATED ? [] : .noReserve)", after: "sharing: .private,"),
+      seenBy: .store("HandleTests")),
+    Mutation(
+      "the search for damage stays within the data", in: "KVMap/Log/LogScanner.swift",
+      .replace("at + 16 <= stop", by: "at + (MUTATED ? 8 : 16) <= stop"), seenBy: .store("FullDiskTests")),
   ]
 }

@@ -11,7 +11,8 @@ extension Mutation {
       .leaveOut("entry.epoch = epoch", after: "func releaseUnits"), seenBy: space, .crashes()),
     Mutation(
       "released units know that they have disk space", in: units,
-      .leaveOut("entry.diskSpace = .some"), seenBy: .store("CompactionTests"), space),
+      .leaveOut("entry.diskSpace = .some", after: "mutating func releaseUnits"),
+      seenBy: .store("CompactionTests"), space),
     Mutation(
       "a row of units is entered wholly or not at all", in: units,
       .leaveOut("try makeWritable((first, count))"), seenBy: .store("FaultTests"), fullDisk, .crashes(60)),
@@ -91,15 +92,37 @@ extension Mutation {
     Mutation(
       "a put leaves more behind than a removal needs", in: reserve,
       .replace(
-        "case .adding: 4 + memory.live[LivePage.indexPages] / UInt64(8 * Layout.pagesPerUnit)",
-        by:
-          "case .adding: MUTATED ? 0 : 4 + memory.live[LivePage.indexPages] / UInt64(8 * Layout.pagesPerUnit)"
-      ),
+        "case .adding: Self.kept(memory)", by: "case .adding: MUTATED ? 0 : Self.kept(memory)"),
       seenBy: fullDisk),
     Mutation(
       "a removal leaves what the checkpoint needs", in: reserve,
       .replace("case .removing: 1", by: "case .removing: MUTATED ? 0 : 1"), seenBy: fullDisk,
       survives:
         "no test fills a disk so exactly that a checkpoint lacks this one unit"),
+    Mutation(
+      "nothing behind the high-water mark is entered as surely real", in: units,
+      .leaveOut("if entry.kind == .free { entry.diskSpace = .some }"), seenBy: .store("GivingBackTests")),
+    Mutation(
+      "pages of the table about what lies behind the mark are dropped", in: "KVMap/Space/SpaceTable.swift",
+      .leaveOut("unrecorded += pages"), seenBy: .store("CompactionTests")),
+    Mutation(
+      "dropping them begins behind where the mark is by then", in: "KVMap/Space/SpaceTable.swift",
+      .takeForFalse("last != Self.leaf(of: Unit(number: highWater - 1))"), seenBy: .crashes()),
+    Mutation(
+      "who recovers takes no pages of units that the log may have gone on in",
+      in: "KVMap/Space/SpaceTable+Pages.swift",
+      .replace(
+        "if isRecovering, entry.used == 0, entry.epoch != epoch",
+        by: "if !MUTATED, isRecovering, entry.used == 0, entry.epoch != epoch"), seenBy: .crashes()),
+    Mutation(
+      "who takes over takes no pages that readers may see", in: "KVMap/Store/Recovery.swift",
+      .replace(
+        "writer.space.takesReleasedPages = !isTakeover && !isPrivate",
+        by: "writer.space.takesReleasedPages = MUTATED || (!isTakeover && !isPrivate)"), seenBy: .crashes()),
+    Mutation(
+      "who recovers alone has more than the reserve", in: "KVMap/Store/Recovery.swift",
+      .replace(
+        "writer.space.takesReleasedPages = !isTakeover && !isPrivate",
+        by: "writer.space.takesReleasedPages = !MUTATED && !isTakeover && !isPrivate"), seenBy: fullDisk),
   ]
 }
