@@ -3,9 +3,10 @@ import Synchronization
 /// A store as it was at one moment, whatever is written afterwards; see
 /// ``Store/snapshot()``.
 ///
-/// Any thread may use it. It holds back the space of what it shows: until it ends, that
-/// is not used for anything else. It ends when it is released, when ``end()`` is called,
-/// or with its process.
+/// Any thread may use it. It holds back the space of what it shows, and of whatever is
+/// overwritten or removed after it was taken: until it ends, that is not used for anything
+/// else, and the file grows. It ends when it is released, when ``end()`` is called, or with
+/// its process.
 public final class Snapshot: Sendable {
   private let core: StoreCore
   private let root: PagePointer
