@@ -242,7 +242,6 @@ struct Recovery {
     live[LivePage.epoch] = max(working, block.epoch).next.number
     live[LivePage.sealedEpoch] = block.epoch.number
     live[LivePage.durableEpoch] = block.epoch.number
-    live[LivePage.quarantine] = isTakeover ? live[LivePage.epoch] : 0
     // A pin that came too late for what was reused before still does.
     live[LivePage.pinFloor] = isTakeover ? published[LivePage.pinFloor] : 0
     live[LivePage.root] = block.root.bits

@@ -109,16 +109,9 @@ extension Mutation {
       "dropping them begins behind where the mark is by then", in: "KVMap/Space/SpaceTable.swift",
       .takeForFalse("last != Self.leaf(of: Unit(number: highWater - 1))"), seenBy: .crashes()),
     Mutation(
-      "who recovers takes no pages of units that the log may have gone on in",
-      in: "KVMap/Space/SpaceTable+Pages.swift",
-      .replace(
-        "if isRecovering, entry.used == 0, entry.epoch != epoch",
-        by: "if !MUTATED, isRecovering, entry.used == 0, entry.epoch != epoch"), seenBy: .crashes()),
-    Mutation(
-      "who takes over takes no pages that readers may see", in: "KVMap/Store/Recovery.swift",
-      .replace(
-        "writer.space.takesReleasedPages = !isTakeover && !isPrivate",
-        by: "writer.space.takesReleasedPages = MUTATED || (!isTakeover && !isPrivate)"), seenBy: .crashes()),
+      "who takes over takes no pages that readers may see", in: pages,
+      .takeForFalse("!takesReleasedPages"), seenBy: .crashes(), .store("TakeoverTests"),
+      .store("SnapshotTests")),
     Mutation(
       "who recovers alone has more than the reserve", in: "KVMap/Store/Recovery.swift",
       .replace(
