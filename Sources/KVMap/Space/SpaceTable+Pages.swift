@@ -6,7 +6,7 @@ extension SpaceTable {
   mutating func ensurePages(_ count: Int) throws(StoreError) {
     precondition(count <= Layout.pagesPerUnit / 2, "more pages than one unit can promise")
     if openFreePages >= count { return }
-    if let unit = try findUnit(freePages: count) {
+    if let unit = try findUnit(freePages: count), try !isUnitFree(below: unit.unit) {
       try openUnit(unit.unit, free: unit.free)
     } else {
       try openFreshUnit(pages: count)
@@ -14,6 +14,15 @@ extension SpaceTable {
     try recordReleases()
     // Recording releases may have used some of the pages.
     if openFreePages < count { try ensurePages(count) }
+  }
+
+  /// Whether pages had rather go into a free unit further down.
+  private mutating func isUnitFree(below limit: Unit) throws(StoreError) -> Bool {
+    guard takesLowestPages else { return false }
+    // It is only looked for.
+    let cursor = unitCursor
+    defer { unitCursor = cursor }
+    return try findFree(1, below: limit) != nil
   }
 
   /// Opens a unit that has no pages yet; on a full disk, one in which pages can be

@@ -34,6 +34,10 @@ struct SpaceTable: ~Copyable {
   /// Below it no unit is free under the limit it was found for.
   var unitCursor = (unit: Layout.firstFreeUnit, limit: Epoch(number: 0))
 
+  /// Whether pages go into the lowest units, and not first of all into those that have some
+  /// already: while all of a store is compacted, so that its end becomes free.
+  var takesLowestPages = false
+
   /// Units that were taken since this was last set to 0.
   var takenUnits = 0
 

@@ -148,7 +148,11 @@ extension StoreCore {
   ) throws(StoreError) -> R {
     try withTurn { (writer: inout Writer) throws(StoreError) in
       writer.space.reserve.purpose = .removing
-      defer { writer.space.reserve.purpose = .checkpoint }
+      writer.space.takesLowestPages = true
+      defer {
+        writer.space.reserve.purpose = .checkpoint
+        writer.space.takesLowestPages = false
+      }
       return try body(&writer)
     }
   }

@@ -47,7 +47,7 @@ extension Mutation {
       .before(
         "let target = mover.copy(head, from: position)",
         "memory.bytes.storeRelease(Slot(tag: hash.tag, position: "
-          + "Position(offset: live[LivePage.moveTail])).bits, place.offset)"), seenBy: .crashes()),
+          + "Position(offset: live[LivePage.moveTail])).bits, slot)"), seenBy: .crashes()),
     Mutation(
       "a slot leads to a moved large value only when that is whole", in: whole,
       .before(

@@ -49,8 +49,8 @@ extension Mutation {
     Mutation(
       "a pin is taken before it is compared with the floor", in: pins,
       .replace(
-        "let epoch = Epoch(number: memory.live[LivePage.epoch])",
-        by: "TEXT; let early = memory.live[LivePage.pinFloor]"),
+        "try lock.withLock {", by: "let early = memory.live[LivePage.pinFloor]\nTEXT",
+        after: "func pin(_ epoch: Epoch)"),
       .replace(
         "memory.live[LivePage.pinFloor] <= epoch.number",
         by: "(MUTATED ? early <= epoch.number : TEXT)"), seenBy: .store("PinTests")),
