@@ -17,8 +17,8 @@ struct GroupCommitTests {
       FaultInjection.install { call in
         if call == .msync {
           syncs.add(1, ordering: .relaxed)
-          // As long as on a disk.
-          pause(microseconds: 300)
+          // As long as it takes others to come, be the machine as busy as it may.
+          for _ in 0..<20 where store.core.waiting.load(ordering: .relaxed) < 3 { pause(microseconds: 500) }
         }
         return nil
       }
