@@ -18,7 +18,7 @@ struct GroupCommitTests {
         if call == .msync {
           syncs.add(1, ordering: .relaxed)
           // As long as it takes others to come, be the machine as busy as it may.
-          for _ in 0..<20 where store.core.waiting.load(ordering: .relaxed) < 3 { pause(microseconds: 500) }
+          for _ in 0..<200 where store.core.waiting.load(ordering: .relaxed) < 3 { pause(microseconds: 500) }
         }
         return nil
       }
