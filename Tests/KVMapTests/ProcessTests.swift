@@ -102,7 +102,7 @@ struct ProcessTests {
     #expect(statistics.oldestPinHolder == child.identifier)
     #expect(statistics.freeAwaitingPinBytes > 2 << 20)
     // It holds back what it shows, and what has come after it: records and index pages.
-    #expect(statistics.allocatedBytes < live / 2 * 3 + 32 << 20 + overwrites * 256)
+    #expect(statistics.allocatedBytes < live / 2 * 3 + 8 << 20 + overwrites * 192)
     try child.send(1)
     #expect(try child.receive() == 0, "the snapshot shows something else than it did")
     child.kill()

@@ -93,8 +93,7 @@ extension Writer {
   }
 
   private mutating func lookAtSegment(_ segment: Unit, _ now: UInt64) throws(StoreError) {
-    // No segment ends behind the mark; a forged entry may say so.
-    if isInUse(segment) || segment.number + Layout.segmentUnits > space.highWater { return }
+    guard mayBeEmptied(segment) else { return }
     let live = try space.liveBytes(segment, at: now)
     if live.counted == 0 { return try releaseSegment(segment) }
     compactor.liveBytes += live.probable
@@ -144,6 +143,11 @@ extension Writer {
 
   // MARK: Emptying segments
 
+  /// No segment ends behind the mark; a forged entry may say so.
+  private func mayBeEmptied(_ segment: Unit) -> Bool {
+    !isInUse(segment) && segment.number + Layout.segmentUnits <= space.highWater
+  }
+
   /// Looks at the next record of the segment that is being emptied, and moves it
   /// if it lives. Returns what that cost, in bytes; nil if nothing is worth it.
   mutating func moveNextRecord(fullest: Int) throws(StoreError) -> Int? {
@@ -189,8 +193,7 @@ extension Writer {
       let segment = candidate.segment
       // Others have written since it was looked at.
       guard let entry = try space.entry(segment), entry.kind == .segment,
-        entry.length == Int(Layout.segmentUnits), !isInUse(segment),
-        segment.number + Layout.segmentUnits <= space.highWater
+        entry.length == Int(Layout.segmentUnits), mayBeEmptied(segment)
       else { continue }
       let live = try space.liveBytes(segment, at: now)
       if live.counted == 0 {

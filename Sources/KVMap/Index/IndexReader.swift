@@ -178,8 +178,8 @@ struct IndexReader {
 
   /// Checks a page that is referenced by number alone.
   func checkOverflow(_ page: PageNumber, workingTag: UInt16) throws(StoreError) {
-    guard page.number <= PagePointer.largestPage, page.offset + Layout.pageBytes <= memory.mappedBytes
-    else { try memory.outside(Int(clamping: page.number)) }
+    guard page.number <= PagePointer.largestPage else { try memory.outside(.max) }
+    guard page.offset + Layout.pageBytes <= memory.mappedBytes else { try memory.outside(page.offset) }
     let header = PageHeader(bytes: bytes, page: page)
     try memory.check(
       PagePointer(page: page, depth: 0, epoch: header.epoch), .overflow, workingTag: workingTag)

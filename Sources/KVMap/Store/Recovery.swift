@@ -257,7 +257,6 @@ struct Recovery {
     live[LivePage.durable] = block.logPosition.offset
     live[LivePage.durableSegment] = block.segment.number
     live[LivePage.durableSequence] = block.sequence.number
-    live.frozen = LivePage.FrozenState(epoch: block.epoch, root: block.root, count: block.recordCount)
   }
 
   private func replay(

@@ -94,7 +94,9 @@ extension StoreCore {
     guard report.isSound, report.recordCount == count ?? report.recordCount else {
       let fault = report.faults.first.map { " (\($0))" } ?? ""
       throw StoreError(
-        .damaged, "the copy is not what was read\(fault); nothing was created; check the disk and the memory")
+        .damaged,
+        "the copy is not sound\(fault); nothing was created; 'kvmap verify' tells whether the store itself is damaged"
+      )
     }
     return report.recordCount
   }

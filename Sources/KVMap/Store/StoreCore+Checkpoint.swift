@@ -8,30 +8,35 @@ import Synchronization
 extension StoreCore {
   // MARK: When
 
+  /// Milliseconds that one commit waits for a checkpoint.
+  private static let shortestWait = 20, longestWait = 1_000
+
   /// With less, nothing needs to be looked at.
   private static let leastLookedAt: UInt64 = 64 << 10
 
-  /// Has a checkpoint written if one is due; returns whether writing should wait for one.
+  /// Has a checkpoint written if one is due; returns for how many milliseconds writing
+  /// should wait for one.
   @inline(__always)
-  func checkpointIfDue() throws(StoreError) -> Bool {
+  func checkpointIfDue() throws(StoreError) -> Int {
     let length = memory.live[LivePage.logSinceCheckpoint]
-    if length < Self.leastLookedAt { return false }
+    if length < Self.leastLookedAt { return 0 }
     return try checkpointIfDue(length)
   }
 
   @inline(never)
-  private func checkpointIfDue(_ length: UInt64) throws(StoreError) -> Bool {
+  private func checkpointIfDue(_ length: UInt64) throws(StoreError) -> Int {
     let threshold = Checkpoint.dueAfter(memory.live)
-    if length < threshold { return waitsForSpace() }
-    // So much more, and writing waits for the disk.
+    if length < threshold { return waitsForSpace() ? Self.shortestWait : 0 }
+    // So much more, and writing waits for the disk: longer, the further it has got ahead.
     let isOverdue = length >= threshold + threshold / 4
-    if length < nextCheckpoint { return isOverdue }
+    let wait = isOverdue ? min(Int(clamping: length / threshold) * Self.shortestWait, Self.longestWait) : 0
+    if length < nextCheckpoint { return wait }
     nextCheckpoint = length + Checkpoint.leastLog
     if options.checkpoints == .background, backing.isShared, maintenance.requestCheckpoint(self) {
-      return isOverdue
+      return wait
     }
     try checkpoint()
-    return false
+    return 0
   }
 
   /// Whether a checkpoint is about to free space, and the file takes a little more than is

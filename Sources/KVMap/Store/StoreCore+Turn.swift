@@ -49,25 +49,25 @@ extension StoreCore {
   /// Ends a turn in which all went well.
   @inline(__always)
   func finishTurn() {
-    let isOverdue = tidyUp()
+    let wait = tidyUp()
     returnTurn(after: nil)
-    if isOverdue { waitForCheckpoint(atMost: .milliseconds(20)) }
+    if wait > 0 { waitForCheckpoint(atMost: .milliseconds(wait)) }
   }
 
   /// What a commit does for the store besides: a little compaction, and a
   /// checkpoint if one is due. The commit is done; what fails here is tried again
-  /// later, and if a sync failed the next turn begins with recovery. Returns whether
-  /// the log has become so long that writing has to wait for the checkpoint.
+  /// later, and if a sync failed the next turn begins with recovery. Returns for how many
+  /// milliseconds writing has to wait for a checkpoint.
   @inline(__always)
-  func tidyUp() -> Bool {
+  func tidyUp() -> Int {
     do throws(StoreError) {
-      let waits = try checkpointIfDue()
+      let wait = try checkpointIfDue()
       // Moving records takes space until the next checkpoint.
-      if options.access == .readWrite, !waits { try unsafe writer.pointee.compactAfterCommit() }
-      return waits
+      if options.access == .readWrite, wait == 0 { try unsafe writer.pointee.compactAfterCommit() }
+      return wait
     } catch {
       noteFailure(lossOr(error))
-      return false
+      return 0
     }
   }
 

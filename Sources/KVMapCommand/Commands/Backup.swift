@@ -47,7 +47,8 @@ struct Backup: StoreCommand {
   private func openForSnapshot() throws -> Store {
     do {
       return try openForWriting(create: false)
-    } catch  where error.code == .permissionDenied {
+    } catch {
+      guard error.code == .permissionDenied else { throw error }
       return try openForReading()
     }
   }
