@@ -10,15 +10,16 @@ final class Beside: Sendable {
   private let isStopped = Atomic<Bool>(false)
   private let threads = DispatchGroup()
   private let failure = Mutex<(any Error)?>(nil)
-  let gets = Atomic<Int>(0)
-  let snapshots = Atomic<Int>(0)
-  let puts = Atomic<Int>(0)
+  private let gets = Atomic<Int>(0)
+  private let snapshots = Atomic<Int>(0)
+  private let puts = Atomic<Int>(0)
 
   init(_ path: String, records: Int, values: [[UInt8]]) {
     self.path = path
     self.records = records
     run { store, random in
-      guard let value = try store.get(makeKey(random.below(records))), value.allSatisfy({ $0 == 7 }) else {
+      guard let value = try store.get(makeKey(random.below(records))), value.allSatisfy({ $0 == value[0] })
+      else {
         throw Failure("the reader found a key missing, or a wrong value")
       }
       self.gets.add(1, ordering: .relaxed)
@@ -27,9 +28,9 @@ final class Beside: Sendable {
       let snapshot = try store.snapshot()
       defer { snapshot.end() }
       let keys = (0..<100).map { _ in makeKey(random.below(records)) }
-      let before = try keys.map { try snapshot.entry(forKey: $0)?.version }
+      let before = try keys.map { try snapshot.get($0) }
       Thread.sleep(forTimeInterval: 0.1)
-      guard try keys.map({ try snapshot.entry(forKey: $0)?.version }) == before, !before.contains(nil) else {
+      guard try keys.map({ try snapshot.get($0) }) == before, !before.contains(nil) else {
         throw Failure("a snapshot has changed")
       }
       self.snapshots.add(1, ordering: .relaxed)
@@ -40,6 +41,11 @@ final class Beside: Sendable {
       // As much as it takes to be in the way now and then.
       usleep(100)
     }
+  }
+
+  var counts: String {
+    "\(gets.load(ordering: .relaxed)) gets, \(snapshots.load(ordering: .relaxed)) snapshots, "
+      + "\(puts.load(ordering: .relaxed)) puts of the second writer"
   }
 
   private func run(_ step: @escaping @Sendable (Store, inout Generator) throws -> Void) {

@@ -129,12 +129,9 @@ func run(_ options: Options) throws {
     default: throw Failure("unknown subject \(options.subject)")
     }
   var generator = Generator()
-  let values =
-    options.sizes.lowerBound == options.sizes.upperBound
-    ? [[UInt8](repeating: 7, count: options.sizes.lowerBound)]
-    : (0..<256).map { _ in
-      [UInt8](repeating: 7, count: options.sizes.lowerBound + generator.below(options.sizes.count))
-    }
+  let values = (0...UInt8.max).map { byte in
+    [UInt8](repeating: byte, count: options.sizes.lowerBound + generator.below(options.sizes.count))
+  }
   var userBytes = 0
   var key = makeKey(0)
   func put(_ number: Int) throws {
@@ -179,8 +176,7 @@ func run(_ options: Options) throws {
   print("largest share of the bound at 400 looks: \(String(format: "%.3f", largestShare))")
   if let beside {
     try beside.stop()
-    let counts = [beside.gets, beside.snapshots, beside.puts].map { $0.load(ordering: .relaxed) }
-    print("beside: \(counts[0]) gets, \(counts[1]) snapshots, \(counts[2]) puts of the second writer")
+    print("beside: \(beside.counts)")
   }
   try subject.close()
   let shares = [0.5, 0.99, 0.999, 0.9999].map { "\($0 * 100) %: \(histogram.value(at: $0))" }
