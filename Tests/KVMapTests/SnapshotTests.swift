@@ -110,6 +110,21 @@ struct SnapshotTests {
     try expectSound(store)
   }
 
+  /// Each lets all of the index be copied once more, and checkpoints that came by the
+  /// length of the log alone would come far too seldom.
+  @Test func manyThatEndSoonTakeLittleSpace() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.checkpoints = .inline }
+    try fill(store, 20_000, round: 0)
+    try store.checkpoint()
+    for number in 0..<20_000 {
+      if number % 50 == 0 { try store.snapshot().end() }
+      try store.put(patterned(10, 1), forKey: "key \(number &* 7_919 % 20_000)")
+    }
+    let size = try store.statistics().allocatedBytes
+    #expect(size < 20 << 20, "\(size >> 20) MiB for 2 MiB of records")
+  }
+
   /// A handle for reading only sees what was frozen last. The pages it sees were replaced
   /// before any checkpoint found them, and are verified nevertheless.
   @Test func aReaderSeesWhatWasFrozenLast() throws {

@@ -16,7 +16,7 @@ struct LivePage {
   static let byteCount = 512
   /// Changes with the meaning of any word: programs that differ in it cannot have a store
   /// open at once. The file's format is not concerned.
-  static let layoutVersion: UInt64 = 3
+  static let layoutVersion: UInt64 = 4
 
   /// A word at an offset of the live page.
   struct Word {
@@ -50,6 +50,7 @@ struct LivePage {
   static let victim = Word(216)  // unit of the segment that is being emptied, 0 for none
   static let victimOffset = Word(224)  // its records before this offset have been looked at
   static let garbage = Word(232)  // bytes of segments that hold no live record, estimated
+  static let releasedPages = Word(240)  // of the index, since the last checkpoint
 
   // Written now and then by the writer.
   static let segment = Word(256)  // unit the current segment begins at

@@ -109,6 +109,7 @@ extension SpaceTable {
     let header = PageHeader(bytes: memory.bytes, page: page)
     if header.epoch.number > memory.live[LivePage.sealedEpoch] { header.seal(seed: memory.seed) }
     unrecorded.append(page)
+    memory.live.raise(LivePage.releasedPages, by: 1)
   }
 
   /// Enters released pages in the table. Each entry made writable may release a

@@ -24,6 +24,13 @@ struct Checkpoint {
     return min(max(live[LivePage.liveBytes] / 32, leastLog), max(32 << 20, index))
   }
 
+  /// How many pages of the index may wait for a checkpoint before one is due. Each is copied
+  /// once between two checkpoints, and once more for each snapshot that is taken.
+  static func dueAfterReleasing(_ live: LivePage) -> UInt64 {
+    let pages = min(live[LivePage.indexPages], Layout.largestFile / UInt64(Layout.pageBytes))
+    return pages + pages / 4 + 1024
+  }
+
   /// Replayed in some 60 ms; a checkpoint of less would sync more often than it helps.
   static let leastLog: UInt64 = 4 << 20
 
@@ -33,6 +40,7 @@ struct Checkpoint {
     let block = capture()
     live.freeze()
     live[LivePage.logSinceCheckpoint] = 0
+    live[LivePage.releasedPages] = 0
     return block
   }
 

@@ -8,8 +8,8 @@ import Synchronization
 extension StoreCore {
   // MARK: When
 
-  /// Milliseconds that one commit waits for a checkpoint.
-  private static let shortestWait = 20, longestWait = 1_000
+  /// Milliseconds that one commit waits for a checkpoint; fifty times as many at most.
+  private static let shortestWait = 20
 
   /// With less, nothing needs to be looked at.
   private static let leastLookedAt: UInt64 = 64 << 10
@@ -25,11 +25,14 @@ extension StoreCore {
 
   @inline(never)
   private func checkpointIfDue(_ length: UInt64) throws(StoreError) -> Int {
-    let threshold = Checkpoint.dueAfter(memory.live)
-    if length < threshold { return waitsForSpace() ? Self.shortestWait : 0 }
+    let live = memory.live
+    let mostLog = Checkpoint.dueAfter(live)
+    let (pages, mostPages) = (live[LivePage.releasedPages], Checkpoint.dueAfterReleasing(live))
+    if length < mostLog, pages < mostPages { return waitsForSpace() ? Self.shortestWait : 0 }
     // So much more, and writing waits for the disk: longer, the further it has got ahead.
-    let isOverdue = length >= threshold + threshold / 4
-    let wait = isOverdue ? min(Int(clamping: length / threshold) * Self.shortestWait, Self.longestWait) : 0
+    let isOverdue = length >= mostLog + mostLog / 4 || pages >= mostPages + mostPages / 4
+    let ahead = Int(clamping: max(length / mostLog, pages / mostPages))
+    let wait = isOverdue ? min(ahead, 50) * Self.shortestWait : 0
     if length < nextCheckpoint { return wait }
     nextCheckpoint = length + Checkpoint.leastLog
     if options.checkpoints == .background, backing.isShared, maintenance.requestCheckpoint(self) {

@@ -146,6 +146,10 @@ extension Mutation {
       "space behind the end is given back", in: "KVMap/Store/Store+Compaction.swift",
       .leaveOut("_ = try writer.giveBackEnd(upTo: end)"), seenBy: .store("ProcessTests/aReaderGoesOn")),
     Mutation(
+      "a checkpoint is due when many pages of the index wait for one",
+      in: "KVMap/Store/StoreCore+Checkpoint.swift",
+      .takeForTrue("pages < mostPages"), seenBy: .store("SnapshotTests/manyThatEndSoonTakeLittleSpace")),
+    Mutation(
       "the search for free units does not begin behind the end", in: "KVMap/Space/SpaceTable+Units.swift",
       .leaveOut("unitCursor.unit = min(unitCursor.unit, end)"), seenBy: compaction, .store("SpaceTests")),
     Mutation(
