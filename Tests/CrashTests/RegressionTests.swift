@@ -173,6 +173,38 @@
       }
     }
 
+    /// Who writes a checkpoint does not have the turn, and may die between the two superblocks:
+    /// nobody takes over then. The next one must not write over the whole superblock that
+    /// leads to the last checkpoint before the other one does so as well.
+    @Test(arguments: 0..<6)
+    func whoDiesBetweenTheSuperblocksIsFinishedFor(syncs: Int) throws {
+      let file = try SimulatedFile(below: nil)
+      try Simulation.observing(file) {
+        try Simulation.create(file, Self.time)
+        let (core, backing) = try Simulation.open(file, Self.time, StoreOptions())
+        let (other, _) = try Simulation.join(file, Self.time, StoreOptions())
+        try Store(core: core).put([1], forKey: [1])
+        try core.takeTurn()
+        let begun = try core.beginCheckpoint()
+        core.returnTurn(after: nil)
+        let block = try #require(begun)
+        let checkpoint = Checkpoint(memory: core.memory, backing: backing, previous: block)
+        try checkpoint.seal(block, after: Epoch(number: core.memory.live[LivePage.durableEpoch]))
+        try backing.syncAll()
+        block.encode(core.memory.bytes, at: Layout.superblockOffsets.a)
+        try backing.sync(offset: Layout.superblockOffsets.a, count: Layout.pageBytes)
+        backing.die()
+        core.leaveCheckpoint()
+        try Store(core: other).put([2], forKey: [2])
+        file.syncsUntilFailure = syncs
+        try? Self.checkpoint(Store(core: other))
+        let (a, b) = Layout.superblockOffsets
+        let first = try Superblock.decode(other.memory.bytes, at: a).get().epoch
+        let second = try Superblock.decode(other.memory.bytes, at: b).get().epoch
+        #expect(first == block.epoch || second >= block.epoch)
+      }
+    }
+
     /// A sync failed outside of any commit, so nothing but its mark said that the
     /// store had to be taken over; and the mark was taken away while the new words
     /// were still replacing the old. Who died then left a root of one tree and a

@@ -20,6 +20,24 @@ import Testing
     try expectWorkingStateIsSound(store)
   }
 
+  /// They may hold nothing that lives, and are not to be given back under who writes to them.
+  @Test func segmentsThatAreWrittenToAreInUse() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let live = store.core.memory.live
+    try store.core.withTurn { (writer: inout Writer) throws(StoreError) in
+      for word in [LivePage.segment, LivePage.nextSegment, LivePage.moveSegment, LivePage.victim] {
+        let before = live[word]
+        defer { live[word] = before }
+        live[word] = 4_711
+        let isInUse = writer.isInUse(Unit(number: 4_711))
+        #expect(isInUse)
+      }
+      let isInUse = writer.isInUse(Unit(number: 4_711))
+      #expect(!isInUse)
+    }
+  }
+
   /// A store that is overwritten again and again takes no more than half more than
   /// it holds, and 16 MiB; what is written beside a checkpoint comes on top of that.
   @Test func overwritingKeepsTheFileSmall() throws {

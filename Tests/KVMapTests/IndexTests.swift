@@ -122,6 +122,34 @@ struct IndexTests {
     try expectSound(again)
   }
 
+  /// What stands in overflow pages has no place in a merged bucket.
+  @Test func aBucketWithOverflowPagesIsNotMerged() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.exclusive = true }
+    let crowd = store.keys(60) { Set([$0.lines.first, $0.lines.second]) == [7, 40] && $0.bits >> 58 == 5 }
+    for key in crowd { try store.put(key, forKey: key) }
+    for number in 0..<5_000 { try store.put("other", forKey: "other \(number)") }
+    let overflowPages = try store.statistics().overflowPages
+    #expect(overflowPages > 0)
+    for number in 0..<5_000 { try store.remove("other \(number)") }
+    for key in crowd { #expect(try store.get(key) == key) }
+    try expectSound(store)
+  }
+
+  /// All keys of one directory page are removed, while the other half has many.
+  @Test func aFullDirectoryPageIsNotMerged() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.exclusive = true }
+    let (emptied, full) = (
+      store.keys(1_300) { $0.bits >> 56 == 0xa4 }, store.keys(1_300) { $0.bits >> 56 == 0xa5 }
+    )
+    for key in emptied + full { try store.put(key, forKey: key) }
+    #expect(try store.statistics().directoryHeight == 2)
+    for key in emptied { try store.remove(key) }
+    for key in full { #expect(try store.get(key) == key) }
+    try expectSound(store)
+  }
+
   // MARK: Damage
 
   /// A split reads each record's key. Where that cannot be believed, the slot goes

@@ -110,6 +110,22 @@ struct SnapshotTests {
     try expectSound(store)
   }
 
+  /// Who dies in it leaves the last state as it was.
+  @Test func aStateThatIsFrozenLeavesTheLastOneWhole() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let live = store.core.memory.live
+    for number in 0..<4 {
+      let last = live.frozen
+      let pair = Int(live[LivePage.frozen] & 1)
+      try store.put("value", forKey: "key \(number)")
+      try store.snapshot().end()
+      #expect(live.frozen.epoch > last.epoch && live.frozen.count == UInt64(number + 1))
+      #expect(
+        live[LivePage.frozenRoots[pair]] == last.root.bits && live[LivePage.frozenCounts[pair]] == last.count)
+    }
+  }
+
   /// Each lets all of the index be copied once more, and checkpoints that came by the
   /// length of the log alone would come far too seldom.
   @Test func manyThatEndSoonTakeLittleSpace() throws {

@@ -105,12 +105,36 @@ struct SpaceTests {
     try expectSound(store)
   }
 
-  @Test func whatAReaderLooksAtIsNotReused() throws {
+  @Test func theDiskSpaceOfRunsIsGivenBack() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
-    let other = try scratch.store { $0.access = .readOnly }
+    for number in 0..<40 { try store.put(patterned(500_000, 1), forKey: "key \(number)") }
+    try store.put(patterned(500_000, 1), forKey: "last")
+    for number in 0..<40 { try store.remove("key \(number)") }
+    for _ in 0..<4 {
+      try store.checkpoint()
+      for number in 0..<50 { try store.put("small", forKey: "key \(number)") }
+    }
+    #expect(try store.statistics().allocatedBytes < 5 << 20)
+    try expectSound(store)
+  }
+
+  @Test func whatIsNoRunIsNotReleasedAsOne() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let unit = PagePointer(bits: store.core.memory.live[LivePage.root]).page.unit
+    try store.core.withTurn { (writer: inout Writer) throws(StoreError) in
+      let error = #expect(throws: StoreError.self) { try writer.space.releaseUnits(unit) }
+      #expect(error?.code == .damaged)
+    }
+  }
+
+  /// With the turn for life nothing but the counting of its readers tells the writer.
+  @Test(arguments: [false, true]) func whatAReaderLooksAtIsNotReused(exclusive: Bool) throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.exclusive = exclusive }
     let value = patterned(200_000, 1)
-    for reader in [store, other] {
+    for reader in [store, try exclusive ? store : scratch.store { $0.access = .readOnly }] {
       try store.put(value, forKey: "key")
       let run = try store.run("key")
       try reader.withValue(forKey: "key") { span in

@@ -61,8 +61,9 @@ enum Tool {
   }
 
   /// Starts a process that signals reach: threads of the test library block most of them, and a child has the
-  /// mask of the thread that starts it.
+  /// mask of the thread that starts it. Who started the tests in the background, or with `nohup`, has others ignored.
   static func start(_ process: Process) throws {
+    for name in [SIGHUP, SIGINT, SIGTERM] { unsafe signal(name, SIG_DFL) }
     var none = sigset_t()
     var before = sigset_t()
     unsafe sigemptyset(&none)

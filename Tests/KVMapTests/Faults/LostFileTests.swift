@@ -42,6 +42,19 @@ struct LostFileTests {
     #expect(code { try scratch.store { $0.access = .readOnly } } == .damaged)
   }
 
+  /// Pages that were put in the place of lost ones are written nowhere, whatever length the
+  /// file has by then.
+  @Test func aSyncOfWhatWasLostFails() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try store.put("value", forKey: "key")
+    let length = try store.statistics().fileBytes
+    try cutShort(scratch.path(), to: 4096)
+    #expect(code { try store.get("key") } == .lost)
+    try cutShort(scratch.path(), to: Int64(length))
+    #expect(code { try store.core.backing.sync(offset: 0, count: 4096) } == .lost)
+  }
+
   /// The directory is there, one bucket is not: its zeros are no empty slots.
   @Test func aBucketThatIsCutOffIsNotEmpty() throws {
     let scratch = try Scratch()

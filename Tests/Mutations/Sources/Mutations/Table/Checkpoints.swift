@@ -53,10 +53,7 @@ extension Mutation {
         + "it is taken over from, which raises the generation"),
     Mutation(
       "space is released only when both superblocks are written", in: besides,
-      .before("try checkpoint.record(block)", "checkpoint.release(block)"), seenBy: .crashes(60),
-      survives:
-        "all of it is one turn, and nobody reuses space meanwhile; after a failure or death in it, recovery "
-        + "goes by the superblocks"),
+      .before("try checkpoint.record(block)", "checkpoint.release(block)"), seenBy: .crashes()),
     Mutation(
       "closing makes durable what was committed", in: turn,
       .leaveOut("try unsafe writer.pointee.log.sync(upTo: writer.pointee.log.tail)"),
@@ -69,7 +66,7 @@ extension Mutation {
       .leaveOut("try? core.sync()"), seenBy: .store("SyncOrderTests/anInterval")),
     Mutation(
       "who died between the superblocks is finished for", in: besides,
-      .leaveOut("try checkpoint.settleSuperblocks()"), seenBy: .crashes(), .store("FailedSyncTests")),
+      .leaveOut("try checkpoint.settleSuperblocks()"), seenBy: .crashRegressions),
     Mutation(
       "a page that is let go gets a checksum", in: "KVMap/Space/SpaceTable+Pages.swift",
       .leaveOut("header.seal(seed: memory.seed)"), seenBy: .store("SnapshotTests"), .crashes()),
@@ -106,7 +103,7 @@ extension Mutation {
     Mutation(
       "a group of commits is synced", in: "KVMap/Store/Writer+Group.swift",
       .replace("try publish(open, isDurable: true)", by: "try publish(open, isDurable: !MUTATED)"),
-      seenBy: .store("GroupCommitTests")),
+      seenBy: .store("GroupCommitTests"), .crashes()),
     Mutation(
       "what is asked for with onCommit is durable though nothing changes", in: "KVMap/Store/Writer.swift",
       .leaveOut("if isDurable { try log.sync(upTo: log.tail) }"), seenBy: .crashes()),

@@ -28,7 +28,7 @@ extension Mutation {
       seenBy: .store("FailedSyncTests")),
     Mutation(
       "a sync of a mapping that was lost fails", in: backing,
-      .takeForFalse("isLost", after: "func sync(offset: Int, count: Int)"), seenBy: .store("CutFileTests")),
+      .takeForFalse("isLost", after: "func sync(offset: Int, count: Int)"), seenBy: .store("LostFileTests")),
     Mutation(
       "a file that was cut short is noticed by its length", in: backing,
       .takeForTrue("size >= least"), seenBy: .store("LostFileTests"), .store("CutFileTests")),

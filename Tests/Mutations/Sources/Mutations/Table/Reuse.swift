@@ -4,10 +4,6 @@ extension Mutation {
   private static let units = "KVMap/Space/SpaceTable+Units.swift"
   private static let pins = "KVMap/Store/ProcessPins.swift"
 
-  private static let recoveryIsSafe =
-    "a second safeguard: alone it would take only what the checkpoint calls free, which nothing needs; in a "
-    + "takeover the quarantine forbids the same"
-
   static let reuse: [Mutation] = [
     Mutation(
       "what the durable checkpoint needs is not reused", in: rule,
@@ -65,8 +61,7 @@ extension Mutation {
         + "none: nobody leads to these"),
     Mutation(
       "recovery takes no unit that was used", in: units,
-      .takeForFalse("isRecovering"), seenBy: .crashes(60), .store("TakeoverTests"),
-      survives: recoveryIsSafe),
+      .takeForFalse("isRecovering"), seenBy: .crashes(60)),
     Mutation(
       "pages released before are reused by the rule", in: pages,
       .takeForTrue("entry.epochBefore <= reuse.limit"), seenBy: .store("PinTests")),
