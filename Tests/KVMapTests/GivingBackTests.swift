@@ -18,6 +18,21 @@ struct GivingBackTests {
     unsafe store.core.writer.pointee.compactor.calls.areUnderWay
   }
 
+  @Test func theFileIsNotCutOffUnderOthers() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try fill(store, 20_000)
+    let reader = try scratch.store { $0.access = .readOnly }
+    #expect(try reader.contains("key 19999"))
+    let length = try store.statistics().fileBytes
+    for number in 0..<20_000 { try store.remove("key \(number)") }
+    try store.compact()
+    #expect(try store.statistics().fileBytes >= length)
+    try reader.close()
+    try store.compact()
+    #expect(try store.statistics().fileBytes < length / 2)
+  }
+
   // MARK: Units
 
   /// A large value found no place further down; what was looked at in vain behind it

@@ -40,8 +40,11 @@ struct SnapshotTests {
     try writer.snapshot().end()
     #expect(try reader.snapshot().get("key", as: String.self) == "2")
     // As if its last holder had died in its turn.
-    writer.core.memory.live[LivePage.busy] = 1
+    let live = writer.core.memory.live
+    let epoch = live[LivePage.epoch]
+    live[LivePage.busy] = 1
     try writer.put("x", forKey: "other")
+    #expect(live[LivePage.epoch] > epoch)
     #expect(try reader.snapshot().get("key", as: String.self) == "2")
     try expectSound(writer)
   }

@@ -36,6 +36,23 @@ struct TakeoverTests {
     try expectSound(store)
   }
 
+  /// The pages belong to the tree that was left behind, and are in use in the new one.
+  @Test func pagesReleasedBeforeATakeoverByOthersAreForgotten() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let other = try scratch.store()
+    for number in 0..<100 { try store.put("value", forKey: "key \(number)") }
+    let live = store.core.memory.live
+    try store.core.withTurn { (writer: inout Writer) throws(StoreError) in
+      writer.space.release(PagePointer(bits: live[LivePage.root]).page)
+    }
+    live[LivePage.busy] = 1
+    try other.put("value", forKey: "other")
+    try store.put("value", forKey: "store")
+    try store.checkpoint()
+    try expectSound(store)
+  }
+
   private func expectCommitted(_ store: Store, _ size: Int) throws {
     #expect(try store.get("before", as: String.self) == "committed")
     #expect(try store.get("large") == patterned(100_000, 1))

@@ -42,6 +42,22 @@ struct LostFileTests {
     #expect(code { try scratch.store { $0.access = .readOnly } } == .damaged)
   }
 
+  /// What is stored in a page that has no storage any more is not done.
+  @Test func aTurnInWhichSomethingIsLostFails() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try store.put(patterned(100_000, 1), forKey: "large")
+    let memory = store.core.memory
+    let end = Int(memory.live[LivePage.highWater]) * Layout.unitBytes
+    #expect(
+      code {
+        try store.core.withTurn { _ throws(StoreError) in
+          try? cutShort(scratch.path(), to: Int64(end - Layout.unitBytes))
+          memory.bytes.store8(1, end - 1)
+        }
+      } == .lost)
+  }
+
   /// Pages that were put in the place of lost ones are written nowhere, whatever length the
   /// file has by then.
   @Test func aSyncOfWhatWasLostFails() throws {

@@ -59,6 +59,22 @@ struct SyncOrderTests {
     try store.close()
   }
 
+  /// That nothing changes may rest on a commit that is not durable yet.
+  @Test func whatChangesNothingIsDurableAsWell() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let live = store.core.memory.live
+    func isDurable() -> Bool { live[LivePage.durableSequence] == live[LivePage.sequence] }
+    try store.put("value", forKey: "key")
+    #expect(!isDurable())
+    #expect(try !store.put("other", forKey: "key", if: .absent, durability: .onCommit))
+    #expect(isDurable())
+    try store.remove("key")
+    #expect(!isDurable())
+    #expect(try !store.remove("key", durability: .onCommit))
+    #expect(isDurable())
+  }
+
   /// A name that leads to a file whose contents are not durable would be a damaged store
   /// after power failure; one that is not durable itself would be no store.
   @Test(arguments: [false, true])

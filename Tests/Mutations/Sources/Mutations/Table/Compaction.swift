@@ -143,7 +143,7 @@ extension Mutation {
       .replace(
         "try backing.tryLock(.attached, .exclusive)",
         by: "try (MUTATED ? true : backing.tryLock(.attached, .exclusive))"),
-      seenBy: compaction, .store("HandleTests")),
+      seenBy: .store("GivingBackTests")),
     Mutation(
       "the end of the file is lowered by the rule", in: "KVMap/Space/SpaceTable+Units.swift",
       .replace(
@@ -173,7 +173,8 @@ extension Mutation {
     ),
     Mutation(
       "what was cut off is no reserve", in: turn,
-      .leaveOut("unsafe writer.pointee.space.reserve.forget()"), seenBy: .store("FullDiskTests"), compaction),
+      .leaveOut("unsafe writer.pointee.space.reserve.forget()"), seenBy: .store("FullDiskTests"), compaction,
+      survives: "a second safeguard: with the checkpoint before it, all of the reserve is asked for again"),
     Mutation(
       "what was cut off is mapped no more", in: turn,
       .leaveOut("memory.noteCutOff(min(end, memory.mappedBytes))"),

@@ -90,7 +90,7 @@ extension Mutation {
     Mutation(
       "a change is checked for loss", in: turn,
       .leaveOut("try checkNotLost()", after: "result = try unsafe body(&writer.pointee)"),
-      seenBy: .store("CutFileTests")),
+      seenBy: .store("LostFileTests")),
     Mutation(
       "a turn begins with a look for loss", in: turn,
       .leaveOut("try checkNotLost()", after: "private func beginTurn"), seenBy: .store("CutFileTests"),
