@@ -170,6 +170,25 @@ struct HandleTests {
     }
   }
 
+  /// While one handle writes a checkpoint without the turn, others have the turn, and begin none.
+  @Test func oneCheckpointIsWrittenAtATime() throws {
+    let scratch = try Scratch()
+    let (store, other) = (try scratch.store(), try scratch.store())
+    func begin(_ core: StoreCore) throws -> Superblock? {
+      try core.takeTurn()
+      defer { core.returnTurn(after: nil) }
+      return try core.beginCheckpoint()
+    }
+    try store.put("value", forKey: "key")
+    let block = try #require(try begin(store.core))
+    #expect(try begin(other.core) == nil)
+    try other.put("value", forKey: "other")
+    try store.core.finishCheckpoint(block)
+    let next = try #require(try begin(other.core))
+    try other.core.finishCheckpoint(next)
+    try expectSound(store)
+  }
+
   /// The thread of the store waits for the turn with a checkpoint when the handle is closed.
   /// The locks must last until it has been written: who opens the store then would recover
   /// it, and be mixed with it.

@@ -178,7 +178,7 @@ extension Mutation {
     Mutation(
       "what was cut off is mapped no more", in: turn,
       .leaveOut("memory.noteCutOff(min(end, memory.mappedBytes))"),
-      seenBy: compaction, .store("CutFileTests"), .store("HandleTests")),
+      seenBy: .store("GivingBackTests")),
   ]
 
   static let merging: [Mutation] = [

@@ -19,17 +19,11 @@ extension Mutation {
       "A", "name == .attached", seenBy: .store("HandleTests"), .store("RefusalTests"),
       survives: "nobody takes it exclusively: files are not truncated"),
     lock(
-      "V, shared,", "name == .valid && kind == .shared", seenBy: .store("HandleTests"),
-      .kills("recoveryMayBeKilled"),
-      survives:
-        "who has joined vouches, and so nobody recovers; V alone counts only between the system calls of an opening"
-    ),
+      "V, shared,", "name == .valid && kind == .shared", seenBy: .store("HandleTests")),
     lock(
       "V, exclusive,", "name == .valid && kind == .exclusive", seenBy: .store("HandleTests/nobodyRecovers")),
     lock("vouched", "name == .vouched", seenBy: .store("HandleTests")),
-    lock(
-      "C", "name == .checkpoint", seenBy: .store("HandleTests"),
-      survives: "a checkpoint is made in the writer's turn, whole: T keeps others out already"),
+    lock("C", "name == .checkpoint", seenBy: .store("HandleTests")),
     lock("T", "name == .turn", seenBy: .store("HandleTests"), .store("ProcessTests")),
     Mutation(
       "the handle's mutex is taken", in: "KVMap/Store/StoreCore+Turn.swift",

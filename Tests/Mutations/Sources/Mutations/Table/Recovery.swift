@@ -63,10 +63,7 @@ extension Mutation {
       .replace("end.highWater,", by: "(MUTATED ? 0 : end.highWater),"), seenBy: .crashes()),
     Mutation(
       "recovery takes nothing below the high water", in: file,
-      .leaveOut("writer.space.isRecovering = true"), seenBy: .crashes(60), .store("TakeoverTests"),
-      survives:
-        "a second safeguard: alone it would take only what the checkpoint calls free, which nothing needs; "
-        + "in a takeover the quarantine forbids the same"),
+      .leaveOut("writer.space.isRecovering = true"), seenBy: .crashes(60)),
     Mutation(
       "recovery syncs from the checkpoint on", in: file,
       .replace(
