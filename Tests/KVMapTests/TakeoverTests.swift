@@ -41,10 +41,12 @@ struct TakeoverTests {
     let scratch = try Scratch()
     let store = try scratch.store()
     let other = try scratch.store()
-    for number in 0..<100 { try store.put("value", forKey: "key \(number)") }
+    for number in 0..<2_000 { try store.put("value", forKey: "key \(number)") }
+    try store.checkpoint()
     let live = store.core.memory.live
+    let slot = try #require(try store.match(bytes("key 1"))).slotOffset
     try store.core.withTurn { (writer: inout Writer) throws(StoreError) in
-      writer.space.release(PagePointer(bits: live[LivePage.root]).page)
+      writer.space.release(PageNumber(number: UInt64(slot / Layout.pageBytes)))
     }
     live[LivePage.busy] = 1
     try other.put("value", forKey: "other")
