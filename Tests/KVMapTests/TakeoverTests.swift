@@ -45,9 +45,7 @@ struct TakeoverTests {
     try store.checkpoint()
     let live = store.core.memory.live
     let slot = try #require(try store.match(bytes("key 1"))).slotOffset
-    try store.core.withTurn { (writer: inout Writer) throws(StoreError) in
-      writer.space.release(PageNumber(number: UInt64(slot / Layout.pageBytes)))
-    }
+    unsafe store.core.writer.pointee.space.release(PageNumber(number: UInt64(slot / Layout.pageBytes)))
     live[LivePage.busy] = 1
     try other.put("value", forKey: "other")
     try store.put("value", forKey: "store")
