@@ -18,6 +18,14 @@
       }
     }
 
+    /// A checkpoint that goes on without the turn.
+    private static func beginCheckpoint(_ core: StoreCore) throws -> Superblock {
+      try core.takeTurn()
+      let block = try core.beginCheckpoint()
+      core.returnTurn(after: nil)
+      return try #require(block)
+    }
+
     /// A store was opened some times by processes that died before they wrote
     /// anything. Each opening moves the sequence numbers on by 2^24; and what lay
     /// further than two of these behind the end was taken for something foreign.
@@ -56,10 +64,7 @@
         let (other, _) = try Simulation.join(file, Self.time, StoreOptions())
         try Store(core: core).put([1], forKey: [1])
         let before = try Recovery.chooseSuperblock(core.memory.bytes).0.epoch
-        try core.takeTurn()
-        let begun = try core.beginCheckpoint()
-        core.returnTurn(after: nil)
-        let block = try #require(begun)
+        let block = try Self.beginCheckpoint(core)
         file.syncsUntilFailure = 0
         let failed = #expect(throws: StoreError.self) {
           try Store(core: other).put([2], forKey: [2], durability: .onCommit)
@@ -90,19 +95,13 @@
         options.checkpoints = .inline
         let (core, backing) = try Simulation.open(file, Self.time, options)
         let store = Store(core: core)
-        func beginCheckpoint() throws -> Superblock {
-          try core.takeTurn()
-          let block = try core.beginCheckpoint()
-          core.returnTurn(after: nil)
-          return try #require(block)
-        }
         try store.put(value, forKey: [1], durability: .onCommit)
         let durable = core.memory.live[LivePage.durableSegment]
-        var block = try beginCheckpoint()
+        var block = try Self.beginCheckpoint(core)
         for _ in 0..<55 { try store.put(value, forKey: [1]) }
         try core.finishCheckpoint(block)
         for number in 0..<3 { try store.put([UInt8(number)], forKey: [2]) }
-        block = try beginCheckpoint()
+        block = try Self.beginCheckpoint(core)
         var segments: Set<UInt64> = []
         try store.transaction(durability: .onCommit) { transaction in
           try transaction.put(value, forKey: [3])
@@ -184,10 +183,7 @@
         let (core, backing) = try Simulation.open(file, Self.time, StoreOptions())
         let (other, _) = try Simulation.join(file, Self.time, StoreOptions())
         try Store(core: core).put([1], forKey: [1])
-        try core.takeTurn()
-        let begun = try core.beginCheckpoint()
-        core.returnTurn(after: nil)
-        let block = try #require(begun)
+        let block = try Self.beginCheckpoint(core)
         let checkpoint = Checkpoint(memory: core.memory, backing: backing, previous: block)
         try checkpoint.seal(block, after: Epoch(number: core.memory.live[LivePage.durableEpoch]))
         try backing.syncAll()

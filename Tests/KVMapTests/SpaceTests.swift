@@ -129,12 +129,13 @@ struct SpaceTests {
     }
   }
 
-  /// With the turn for life nothing but the counting of its readers tells the writer.
+  /// With the turn for life, `exclusive`, nothing but the counting of its readers tells the writer.
   @Test(arguments: [false, true]) func whatAReaderLooksAtIsNotReused(exclusive: Bool) throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.exclusive = exclusive }
     let value = patterned(200_000, 1)
-    for reader in [store, try exclusive ? store : scratch.store { $0.access = .readOnly }] {
+    let readers = exclusive ? [store] : [store, try scratch.store { $0.access = .readOnly }]
+    for reader in readers {
       try store.put(value, forKey: "key")
       let run = try store.run("key")
       try reader.withValue(forKey: "key") { span in

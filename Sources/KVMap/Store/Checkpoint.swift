@@ -20,15 +20,20 @@ struct Checkpoint {
   /// store, so that each byte is checkpointed a bounded number of times, and
   /// bounded itself, because recovery has to read it.
   static func dueAfter(_ live: LivePage) -> UInt64 {
-    let index = live[LivePage.indexPages] * UInt64(Layout.pageBytes)
+    let index = indexPages(live) * UInt64(Layout.pageBytes)
     return min(max(live[LivePage.liveBytes] / 32, leastLog), max(32 << 20, index))
   }
 
   /// How many pages of the index may wait for a checkpoint before one is due. Each is copied
   /// once between two checkpoints, and once more for each snapshot that is taken.
   static func dueAfterReleasing(_ live: LivePage) -> UInt64 {
-    let pages = min(live[LivePage.indexPages], Layout.largestFile / UInt64(Layout.pageBytes))
+    let pages = indexPages(live)
     return pages + pages / 4 + 1024
+  }
+
+  /// Nonsense in the live page must not overflow.
+  private static func indexPages(_ live: LivePage) -> UInt64 {
+    min(live[LivePage.indexPages], Layout.largestFile / UInt64(Layout.pageBytes))
   }
 
   /// Replayed in some 60 ms; a checkpoint of less would sync more often than it helps.
