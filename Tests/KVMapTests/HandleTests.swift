@@ -174,19 +174,40 @@ struct HandleTests {
   @Test func oneCheckpointIsWrittenAtATime() throws {
     let scratch = try Scratch()
     let (store, other) = (try scratch.store(), try scratch.store())
-    func begin(_ core: StoreCore) throws -> Superblock? {
-      try core.takeTurn()
-      defer { core.returnTurn(after: nil) }
-      return try core.beginCheckpoint()
-    }
     try store.put("value", forKey: "key")
-    let block = try #require(try begin(store.core))
-    #expect(try begin(other.core) == nil)
+    let block = try #require(try begunCheckpoint(store.core))
+    #expect(try begunCheckpoint(other.core) == nil)
     try other.put("value", forKey: "other")
     try store.core.finishCheckpoint(block)
-    let next = try #require(try begin(other.core))
+    let next = try #require(try begunCheckpoint(other.core))
     try other.core.finishCheckpoint(next)
     try expectSound(store)
+  }
+
+  /// A writer that is far ahead of the disk is slowed down, in every handle, and gets on.
+  @Test func noPutWaitsUntilACheckpointIsWritten() throws {
+    let scratch = try Scratch()
+    let (store, other) = (try scratch.store(), try scratch.store())
+    try store.put("value", forKey: "key")
+    let block = try #require(try begunCheckpoint(store.core))
+    let epoch = store.core.memory.live[LivePage.durableEpoch]
+    // A whole quarter and more above the length at which the next one is due.
+    try store.put(patterned(11 << 19, 1), forKey: "key")
+    for handle in [store, other] {
+      let start = ContinuousClock.now
+      for number in 0..<50 { try handle.put(UInt64(number), forKey: "number") }
+      #expect(ContinuousClock.now - start >= .milliseconds(50))
+    }
+    #expect(store.core.memory.live[LivePage.durableEpoch] == epoch)
+    try store.core.finishCheckpoint(block)
+    try expectSound(store)
+  }
+
+  /// With its lock; somebody has to finish it.
+  private func begunCheckpoint(_ core: StoreCore) throws -> Superblock? {
+    try core.takeTurn()
+    defer { core.returnTurn(after: nil) }
+    return try core.beginCheckpoint()
   }
 
   /// The thread of the store waits for the turn with a checkpoint when the handle is closed.

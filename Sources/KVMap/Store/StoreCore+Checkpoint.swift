@@ -8,14 +8,11 @@ import Synchronization
 extension StoreCore {
   // MARK: When
 
-  /// Milliseconds that one commit waits for a checkpoint; fifty times as many at most.
-  private static let shortestWait = 20
-
   /// With less, nothing needs to be looked at.
   private static let leastLookedAt: UInt64 = 64 << 10
 
   /// Has a checkpoint written if one is due; returns for how many milliseconds writing
-  /// should wait for one.
+  /// should pause.
   @inline(__always)
   func checkpointIfDue() throws(StoreError) -> Int {
     let length = memory.live[LivePage.logSinceCheckpoint]
@@ -25,14 +22,9 @@ extension StoreCore {
 
   @inline(never)
   private func checkpointIfDue(_ length: UInt64) throws(StoreError) -> Int {
-    let live = memory.live
-    let mostLog = Checkpoint.dueAfter(live)
-    let (pages, mostPages) = (live[LivePage.releasedPages], Checkpoint.dueAfterReleasing(live))
-    if length < mostLog, pages < mostPages { return waitsForSpace() ? Self.shortestWait : 0 }
-    // So much more, and writing waits for the disk: longer, the further it has got ahead.
-    let isOverdue = length >= mostLog + mostLog / 4 || pages >= mostPages + mostPages / 4
-    let ahead = Int(clamping: max(length / mostLog, pages / mostPages))
-    let wait = isOverdue ? min(ahead, 50) * Self.shortestWait : 0
+    let quarters = quartersOfDue()
+    if quarters < 4 { return isShortOfSpace() ? milliseconds(for: length, times: 1) : 0 }
+    let wait = quarters > 4 ? milliseconds(for: length, times: quarters - 4) : 0
     if length < nextCheckpoint { return wait }
     nextCheckpoint = length + Checkpoint.leastLog
     if options.checkpoints == .background, backing.isShared, maintenance.requestCheckpoint(self) {
@@ -42,16 +34,43 @@ extension StoreCore {
     return 0
   }
 
+  /// What has happened since the last checkpoint, in quarters of what makes one due.
+  private func quartersOfDue() -> UInt64 {
+    let live = memory.live
+    return max(
+      live[LivePage.logSinceCheckpoint] / (Checkpoint.dueAfter(live) / 4),
+      live[LivePage.releasedPages] / (Checkpoint.dueAfterReleasing(live) / 4))
+  }
+
+  // MARK: Pace
+
+  /// A commit that has written this much pauses for a millisecond, or for several, the
+  /// further writing has got ahead of the disk.
+  private static let bytesPerMillisecond: UInt64 = 16 << 10
+  private static let longestPause: UInt64 = 1_000
+  /// Also a checkpoint that never ends does not bring writing to a standstill.
+  private static let mostTimes: UInt64 = 50
+
+  private func milliseconds(for length: UInt64, times factor: UInt64) -> Int {
+    let written = length > lengthAtTurn ? length - lengthAtTurn : 0
+    let pause = (1 + written / Self.bytesPerMillisecond) * min(factor, Self.mostTimes)
+    return Int(min(pause, Self.longestPause))
+  }
+
   /// Whether a checkpoint is about to free space, and the file takes a little more than is
   /// promised: what is written meanwhile would come on top of that. Looked at now and then.
   ///
   /// Not while something is pinned, or after much was removed: then it would not help.
-  private func waitsForSpace() -> Bool {
+  private func isShortOfSpace() -> Bool {
     guard isCheckpointing.load(ordering: .relaxed) else { return false }
     looksForSpace &+= 1
+    if looksForSpace % 32 == 0 { wasShortOfSpace = takesMoreThanPromised() }
+    return wasShortOfSpace
+  }
+
+  private func takesMoreThanPromised() -> Bool {
     let live = memory.live
-    guard looksForSpace % 32 == 0,
-      unsafe writer.pointee.space.reuse.limit.number >= live[LivePage.durableEpoch],
+    guard unsafe writer.pointee.space.reuse.limit.number >= live[LivePage.durableEpoch],
       let allocated = try? backing.sizes().allocated
     else { return false }
     // Nonsense in the live page must not overflow.
@@ -59,6 +78,16 @@ extension StoreCore {
     let held = min(live[LivePage.liveBytes], most) + min(live[LivePage.indexPages], most >> 12) << 12
     let promised = Compactor.promisedBytes(forHolding: Int(held))
     return allocated > promised && allocated < promised + promised / 4
+  }
+
+  /// Slows down a writer that the disk cannot keep up with; less long if it does again.
+  @inline(never)
+  func pauseWriting(forMilliseconds milliseconds: Int) {
+    let deadline = ContinuousClock.now + .milliseconds(milliseconds)
+    repeat {
+      pause(microseconds: 500)
+    } while (isCheckpointing.load(ordering: .acquiring) || quartersOfDue() > 4)
+      && ContinuousClock.now < deadline
   }
 
   // MARK: Writing one
@@ -139,6 +168,7 @@ extension StoreCore {
       throw error
     }
     nextCheckpoint = 0
+    wasShortOfSpace = false
     return Checkpoint(memory: memory, backing: backing, previous: superblock).freeze()
   }
 
@@ -191,14 +221,5 @@ extension StoreCore {
   func leaveCheckpoint() {
     try? backing.unlock(.checkpoint)
     isCheckpointing.store(false, ordering: .releasing)
-  }
-
-  /// Slows down a writer that the disk cannot keep up with.
-  @inline(never)
-  func waitForCheckpoint(atMost duration: Duration) {
-    let deadline = ContinuousClock.now + duration
-    while isCheckpointing.load(ordering: .acquiring), ContinuousClock.now < deadline {
-      pause(microseconds: 500)
-    }
   }
 }

@@ -51,13 +51,13 @@ extension StoreCore {
   func finishTurn() {
     let wait = tidyUp()
     returnTurn(after: nil)
-    if wait > 0 { waitForCheckpoint(atMost: .milliseconds(wait)) }
+    if wait > 0 { pauseWriting(forMilliseconds: wait) }
   }
 
   /// What a commit does for the store besides: a little compaction, and a
   /// checkpoint if one is due. The commit is done; what fails here is tried again
   /// later, and if a sync failed the next turn begins with recovery. Returns for how many
-  /// milliseconds writing has to wait for a checkpoint.
+  /// milliseconds writing should pause.
   @inline(__always)
   func tidyUp() -> Int {
     do throws(StoreError) {
@@ -158,6 +158,7 @@ extension StoreCore {
     }
     try checkPlace()
     live[LivePage.busy] = UInt64(processIdentifier)
+    lengthAtTurn = live[LivePage.logSinceCheckpoint]
   }
 
   /// Throws if the path leads to another file now, or to none: what is written

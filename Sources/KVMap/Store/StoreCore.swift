@@ -38,8 +38,11 @@ final class StoreCore: @unchecked Sendable {
   var knownRecoveries: UInt64 = 0
   /// After a checkpoint was asked for: the length of log at which it is again. Under `mutex`.
   var nextCheckpoint: UInt64 = 0
-  /// How often it was asked whether writing should wait for space. Under `mutex`.
+  /// The length of log since the last checkpoint when the turn began. Under `mutex`.
+  var lengthAtTurn: UInt64 = 0
+  /// How often it was asked whether writing should wait for space, and the last answer. Under `mutex`.
   var looksForSpace: UInt64 = 0
+  var wasShortOfSpace = false
   /// When it is looked next whether the path still leads to the file. Under `mutex`.
   var nextPlaceCheck: UInt64 = 0
   /// Whether this handle holds the turn for its life. Under `mutex`.
