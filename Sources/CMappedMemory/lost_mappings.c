@@ -26,9 +26,20 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
 #if defined(__APPLE__) && !defined(MAP_ANONYMOUS)
 #define MAP_ANONYMOUS MAP_ANON
+#endif
+
+// A fault may lie in the runtime of a sanitizer, which makes atomic stores for the
+// program, and holds a lock meanwhile: what the handler does must not lead there again.
+#if __has_attribute(disable_sanitizer_instrumentation)
+#define IN_HANDLER __attribute__((disable_sanitizer_instrumentation))
+#else
+#define IN_HANDLER
 #endif
 
 /// One cache line, so that polling one range's `lost` is not slowed by others.
@@ -111,8 +122,18 @@ uint32_t kvmap_process_generation(void) {
   return atomic_load_explicit(&process_generation, memory_order_relaxed);
 }
 
+IN_HANDLER static bool put_zero_pages(uintptr_t start, uintptr_t end, int protection) {
+  int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+#ifdef __linux__
+  // Sanitizers intercept the function `mmap`.
+  return syscall(SYS_mmap, start, end - start, protection, flags, -1, 0) != -1;
+#else
+  return mmap((void *)start, end - start, protection, flags, -1, 0) != MAP_FAILED;
+#endif
+}
+
 /// Puts zero pages under `address` if it lies in one of our ranges.
-static bool cover(uintptr_t address) {
+IN_HANDLER static bool cover(uintptr_t address) {
   uint32_t generation = atomic_load_explicit(&process_generation, memory_order_relaxed);
   for (struct chunk *chunk = &first_chunk; chunk != NULL;
        chunk = atomic_load_explicit(&chunk->next, memory_order_acquire)) {
@@ -140,9 +161,7 @@ static bool cover(uintptr_t address) {
       uintptr_t to[] = {page + page_size, mapped_end, mapped_end, page + page_size};
       uint32_t faults = atomic_fetch_add_explicit(&slot->faults, 1, memory_order_relaxed);
       for (int attempt = faults < single_pages ? 0 : 1; attempt < 4; attempt++) {
-        if (mmap((void *)from[attempt], to[attempt] - from[attempt], protection,
-                 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED)
-          return true;
+        if (put_zero_pages(from[attempt], to[attempt], protection)) return true;
       }
       return false;
     }
@@ -151,7 +170,7 @@ static bool cover(uintptr_t address) {
 }
 
 /// What would have happened without us.
-static void pass_on(int signal_number, siginfo_t *info, void *context) {
+IN_HANDLER static void pass_on(int signal_number, siginfo_t *info, void *context) {
   bool is_fault = info->si_code > 0;
   bool is_default = atomic_load_explicit(&previous_is_default, memory_order_relaxed);
   if (!is_default && (previous_action.sa_flags & SA_RESETHAND) != 0)
@@ -173,7 +192,7 @@ static void pass_on(int signal_number, siginfo_t *info, void *context) {
   if (!is_fault) raise(signal_number);
 }
 
-static void handle(int signal_number, siginfo_t *info, void *context) {
+IN_HANDLER static void handle(int signal_number, siginfo_t *info, void *context) {
   int saved_errno = errno;
   // A misaligned access (BUS_ADRALN) is the program's own mistake.
   bool ours = info->si_code > 0 && info->si_code != BUS_ADRALN && cover((uintptr_t)info->si_addr);
