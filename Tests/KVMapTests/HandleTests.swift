@@ -149,6 +149,71 @@ struct HandleTests {
     try scratch.store().close()
   }
 
+  /// The turn for life ends when the handle is closed, which may be while a value is looked at.
+  @Test func aValueStaysAsItWasWhenItsExclusiveHandleIsClosed() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.exclusive = true }
+    try store.put(patterned(5_000, 7), forKey: "key")
+    for number in 0..<1_000 { try store.put(patterned(1_000, UInt64(number)), forKey: "key \(number)") }
+    func overwrite() throws {
+      let other = try scratch.store { $0.checkpoints = .inline }
+      try other.remove("key")
+      for round in 0..<4 {
+        for number in 0..<1_000 {
+          try other.put(patterned(1_000, UInt64(number + round)), forKey: "key \(number)")
+        }
+        try other.compact()
+      }
+    }
+    try store.withValue(forKey: "key") { value in
+      try store.close()
+      try overwrite()
+      #expect(value.array == patterned(5_000, 7))
+    }
+    let again = try scratch.store { $0.exclusive = true }
+    #expect(throws: StoreError.self) {
+      try again.forEach { key, value in
+        let before = [key.array, value.array]
+        try again.close()
+        try overwrite()
+        #expect([key.array, value.array] == before)
+      }
+    }
+  }
+
+  @Test func theProcessMayGoElsewhere() async {
+    await #expect(processExitsWith: .success) {
+      let scratch = try Scratch()
+      #expect(FileManager.default.changeCurrentDirectoryPath(scratch.directory.string))
+      let store = try Store(path: "store")
+      try store.put("value", forKey: "key")
+      #expect(FileManager.default.changeCurrentDirectoryPath("/"))
+      usleep(100_000)
+      try store.put("value", forKey: "other")
+      #expect(try store.verify().recordCount == 2)
+    }
+  }
+
+  /// Another thread may have been about to pin something when the child was made.
+  @Test func aForkedChildEndsASnapshotWithoutWaiting() async {
+    await #expect(processExitsWith: .success) {
+      let scratch = try Scratch()
+      let store = try scratch.store()
+      try store.put("value", forKey: "key")
+      let snapshot = try store.snapshot()
+      let board = Board()
+      store.core.pins.lock.lock()
+      let child = ForkedChild(board) {
+        alarm(20)
+        snapshot.end()
+      }
+      store.core.pins.lock.unlock()
+      _ = try child.waits { child.hasEnded }
+      #expect(child.end == "status 0", "\(board.message)")
+      #expect(try snapshot.get("key", as: String.self) == "value")
+    }
+  }
+
   /// A forked child has neither the mapping nor the locks of the handle.
   @Test func aForkedChildIsRefused() async {
     await #expect(processExitsWith: .success) {
@@ -201,6 +266,22 @@ struct HandleTests {
     #expect(store.core.memory.live[LivePage.durableEpoch] == epoch)
     try store.core.finishCheckpoint(block)
     try expectSound(store)
+  }
+
+  /// As long as another process takes for its checkpoint, asking for one is in vain.
+  @Test func aCheckpointIsAskedForAgainAfterThatOfOthers() throws {
+    let scratch = try Scratch()
+    let (store, other) = (try scratch.store(), try scratch.store())
+    try store.put("value", forKey: "key")
+    try store.core.withTurn { _ in store.core.lengthWhenAsked = 1 << 40 }
+    try other.checkpoint()
+    let epoch = store.core.memory.live[LivePage.durableEpoch]
+    for number in 0..<6 { try store.put(patterned(1 << 20, UInt64(number)), forKey: "key") }
+    let deadline = ContinuousClock.now + .seconds(60)
+    while store.core.memory.live[LivePage.durableEpoch] == epoch, ContinuousClock.now < deadline {
+      usleep(1_000)
+    }
+    #expect(store.core.memory.live[LivePage.durableEpoch] > epoch)
   }
 
   /// With its lock; somebody has to finish it.

@@ -195,6 +195,31 @@ struct SpaceTests {
     try expectSound(store)
   }
 
+  /// Each time all of it is written anew, into a space that none of the old ones fills.
+  @Test func appendingToALargeValueKeepsTheFileSmall() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.checkpoints = .inline }
+    let piece = patterned(1 << 20, 1)
+    for count in 1...40 {
+      try store.append(piece, toKey: "key")
+      let size = try store.statistics().allocatedBytes
+      #expect(size < (count * 5 / 2 + 16) << 20, "\(size >> 20) MiB for \(count) MiB")
+    }
+    try expectSound(store)
+  }
+
+  @Test func overwritingInAPrivateViewTakesNoMoreAndMoreMemory() throws {
+    let scratch = try Scratch()
+    try scratch.store().close()
+    let store = try scratch.store { $0.access = .scratch }
+    for number in 0..<100_000 {
+      try store.put(patterned(1_000, UInt64(number)), forKey: "key \(number % 1_000)")
+    }
+    let size = try store.highWater
+    #expect(size < 50 << 20, "\(size >> 20) MiB for 1 MiB")
+    try expectSound(store)
+  }
+
   @Test func overwritingLargeValuesInMemoryKeepsTheStoreSmall() throws {
     let store = try Store.inMemory()
     for number in 0..<600 { try store.put(patterned(262_144, UInt64(number)), forKey: "key") }

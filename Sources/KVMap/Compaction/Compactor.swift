@@ -44,6 +44,7 @@ struct Compactor {
   /// Begins to look through the table; `taken` units were allocated in the epoch before.
   mutating func begin(_ checkpoint: UInt64, taken: Int) {
     self.checkpoint = checkpoint
+    takenBefore = 0
     allowedSpareUnits = taken / 2 + Int(Layout.segmentUnits)
     cursor = Layout.firstFreeUnit
     candidates.removeAll(keepingCapacity: true)
@@ -104,8 +105,19 @@ struct Compactor {
   /// What a segment holds at most that is emptied when all of the store is compacted.
   static let fullestOfAll = Layout.segmentBytes / 100 * 97
 
-  /// How many units are looked at with one commit.
-  static let unitsForOneCommit = 256
+  var hasTooMuchSpare: Bool { spareUnits > allowedSpareUnits }
+
+  /// How many units one step looks at; another one gives a segment back.
+  static let unitsForOneStep = 256
+
+  /// How many steps a commit takes: one, and four more for each segment that it took, runs
+  /// of large values included. So many units have been taken in this epoch.
+  mutating func takeSteps(taken: Int) -> Int {
+    defer { takenBefore = taken }
+    return 1 + max(0, taken - takenBefore) * 4 / Int(Layout.segmentUnits)
+  }
+  private var takenBefore = 0
+
   /// Credit is not saved up: no commit copies more than this.
   static let mostCredit = 32_768
 }

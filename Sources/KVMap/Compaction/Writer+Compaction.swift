@@ -1,28 +1,38 @@
 /// Compaction: the part of it that one commit does.
 extension Writer {
-  /// Wins back a little space, in proportion to what the last commit has written.
+  /// Wins back a little space, in proportion to what the last commit has written; without
+  /// moving records if that is not the time for it.
   @inline(__always)
-  mutating func compactAfterCommit() throws(StoreError) {
+  mutating func compactAfterCommit(moves: Bool) throws(StoreError) {
     let garbage = Int(clamping: live[LivePage.garbage])
     if compactor.checkpoint == live[LivePage.durableEpoch], compactor.cursor == nil,
-      compactor.spareUnits <= compactor.allowedSpareUnits, garbage <= compactor.allowedGarbage
+      !compactor.hasTooMuchSpare, garbage <= compactor.allowedGarbage
     {
       return
     }
-    try compactNow(garbage)
+    try compactNow(garbage, moves: moves)
   }
 
   @inline(never)
-  private mutating func compactNow(_ garbage: Int) throws(StoreError) {
+  private mutating func compactNow(_ garbage: Int, moves: Bool) throws(StoreError) {
     if compactor.calls.areUnderWay { return }
+    var steps = compactor.takeSteps(taken: space.takenUnits)
     if compactor.checkpoint != live[LivePage.durableEpoch] { try beginLook() }
     if compactor.isPaused { return }
     // Tidying up leaves the reserve to removals.
     space.reserve.purpose = .adding
     defer { space.reserve.purpose = .checkpoint }
     do {
-      if compactor.cursor != nil { return try lookAtUnits(Compactor.unitsForOneCommit) }
-      if compactor.spareUnits > compactor.allowedSpareUnits { return try giveBackSpare() }
+      while !compactor.isPaused, compactor.cursor != nil || compactor.hasTooMuchSpare {
+        if steps == 0 { return }
+        steps -= 1
+        if compactor.cursor != nil {
+          try lookAtUnits(Compactor.unitsForOneStep)
+        } else {
+          try giveBackSpare()
+        }
+      }
+      if compactor.isPaused || !moves { return }
       compactor.credit = min(
         compactor.credit + takeWritten() * compactor.pace(garbage), Compactor.mostCredit)
       while compactor.credit > 0 {

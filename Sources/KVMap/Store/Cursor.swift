@@ -168,8 +168,7 @@ extension StoreCore {
     try checkOpen()
     let ticket = unsafe memory.local.pointee.readers.enter()
     defer { unsafe memory.local.pointee.readers.leave(ticket) }
-    let needsPin = backing.isShared && !options.exclusive
-    let epoch = needsPin ? try pins.pinCurrent() : nil
+    let epoch = backing.isShared ? try pins.pinCurrent() : nil
     defer { if let epoch { try? pins.unpin(epoch) } }
     try forEach(in: nil, body)
   }

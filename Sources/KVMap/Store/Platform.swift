@@ -24,6 +24,15 @@ struct Clock: Sendable {
   }
 }
 
+extension FilePath {
+  /// The same file, wherever the process goes.
+  var absolute: FilePath {
+    guard !isAbsolute, let here = unsafe getcwd(nil, 0) else { return self }
+    defer { unsafe free(here) }
+    return unsafe FilePath(platformString: here).pushing(self)
+  }
+}
+
 /// Lets the processor do something else while another process or thread finishes.
 func pause(microseconds: Int) {
   var time = timespec(tv_sec: microseconds / 1_000_000, tv_nsec: (microseconds % 1_000_000) * 1_000)

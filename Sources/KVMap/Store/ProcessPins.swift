@@ -9,7 +9,7 @@ final class ProcessPins: @unchecked Sendable {
   // Sendable: `counts` is touched only under `lock`.
   private let backing: any Backing
   private let memory: StoreMemory
-  private let lock = Lock()
+  let lock = Lock()
   private var counts: [UInt64: Int] = [:]
 
   init(_ backing: any Backing, _ memory: StoreMemory) {

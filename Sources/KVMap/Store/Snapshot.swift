@@ -1,3 +1,4 @@
+import CMappedMemory
 import Synchronization
 
 /// A store as it was at one moment, whatever is written afterwards; see
@@ -33,6 +34,8 @@ public final class Snapshot: Sendable {
   /// be in a call of it. Ending it again does nothing.
   public func end() {
     if isOver.exchange(true, ordering: .acquiringAndReleasing) { return }
+    // A forked child has no pins, and perhaps a mutex that a thread of its parent's holds.
+    guard kvmap_process_generation() == core.processGeneration else { return }
     try? core.pins.unpin(pinned)
   }
 

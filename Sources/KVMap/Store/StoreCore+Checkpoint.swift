@@ -25,8 +25,9 @@ extension StoreCore {
     let quarters = quartersOfDue()
     if quarters < 4 { return isShortOfSpace() ? milliseconds(for: length, times: 1) : 0 }
     let wait = quarters > 4 ? milliseconds(for: length, times: quarters - 4) : 0
-    if length < nextCheckpoint { return wait }
-    nextCheckpoint = length + Checkpoint.leastLog
+    // Less than then: others have written one since.
+    if length >= lengthWhenAsked, length - lengthWhenAsked < Checkpoint.leastLog { return wait }
+    lengthWhenAsked = length
     if options.checkpoints == .background, backing.isShared, maintenance.requestCheckpoint(self) {
       return wait
     }
@@ -47,12 +48,13 @@ extension StoreCore {
   /// A commit that has written this much pauses for a millisecond, or for several, the
   /// further writing has got ahead of the disk.
   private static let bytesPerMillisecond: UInt64 = 16 << 10
-  private static let longestPause: UInt64 = 1_000
   /// Also a checkpoint that never ends does not bring writing to a standstill.
-  private static let mostTimes: UInt64 = 50
+  private static let mostTimes: UInt64 = 16
+  private static let longestPause: UInt64 = 10_000
 
   private func milliseconds(for length: UInt64, times factor: UInt64) -> Int {
-    let written = length > lengthAtTurn ? length - lengthAtTurn : 0
+    guard length > lengthAtTurn else { return 0 }
+    let written = length - lengthAtTurn
     let pause = (1 + written / Self.bytesPerMillisecond) * min(factor, Self.mostTimes)
     return Int(min(pause, Self.longestPause))
   }
@@ -80,13 +82,16 @@ extension StoreCore {
     return allocated > promised && allocated < promised + promised / 4
   }
 
-  /// Slows down a writer that the disk cannot keep up with; less long if it does again.
+  /// Slows down a writer that the disk cannot keep up with; only until the next checkpoint
+  /// begins, or this one has ended.
   @inline(never)
   func pauseWriting(forMilliseconds milliseconds: Int) {
     let deadline = ContinuousClock.now + .milliseconds(milliseconds)
+    let epoch = memory.live[LivePage.epoch]
     repeat {
       pause(microseconds: 500)
-    } while (isCheckpointing.load(ordering: .acquiring) || quartersOfDue() > 4)
+    } while memory.live[LivePage.epoch] == epoch
+      && (isCheckpointing.load(ordering: .acquiring) || quartersOfDue() > 4)
       && ContinuousClock.now < deadline
   }
 
@@ -167,7 +172,7 @@ extension StoreCore {
       leaveCheckpoint()
       throw error
     }
-    nextCheckpoint = 0
+    lengthWhenAsked = .max
     wasShortOfSpace = false
     return Checkpoint(memory: memory, backing: backing, previous: superblock).freeze()
   }

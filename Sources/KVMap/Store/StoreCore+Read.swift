@@ -60,8 +60,14 @@ extension StoreCore {
       do {
         let result = try body()
         atomicMemoryFence(ordering: .acquiring)
-        if memory.live[LivePage.generation] == generation, !backing.isLost { return result }
+        if memory.live[LivePage.generation] == generation, !backing.isLost,
+          isOpen.load(ordering: .relaxed)
+        {
+          return result
+        }
         try checkNotLost()
+        // Who opens it alone afterwards knows of no readers, and begins a generation last.
+        try checkOpen()
       } catch {
         try settle(error, generation, mapped)
       }
@@ -76,6 +82,7 @@ extension StoreCore {
     _ error: StoreError, _ generation: UInt64, _ mapped: Int
   ) throws(StoreError) {
     try checkNotLost()
+    try checkOpen()
     atomicMemoryFence(ordering: .acquiring)
     if memory.live[LivePage.generation] != generation { return }
     if try mapGrowth(since: mapped) { return }
@@ -175,9 +182,8 @@ extension StoreCore {
     try checkOpen()
     let ticket = unsafe memory.local.pointee.readers.enter()
     defer { unsafe memory.local.pointee.readers.leave(ticket) }
-    // With the turn for life nobody else reuses anything; the ticket is enough.
-    let needsPin = backing.isShared && !options.exclusive
-    let epoch = needsPin ? try pins.pinCurrent() : nil
+    // Also with the turn for life, which ends when the handle is closed meanwhile.
+    let epoch = backing.isShared ? try pins.pinCurrent() : nil
     defer { if let epoch { try? pins.unpin(epoch) } }
     let hash = KeyHash(key, seed: memory.seed)
     let range = try read { () throws(StoreError) -> Range<Int>? in

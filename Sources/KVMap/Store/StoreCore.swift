@@ -36,8 +36,8 @@ final class StoreCore: @unchecked Sendable {
   let pins: ProcessPins
   /// The recovery this handle's writer knows of. Under `mutex`.
   var knownRecoveries: UInt64 = 0
-  /// After a checkpoint was asked for: the length of log at which it is again. Under `mutex`.
-  var nextCheckpoint: UInt64 = 0
+  /// The length of log at which a checkpoint was asked for last. Under `mutex`.
+  var lengthWhenAsked: UInt64 = .max
   /// The length of log since the last checkpoint when the turn began. Under `mutex`.
   var lengthAtTurn: UInt64 = 0
   /// How often it was asked whether writing should wait for space, and the last answer. Under `mutex`.
@@ -60,7 +60,7 @@ final class StoreCore: @unchecked Sendable {
     clock: Clock, pinned: Epoch?
   ) throws(StoreError) {
     self.name = name
-    self.path = path
+    self.path = path?.absolute
     self.backing = backing
     self.options = options
     self.clock = clock

@@ -15,6 +15,9 @@ struct Load: StoreCommand {
       Records of another program can be lines like {"key":"sky","value":"blue"}, without header and last line, \
       but then a cut cannot be noticed.
 
+      Others cannot write to the store while a dump is loaded into it. What comes through a pipe is first read to \
+      its end, into a temporary file.
+
       EXAMPLES
         kvmap load colours.kvmap colours.jsonl
         gdbm_dump colours.gdbm | kvmap load colours.kvmap
@@ -61,12 +64,16 @@ struct Load: StoreCommand {
   @OptionGroup var common: CommonOptions
 
   func run() throws {
-    let input = try InputFile(file)
-    let progress = Progress(self, share: { input.size.map { min(1, Double(input.bytesRead) / Double($0)) } })
+    var input = try InputFile(file)
+    let existing = try openExisting()
+    // In a transaction nobody else can write: it does not wait for who writes the dump.
+    if existing != nil, input.size == nil { input = try input.spooled() }
+    let progress = Progress(
+      self, share: { [input] in input.size.map { min(1, Double(input.bytesRead) / Double($0)) } })
     defer { progress.clear() }
     var loader = try DumpLoader(
       reader: makeReader(input), source: input.name, command: self, progress: progress)
-    if let existing = try openExisting() {
+    if let existing {
       try existing.transaction(durability: .onCommit) { transaction in
         try loader.load { record, condition in
           try transaction.put(

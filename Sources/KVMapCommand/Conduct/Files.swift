@@ -48,6 +48,12 @@ final class InputFile {
     size = Self.size(of: descriptor)
   }
 
+  init(name: String, descriptor: FileDescriptor) {
+    self.name = name
+    self.descriptor = descriptor
+    size = Self.size(of: descriptor)
+  }
+
   deinit {
     if descriptor != .standardInput { try? descriptor.close() }
   }

@@ -82,6 +82,21 @@ struct ReplacedFileTests {
     #expect(code { try store.put("lost", forKey: "later") } == .replaced)
   }
 
+  /// As for who opened it and has given up rights since.
+  @Test func whoMayNotLookThereWritesOn() async {
+    await #expect(processExitsWith: .success) {
+      let scratch = try Scratch()
+      let watch = Watch()
+      let store = try ReplacedFileTests().open(scratch, watch, exclusive: false)
+      try store.put("value", forKey: "key")
+      watch.turn(by: 50)
+      let fault = Fault([.stat], from: 1, as: .permissionDenied)
+      #expect(code { try fault.during { try store.put("value", forKey: "other") } } == nil)
+      #expect(fault.hasStruck)
+      #expect(try store.count == 2)
+    }
+  }
+
   @Test func aFileThatIsPutBackIsUsedOn() throws {
     let scratch = try Scratch()
     let watch = Watch()

@@ -1,0 +1,39 @@
+import Foundation
+import SystemPackage
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+extension InputFile {
+  /// What is left to read, in a temporary file without a name: all of it has come by then.
+  func spooled() throws -> InputFile {
+    let spool = try temporaryFile()
+    do {
+      while case let piece = try read(), !piece.isEmpty {
+        try write(piece, to: spool, name: "the temporary file that keeps \(name)")
+      }
+      try spool.seek(offset: 0, from: .start)
+    } catch {
+      try? spool.close()
+      throw error
+    }
+    return InputFile(name: name, descriptor: spool)
+  }
+
+  private func temporaryFile() throws(Failure) -> FileDescriptor {
+    let directory = FileManager.default.temporaryDirectory.path
+    var path = Array("\(directory)/kvmap-XXXXXX".utf8CString)
+    let descriptor = unsafe mkstemp(&path)
+    guard descriptor >= 0 else {
+      throw Failure(
+        .inputOutput,
+        "cannot keep \(name) in a temporary file: \(directory): \(Errno(rawValue: errno)); set TMPDIR to a "
+          + "directory that can be written")
+    }
+    _ = unsafe unlink(path)
+    return FileDescriptor(rawValue: descriptor)
+  }
+}
