@@ -57,8 +57,8 @@ extension Mutation {
       "the mark of loss comes before the zeros", in: handler,
       .replace(lostMark, by: "if (!MUTATED) { TEXT }"),
       .replace(
-        "-1, 0) != MAP_FAILED) return true;",
-        by: "-1, 0) != MAP_FAILED) { if (MUTATED) \(lostMark) return true; }"),
+        "to[attempt], protection)) return true;",
+        by: "to[attempt], protection)) { if (MUTATED) \(lostMark) return true; }"),
       seenBy: .mapping("LostMappingTests"),
       survives: "needs a second thread that reads the page between two instructions of the handler"),
     Mutation(

@@ -42,11 +42,11 @@ extension Mutation {
       seenBy: .store("ReadProtocolTests")),
     Mutation(
       "withValue pins the epoch", in: read,
-      .replace("let needsPin = backing.isShared", by: "let needsPin = !MUTATED && backing.isShared"),
+      .replace("let epoch = backing.isShared ?", by: "let epoch = !MUTATED && backing.isShared ?"),
       seenBy: .store("ReadProtocolTests")),
     Mutation(
       "forEach pins the epoch", in: cursor,
-      .replace("let needsPin = backing.isShared", by: "let needsPin = !MUTATED && backing.isShared"),
+      .replace("let epoch = backing.isShared ?", by: "let epoch = !MUTATED && backing.isShared ?"),
       seenBy: .store("ReadProtocolTests")),
     Mutation(
       "a value of forEach is checked for loss", in: cursor,
