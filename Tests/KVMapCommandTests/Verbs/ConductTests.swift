@@ -151,6 +151,26 @@ struct ConductTests {
     #expect(try directory.names() == (storeExists ? ["s.kvmap"] : []))
   }
 
+  @Test("others write while a load waits for its pipe")
+  func silentPipe() throws {
+    _ = try directory.kvmap("put", "s.kvmap", "a", "old")
+    let process = Tool.makeProcess(["load", "s.kvmap"], in: directory)
+    let input = Pipe()
+    process.standardInput = input
+    try Tool.start(process)
+    let value = String(repeating: "v", count: 50_000)
+    let lines = (0..<40).map { "{\"key\":\"\($0)\",\"value\":\"\(value)\"}\n" }
+    // More than a pipe holds: once this is written, the load has begun. It waits for the rest.
+    try input.fileHandleForWriting.write(contentsOf: Data(lines.joined().utf8))
+    #expect(try directory.kvmap("put", "s.kvmap", "a", "new", "--timeout", "1s").status == 0)
+    #expect(try directory.kvmap("count", "s.kvmap").text == "1\n")
+    try input.fileHandleForWriting.close()
+    process.waitUntilExit()
+    #expect(Tool.result(of: process).status == 0)
+    #expect(try directory.kvmap("count", "s.kvmap").text == "41\n")
+    #expect(try directory.kvmap("get", "s.kvmap", "a").text.hasPrefix("new"))
+  }
+
   @Test("closed standard streams do not let messages into the store")
   func closedStreams() throws {
     _ = try directory.kvmap("put", "s.kvmap", "k", "v")
