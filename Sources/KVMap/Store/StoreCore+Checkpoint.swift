@@ -23,8 +23,9 @@ extension StoreCore {
   @inline(never)
   private func checkpointIfDue(_ length: UInt64) throws(StoreError) -> Int {
     let quarters = quartersOfDue()
-    if quarters < 4 { return isShortOfSpace() ? milliseconds(for: length, times: 1) : 0 }
-    let wait = quarters > 4 ? milliseconds(for: length, times: quarters - 4) : 0
+    let times = max(quarters > 4 ? quarters - 4 : 0, isShortOfSpace() ? 1 : 0)
+    let wait = times > 0 ? milliseconds(for: length, times: times) : 0
+    if quarters < 4 { return wait }
     // Less than then: others have written one since.
     if length >= lengthWhenAsked, length - lengthWhenAsked < Checkpoint.leastLog { return wait }
     lengthWhenAsked = length
