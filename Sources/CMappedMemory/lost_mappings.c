@@ -42,9 +42,9 @@
 #define IN_HANDLER
 #endif
 
-/// One cache line, so that polling one range's `lost` is not slowed by others.
 struct kvmap_guard {
-  alignas(64) _Atomic uint32_t lost;
+  /// The word that becomes 1 when the range is lost; its owner keeps it longer than the guard.
+  alignas(64) uint32_t *_Atomic lost;
   _Atomic uint32_t taken, sequence;
   /// Faults since the range was entered.
   _Atomic uint32_t faults;
@@ -149,7 +149,8 @@ IN_HANDLER static bool cover(uintptr_t address) {
 
       // First the mark, then the page: whoever reads zeros from the page and
       // then the mark (with an acquire fence between) finds it set.
-      atomic_store_explicit(&slot->lost, 1, memory_order_seq_cst);
+      uint32_t *lost = atomic_load_explicit(&slot->lost, memory_order_relaxed);
+      atomic_store_explicit((_Atomic uint32_t *)lost, 1, memory_order_seq_cst);
       int protection = atomic_load_explicit(&slot->protection, memory_order_relaxed);
       uintptr_t page = address & ~(uintptr_t)(page_size - 1);
       uintptr_t mapped_end = (end + page_size - 1) & ~(uintptr_t)(page_size - 1);
@@ -230,6 +231,7 @@ static struct kvmap_guard *claim(void) {
   for (struct chunk *chunk = &first_chunk;;) {
     for (int index = 0; index < slots_per_chunk; index++) {
       uint32_t expected = 0;
+      if (atomic_load_explicit(&chunk->slots[index].taken, memory_order_relaxed) != 0) continue;
       // Acquire pairs with the release in kvmap_guard_destroy.
       if (atomic_compare_exchange_strong_explicit(&chunk->slots[index].taken, &expected, 1,
                                                   memory_order_acquire, memory_order_relaxed))
@@ -251,11 +253,11 @@ static struct kvmap_guard *claim(void) {
   }
 }
 
-kvmap_guard *kvmap_guard_create(const void *start, size_t length, int protection) {
+kvmap_guard *kvmap_guard_create(const void *start, size_t length, int protection, uint32_t *lost) {
   struct kvmap_guard *slot = claim();
   if (slot == NULL) return NULL;
   uint32_t generation = kvmap_process_generation();
-  atomic_store_explicit(&slot->lost, 0, memory_order_relaxed);
+  atomic_store_explicit(&slot->lost, lost, memory_order_relaxed);
   atomic_store_explicit(&slot->faults, 0, memory_order_relaxed);
   atomic_store_explicit(&slot->protection, protection, memory_order_relaxed);
   change(slot, (uintptr_t)start, (uintptr_t)start + length, generation);
@@ -283,5 +285,3 @@ void kvmap_guard_destroy(kvmap_guard *guard) {
   change(guard, 0, 0, 0);
   atomic_store_explicit(&guard->taken, 0, memory_order_release);
 }
-
-const uint32_t *kvmap_guard_lost(const kvmap_guard *guard) { return (const uint32_t *)&guard->lost; }

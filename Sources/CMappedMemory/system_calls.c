@@ -28,6 +28,15 @@ static int unsupported(void) {
   return -1;
 }
 
+int kvmap_open_in_memory(const char *name) {
+#if defined(SYS_memfd_create)
+  return (int)syscall(SYS_memfd_create, name, 1 /* MFD_CLOEXEC */);
+#else
+  (void)name;
+  return unsupported();
+#endif
+}
+
 int kvmap_open_unnamed(const char *directory, int flags, mode_t mode) {
 #if defined(O_TMPFILE)
   return open(directory, flags | O_TMPFILE, mode);
@@ -228,5 +237,7 @@ static uint64_t soft_limit(int resource) {
 }
 
 uint64_t kvmap_locked_memory_limit(void) { return soft_limit(RLIMIT_MEMLOCK); }
+uint64_t kvmap_address_space_limit(void) { return soft_limit(RLIMIT_AS); }
+uint64_t kvmap_data_limit(void) { return soft_limit(RLIMIT_DATA); }
 uint64_t kvmap_descriptor_limit(void) { return soft_limit(RLIMIT_NOFILE); }
 uint64_t kvmap_file_size_limit(void) { return soft_limit(RLIMIT_FSIZE); }

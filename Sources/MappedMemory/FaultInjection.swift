@@ -5,6 +5,7 @@ import Synchronization
 package enum SystemCall: String, Sendable, CaseIterable {
   case open, close, fstat, stat, fstatfs, lseek
   case duplicate = "fcntl(F_DUPFD_CLOEXEC)"
+  case memfd = "memfd_create"
   case ftruncate, fallocate
   case punchHole = "fallocate(FALLOC_FL_PUNCH_HOLE)"
   case clone = "ioctl(FICLONE)"

@@ -1,5 +1,13 @@
 public import SystemPackage
 
+#if canImport(Darwin)
+  import Darwin
+#elseif canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 extension File {
   /// Makes an empty file without a name, open for reading and writing
   /// (`open` with `O_TMPFILE`).
@@ -46,6 +54,29 @@ extension File {
       }
     }
     throw MappingError(.open, .fileExists, directory)
+  }
+
+  /// Makes an empty file in memory, open for reading and writing: no file system has it,
+  /// and it is gone when the last descriptor and mapping are (`memfd_create`).
+  ///
+  /// Where the platform has no such files, one without a name in the system's directory
+  /// for temporary ones.
+  ///
+  /// - Parameter name: what it is called where the system lists it.
+  public init(inMemory name: String) throws(MappingError) {
+    do {
+      let descriptor = Descriptor(owning: try SystemCalls.openInMemory(named: name))
+      self.init(owning: descriptor, path: FilePath(name))
+    } catch .notSupported, .noFunction, .notPermitted, .invalidArgument {
+      try self.init(unnamedIn: Self.temporaryDirectory, named: name, mode: 0o600)
+    } catch {
+      throw MappingError(.memfd, error)
+    }
+  }
+
+  private static var temporaryDirectory: FilePath {
+    guard let set = unsafe getenv("TMPDIR"), unsafe set.pointee != 0 else { return "/tmp" }
+    return unsafe FilePath(platformString: set)
   }
 
   private static func temporaryName(for name: String) -> String {

@@ -33,10 +33,9 @@ extension File {
     #else
       do {
         try SystemCalls.allocate(descriptor, offset: offset, length: length)
-      } catch .notSupported, .noFunction {
-        try fillHoles(from: offset, to: end)
       } catch {
-        throw MappingError(.fallocate, error, path)
+        guard error.isRefusal else { throw MappingError(.fallocate, error, path) }
+        try fillHoles(from: offset, to: end)
       }
     #endif
   }
@@ -102,6 +101,17 @@ extension File {
   public func punchHole(offset: Int64, length: Int64) throws(MappingError) {
     try describing(.punchHole, path) { () throws(Errno) in
       try SystemCalls.punchHole(descriptor, offset: offset, length: length)
+    }
+  }
+
+  /// The same where it is a saving: false if the file system or the system cannot or will not.
+  package func releaseStorage(offset: Int64, length: Int64) throws(MappingError) -> Bool {
+    do {
+      try punchHole(offset: offset, length: length)
+      return true
+    } catch {
+      if error.isRefusal { return false }
+      throw error
     }
   }
 

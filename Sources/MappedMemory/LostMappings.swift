@@ -1,5 +1,5 @@
 import CMappedMemory
-import Synchronization
+package import Synchronization
 import SystemPackage
 
 /// Turns the SIGBUS of a page without storage into an error.
@@ -38,22 +38,51 @@ enum LostMappings {
   }
 }
 
+/// The word that says whether storage was lost under a mapping, or under one of several
+/// that are mapped of one file.
+@safe
+package final class LossFlag: @unchecked Sendable {
+  // Sendable: the pointer never changes, and what it leads to is atomic.
+
+  /// Not 0: lost. Valid as long as this object.
+  ///
+  /// A cache line of its own, so that asking for one file is not slowed by others.
+  package let word: UnsafeMutablePointer<Atomic<UInt32>>
+
+  package init() {
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
+    unsafe word = memory.bindMemory(to: Atomic<UInt32>.self, capacity: 1)
+    unsafe word.initialize(to: Atomic(0))
+  }
+
+  deinit {
+    unsafe word.deinitialize(count: 1)
+    unsafe UnsafeMutableRawPointer(word).deallocate()
+  }
+
+  /// For a loss that no access has met: a file that was found cut short, for example.
+  package func raise() { unsafe word.pointee.store(1, ordering: .sequentiallyConsistent) }
+}
+
 /// A range of addresses entered with the handler; leaves it at the end of its
 /// life, which has to come before the range is unmapped.
 @safe
 struct LossGuard: ~Copyable {
   private let guarded: OpaquePointer
   private let generation: UInt32
+  let flag: LossFlag
 
   /// Enters a range. A page put under a fault gets `protection`.
   init(
-    _ base: UnsafeMutableRawPointer, length: Int, protection: Protection
+    _ base: UnsafeMutableRawPointer, length: Int, protection: Protection, flag: LossFlag
   ) throws(MappingError) {
     try LostMappings.prepare()
-    guard let guarded = unsafe kvmap_guard_create(base, length, protection.rawValue) else {
+    let lost = unsafe UnsafeMutableRawPointer(flag.word).assumingMemoryBound(to: UInt32.self)
+    guard let guarded = unsafe kvmap_guard_create(base, length, protection.rawValue, lost) else {
       throw MappingError(.mmap, .noMemory)
     }
     unsafe self.guarded = guarded
+    self.flag = flag
     generation = kvmap_process_generation()
   }
 
@@ -64,12 +93,6 @@ struct LossGuard: ~Copyable {
 
   /// Whether this process created the range, not one that it was forked from.
   var isOwn: Bool { generation == kvmap_process_generation() }
-
-  /// The word that becomes 1 when the range is lost; it lives as long as the
-  /// guard.
-  var flag: UnsafePointer<Atomic<UInt32>> {
-    unsafe UnsafeRawPointer(kvmap_guard_lost(guarded)).assumingMemoryBound(to: Atomic<UInt32>.self)
-  }
 
   /// Takes the range out, so that its address may be used by others.
   func suspend() { unsafe kvmap_guard_move(guarded, nil, 0) }

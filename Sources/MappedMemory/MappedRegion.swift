@@ -21,10 +21,10 @@ struct MappedRegion: ~Copyable, @unchecked Sendable {
   /// Takes over `length` bytes mapped at `base`; unmaps them if that fails.
   init(
     owning base: UnsafeMutableRawPointer, length: Int, path: FilePath?, protection: Protection,
-    inherited: Bool
+    inherited: Bool, lossFlag: LossFlag = LossFlag()
   ) throws(MappingError) {
     do {
-      let loss = try unsafe LossGuard(base, length: length, protection: protection)
+      let loss = try unsafe LossGuard(base, length: length, protection: protection, flag: lossFlag)
       if inherited {
         loss.inherit()
       } else {
@@ -54,8 +54,11 @@ struct MappedRegion: ~Copyable, @unchecked Sendable {
   ) throws(MappingError) {
     let advice = kvmap_advice_dont_fork()
     guard advice >= 0 else { return }
-    try describing(.madvise, path) { () throws(Errno) in
+    do {
       try unsafe SystemCalls.advise(base, length: length, advice)
+    } catch {
+      // A child that has the range all the same neither uses nor unmaps it.
+      guard error.isRefusal else { throw MappingError(.madvise, error, path) }
     }
   }
 
@@ -63,7 +66,7 @@ struct MappedRegion: ~Copyable, @unchecked Sendable {
     // The access that is checked comes first, then the flag; the handler sets
     // the flag first, then the page.
     atomicMemoryFence(ordering: .acquiring)
-    return unsafe loss.flag.pointee.load(ordering: .relaxed) != 0
+    return unsafe loss.flag.word.pointee.load(ordering: .relaxed) != 0
   }
 
   /// Throws if storage was lost by now; for use after stores, too.

@@ -62,8 +62,8 @@ extension MappingError {
     case (.mmap, .overflow):
       "Offset and length together pass the largest file offset: map a range further to the front."
     case (.mmap, .noMemory), (.mremap, .noMemory):
-      "The address space or the number of mappings (vm.max_map_count) is used up, or the limit of "
-        + "address space (ulimit -v) is: map less at once."
+      "The address space or the number of mappings (vm.max_map_count) is used up, or a limit of memory; "
+        + "\(MemoryLimits.advice)."
     case (.mprotect, .noMemory), (.madvise, .noMemory), (.mincore, .noMemory), (.msync, .noMemory):
       "A part of the range is not mapped, or the number of mappings (vm.max_map_count) is used up."
     case (.msync, .resourceBusy):
@@ -107,7 +107,7 @@ extension MappingError {
       "This process may open \(kvmap_descriptor_limit()) files at once: close some or raise "
         + "RLIMIT_NOFILE (ulimit -n)."
     case .operationNotSupportedByDevice: "The kind of file does not offer this."
-    case .noMemory: "Memory or address space is used up: free some."
+    case .noMemory: "Memory or address space is used up; \(MemoryLimits.advice)."
     case .textFileBusy: "The file is a program that is running: stop it, or work on a copy."
     case .overflow: "An offset or size is larger than this call can say."
     case .noSpace: "The disk is full: make room and try again."

@@ -53,6 +53,13 @@ public struct MappingError: Error, Sendable, Equatable {
     }
   }
 
+  /// Whether the system does not know the call or does not take it, from this process or for
+  /// this file: what is no more than a saving can then be left out.
+  package var isRefusal: Bool {
+    if case .system(let errno) = code { return errno.isRefusal }
+    return code == .unsupported
+  }
+
   /// The mapping of the file at `path` has lost its storage.
   public static func lost(_ path: FilePath?) -> MappingError {
     MappingError(.lost, "access", path)
@@ -90,6 +97,16 @@ extension MappingError: CustomStringConvertible {
     case .noStorage: "there is no storage for the pages"
     case .inherited: "the handle belongs to the parent process"
     case .unsupported: "not offered by this platform"
+    }
+  }
+}
+
+extension Errno {
+  /// What kernels, file systems and filters of system calls answer to what they do not do.
+  var isRefusal: Bool {
+    switch self {
+    case .noFunction, .notPermitted, .invalidArgument, .notSupported, .notSupportedOnSocket: true
+    default: false
     }
   }
 }

@@ -32,6 +32,16 @@ extension Reservation {
     try region.advise(at: offset, length: length, pattern)
   }
 
+  /// The same for what the caller can do without: advice that the system does not know, or
+  /// does not take from this process, is none.
+  package func hint(at offset: Int, length: Int, _ pattern: AccessPattern) throws(MappingError) {
+    do {
+      try advise(at: offset, length: length, pattern)
+    } catch {
+      guard error.isRefusal else { throw error }
+    }
+  }
+
   /// How many pages of a range are in memory (`mincore`): O(pages).
   ///
   /// In the page cache, that is, whether or not this process has touched them.
@@ -93,6 +103,8 @@ extension Reservation {
         if (try? unsafe SystemCalls.advise(start, length: 0, advice)) == nil { return }
         throw MappingError(.madvise, .invalidArgument, region.path)
       } catch {
+        // Who stores there without it may wait, or lose the mapping.
+        if error.isRefusal { return }
         throw MappingError(.madvise, error, region.path)
       }
     }

@@ -26,31 +26,59 @@ public struct Reservation: ~Copyable, Sendable {
   let region: MappedRegion
 
   /// Reserves `preferred` bytes of address space, or half of it, a quarter and
-  /// so on as long as the system refuses, down to `minimum` (`mmap`).
+  /// so on, down to `minimum` (`mmap`).
   ///
-  /// Both are rounded up to whole pages.
+  /// More than `minimum` is taken only where as much again is left over: a limit
+  /// of address space (`ulimit -v`) is not used up by what may never be needed. Both
+  /// numbers are rounded up to whole pages.
   ///
   /// - Throws: ``MappingError`` with ENOMEM when even `minimum` is refused, and
   ///   with EINVAL for numbers below 1.
   public init(atLeast minimum: Int, preferring preferred: Int) throws(MappingError) {
+    try self.init(atLeast: minimum, preferring: preferred, lossFlag: LossFlag())
+  }
+
+  /// The same, for one of several mappings of a file that are lost together.
+  package init(
+    atLeast minimum: Int, preferring preferred: Int, lossFlag: LossFlag
+  ) throws(MappingError) {
     guard minimum > 0, preferred >= minimum, let least = PageSize.roundUp(minimum),
       var length = PageSize.roundUp(preferred)
     else { throw MappingError(.mmap, .invalidArgument) }
-    while true {
-      do {
-        let base = try unsafe SystemCalls.map(
-          length: length, protection: Protection.none.rawValue, flags: Self.emptyFlags)
+    while length > least {
+      if let base = try unsafe Self.reserveSparingly(length) {
         region = try unsafe MappedRegion(
-          owning: base, length: length, path: nil, protection: .none, inherited: false)
+          owning: base, length: length, path: nil, protection: .none, inherited: false,
+          lossFlag: lossFlag)
         return
-      } catch let error as Errno {
-        guard error == .noMemory, length > least else { throw MappingError(.mmap, error) }
-        length = max(least, PageSize.roundDown(length / 2))
-      } catch let error as MappingError {
-        throw error
-      } catch {
-        preconditionFailure("typed throws let nothing else through")
       }
+      length = max(least, PageSize.roundDown(length / 2))
+    }
+    let base = try unsafe describing(.mmap, nil) { () throws(Errno) in
+      try unsafe SystemCalls.map(
+        length: least, protection: Protection.none.rawValue, flags: Self.emptyFlags)
+    }
+    region = try unsafe MappedRegion(
+      owning: base, length: least, path: nil, protection: .none, inherited: false, lossFlag: lossFlag)
+  }
+
+  /// Address space of which as much again is free; nil if there is none.
+  private static func reserveSparingly(_ length: Int) throws(MappingError) -> UnsafeMutableRawPointer? {
+    let (twice, overflow) = length.multipliedReportingOverflow(by: 2)
+    guard !overflow else { return nil }
+    do throws(Errno) {
+      let base = try unsafe SystemCalls.map(
+        length: twice, protection: Protection.none.rawValue, flags: emptyFlags)
+      do throws(Errno) {
+        try unsafe SystemCalls.unmap(base + length, length: length)
+      } catch {
+        try? unsafe SystemCalls.unmap(base, length: twice)
+        throw error
+      }
+      return unsafe base
+    } catch {
+      if error == .noMemory { return nil }
+      throw MappingError(.mmap, error)
     }
   }
 
@@ -74,7 +102,7 @@ public struct Reservation: ~Copyable, Sendable {
   /// The word behind ``isLost``: not 0 means lost. It lives as long as the
   /// reservation. Put an acquire fence between a read access and a relaxed load, a
   /// sequentially consistent one after a write.
-  package var lostFlag: UnsafePointer<Atomic<UInt32>> { unsafe region.loss.flag }
+  package var lostFlag: UnsafeMutablePointer<Atomic<UInt32>> { unsafe region.loss.flag.word }
 
   // MARK: Placing
 

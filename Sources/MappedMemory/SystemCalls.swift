@@ -42,17 +42,45 @@ enum SystemCalls {
   static var directoryFlags: Int32 { O_RDONLY | O_DIRECTORY }
 
   static func open(_ path: FilePath, flags: Int32, mode: UInt16) throws(Errno) -> Int32 {
-    try retrying(.open) {
-      unsafe path.withPlatformString { unsafe openFile($0, flags | O_CLOEXEC | O_NOCTTY, mode_t(mode)) }
+    try aboveStreams { () throws(Errno) in
+      try retrying(.open) {
+        unsafe path.withPlatformString { unsafe openFile($0, flags | O_CLOEXEC | O_NOCTTY, mode_t(mode)) }
+      }
     }
   }
 
   static func openUnnamed(in directory: FilePath, mode: UInt16) throws(Errno) -> Int32 {
-    try retrying(.open) {
-      unsafe directory.withPlatformString {
-        unsafe kvmap_open_unnamed($0, O_RDWR | O_CLOEXEC, mode_t(mode))
+    try aboveStreams { () throws(Errno) in
+      try retrying(.open) {
+        unsafe directory.withPlatformString {
+          unsafe kvmap_open_unnamed($0, O_RDWR | O_CLOEXEC, mode_t(mode))
+        }
       }
     }
+  }
+
+  static func openInMemory(named name: String) throws(Errno) -> Int32 {
+    try aboveStreams { () throws(Errno) in try retrying(.memfd) { unsafe kvmap_open_in_memory(name) } }
+  }
+
+  /// What `body` opens, with a number above those of the standard streams.
+  ///
+  /// A process that was started without one of them would have its output, which any
+  /// part of it may print, written into the file. So the numbers that are missing are
+  /// taken meanwhile, by something that cannot be written to either: not for one
+  /// instant does the file have one.
+  private static func aboveStreams(_ body: () throws(Errno) -> Int32) throws(Errno) -> Int32 {
+    var placeholders: [Int32] = []
+    defer { for number in placeholders { _ = closeDescriptor(number) } }
+    for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) == -1 {
+      let number = unsafe openFile("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
+      if number >= 0 { placeholders.append(number) }
+    }
+    let number = try body()
+    if number > STDERR_FILENO { return number }
+    // Somebody else has closed a stream just now.
+    defer { _ = closeDescriptor(number) }
+    return try duplicate(number)
   }
 
   /// Not repeated after EINTR: the descriptor is gone by then, and its number
@@ -67,7 +95,7 @@ enum SystemCalls {
   }
 
   static func duplicate(_ descriptor: Int32) throws(Errno) -> Int32 {
-    try retrying(.duplicate) { fcntl(descriptor, F_DUPFD_CLOEXEC, 0) }
+    try retrying(.duplicate) { fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) }
   }
 
   static func status(_ descriptor: Int32) throws(Errno) -> stat {

@@ -45,7 +45,6 @@
     private var seed: UInt64 = 0
     private let file: SimulatedFile
     private let disks: [Disk]
-    private let looker = Looker()
 
     init(images: Int) throws {
       left = images
@@ -74,6 +73,7 @@
         file.length = 0
         file.space = DiskSpace()
         let prelude = try Prelude(kind, in: file, time, &random)
+        for disk in disks { disk.image.movesMappings = random.once(in: 2) }
         let trace = Trace()
         disks[0].begin(trace, on: (file.memory, nil, file.length, file.space))
         let life = Life(
@@ -157,9 +157,11 @@
       var found: Int?
       do {
         found = try Simulation.observing(image) {
-          try looker.look(at: image) { memory in
-            try Simulation.recover(image, memory, crashed.time)
+          do {
+            let backing = try SimulatedBacking(image)
+            try Simulation.recover(backing, crashed.time)
             if let problem = image.problem { throw problem }
+            let memory = backing.mapping.source(seed: Simulation.seed).memory
             var verifier = Verifier(memory: memory, live: memory.live, report: VerificationReport())
             verifier.run()
             if !verifier.report.isSound {
@@ -221,13 +223,15 @@
       let allowed = crashed.history.allowed
       do {
         try Simulation.observing(image) {
-          try looker.look(at: image) { memory in
+          do {
+            let backing = try SimulatedBacking(image)
+            let memory = backing.mapping.source(seed: Simulation.seed).memory
             guard let place = try Self.placeForDamage(memory, &random) else { return }
             counts.damaged += 1
             memory.bytes.store8(memory.bytes.load8(place) ^ 1 << UInt8(random.below(8)), place)
             let stores = image.storeCount
             do throws(StoreError) {
-              try Simulation.recover(image, memory, crashed.time)
+              try Simulation.recover(backing, crashed.time)
             } catch {
               guard error.code == .damaged else { throw error }
               counts.refused += 1
@@ -236,7 +240,8 @@
               }
               return
             }
-            guard let found = try crashed.history.find(allowed, in: memory), allowed.contains(found)
+            let after = backing.mapping.source(seed: Simulation.seed).memory
+            guard let found = try crashed.history.find(allowed, in: after), allowed.contains(found)
             else {
               throw Violation(
                 "the log was damaged at \(place), and durable commits are lost silently")
@@ -252,7 +257,7 @@
     private static func placeForDamage(
       _ memory: StoreMemory, _ random: inout SeededGenerator
     ) throws -> Int? {
-      let block = try Recovery.chooseSuperblock(memory.bytes).0
+      let block = try Recovery.chooseSuperblock(memory.fixed).0
       let start = LogWriter.Tail(
         position: block.logPosition, sequence: block.sequence, chain: block.chain)
       var scanner = LogScanner(memory: memory, tail: start, segment: block.segment)

@@ -296,7 +296,7 @@
     private func resolve() throws {
       guard let core = writer?.store.core else { return }
       let candidates = [current] + pending
-      guard let found = try history.find(candidates, in: core.memory) else {
+      guard let found = try history.find(candidates, in: core.allOfMemory()) else {
         throw Violation("no process sees the state after any of the commits \(candidates)")
       }
       for number in pending where number > found { trace.append(.void(number)) }
@@ -361,7 +361,7 @@
     var highWater: UInt64
 
     init(_ core: StoreCore) throws {
-      let memory = core.memory
+      let memory = try core.allOfMemory()
       let root = PagePointer(bits: memory.live[LivePage.root])
       height = root.depth
       (nodes, buckets, overflow) = (0, 0, 0)

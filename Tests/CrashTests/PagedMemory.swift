@@ -8,6 +8,7 @@ final class PagedMemory {
   static let byteCount = 64 << 20
   static let pageCount = byteCount / Layout.pageBytes
 
+  private let file: File
   private let reservation: Reservation
   let bytes: MappedBytes
   /// Numbers of the pages written since they were last forgotten, each once.
@@ -15,9 +16,24 @@ final class PagedMemory {
   private var isWritten = [Bool](repeating: false, count: PagedMemory.pageCount)
 
   init() throws {
+    file = try File(inMemory: "simulation")
+    try file.setSize(Int64(Self.byteCount))
     reservation = try Reservation(atLeast: Self.byteCount, preferring: Self.byteCount)
-    try reservation.placeAnonymous(at: 0, length: Self.byteCount, protection: [.read, .write])
-    unsafe bytes = MappedBytes(base: reservation.base)
+    try Self.place(file, reservation, 0..<Self.byteCount)
+    unsafe bytes = MappedBytes(base: reservation.base, count: Self.byteCount)
+  }
+
+  private static func place(
+    _ file: borrowing File, _ reservation: borrowing Reservation, _ range: Range<Int>
+  ) throws(MappingError) {
+    try reservation.place(
+      file, fileOffset: Int64(range.lowerBound), at: range.lowerBound, length: range.count,
+      protection: [.read, .write], sharing: .shared)
+  }
+
+  /// Maps a part of it at the same offset of a reservation.
+  func place(_ reservation: borrowing Reservation, _ range: Range<Int>) throws(MappingError) {
+    try Self.place(file, reservation, range)
   }
 
   /// Enters a range as written.

@@ -107,6 +107,7 @@
       catalogue = Catalogue(keys: ordinary + (filling?.keys ?? []))
       contents = Contents(keys: catalogue.keys.count)
       self.style = style
+      file.movesMappings = random.once(in: 2)
       file.growthStep = random.once(in: 2) ? 1 << 20 : 0
       if kind == .none { return }
       try Simulation.observing(file) {

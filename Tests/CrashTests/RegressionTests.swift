@@ -116,14 +116,12 @@
       }
       for event in trace.events { disk.apply(event) }
       var random = SeededGenerator(seed: 1)
-      let looker = Looker()
       for _ in 0..<4 {
         disk.makeImage(.words, &random)
         try Simulation.observing(disk.image) {
-          try looker.look(at: disk.image) { memory in
-            try Simulation.recover(disk.image, memory, Self.time)
-            #expect(memory.live[LivePage.recordCount] == 34)
-          }
+          let backing = try SimulatedBacking(disk.image)
+          try Simulation.recover(backing, Self.time)
+          #expect(backing.live[LivePage.recordCount] == 34)
         }
       }
     }
@@ -156,17 +154,15 @@
         backing.die()
       }
       var random = SeededGenerator(seed: 1)
-      let looker = Looker()
       for (number, event) in trace.events.enumerated() {
         disk.apply(event)
         if number < crashPoint { continue }
         for _ in 0..<8 {
           disk.makeImage(.words, &random)
           try Simulation.observing(disk.image) {
-            try looker.look(at: disk.image) { memory in
-              try Simulation.recover(disk.image, memory, Self.time)
-              #expect(memory.live[LivePage.recordCount] >= 1)
-            }
+            let backing = try SimulatedBacking(disk.image)
+            try Simulation.recover(backing, Self.time)
+            #expect(backing.live[LivePage.recordCount] >= 1)
           }
         }
       }
@@ -184,7 +180,7 @@
         let (other, _) = try Simulation.join(file, Self.time, StoreOptions())
         try Store(core: core).put([1], forKey: [1])
         let block = try Self.beginCheckpoint(core)
-        let checkpoint = Checkpoint(memory: core.memory, backing: backing, previous: block)
+        let checkpoint = Checkpoint(source: core.source, backing: backing, previous: block)
         try checkpoint.seal(block, after: Epoch(number: core.memory.live[LivePage.durableEpoch]))
         try backing.syncAll()
         block.encode(core.memory.bytes, at: Layout.superblockOffsets.a)

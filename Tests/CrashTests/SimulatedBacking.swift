@@ -1,40 +1,41 @@
+import MappedMemory
+
 @testable import KVMap
 
 /// One process's handle of a simulated file.
 final class SimulatedBacking: Backing, @unchecked Sendable {
   // Sendable: a simulation runs on one thread.
   private let file: SimulatedFile
-  let bytes: MappedBytes
-  private(set) var mappedBytes: Int
-  /// Whether the process has died: then its handle does nothing any more.
-  private(set) var isDead = false
+  let mapping: StoreMapping
 
-  init(_ file: SimulatedFile) {
+  init(_ file: SimulatedFile) throws(StoreError) {
     self.file = file
-    bytes = file.memory.bytes
-    mappedBytes = file.length
+    mapping = try StoreMapping(
+      forMapping: max(file.length, StoreMapping.fixedBytes), AddressSpace(isTight: file.movesMappings))
+    file.add(mapping)
+    if file.length > 0 { _ = try extendMapping(to: file.length) }
   }
 
+  /// The process dies: its handle does nothing any more.
   func die() {
-    isDead = true
+    mapping.markLost()
     file.dropPins(of: self)
     if file.checkpointer === self { file.checkpointer = nil }
     file.detach(self)
   }
 
   var isShared: Bool { true }
-  var isLost: Bool { isDead }
+  var live: LivePage { LivePage(bytes: fixed, start: LivePage.publicOffset) }
 
   func grow(to bytes: Int) throws(StoreError) {
     try file.grow(to: bytes)
-    mappedBytes = file.length
+    _ = try extendMapping(to: bytes)
   }
 
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool {
-    if bytes <= mappedBytes { return true }
-    if bytes > file.length { return false }
-    mappedBytes = file.length
-    return true
+    try mapping.extend(to: bytes, available: { file.length }) { reservation, range throws(MappingError) in
+      try file.memory.place(reservation, range)
+    }
   }
 
   func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
@@ -44,7 +45,7 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
     var at = offset
     while at < offset + count {
       let end = min(offset + count, (at / Layout.pageBytes + 1) * Layout.pageBytes)
-      if file.isWritten(page: at / Layout.pageBytes) { bytes.zero(at, count: end - at) }
+      if file.isWritten(page: at / Layout.pageBytes) { file.memory.bytes.zero(at, count: end - at) }
       at = end
     }
   }
@@ -57,8 +58,9 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
   func reserve(offset: Int, count: Int) throws(StoreError) { file.makeReal(offset, count) }
 
   func cutOff(at bytes: Int) throws(StoreError) {
-    file.trace?.during(.cuttingOff) { file.cut(at: bytes) } ?? file.cut(at: bytes)
-    mappedBytes = min(mappedBytes, bytes)
+    try mapping.noteCut(at: bytes) {
+      file.trace?.during(.cuttingOff) { file.cut(at: bytes) } ?? file.cut(at: bytes)
+    }
   }
 
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] {
@@ -101,5 +103,5 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
   func unpin(_ epoch: Epoch) throws(StoreError) { file.unpin(self, epoch) }
   func lowestPin() throws(StoreError) -> Epoch? { file.lowestPin(besides: self) }
   func sizes() throws(StoreError) -> (file: Int, allocated: Int) { (file.length, file.length) }
-  func residentPages() throws(StoreError) -> Int { 0 }
+  func residentPages() throws(StoreError) -> Int? { nil }
 }

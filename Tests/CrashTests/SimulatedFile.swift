@@ -30,6 +30,9 @@ final class SimulatedFile {
   private var pins: [(backing: ObjectIdentifier, epoch: Epoch)] = []
   /// The processes that have it open.
   private var attached: Set<ObjectIdentifier> = []
+  /// Whether processes map it anew, elsewhere, with each growth.
+  var movesMappings = false
+  private var mappings: [StoreMapping] = []
   /// The one that writes a checkpoint.
   var checkpointer: SimulatedBacking?
 
@@ -47,6 +50,15 @@ final class SimulatedFile {
     attached = []
     checkpointer = nil
     problem = nil
+    mappings = []
+  }
+
+  func add(_ mapping: StoreMapping) { mappings.append(mapping) }
+
+  /// Whether an address is one at which its first byte is mapped, by whatever process.
+  func isMapped(at base: UnsafeMutableRawPointer) -> Bool {
+    if unsafe base == memory.bytes.base { return true }
+    return mappings.contains { unsafe $0.isMapped(at: base) }
   }
 
   func isWritten(page: Int) -> Bool {

@@ -17,9 +17,8 @@
     /// Runs `body` while every store into the file's memory is noted.
     static func observing<R>(_ file: SimulatedFile, _ body: () throws -> R) rethrows -> R {
       let before = StoreObserver.current
-      let base = unsafe file.memory.bytes.base
       let observer = unsafe StoreObserver { address, offset, count in
-        if unsafe address == base { file.noteStore(offset, count) }
+        if unsafe file.isMapped(at: address) { file.noteStore(offset, count) }
       }
       StoreObserver.current = observer
       defer {
@@ -31,33 +30,32 @@
 
     /// Creates an empty store.
     static func create(_ file: SimulatedFile, _ time: Time) throws(StoreError) {
-      let backing = SimulatedBacking(file)
-      let local = try LocalMemory(backing, seed: seed)
-      defer { withExtendedLifetime(local) {} }
-      try Creation(memory: local.memory, backing: backing, clock: time.clock, identifier: (1, 2))
-        .build()
+      let backing = try SimulatedBacking(file)
+      try Creation(
+        source: backing.mapping.source(seed: seed), backing: backing, clock: time.clock,
+        identifier: (1, 2)
+      ).build()
     }
 
     /// Recovers what is in the file, alone.
-    static func recover(_ file: SimulatedFile, _ memory: StoreMemory, _ time: Time)
-      throws(StoreError)
-    {
-      let backing = SimulatedBacking(file)
-      let (block, bothAgree) = try Recovery.chooseSuperblock(backing.bytes)
+    static func recover(_ backing: SimulatedBacking, _ time: Time) throws(StoreError) {
+      guard try backing.extendMapping(to: StoreMapping.fixedBytes) else {
+        throw StoreError(.damaged, "the file has no superblocks")
+      }
+      let (block, bothAgree) = try Recovery.chooseSuperblock(backing.fixed)
+      let source = backing.mapping.source(seed: seed)
       try Recovery(
-        memory: memory, backing: backing, clock: time.clock, isTakeover: false, isPrivate: false
+        source: source, backing: backing, clock: time.clock, isTakeover: false, isPrivate: false
       ).run(block, bothAgree: bothAgree)
-      memory.live[LivePage.holder] = 0
-      memory.live[LivePage.syncFailed] = 0
+      source.live[LivePage.holder] = 0
+      source.live[LivePage.syncFailed] = 0
     }
 
     /// Recovers what is in the file and opens it.
     static func open(
       _ file: SimulatedFile, _ time: Time, _ options: StoreOptions
     ) throws(StoreError) -> (core: StoreCore, backing: SimulatedBacking) {
-      let local = try LocalMemory(SimulatedBacking(file), seed: seed)
-      defer { withExtendedLifetime(local) {} }
-      try recover(file, local.memory, time)
+      try recover(SimulatedBacking(file), time)
       return try join(file, time, options)
     }
 
@@ -65,9 +63,9 @@
     static func join(
       _ file: SimulatedFile, _ time: Time, _ options: StoreOptions
     ) throws(StoreError) -> (core: StoreCore, backing: SimulatedBacking) {
-      let backing = SimulatedBacking(file)
+      let backing = try SimulatedBacking(file)
       file.attach(backing)
-      let block = try Recovery.chooseSuperblock(backing.bytes).0
+      let block = try Recovery.chooseSuperblock(backing.fixed).0
       var options = options
       // A simulation runs on one thread.
       options.checkpoints = .inline
@@ -79,30 +77,11 @@
     }
   }
 
-  /// What a process knows of a store, for looking at one image after the other.
-  @safe
-  final class Looker {
-    private let table: UnsafeMutableRawPointer
-    private let local: UnsafeMutablePointer<LocalState>
-
-    init() {
-      unsafe table = .allocate(byteCount: PagedMemory.pageCount, alignment: 64)
-      unsafe local = .allocate(capacity: 1)
-    }
-
-    deinit {
-      unsafe table.deallocate()
-      unsafe local.deallocate()
-    }
-
-    /// Calls `body` with a view of the file by a process that has seen none of it.
-    func look<R>(at file: SimulatedFile, _ body: (StoreMemory) throws -> R) rethrows -> R {
-      unsafe table.initializeMemory(as: UInt8.self, repeating: 0, count: PagedMemory.pageCount)
-      unsafe local.initialize(to: LocalState(verified: table, count: PagedMemory.pageCount))
-      defer { unsafe local.deinitialize(count: 1) }
-      let memory = unsafe StoreMemory(bytes: file.memory.bytes, seed: Simulation.seed, local: local)
-      memory.noteMapped(file.length)
-      return try body(memory)
+  extension StoreCore {
+    /// The store with all that others have grown, for who looks at it without a call.
+    func allOfMemory() throws(StoreError) -> StoreMemory {
+      _ = try backing.extendMapping(to: Int(live[LivePage.highWater]) * Layout.unitBytes)
+      return memory
     }
   }
 #endif

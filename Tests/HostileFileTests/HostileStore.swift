@@ -60,9 +60,8 @@ final class HostileStore {
     let backing = try FileBacking(
       File(opening: path, access: .readWrite), locks: File(opening: path, access: .readWrite),
       isWritable: true)
-    let local = try LocalMemory(backing, seed: StoreSeed(low: 0x0123_4567_89ab_cdef, high: 22))
-    defer { withExtendedLifetime((backing, local)) {} }
-    try Creation(memory: local.memory, backing: backing, clock: .system, identifier: (1, 2)).build()
+    let source = backing.mapping.source(seed: StoreSeed(low: 0x0123_4567_89ab_cdef, high: 22))
+    try Creation(source: source, backing: backing, clock: .system, identifier: (1, 2)).build()
   }
 
   // MARK: The stores

@@ -28,7 +28,7 @@ final class Image {
     capacity = (length + Self.pageBytes - 1) & ~(Self.pageBytes - 1)
     let memory = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: Self.pageBytes)
     unsafe memset(memory, 0, capacity)
-    unsafe bytes = MappedBytes(base: memory)
+    unsafe bytes = MappedBytes(base: memory, count: capacity)
     for range in try file.dataRanges(from: 0, to: Int64(length)) {
       let data = try file.read(count: range.count, at: range.lowerBound)
       for (index, byte) in data.enumerated() where byte != 0 {

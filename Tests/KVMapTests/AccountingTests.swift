@@ -243,7 +243,7 @@ extension StoreCore {
   /// A checkpoint of what the live page says, whatever that is.
   fileprivate func checkpointWithoutTrimming() throws(StoreError) -> Bool {
     let durable = Epoch(number: memory.live[LivePage.durableEpoch])
-    let checkpoint = Checkpoint(memory: memory, backing: backing, previous: superblock)
+    let checkpoint = Checkpoint(source: source, backing: backing, previous: superblock)
     let block = checkpoint.freeze()
     try checkpoint.seal(block, after: durable)
     try checkpoint.record(block)

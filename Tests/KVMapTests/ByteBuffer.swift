@@ -10,7 +10,7 @@ final class ByteBuffer {
     self.count = count
     let memory = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1), alignment: 4096)
     unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: count)
-    unsafe bytes = MappedBytes(base: memory)
+    unsafe bytes = MappedBytes(base: memory, count: count)
   }
 
   deinit { unsafe bytes.base.deallocate() }

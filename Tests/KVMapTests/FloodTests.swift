@@ -41,13 +41,12 @@ struct FloodTests {
 
   /// A store in memory with a seed of the test's choice.
   private func store(_ seed: StoreSeed) throws -> Store {
-    let backing = try PrivateBacking()
-    let local = try LocalMemory(backing, seed: seed)
-    defer { withExtendedLifetime(local) {} }
-    try Creation(memory: local.memory, backing: backing, clock: .system, identifier: (1, 2)).build()
-    let block = try Recovery.chooseSuperblock(backing.bytes).0
+    let backing = try MemoryBacking()
+    let source = backing.mapping.source(seed: seed)
+    try Creation(source: source, backing: backing, clock: .system, identifier: (1, 2)).build()
+    let block = try Recovery.chooseSuperblock(backing.fixed).0
     try Recovery(
-      memory: local.memory, backing: backing, clock: .system, isTakeover: false, isPrivate: true
+      source: source, backing: backing, clock: .system, isTakeover: false, isPrivate: true
     ).run(block, bothAgree: true)
     return Store(
       core: try StoreCore(
@@ -64,7 +63,7 @@ struct FloodTests {
     #expect(statistics.recordCount == keys.count)
     work.indexPages = statistics.indexPages
     work.overflowPages = statistics.overflowPages
-    let memory = store.core.memory
+    var memory: StoreMemory { store.core.memory }
     let index = IndexReader(memory: memory)
     let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
     for key in keys {

@@ -43,7 +43,7 @@ struct GivingBackTests {
   @Test func aSearchBelowALimitLeavesTheRest() throws {
     let core = try Store.inMemory().core
     let live = core.memory.live
-    var space = SpaceTable(memory: core.memory, backing: core.backing)
+    var space = SpaceTable(working: WorkingMemory(core.source), backing: core.backing)
     let low = try space.allocate(4, as: .run)
     let wall = try space.allocate(2, as: .run)
     let high = try space.allocate(8, as: .run)
@@ -77,7 +77,7 @@ struct GivingBackTests {
     }
     let end = store.core.memory.live[LivePage.highWater]
     #expect(end < before)
-    let space = SpaceTable(memory: store.core.memory, backing: store.core.backing)
+    let space = SpaceTable(working: WorkingMemory(store.core.source), backing: store.core.backing)
     for number in end..<before {
       #expect(try space.entry(Unit(number: number))?.diskSpace != .all, "unit \(number)")
     }
@@ -89,7 +89,7 @@ struct GivingBackTests {
     let core = try Store.inMemory().core
     let backing = CountingBacking(core.backing)
     let live = core.memory.live
-    var space = SpaceTable(memory: core.memory, backing: backing)
+    var space = SpaceTable(working: WorkingMemory(core.source), backing: backing)
     let end = space.highWater
     // As a unit of index pages is entered that became free, and then the end of the file.
     let entry = try space.writableEntry(Unit(number: end + 1))
@@ -238,10 +238,8 @@ private final class CountingBacking: Backing, @unchecked Sendable {
 
   init(_ inner: any Backing) { self.inner = inner }
 
-  var bytes: MappedBytes { inner.bytes }
-  var mappedBytes: Int { inner.mappedBytes }
+  var mapping: StoreMapping { inner.mapping }
   var isShared: Bool { inner.isShared }
-  var isLost: Bool { inner.isLost }
   func grow(to bytes: Int) throws(StoreError) { try inner.grow(to: bytes) }
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool { try inner.extendMapping(to: bytes) }
   func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
@@ -265,5 +263,5 @@ private final class CountingBacking: Backing, @unchecked Sendable {
   func unpin(_ epoch: Epoch) throws(StoreError) { try inner.unpin(epoch) }
   func lowestPin() throws(StoreError) -> Epoch? { try inner.lowestPin() }
   func sizes() throws(StoreError) -> (file: Int, allocated: Int) { try inner.sizes() }
-  func residentPages() throws(StoreError) -> Int { try inner.residentPages() }
+  func residentPages() throws(StoreError) -> Int? { try inner.residentPages() }
 }

@@ -360,7 +360,7 @@ struct HandleTests {
     let scratch = try Scratch()
     let store = try scratch.store { $0.exclusive = true }
     try store.put("value", forKey: "key")
-    let memory = store.core.memory.bytes
+    var memory: MappedBytes { store.core.memory.bytes }
     let before = Layout.superblockOffsets.b
     let old = memory.array(before, count: Superblock.byteCount)
     try store.checkpoint()

@@ -159,7 +159,7 @@ struct IndexTests {
   @Test(arguments: [0, 1, 2])
   func aDamagedRecordIsNotLostInASplit(what: Int) throws {
     let store = try Store.inMemory()
-    let memory = store.core.memory
+    var memory: StoreMemory { store.core.memory }
     let victims = (0..<30).map { bytes("victim \($0)") }
     for key in victims { try store.put("value of the victim", forKey: key) }
     for key in victims {
@@ -185,7 +185,7 @@ struct IndexTests {
   @Test func aCursorGoesOnBehindADamagedRecord() throws {
     let store = try Store.inMemory()
     for number in 0..<200 { try store.put("value", forKey: "key \(number)") }
-    let memory = store.core.memory
+    var memory: StoreMemory { store.core.memory }
     for number in [3, 77, 150] {
       let match = try #require(try store.match(bytes("key \(number)")))
       let offset = Int(match.position.offset) + match.head.valueOffset
@@ -261,7 +261,7 @@ func expectWorkingStateIsSound(
 extension Store {
   /// Where a key's record lies.
   func match(_ key: [UInt8]) throws(StoreError) -> IndexReader.Match? {
-    let memory = core.memory
+    var memory: StoreMemory { core.memory }
     return try unsafe IndexReader(memory: memory).find(
       KeyHash(key.span.bytes, seed: memory.seed), key.span.bytes)
   }

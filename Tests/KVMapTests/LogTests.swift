@@ -33,7 +33,7 @@ struct LogTests {
   /// commit that the byte belongs to. (Lengths are such that there is no padding.)
   @Test func theLogEndsBeforeATornCommit() throws {
     let store = try Store.inMemory()
-    let bytes = store.core.memory.bytes
+    var bytes: MappedBytes { store.core.memory.bytes }
     var commits = [tail(store)]
     func commit(_ body: () throws -> Void) throws {
       try body()

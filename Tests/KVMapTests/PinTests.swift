@@ -18,7 +18,7 @@ struct PinTests {
         try writer.space.reuse.refresh(store.core.memory, store.core.backing)
       }
     }
-    let epoch = try ProcessPins(backing, reader.core.memory).pinCurrent()
+    let epoch = try ProcessPins(backing, reader.core.source).pinCurrent()
     #expect(backing.pins == [Epoch(number: first), Epoch(number: first + 1)])
     #expect(epoch.number == first + 1)
     #expect(try store.core.backing.lowestPin() == epoch)
@@ -29,7 +29,7 @@ struct PinTests {
     let scratch = try Scratch()
     let store = try scratch.store()
     let reader = try scratch.store { $0.access = .readOnly }
-    let memory = store.core.memory
+    var memory: StoreMemory { store.core.memory }
     for number in 0..<2_000 { try store.put("first", forKey: "key \(number)") }
     try store.checkpoint()
     let pin = try reader.core.pins.pinCurrent()
@@ -83,7 +83,7 @@ struct PinTests {
   @Test func aRecoveryForgetsNoReader() throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.exclusive = true }
-    let memory = store.core.memory
+    var memory: StoreMemory { store.core.memory }
     try store.put(patterned(100_000, 1), forKey: "key")
     try store.checkpoint()
     try store.withValue(forKey: "key") { value in
@@ -136,10 +136,8 @@ private final class SlowPins: Backing, @unchecked Sendable {
 
   func unpin(_ epoch: Epoch) throws(StoreError) { try backing.unpin(epoch) }
 
-  var bytes: MappedBytes { backing.bytes }
-  var mappedBytes: Int { backing.mappedBytes }
+  var mapping: StoreMapping { backing.mapping }
   var isShared: Bool { backing.isShared }
-  var isLost: Bool { backing.isLost }
   func grow(to bytes: Int) throws(StoreError) { try backing.grow(to: bytes) }
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool { try backing.extendMapping(to: bytes) }
   func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
@@ -163,5 +161,5 @@ private final class SlowPins: Backing, @unchecked Sendable {
   }
   func lowestPin() throws(StoreError) -> Epoch? { try backing.lowestPin() }
   func sizes() throws(StoreError) -> (file: Int, allocated: Int) { try backing.sizes() }
-  func residentPages() throws(StoreError) -> Int { try backing.residentPages() }
+  func residentPages() throws(StoreError) -> Int? { try backing.residentPages() }
 }

@@ -18,7 +18,7 @@ struct ReadProtocolTests {
 
   @Test func aLookIsRepeatedIfSpaceWasFreedMeanwhile() throws {
     var looks = 0
-    let found = try reader.core.read { () throws(StoreError) -> Int in
+    let found = try reader.core.read { _ throws(StoreError) -> Int in
       looks += 1
       if looks == 1 { try writer.checkpoint() }
       return looks
@@ -29,7 +29,7 @@ struct ReadProtocolTests {
 
   @Test func damageThatWasSeenInFreedSpaceIsNone() throws {
     var looks = 0
-    let found = try reader.core.read { () throws(StoreError) -> Int in
+    let found = try reader.core.read { _ throws(StoreError) -> Int in
       looks += 1
       if looks < 3 {
         try writer.checkpoint()
@@ -43,7 +43,7 @@ struct ReadProtocolTests {
   @Test func damageThatStaysIsReported() throws {
     var looks = 0
     let found = code {
-      try reader.core.read { () throws(StoreError) -> Int in
+      try reader.core.read { _ throws(StoreError) -> Int in
         looks += 1
         throw StoreError(.damaged, "as it is")
       }
@@ -55,7 +55,7 @@ struct ReadProtocolTests {
   /// A checkpoint during each look: the reader pins what it looks at and is done.
   @Test func aReaderComesToAnEnd() throws {
     var looks = 0
-    let found = try reader.core.read { () throws(StoreError) -> Epoch? in
+    let found = try reader.core.read { _ throws(StoreError) -> Epoch? in
       looks += 1
       try writer.checkpoint()
       return try writer.core.backing.lowestPin()
@@ -86,7 +86,7 @@ struct ReadProtocolTests {
   /// had sealed the epoch and was syncing: the bucket had no checksum, since the checkpoint
   /// had not come by it, and nothing told the reader to look again.
   @Test func aBucketThatWasSplitIsNotDamaged() throws {
-    let memory = writer.core.memory
+    var memory: StoreMemory { writer.core.memory }
     let hash = unsafe KeyHash(bytes("key").span.bytes, seed: memory.seed)
     let index = IndexReader(memory: memory)
     func bucket() throws -> PagePointer { try index.bucket(hash, workingTag: 0) }
@@ -98,12 +98,12 @@ struct ReadProtocolTests {
     }
     try writer.core.withTurn { _ throws(StoreError) in
       let checkpoint = Checkpoint(
-        memory: memory, backing: writer.core.backing, previous: writer.core.superblock)
+        source: writer.core.source, backing: writer.core.backing, previous: writer.core.superblock)
       let durable = Epoch(number: memory.live[LivePage.durableEpoch])
       let block = checkpoint.freeze()
       try checkpoint.seal(block, after: durable)
       let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
-      try reader.core.read { () throws(StoreError) in
+      try reader.core.read { _ throws(StoreError) in
         _ = try reader.core.memory.check(old, .bucket, workingTag: tag)
       }
       try checkpoint.record(block)

@@ -86,7 +86,7 @@ struct SalvageSample {
     if recent > 0, let newest = contents.values.max(by: { $0.version < $1.version }) {
       last = places[newest.key]?.first?.lowerBound
     }
-    let space = SpaceTable(memory: store.core.memory, backing: store.core.backing)
+    let space = SpaceTable(working: WorkingMemory(store.core.source), backing: store.core.backing)
     for unit in 3..<bytes.count / Layout.unitBytes
     where try space.entry(Unit(number: UInt64(unit)))?.kind == .index { indexUnits.append(unit) }
     self.values = values

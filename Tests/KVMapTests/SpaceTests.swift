@@ -11,7 +11,7 @@ struct SpaceTests {
   @Test func aPageIsReusedOnceItsReleaseIsDurable() throws {
     let core = try Store.inMemory().core
     let live = core.memory.live
-    var space = SpaceTable(memory: core.memory, backing: core.backing)
+    var space = SpaceTable(working: WorkingMemory(core.source), backing: core.backing)
     func take(_ count: Int) throws -> [PageNumber] {
       try (0..<count).map { _ in
         try space.ensurePages(1)
@@ -288,7 +288,7 @@ extension Store {
   }
 
   fileprivate func units(of kind: UnitKind) throws -> Int {
-    let space = SpaceTable(memory: core.memory, backing: core.backing)
+    let space = SpaceTable(working: WorkingMemory(core.source), backing: core.backing)
     return try (0..<core.memory.live[LivePage.highWater]).reduce(0) { count, number in
       try space.entry(Unit(number: number))?.kind == kind ? count + 1 : count
     }

@@ -88,7 +88,7 @@ struct TakeoverTests {
     let scratch = try Scratch()
     let store = try scratch.store()
     let reader = try scratch.store { $0.access = .readOnly }
-    let memory = store.core.memory
+    var memory: StoreMemory { store.core.memory }
     for round in 0..<3 {
       for number in 0..<2_000 { try store.put("\(round)", forKey: "key \(number)") }
       try store.checkpoint()

@@ -21,6 +21,7 @@ struct FaultInjectionTests {
     try file.sync()
     try file.dataSync()
     _ = try file.duplicate().status()
+    try File(inMemory: "memory").close()
     _ = try file.fileSystemKind()
     try file.link(as: scratch.path("linked"))
     try File.rename(scratch.path("linked"), to: scratch.path("renamed"), replacing: true)

@@ -16,6 +16,9 @@ static inline void kvmap_prefetch(const void *_Nonnull address) {
 
 // MARK: Files (system_calls.c)
 
+/// Makes a file in memory that no file system has (memfd_create); ENOTSUP where the
+/// platform cannot.
+int kvmap_open_in_memory(const char *_Nonnull name);
 /// Opens a file without a name in `directory` (O_TMPFILE).
 int kvmap_open_unnamed(const char *_Nonnull directory, int flags, mode_t mode);
 /// Backs a range with storage, extending the file (fallocate mode 0).
@@ -77,6 +80,10 @@ int kvmap_advice_dont_fork(void), kvmap_advice_do_fork(void);
 int kvmap_advice_wipe_on_fork(void), kvmap_advice_keep_on_fork(void);
 /// The soft limit of locked memory in bytes; UINT64_MAX when unlimited.
 uint64_t kvmap_locked_memory_limit(void);
+/// The soft limits of address space and of private writable memory in bytes; UINT64_MAX when
+/// unlimited.
+uint64_t kvmap_address_space_limit(void);
+uint64_t kvmap_data_limit(void);
 /// The soft limit of open descriptors; UINT64_MAX when unlimited.
 uint64_t kvmap_descriptor_limit(void);
 /// The soft limit of a file's length in bytes; UINT64_MAX when unlimited.
@@ -100,8 +107,10 @@ typedef struct kvmap_guard kvmap_guard;
 /// Installs the SIGBUS handler, once per process.
 int kvmap_guard_install(void);
 /// Enters a range; null with errno when there is no memory for the entry.
-/// A `protection` is that of the page put under a fault.
-kvmap_guard *_Nullable kvmap_guard_create(const void *_Nonnull start, size_t length, int protection);
+/// A `protection` is that of the page put under a fault. `lost` becomes 1 when the
+/// range is lost; several ranges may share it, and it has to outlive them.
+kvmap_guard *_Nullable kvmap_guard_create(
+    const void *_Nonnull start, size_t length, int protection, uint32_t *_Nonnull lost);
 /// Changes the range. A `start` of null takes it out for the time being.
 void kvmap_guard_move(kvmap_guard *_Nonnull guard, const void *_Nullable start, size_t length);
 void kvmap_guard_add_protection(kvmap_guard *_Nonnull guard, int protection);
@@ -109,5 +118,3 @@ void kvmap_guard_set_protection(kvmap_guard *_Nonnull guard, int protection);
 /// From now on the range counts in children too: part of it is inherited.
 void kvmap_guard_inherit(kvmap_guard *_Nonnull guard);
 void kvmap_guard_destroy(kvmap_guard *_Nonnull guard);
-/// The word that becomes 1 when the range is lost; valid as long as the guard.
-const uint32_t *_Nonnull kvmap_guard_lost(const kvmap_guard *_Nonnull guard);

@@ -19,33 +19,43 @@ extension Writer {
     var steps = compactor.takeSteps(taken: space.takenUnits)
     if compactor.checkpoint != live[LivePage.durableEpoch] { try beginLook() }
     if compactor.isPaused { return }
-    // Tidying up leaves the reserve to removals.
-    space.reserve.purpose = .adding
-    defer { space.reserve.purpose = .checkpoint }
     do {
-      while !compactor.isPaused, compactor.cursor != nil || compactor.hasTooMuchSpare {
-        if steps == 0 { return }
-        steps -= 1
-        if compactor.cursor != nil {
-          try lookAtUnits(Compactor.unitsForOneStep)
-        } else {
-          try giveBackSpare()
-        }
-      }
-      if compactor.isPaused || !moves { return }
-      compactor.credit = min(
-        compactor.credit + takeWritten() * compactor.pace(garbage), Compactor.mostCredit)
-      while compactor.credit > 0 {
-        guard let cost = try moveNextRecord(fullest: Compactor.fullest) else {
-          compactor.credit = 0
-          return
-        }
-        compactor.credit -= cost
+      // Tidying up leaves the reserve to removals.
+      try taking(for: .adding) { writer throws(StoreError) in
+        try writer.takeSteps(&steps)
+        if writer.compactor.cursor != nil || writer.compactor.hasTooMuchSpare { return }
+        if moves, !writer.compactor.isPaused { try writer.moveSomeRecords(garbage) }
       }
     } catch {
       // A commit that succeeded is not undone because there is no room to tidy up.
       guard error.code == .diskFull || error.code == .damaged else { throw error }
       compactor.isPaused = true
+    }
+  }
+
+  /// Looks through the table and gives back what is too much, for so many steps at most.
+  private mutating func takeSteps(_ steps: inout Int) throws(StoreError) {
+    while steps > 0, !compactor.isPaused {
+      if compactor.cursor != nil {
+        try lookAtUnits(Compactor.unitsForOneStep)
+      } else if compactor.hasTooMuchSpare {
+        try giveBackSpare()
+      } else {
+        return
+      }
+      steps -= 1
+    }
+  }
+
+  private mutating func moveSomeRecords(_ garbage: Int) throws(StoreError) {
+    compactor.credit = min(
+      compactor.credit + takeWritten() * compactor.pace(garbage), Compactor.mostCredit)
+    while compactor.credit > 0 {
+      guard let cost = try moveNextRecord(fullest: Compactor.fullest) else {
+        compactor.credit = 0
+        return
+      }
+      compactor.credit -= cost
     }
   }
 
@@ -58,12 +68,11 @@ extension Writer {
   /// index whole and its pages entered, or listed to be.
   mutating func mergeAfterRemoval(_ hash: KeyHash) throws(StoreError) {
     guard (hash.bits >> 16) & 15 == 0 else { return }
-    let purpose = space.reserve.purpose
-    space.reserve.purpose = .adding
-    defer { space.reserve.purpose = purpose }
     do {
-      try index.mergeBucket(hash, space: &space)
-      try space.recordReleases()
+      try space.taking(for: .adding) { space throws(StoreError) in
+        try index.mergeBucket(hash, space: &space)
+        try space.recordReleases()
+      }
     } catch {
       guard error.code != .lost else { throw error }
     }
@@ -323,7 +332,7 @@ extension Writer {
   /// ends at its own mark, and must be left as it is.
   func giveBackEnd(upTo end: UInt64) throws(StoreError) -> Bool {
     guard backing.isShared else { return true }
-    let (block, bothAgree) = try Recovery.chooseSuperblock(memory.bytes)
+    let (block, bothAgree) = try Recovery.chooseSuperblock(memory.fixed)
     guard bothAgree, block.highWater.number < end else { return false }
     let first = max(block.highWater.number, space.highWater) + SpaceReserve.kept(memory)
     if first >= end { return true }

@@ -17,47 +17,78 @@ struct MappedBytes: @unchecked Sendable {
   // Sendable: the pointer never changes, and what it points to is shared memory
   // whose protocol (release stores, acquire loads, generation) is the format's.
   let base: UnsafeMutableRawPointer
+  #if CRASH_SIMULATION
+    /// How many there are at that address: what was mapped elsewhere meanwhile is not.
+    private let count: Int
+  #endif
+
+  /// - Parameter count: bytes that can be accessed; looked at only by tests, in which an
+  ///   access beyond traps.
+  @inline(__always)
+  init(base: UnsafeMutableRawPointer, count: Int) {
+    unsafe self.base = base
+    #if CRASH_SIMULATION
+      self.count = count
+    #endif
+  }
+
+  @inline(__always)
+  private func check(_ offset: Int, _ size: Int) {
+    #if CRASH_SIMULATION
+      precondition(offset >= 0 && size <= count && offset <= count - size, "an access beyond what is mapped")
+    #endif
+  }
 
   // MARK: Plain loads and stores
 
   @inline(__always)
-  func load8(_ offset: Int) -> UInt8 { unsafe base.load(fromByteOffset: offset, as: UInt8.self) }
+  func load8(_ offset: Int) -> UInt8 {
+    check(offset, 1)
+    return unsafe base.load(fromByteOffset: offset, as: UInt8.self)
+  }
 
   @inline(__always)
   func load16(_ offset: Int) -> UInt16 {
-    unsafe UInt16(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
+    check(offset, 2)
+    return unsafe UInt16(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
   }
 
   @inline(__always)
   func load32(_ offset: Int) -> UInt32 {
-    unsafe UInt32(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+    check(offset, 4)
+    return unsafe UInt32(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
   }
 
   @inline(__always)
   func load64(_ offset: Int) -> UInt64 {
-    unsafe UInt64(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+    check(offset, 8)
+    return unsafe UInt64(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
   }
 
   @inline(__always)
   func store8(_ value: UInt8, _ offset: Int) {
+    check(offset, 1)
     unsafe base.storeBytes(of: value, toByteOffset: offset, as: UInt8.self)
     noteStore(offset, 1)
   }
 
   @inline(__always)
   func store16(_ value: UInt16, _ offset: Int) {
+    check(offset, 2)
     unsafe base.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt16.self)
     noteStore(offset, 2)
   }
 
   @inline(__always)
   func store32(_ value: UInt32, _ offset: Int) {
+    check(offset, 4)
     unsafe base.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt32.self)
     noteStore(offset, 4)
   }
 
   @inline(__always)
   func store64(_ value: UInt64, _ offset: Int) {
+    check(offset, 8)
     unsafe base.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt64.self)
     noteStore(offset, 8)
   }
@@ -67,6 +98,7 @@ struct MappedBytes: @unchecked Sendable {
   @inline(__always)
   private func atomic(_ offset: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
     assert(offset % 8 == 0)
+    check(offset, 8)
     return unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt64>.self)
   }
 
@@ -102,6 +134,7 @@ struct MappedBytes: @unchecked Sendable {
 
   @inline(__always)
   func copy(_ source: RawSpan, to offset: Int) {
+    check(offset, source.byteCount)
     unsafe source.withUnsafeBytes { bytes in
       guard let start = bytes.baseAddress else { return }
       unsafe memcpy(base + offset, start, bytes.count)
@@ -110,18 +143,22 @@ struct MappedBytes: @unchecked Sendable {
   }
 
   func copy(from source: Int, to offset: Int, count: Int) {
+    check(source, count)
+    check(offset, count)
     unsafe memcpy(base + offset, base + source, count)
     noteStore(offset, count)
   }
 
   func zero(_ offset: Int, count: Int) {
+    check(offset, count)
     unsafe memset(base + offset, 0, count)
     noteStore(offset, count)
   }
 
   @inline(__always)
   func equals(_ key: RawSpan, at offset: Int) -> Bool {
-    unsafe key.withUnsafeBytes { bytes in
+    check(offset, key.byteCount)
+    return unsafe key.withUnsafeBytes { bytes in
       guard let start = bytes.baseAddress else { return true }
       return unsafe memcmp(base + offset, start, bytes.count) == 0
     }
@@ -132,6 +169,7 @@ struct MappedBytes: @unchecked Sendable {
   @inline(__always)
   @_lifetime(immortal)
   func span(_ offset: Int, count: Int) -> RawSpan {
+    check(offset, count)
     let span = unsafe RawSpan(_unsafeStart: base + offset, byteCount: count)
     return unsafe _overrideLifetime(span, borrowing: ())
   }
@@ -139,6 +177,7 @@ struct MappedBytes: @unchecked Sendable {
   func array(_ offset: Int, count: Int) -> [UInt8] {
     // Else the initializer writes to the runtime's one empty array, from any thread.
     if count == 0 { return [] }
+    check(offset, count)
     return unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
       if let start = buffer.baseAddress { unsafe memcpy(start, base + offset, count) }
       initialized = count

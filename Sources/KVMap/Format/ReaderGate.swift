@@ -6,12 +6,15 @@ import Synchronization
   import Darwin
 #endif
 
-/// Counts the readers of this process that are inside a call, so that nothing
-/// they may still look at is rewritten by this process's writer.
+/// Counts the readers of this process that are inside a call, so that nothing they may
+/// still look at is rewritten by this process's writer, or unmapped.
 ///
-/// Two sets of counters, and a parity that says which one new readers enter. To
-/// learn that all readers of before are gone, the writer flips the parity and
-/// waits (without blocking: it asks again later) for the old set to fall to 0.
+/// Time is divided into periods, and readers are counted in one of two sets: that of odd
+/// periods or of even ones. A period ends when somebody wants it to and the set of the
+/// next one is empty. So when two have begun since some moment, all readers who were
+/// inside then have left: the second could not begin before. Nobody waits for a reader;
+/// who wants to know asks again later.
+///
 /// Counters are striped over cache lines so that threads do not share one.
 @safe
 struct ReaderGate: ~Copyable {
@@ -19,11 +22,16 @@ struct ReaderGate: ~Copyable {
   private static let stride = 8  // words: one counter to a cache line
 
   private let counters: UnsafeMutablePointer<Atomic<Int>>
-  private let parity = Atomic<Int>(0)
+  private let period = Atomic<Int>(0)
 
   /// A reader's place in the gate; returned when it leaves.
   struct Ticket {
     fileprivate var index: Int
+  }
+
+  /// A moment that readers were or were not inside at.
+  struct Moment {
+    fileprivate var period: Int
   }
 
   init() {
@@ -39,12 +47,12 @@ struct ReaderGate: ~Copyable {
   func enter() -> Ticket {
     let stripe = Self.stripe
     while true {
-      let parity = parity.load(ordering: .sequentiallyConsistent)
-      let index = (parity &* Self.stripes &+ stripe) &* Self.stride
-      // Sequentially consistent, as is the writer's look at the counters: either
-      // it sees this reader, or the reader sees all that happened before its look.
+      let period = period.load(ordering: .sequentiallyConsistent)
+      let index = ((period & 1) &* Self.stripes &+ stripe) &* Self.stride
+      // Sequentially consistent, as is the look at the counters: either it sees this
+      // reader, or the reader sees all that happened before it.
       unsafe counters[index].wrappingAdd(1, ordering: .sequentiallyConsistent)
-      if self.parity.load(ordering: .sequentiallyConsistent) == parity { return Ticket(index: index) }
+      if self.period.load(ordering: .sequentiallyConsistent) == period { return Ticket(index: index) }
       unsafe counters[index].wrappingSubtract(1, ordering: .releasing)
     }
   }
@@ -54,28 +62,33 @@ struct ReaderGate: ~Copyable {
     unsafe counters[ticket.index].wrappingSubtract(1, ordering: .releasing)
   }
 
-  /// Whether the set that the next flip leads to holds no reader of before: the flip after
-  /// it would find none of them.
-  var isReadyToFlip: Bool { isEmpty(parity: 1 - parity.load(ordering: .sequentiallyConsistent)) }
+  /// This moment: whoever enters later sees all that happened before.
+  var now: Moment { Moment(period: period.load(ordering: .sequentiallyConsistent)) }
 
-  /// New readers are counted apart from now on; returns the parity of the old ones.
-  func flip() -> Int {
-    let old = parity.load(ordering: .sequentiallyConsistent)
-    parity.store(1 - old, ordering: .sequentiallyConsistent)
-    return old
+  /// Whether all readers have left that were inside at a moment. Any thread may ask.
+  func haveLeft(since moment: Moment) -> Bool {
+    while period.load(ordering: .sequentiallyConsistent) < moment.period + 2 {
+      if !endPeriod() { return false }
+    }
+    return true
   }
 
-  /// Whether no reader that entered under `parity` is left.
-  func isEmpty(parity: Int) -> Bool {
+  private func endPeriod() -> Bool {
+    let current = period.load(ordering: .sequentiallyConsistent)
+    guard isEmpty(parity: (current + 1) & 1) else { return false }
+    // Another thread may have ended it already.
+    _ = period.compareExchange(
+      expected: current, desired: current + 1, ordering: .sequentiallyConsistent)
+    return true
+  }
+
+  private func isEmpty(parity: Int) -> Bool {
     for stripe in 0..<Self.stripes {
       let index = (parity * Self.stripes + stripe) * Self.stride
       if unsafe counters[index].load(ordering: .sequentiallyConsistent) != 0 { return false }
     }
     return true
   }
-
-  /// Whether no reader is inside at all, as far as one look can tell.
-  var isEmpty: Bool { isEmpty(parity: 0) && isEmpty(parity: 1) }
 
   @inline(__always)
   private static var stripe: Int {

@@ -85,7 +85,7 @@ struct Superblock: Equatable, Sendable {
     var copy = bytes.array(offset, count: byteCount)
     return unsafe copy.withUnsafeMutableBytes { buffer in
       guard let base = buffer.baseAddress else { return .failure(.damaged) }
-      return unsafe decode(MappedBytes(base: base))
+      return unsafe decode(MappedBytes(base: base, count: byteCount))
     }
   }
 

@@ -240,7 +240,8 @@ extension WritableIndex {
           let hash = trustedHash(slot, line: 0)
           for (half, isHigh) in [(halves.0, false), (halves.1, true)]
           where hash.map({ $0.bit(depth: depth) == isHigh }) ?? true {
-            bytes.storeRelaxed(slot.bits, try overflowSlot(half, space: &space))
+            let target = try overflowSlot(half, space: &space)
+            bytes.storeRelaxed(slot.bits, target)
           }
         }
       }

@@ -10,8 +10,9 @@
 /// A page of an older epoch is copied before its first change. Old copies stay
 /// as they were for readers that already found them.
 struct WritableIndex {
-  let memory: StoreMemory
+  let working: WorkingMemory
 
+  var memory: StoreMemory { working.memory }
   var bytes: MappedBytes { memory.bytes }
   var live: LivePage { memory.live }
   var epoch: Epoch { Epoch(number: live[LivePage.epoch]) }
@@ -87,11 +88,11 @@ struct WritableIndex {
   ) throws(StoreError) -> PagePointer {
     let epoch = epoch
     try memory.check(pointer, kind, workingTag: epoch.tag)
-    let header = PageHeader(bytes: bytes, page: pointer.page)
-    if header.epoch == epoch { return pointer }
+    if PageHeader(bytes: bytes, page: pointer.page).epoch == epoch { return pointer }
     try space.ensurePages(1)
     let page = try space.takePage()
-    header.copy(to: page, epoch: epoch)
+    // Had again: the page that was taken may not be mapped where the old one was found.
+    PageHeader(bytes: bytes, page: pointer.page).copy(to: page, epoch: epoch)
     space.release(pointer.page)
     return PagePointer(page: page, depth: depth, epoch: epoch)
   }

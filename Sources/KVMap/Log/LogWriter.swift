@@ -4,9 +4,10 @@
 /// a gap, so an append is undone by leaving the tail where it was: `Tail` is a
 /// plain value that is stored in the live page when a commit is complete.
 struct LogWriter {
-  let memory: StoreMemory
+  let working: WorkingMemory
   let backing: any Backing
 
+  var memory: StoreMemory { working.memory }
   private var bytes: MappedBytes { memory.bytes }
   private var live: LivePage { memory.live }
 
@@ -114,16 +115,18 @@ struct LogWriter {
     // All that can fail comes first: the segment after the next, and disk space.
     let purpose = space.reserve.purpose
     // A segment for removals alone is not what the reserve is for.
-    if purpose == .removing { space.reserve.purpose = .adding }
-    defer { space.reserve.purpose = purpose }
-    let following = try space.allocate(Int(Layout.segmentUnits), as: .segment)
-    let start = next.position.offset
-    do {
-      try makeNextReady()
-    } catch {
-      try space.releaseUnits(following)
-      throw error
+    let following = try space.taking(for: purpose == .removing ? .adding : purpose) {
+      space throws(StoreError) in
+      let following = try space.allocate(Int(Layout.segmentUnits), as: .segment)
+      do throws(StoreError) {
+        try makeNextReady()
+      } catch {
+        try space.releaseUnits(following)
+        throw error
+      }
+      return following
     }
+    let start = next.position.offset
     let link = begin(.link, Fields(isEnd: isEnd), keyLength: 0, valueLength: 8, tail)
     bytes.store64(start, Int(tail.position.offset) + link.valueOffset)
     finish(link, &tail)

@@ -6,9 +6,10 @@
 /// moves back and loses nothing, and records that have survived once are not
 /// mixed with new ones, most of which will not.
 struct MoveWriter {
-  let memory: StoreMemory
+  let working: WorkingMemory
   let backing: any Backing
 
+  var memory: StoreMemory { working.memory }
   private var bytes: MappedBytes { memory.bytes }
   private var live: LivePage { memory.live }
 

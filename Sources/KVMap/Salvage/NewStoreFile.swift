@@ -57,11 +57,10 @@ extension Opening {
   }
 
   private func makeCore(_ backing: FileBacking, _ block: Superblock) throws(StoreError) -> StoreCore {
-    let local = try LocalMemory(backing, seed: block.seed)
-    defer { withExtendedLifetime(local) {} }
     // The live words, as for any store that nobody has open.
     try Recovery(
-      memory: local.memory, backing: backing, clock: clock, isTakeover: false, isPrivate: false
+      source: backing.mapping.source(seed: block.seed), backing: backing, clock: clock, isTakeover: false,
+      isPrivate: false
     ).run(block, bothAgree: true)
     var options = StoreOptions()
     // Nobody else knows the file.
@@ -91,7 +90,7 @@ extension StoreCore {
   func takeOver(
     _ key: RawSpan, _ value: RawSpan, expiry: UInt64?, version: UInt64?
   ) throws(StoreError) {
-    let hash = KeyHash(key, seed: memory.seed)
+    let hash = KeyHash(key, seed: source.seed)
     let request = Writer.PutRequest(
       condition: .always, expiry: expiry, isDurable: false, version: version)
     _ = try withTurn { (writer: inout Writer) throws(StoreError) in

@@ -95,12 +95,12 @@ extension KeyHistory.Events {
 }
 
 extension StoreCore {
-  var recordCount: Int { Int(memory.live[LivePage.recordCount]) }
+  var recordCount: Int { Int(live[LivePage.recordCount]) }
 
   /// Whether the key has a record, expired or not.
   func holds(_ key: [UInt8]) throws(StoreError) -> Bool {
-    let hash = unsafe KeyHash(key.span.bytes, seed: memory.seed)
-    return try read { () throws(StoreError) in
+    let hash = unsafe KeyHash(key.span.bytes, seed: source.seed)
+    return try read { memory throws(StoreError) in
       try unsafe IndexReader(memory: memory).find(hash, key.span.bytes) != nil
     }
   }

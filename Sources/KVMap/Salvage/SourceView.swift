@@ -17,12 +17,14 @@ final class SourceView: Sendable {
   /// Bytes of the file.
   let size: Int
   private let backing: PrivateBacking
-  private let local: LocalMemory
+  private let source: MemorySource
   private let locks: FileBacking?
   private let pinned: Epoch?
 
   /// Valid for as long as the view lives.
-  var memory: StoreMemory { local.memory }
+  var memory: StoreMemory { source.memory }
+  /// Words that nobody uses otherwise.
+  var shadowWords: LivePage { source.shadow.live }
   var isLost: Bool { backing.isLost }
 
   /// The parts of a range that may hold anything but zeros: a file with holes can be
@@ -53,8 +55,8 @@ final class SourceView: Sendable {
       throw StoreError(.damaged, "the file is \(size) bytes long, more than any store")
     }
     backing = try Self.map(file, size, locks)
-    let bytes = backing.bytes
-    superblocks = Superblock.readBoth(bytes)
+    superblocks = Superblock.readBoth(backing.fixed)
+    let bytes = backing.mapping.source(seed: StoreSeed(low: 0, high: 0)).memory.bytes
     let seeds = SeedSearch(bytes: bytes, size: size)
     let chosen: (seed: StoreSeed, block: Superblock?)
     do throws(StoreError) {
@@ -65,7 +67,7 @@ final class SourceView: Sendable {
       seedError = error
     }
     block = chosen.block
-    local = try LocalMemory(backing, seed: chosen.seed)
+    source = backing.mapping.source(seed: chosen.seed)
   }
 
   deinit {
@@ -88,11 +90,11 @@ final class SourceView: Sendable {
       return nil
     }
     for _ in 0..<64 {
-      guard let block = (try? Recovery.chooseSuperblock(locks.bytes))?.0 else { return nil }
+      guard let block = (try? Recovery.chooseSuperblock(locks.fixed))?.0 else { return nil }
       let epoch = block.epoch.next
       try locks.pin(epoch)
       // Pinned; but was it still the current one when the pin came?
-      if (try? Recovery.chooseSuperblock(locks.bytes))?.0.epoch == block.epoch { return epoch }
+      if (try? Recovery.chooseSuperblock(locks.fixed))?.0.epoch == block.epoch { return epoch }
       try locks.unpin(epoch)
     }
     throw StoreError(.busy, "the store is being changed too fast to be viewed; try again")
@@ -100,21 +102,18 @@ final class SourceView: Sendable {
 
   /// Maps whole units of the file, and reads what is left behind them.
   private static func map(
-    _ file: borrowing File, _ size: Int, _ locks: FileBacking
+    _ file: consuming File, _ size: Int, _ locks: FileBacking
   ) throws(StoreError) -> PrivateBacking {
     let whole = size / Layout.unitBytes * Layout.unitBytes
-    let backing =
-      try whole > 0 ? PrivateBacking(viewing: file, count: whole, locks: locks) : PrivateBacking()
-    let least = Int(Layout.firstFreeUnit) * Layout.unitBytes
-    try backing.grow(to: max(least, (size + Layout.unitBytes - 1) / Layout.unitBytes * Layout.unitBytes))
-    if size > whole {
-      do {
-        let rest = try file.read(count: size - whole, at: Int64(whole))
-        unsafe backing.bytes.copy(rest.span.bytes, to: whole)
-      } catch {
-        throw StoreError(error)
-      }
-    }
+    let rest: [UInt8]
+    do { rest = try file.read(count: size - whole, at: Int64(whole)) } catch { throw StoreError(error) }
+    let backing = try PrivateBacking(viewing: file, count: whole, locks: locks)
+    let units = (size + Layout.unitBytes - 1) / Layout.unitBytes
+    try backing.grow(to: max(StoreMapping.fixedBytes, units * Layout.unitBytes))
+    if rest.isEmpty { return backing }
+    let bytes = backing.mapping.source(seed: StoreSeed(low: 0, high: 0)).memory.bytes
+    unsafe bytes.copy(rest.span.bytes, to: whole)
+    if whole < StoreMapping.fixedBytes { unsafe backing.fixed.copy(rest.span.bytes, to: whole) }
     return backing
   }
 

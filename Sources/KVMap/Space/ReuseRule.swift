@@ -17,8 +17,8 @@ struct ReuseRule: ~Copyable {
   /// Everything released in this epoch or before may be used again.
   private(set) var limit = Epoch(number: 0)
 
-  /// A limit that waits for the readers counted under `parity` to leave.
-  private var waiting: (limit: Epoch, parity: Int)?
+  /// A limit that waits for the readers to leave that were inside at some moment.
+  private var waiting: (limit: Epoch, since: ReaderGate.Moment)?
 
   /// The durable checkpoint that pins kept from counting, and how often it was passed
   /// over since. Looking at pins is a system call for each.
@@ -27,8 +27,8 @@ struct ReuseRule: ~Copyable {
   /// Looks again at checkpoints, pins and readers.
   mutating func refresh(_ memory: StoreMemory, _ backing: any Backing) throws(StoreError) {
     let durable = Epoch(number: memory.live[LivePage.durableEpoch])
-    if let (candidate, parity) = waiting {
-      guard unsafe memory.local.pointee.readers.isEmpty(parity: parity) else { return }
+    if let (candidate, moment) = waiting {
+      guard unsafe memory.local.pointee.readers.haveLeft(since: moment) else { return }
       limit = candidate
       waiting = nil
     }
@@ -37,8 +37,6 @@ struct ReuseRule: ~Copyable {
       self.held = (durable, held.times + 1)
       return
     }
-    // A wait that was forgotten may have left readers where new ones are to be counted.
-    guard unsafe memory.local.pointee.readers.isReadyToFlip else { return }
     var candidate = durable
     // The floor stays there whatever is pinned below: the pin may have come too late for
     // what was allowed before, and must not find that it came in time.
@@ -49,11 +47,11 @@ struct ReuseRule: ~Copyable {
       held = (durable, 0)
     }
     guard candidate > limit else { return }
-    let parity = unsafe memory.local.pointee.readers.flip()
-    if unsafe memory.local.pointee.readers.isEmpty(parity: parity) {
+    let moment = unsafe memory.local.pointee.readers.now
+    if unsafe memory.local.pointee.readers.haveLeft(since: moment) {
       limit = candidate
     } else {
-      waiting = (candidate, parity)
+      waiting = (candidate, moment)
     }
   }
 

@@ -12,7 +12,15 @@
 struct SpaceReserve: ~Copyable {
   /// Who takes space.
   enum Purpose { case adding, removing, checkpoint }
-  var purpose = Purpose.checkpoint
+  private(set) var purpose = Purpose.checkpoint
+
+  /// Says who takes space from now on, and returns who did before. Called only by the
+  /// functions named `taking`, which set it back however they end.
+  mutating func exchangePurpose(_ new: Purpose) -> Purpose {
+    let old = purpose
+    purpose = new
+    return old
+  }
 
   /// Units below this one have disk space if they lie above the high-water mark.
   private var known: UInt64 = 0
@@ -58,5 +66,16 @@ struct SpaceReserve: ~Copyable {
       try backing.reserve(offset: Int(unit) * Layout.unitBytes, count: Layout.unitBytes)
       known = unit + 1
     }
+  }
+}
+
+extension SpaceTable {
+  /// Runs `body`, whose space is taken for that purpose.
+  mutating func taking<R>(
+    for purpose: SpaceReserve.Purpose, _ body: (inout SpaceTable) throws(StoreError) -> R
+  ) throws(StoreError) -> R {
+    let before = reserve.exchangePurpose(purpose)
+    defer { _ = reserve.exchangePurpose(before) }
+    return try body(&self)
   }
 }

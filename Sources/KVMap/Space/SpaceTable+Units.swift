@@ -83,8 +83,8 @@ extension SpaceTable {
       throw StoreError(.diskFull, "the store has reached the largest size its format allows, 1 PiB")
     }
     try backing.grow(to: Int(end) * Layout.unitBytes)
-    memory.noteMapped(backing.mappedBytes)
     try reserve.ensure(above: end, memory, backing)
+    working.refresh()
     memory.live[LivePage.highWater] = end
     return Unit(number: first)
   }
@@ -146,18 +146,17 @@ extension SpaceTable {
   /// cut off or given back, and who raises the mark again, a recovery above all, may leave
   /// some of these units out. Takes pages, which may come from there.
   private mutating func forgetDiskSpace(from end: UInt64) throws(StoreError) {
-    let purpose = reserve.purpose
-    reserve.purpose = .adding
-    defer { reserve.purpose = purpose }
-    var number = end
-    while number < highWater {
-      let unit = Unit(number: number)
-      if let entry = try entry(unit), entry.kind == .free, entry.diskSpace == .all {
-        let entry = try writableEntry(unit)
-        // It may have been taken for just that.
-        if entry.kind == .free { entry.diskSpace = .some }
+    try taking(for: .adding) { table throws(StoreError) in
+      var number = end
+      while number < table.highWater {
+        let unit = Unit(number: number)
+        if let entry = try table.entry(unit), entry.kind == .free, entry.diskSpace == .all {
+          let entry = try table.writableEntry(unit)
+          // It may have been taken for just that.
+          if entry.kind == .free { entry.diskSpace = .some }
+        }
+        number += 1
       }
-      number += 1
     }
   }
 

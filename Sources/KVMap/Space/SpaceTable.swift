@@ -9,7 +9,7 @@
 /// its own entry lies in a page that is already writable, and pages come from
 /// there; and each page of the table is copied at most once in an epoch.
 struct SpaceTable: ~Copyable {
-  let memory: StoreMemory
+  let working: WorkingMemory
   let backing: any Backing
   var reuse: ReuseRule
 
@@ -57,12 +57,13 @@ struct SpaceTable: ~Copyable {
   /// Whether free pages of index units are. Not if readers of a state that is given up go on.
   var takesReleasedPages = true
 
-  init(memory: StoreMemory, backing: any Backing) {
-    self.memory = memory
+  init(working: WorkingMemory, backing: any Backing) {
+    self.working = working
     self.backing = backing
     reuse = ReuseRule()
   }
 
+  var memory: StoreMemory { working.memory }
   var epoch: Epoch { Epoch(number: memory.live[LivePage.epoch]) }
   var highWater: UInt64 { memory.live[LivePage.highWater] }
 
@@ -73,7 +74,7 @@ struct SpaceTable: ~Copyable {
 
   static func leaf(of unit: Unit) -> UInt64 { unit.number / UInt64(SpaceEntry.entriesPerLeaf) }
 
-  private static func entryOffset(_ leafPage: PageNumber, _ unit: Unit) -> Int {
+  static func entryOffset(_ leafPage: PageNumber, _ unit: Unit) -> Int {
     leafPage.offset + PageHeader.byteCount
       + Int(unit.number % UInt64(SpaceEntry.entriesPerLeaf)) * SpaceEntry.byteCount
   }
@@ -82,19 +83,7 @@ struct SpaceTable: ~Copyable {
 
   /// The entry of `unit` for reading; nil if it was never used.
   func entry(_ unit: Unit) throws(StoreError) -> SpaceEntry? {
-    let leaf = Self.leaf(of: unit)
-    var pointer = root
-    let height = pointer.depth
-    if height < 8, leaf >> UInt64(8 * height) != 0 { return nil }
-    let tag = epoch.tag
-    for level in 0..<height {
-      try memory.check(pointer, .spaceNode, workingTag: tag)
-      let digit = Int((leaf >> UInt64(8 * (height - 1 - level))) & 0xff)
-      pointer = NodePage(bytes: memory.bytes, page: pointer.page)[digit]
-      if pointer.bits == 0 { return nil }
-    }
-    try memory.check(pointer, .spaceLeaf, workingTag: tag)
-    return SpaceEntry(bytes: memory.bytes, offset: Self.entryOffset(pointer.page, unit))
+    try SpaceReader(memory: memory).entry(unit)
   }
 
   /// The entry of `unit` for changing it in this epoch. Throws without effect on

@@ -15,22 +15,21 @@ enum LockName: Int64, CaseIterable {
 
 enum LockKind { case shared, exclusive }
 
-/// What holds a store's bytes: a mapped file, or anonymous memory.
+/// What holds a store's bytes: a mapped file, or memory of this process.
 ///
 /// Small on purpose: memory is memory, and all else a store asks of the system
 /// goes through here.
 protocol Backing: AnyObject, Sendable {
-  /// The store's bytes; byte 0 never changes its place.
-  var bytes: MappedBytes { get }
-  /// Bytes mapped by this process, a multiple of the unit.
-  var mappedBytes: Int { get }
+  /// Where the store's bytes are.
+  var mapping: StoreMapping { get }
   /// Whether changes to these bytes reach a file others may read.
   var isShared: Bool { get }
-  /// Whether the file was cut short under the mapping.
-  var isLost: Bool { get }
 
   /// Makes the store at least `bytes` long, and maps it.
   func grow(to bytes: Int) throws(StoreError)
+  /// Sees to it that the store can grow by so many bytes without being copied for that, which
+  /// happens here if at all: only where the caller has no address in the store at hand.
+  func prepareToGrow(by bytes: Int) throws(StoreError)
   /// Maps what others have grown, up to `bytes`; false if the file is not that long.
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool
   /// Gives the range disk space, so that a store into it cannot fail. New space
@@ -69,14 +68,37 @@ protocol Backing: AnyObject, Sendable {
 
   /// Bytes the file is long, and bytes of disk it takes.
   func sizes() throws(StoreError) -> (file: Int, allocated: Int)
-  /// Pages of the host's size that are in memory.
-  func residentPages() throws(StoreError) -> Int
+  /// Pages of the host's size that are in memory; nil where the system does not tell.
+  func residentPages() throws(StoreError) -> Int?
 }
 
 extension Backing {
+  /// Bytes mapped by this process, a multiple of the unit.
+  var mappedBytes: Int { mapping.mappedBytes }
+  /// Whether the file was cut short under the mapping.
+  var isLost: Bool { mapping.isLost }
+  /// Superblocks and live page.
+  var fixed: MappedBytes { mapping.fixed }
+
   // For memory, which has no space of its own.
   func reserve(offset: Int, count: Int) throws(StoreError) {}
+  func prepareToGrow(by bytes: Int) throws(StoreError) {}
   func syncAll() throws(StoreError) { try sync(offset: 0, count: mappedBytes) }
   func forgetFailedSync() {}
   func holderOfLowestPin() throws(StoreError) -> Int32? { nil }
+}
+
+/// A backing that no other process knows of.
+protocol UnsharedBacking: Backing {}
+
+extension UnsharedBacking {
+  var isShared: Bool { false }
+  func cutOff(at bytes: Int) throws(StoreError) {}
+  func sync(offset: Int, count: Int) throws(StoreError) {}
+  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool { true }
+  func unlock(_ name: LockName) throws(StoreError) {}
+  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool { false }
+  func pin(_ epoch: Epoch) throws(StoreError) {}
+  func unpin(_ epoch: Epoch) throws(StoreError) {}
+  func lowestPin() throws(StoreError) -> Epoch? { nil }
 }

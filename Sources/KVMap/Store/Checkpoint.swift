@@ -9,12 +9,13 @@
 /// durable. Lock C keeps others from doing the same meanwhile; who holds it never
 /// waits for the turn, since a takeover waits for it within its turn.
 struct Checkpoint {
-  let memory: StoreMemory
+  let source: MemorySource
   let backing: any Backing
   /// Any superblock of the store: what never changes is taken from it.
   let previous: Superblock
 
-  private var live: LivePage { memory.live }
+  private var memory: StoreMemory { source.memory }
+  private var live: LivePage { source.live }
 
   /// How much log is written before a checkpoint is due: in proportion to the
   /// store, so that each byte is checkpointed a bounded number of times, and
@@ -162,13 +163,13 @@ struct Checkpoint {
   /// Who wrote the last checkpoint may have died between the two superblocks: then the
   /// whole one must not be written over before the other is whole as well.
   func settleSuperblocks() throws(StoreError) {
-    let (current, bothAgree) = try Recovery.chooseSuperblock(memory.bytes)
+    let (current, bothAgree) = try Recovery.chooseSuperblock(source.fixed)
     if !bothAgree { try writeSuperblocks(current) }
   }
 
   func writeSuperblocks(_ block: Superblock) throws(StoreError) {
     for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b] {
-      block.encode(memory.bytes, at: offset)
+      block.encode(source.fixed, at: offset)
       try backing.sync(offset: offset, count: Layout.pageBytes)
     }
   }

@@ -34,18 +34,6 @@ struct CheckpointReader {
 
   /// Everything a checkpoint leads to is sealed.
   private func check(_ pointer: PagePointer, _ kind: PageKind) throws(StoreError) {
-    let page = pointer.page
-    if page.offset < Layout.firstFreeOffset || page.offset + Layout.pageBytes > memory.mappedBytes {
-      try memory.outside(page.offset)
-    }
-    let header = PageHeader(bytes: bytes, page: page)
-    guard header.kindByte == kind.rawValue, header.epoch.tag == pointer.epochTag else {
-      throw .damaged("index page", at: page.offset, "it is not the page the reference to it means")
-    }
-    if unsafe memory.local.pointee.isVerified(page, tag: pointer.epochTag) { return }
-    guard header.isIntact(seed: memory.seed) else {
-      throw .damaged("index page", at: page.offset, "its checksum does not match")
-    }
-    unsafe memory.local.pointee.markVerified(page, tag: pointer.epochTag)
+    try memory.checkSealed(pointer, kind)
   }
 }

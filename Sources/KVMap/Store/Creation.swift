@@ -1,6 +1,6 @@
 /// Makes the contents of an empty store.
 struct Creation {
-  let memory: StoreMemory
+  let source: MemorySource
   let backing: any Backing
   let clock: Clock
   let identifier: (UInt64, UInt64)
@@ -12,17 +12,16 @@ struct Creation {
   func build() throws(StoreError) {
     let first = Layout.firstFreeUnit
     try backing.grow(to: Int(first + 1) * Layout.unitBytes)
-    memory.noteMapped(backing.mappedBytes)
     for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b, Layout.liveOffset] {
       try backing.makeReal(offset: offset, count: Layout.pageBytes, scattered: false)
     }
     try backing.makeReal(
       offset: Int(first) * Layout.unitBytes, count: Layout.unitBytes, scattered: true)
-    let live = memory.live
+    let live = source.live
     live[LivePage.epoch] = 1
     live[LivePage.highWater] = first + 1
 
-    var writer = Writer(memory: memory, backing: backing, clock: clock)
+    var writer = Writer(source, backing: backing, clock: clock)
     writer.space.create()
     try makeDirectory(&writer)
     let segment = try writer.space.allocate(Int(Layout.segmentUnits), as: .segment)
@@ -30,16 +29,16 @@ struct Creation {
     let start = segment.position.offset
     try backing.makeReal(offset: Int(start), count: Layout.pageBytes, scattered: false)
     SegmentHeader(ordinal: 1, next: next, sequence: firstSequence).encode(
-      memory.bytes, at: Int(start), seed: memory.seed)
+      writer.memory.bytes, at: Int(start), seed: source.seed)
     live[LivePage.segment] = segment.number
     live[LivePage.tail] = start + UInt64(SegmentHeader.byteCount)
     live[LivePage.sequence] = firstSequence.number
-    live[LivePage.chain] = memory.seed.low
+    live[LivePage.chain] = source.seed.low
     try writer.space.recordReleases()
 
     let checkpoint = Checkpoint(
-      memory: memory, backing: backing,
-      previous: Superblock(identifier: identifier, seed: memory.seed))
+      source: source, backing: backing,
+      previous: Superblock(identifier: identifier, seed: source.seed))
     let block = checkpoint.freeze()
     try checkpoint.seal(block, after: Epoch(number: 0))
     try checkpoint.record(block)
@@ -47,15 +46,15 @@ struct Creation {
 
   private func makeDirectory(_ writer: inout Writer) throws(StoreError) {
     let epoch = Epoch(number: 1)
-    let bytes = memory.bytes
     let root = try writer.space.takePage()
     let bucket = try writer.space.takePage()
+    let bytes = writer.memory.bytes
     PageHeader(bytes: bytes, page: bucket).format(kind: .bucket, depth: 0, epoch: epoch, prefix: 0)
     PageHeader(bytes: bytes, page: root).format(kind: .directory, depth: 0, epoch: epoch, prefix: 0)
     let node = NodePage(bytes: bytes, page: root)
     for entry in 0..<NodePage.entryCount {
       node[entry] = PagePointer(page: bucket, depth: 0, epoch: epoch)
     }
-    memory.live[LivePage.root] = PagePointer(page: root, depth: 1, epoch: epoch).bits
+    source.live[LivePage.root] = PagePointer(page: root, depth: 1, epoch: epoch).bits
   }
 }

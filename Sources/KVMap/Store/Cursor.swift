@@ -52,7 +52,7 @@ extension StoreCore {
     _ snapshot: Snapshot?, _ body: (IndexReader) throws(StoreError) -> R
   ) throws(StoreError) -> R {
     if let snapshot { return try snapshot.read(body) }
-    return try read { () throws(StoreError) in try body(IndexReader(memory: memory)) }
+    return try read { memory throws(StoreError) in try body(IndexReader(memory: memory)) }
   }
 
   /// The keys of the bucket that covers hash `from`, without those of hashes
@@ -62,7 +62,8 @@ extension StoreCore {
   func bucketKeys(
     from: UInt64, behind: inout UInt64?, in snapshot: Snapshot?
   ) throws(StoreError) -> [Result<[UInt8], StoreError>] {
-    try read(snapshot) { _ throws(StoreError) -> [Result<[UInt8], StoreError>] in
+    try read(snapshot) { index throws(StoreError) -> [Result<[UInt8], StoreError>] in
+      let memory = index.memory
       let records = RecordReader(memory: memory)
       var slots: [Slot] = []
       let damage = try bucketSlots(from: from, behind: &behind, &slots, in: snapshot)
@@ -105,7 +106,8 @@ extension StoreCore {
   private func readSlots(
     from: UInt64, behind: inout UInt64?, _ slots: inout [Slot], _ index: IndexReader
   ) throws(StoreError) {
-    let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
+    let memory = index.memory
+    let tag = UInt16(truncatingIfNeeded: live[LivePage.epoch])
     let pointer = try index.bucketForWalk(from, behind: &behind)
     // Buckets that merged since the last step begin below what is still to come.
     let beginsBelow = PageHeader(bytes: memory.bytes, page: pointer.page).prefix < from
@@ -117,7 +119,7 @@ extension StoreCore {
         for index in 0..<Bucket.slotsPerLine {
           let slot = Slot(bits: memory.bytes.loadAcquire(bucket.offset(line: line, slot: index)))
           if slot.isEmpty || slot.isPending { continue }
-          if beginsBelow, try hash(slot) < from { continue }
+          if beginsBelow, try hash(slot, memory) < from { continue }
           slots.append(slot)
         }
       }
@@ -128,17 +130,18 @@ extension StoreCore {
     }
   }
 
-  private func hash(_ slot: Slot) throws(StoreError) -> UInt64 {
+  private func hash(_ slot: Slot, _ memory: StoreMemory) throws(StoreError) -> UInt64 {
     let records = RecordReader(memory: memory)
     return records.keyHash(try records.head(at: slot.position), at: slot.position).bits
   }
 
   /// What is stored for `key`; nil if it is absent or has expired.
   func entry(_ key: RawSpan, in snapshot: Snapshot? = nil) throws(StoreError) -> Entry? {
-    let hash = KeyHash(key, seed: memory.seed)
+    let hash = KeyHash(key, seed: source.seed)
     return try read(snapshot) { index throws(StoreError) -> Entry? in
+      let memory = index.memory
       guard let match = try find(key, hash, index, snapshot?.clock ?? clock) else { return nil }
-      let value = try value(match)
+      let value = try value(match, in: memory)
       let records = RecordReader(memory: memory)
       let expiry = records.expiry(match.head, at: match.position)
       return Entry(
@@ -152,22 +155,25 @@ extension StoreCore {
 
   /// Verifies the record and passes on where key and value lie; nil if it has expired.
   private func withRecord<R>(
-    _ slot: Slot, _ clock: Clock, _ body: (RecordHead, Range<Int>, Range<Int>) -> R
+    _ slot: Slot, _ clock: Clock, _ memory: StoreMemory,
+    _ body: (RecordHead, FoundBytes, FoundBytes) -> R
   ) throws(StoreError) -> R? {
     let records = RecordReader(memory: memory)
     let head = try records.head(at: slot.position)
     let match = IndexReader.Match(position: slot.position, head: head, slotOffset: 0, slot: slot)
-    let value = try value(match)
+    let value = try value(match, in: memory)
     if let expiry = records.expiry(head, at: slot.position), expiry <= clock.now() { return nil }
     let key = Int(slot.position.offset) + head.keyOffset
-    return body(head, key..<key + head.keyLength, value)
+    return body(
+      head, FoundBytes(bytes: memory.bytes, range: key..<key + head.keyLength),
+      FoundBytes(bytes: memory.bytes, range: value))
   }
 
   func forEach(_ body: (RawSpan, RawSpan) throws -> Void) throws {
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
-    let ticket = unsafe memory.local.pointee.readers.enter()
-    defer { unsafe memory.local.pointee.readers.leave(ticket) }
+    let ticket = unsafe source.local.pointee.readers.enter()
+    defer { unsafe source.local.pointee.readers.leave(ticket) }
     let epoch = backing.isShared ? try pins.pinCurrent() : nil
     defer { if let epoch { try? pins.unpin(epoch) } }
     try forEach(in: nil, body)
@@ -180,15 +186,14 @@ extension StoreCore {
     while let from = next {
       var slots: [Slot] = []
       let damage = try bucketSlots(from: from, behind: &next, &slots, in: snapshot)
-      for slot in slots { memory.bytes.prefetch(Int(slot.position.offset)) }
+      let bytes = source.memory.bytes
+      for slot in slots { bytes.prefetch(Int(slot.position.offset)) }
       for slot in slots {
-        let ranges = try read(snapshot) { _ throws(StoreError) in
-          try withRecord(slot, clock) { _, key, value in (key, value) }
+        let found = try read(snapshot) { index throws(StoreError) in
+          try withRecord(slot, clock, index.memory) { _, key, value in (key, value) }
         }
-        guard let (key, value) = ranges else { continue }
-        try body(
-          memory.bytes.span(key.lowerBound, count: key.count),
-          memory.bytes.span(value.lowerBound, count: value.count))
+        guard let (key, value) = found else { continue }
+        try body(key.span, value.span)
         try checkNotLost()
       }
       if let damage { throw damage }

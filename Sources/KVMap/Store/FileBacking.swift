@@ -8,17 +8,16 @@ import SystemPackage
 /// belong to the second descriptor, which is never mapped: a mapping would keep
 /// them alive after the handle was closed.
 final class FileBacking: Backing {
-  private let reservation: Reservation
+  let mapping: StoreMapping
   private let file: File
   private let lockFile: File
   private let isWritable: Bool
-  private let mapped = Atomic<Int>(0)
-  private let growing = Lock()
   private let syncing = Lock()
+  /// How much is kept in memory, wherever it is mapped.
+  private let lockedBytes = Atomic<Int>(0)
   /// Whether a sync has failed and nothing was done about it yet.
   private let hasFailedSync = Atomic<Bool>(false)
 
-  let bytes: MappedBytes
   let identity: FileIdentity
   var isShared: Bool { true }
 
@@ -31,42 +30,29 @@ final class FileBacking: Backing {
   private static let epochLimit: UInt64 = 1 << 38
 
   /// Takes over two descriptors of one file.
-  init(_ file: consuming File, locks: consuming File, isWritable: Bool) throws(StoreError) {
-    do {
-      let status = try file.status()
-      guard try locks.status().identity == status.identity else {
-        throw StoreError(.replaced, "the file was replaced while it was being opened; try again")
-      }
-      identity = status.identity
-      let size = Int(status.size)
-      reservation = try Self.reserve(size: size, fileSystem: try file.fileSystem().totalBytes)
-    } catch let error as MappingError {
-      throw StoreError(error)
-    } catch let error as StoreError {
-      throw error
+  init(
+    _ file: consuming File, locks: consuming File, isWritable: Bool,
+    _ addressSpace: AddressSpace = .standard
+  ) throws(StoreError) {
+    let status: FileStatus
+    let lockStatus: FileStatus
+    do throws(MappingError) {
+      status = try file.status()
+      lockStatus = try locks.status()
+      try locks.closeInForkedChildren()
     } catch {
-      throw StoreError(.system, "\(error)")
+      throw StoreError(error)
     }
+    guard lockStatus.identity == status.identity else {
+      throw StoreError(.replaced, "the file was replaced while it was being opened; try again")
+    }
+    identity = status.identity
+    let size = max(Int(status.size) / Layout.unitBytes * Layout.unitBytes, StoreMapping.fixedBytes)
+    mapping = try StoreMapping(forMapping: min(size, Int(Layout.largestFile)), addressSpace)
     self.file = file
-    do { try locks.closeInForkedChildren() } catch { throw StoreError(error) }
     self.lockFile = locks
     self.isWritable = isWritable
-    unsafe bytes = MappedBytes(base: reservation.base)
   }
-
-  /// Address space for the largest the file can become: twice its file system,
-  /// since it may have holes. Less where the process may not have so much.
-  private static func reserve(size: Int, fileSystem: UInt64) throws(MappingError) -> Reservation {
-    let largest = Int(Layout.largestFile)
-    let unit = Layout.unitBytes
-    let minimum = min((size / unit + 1) * unit + (64 << 20), largest)
-    let wanted = max(
-      1 << 40, Int(clamping: fileSystem.multipliedReportingOverflow(by: 2).partialValue), 2 * size)
-    return try Reservation(atLeast: minimum, preferring: max(minimum, min(wanted / unit * unit, largest)))
-  }
-
-  var mappedBytes: Int { mapped.load(ordering: .acquiring) }
-  var isLost: Bool { reservation.isLost }
 
   /// The length of the file. Throws if it is shorter than what is mapped of it: a
   /// file that was cut short and made longer again reads as zeros, without a fault.
@@ -76,7 +62,7 @@ final class FileBacking: Backing {
     let size: Int
     do { size = Int(try file.status().size) } catch { throw StoreError(error) }
     if size >= least { return size }
-    markLost()
+    mapping.markLost()
     throw StoreError(
       .lost,
       "the file was cut short to \(size) bytes while it was open; close the store, see to the file, "
@@ -93,42 +79,32 @@ final class FileBacking: Backing {
         let step = min(max(1 << 20, size / 16), 256 << 20)
         let rounded = (max(bytes, size + step) + Layout.unitBytes - 1) / Layout.unitBytes * Layout.unitBytes
         do {
-          try file.setSize(Int64(min(rounded, reservation.length)))
+          try file.setSize(Int64(rounded))
         } catch {
           // A limit may leave room for what is asked for, if not for the step.
-          try file.setSize(Int64(min(bytes, reservation.length)))
+          try file.setSize(Int64(bytes))
         }
       }
     } catch {
       throw StoreError(error)
     }
     guard try extendMapping(to: bytes) else {
-      throw StoreError(
-        .diskFull,
-        "the process has address space for \(reservation.length) bytes of the store only; "
-          + "reopen it in a process without an address space limit")
+      throw StoreError(.lost, "the file was cut short while it was to become longer; close the store")
     }
   }
 
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool {
-    try growing.withLock { () throws(StoreError) in
-      let from = mappedBytes
-      if bytes <= from { return true }
-      let size = try wholeSize() / Layout.unitBytes * Layout.unitBytes
-      let end = min(size, reservation.length)
-      guard end >= bytes else { return false }
-      do throws(MappingError) {
-        try reservation.place(
-          file, fileOffset: Int64(from), at: from, length: end - from,
-          protection: isWritable ? [.read, .write] : .read, sharing: .shared)
-        // Lookups are random: reading ahead would fill memory with what nobody
-        // asked for, and would make the large folios that slow syncs down.
-        try reservation.advise(at: from, length: end - from, .random)
-      } catch {
-        throw StoreError(error)
-      }
-      mapped.store(end, ordering: .releasing)
-      return true
+    try mapping.extend(to: bytes) { () throws(StoreError) in
+      try wholeSize() / Layout.unitBytes * Layout.unitBytes
+    } place: { reservation, range throws(MappingError) in
+      try reservation.place(
+        file, fileOffset: Int64(range.lowerBound), at: range.lowerBound, length: range.count,
+        protection: isWritable ? [.read, .write] : .read, sharing: .shared)
+      // Lookups are random: reading ahead would fill memory with what nobody
+      // asked for, and would make the large folios that slow syncs down.
+      try reservation.hint(at: range.lowerBound, length: range.count, .random)
+      let locked = min(lockedBytes.load(ordering: .relaxed), range.count)
+      if range.lowerBound == 0, locked > 0 { try reservation.lock(at: 0, length: locked) }
     }
   }
 
@@ -138,7 +114,9 @@ final class FileBacking: Backing {
     do {
       try file.allocate(offset: Int64(offset), length: Int64(count))
       if scattered {
-        try reservation.populateForWriting(at: offset, length: count)
+        try mapping.withReservation(for: offset..<offset + count) { reservation throws(MappingError) in
+          try reservation.populateForWriting(at: offset, length: count)
+        }
       } else {
         try file.writeZeros(offset: Int64(offset), length: Int64(count))
       }
@@ -159,25 +137,14 @@ final class FileBacking: Backing {
   }
 
   func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool {
-    do {
-      try file.punchHole(offset: Int64(offset), length: Int64(count))
-      return true
-    } catch {
-      if case .system(.notSupported) = error.code { return false }
+    do { return try file.releaseStorage(offset: Int64(offset), length: Int64(count)) } catch {
       throw StoreError(error)
     }
   }
 
   func cutOff(at bytes: Int) throws(StoreError) {
-    do {
-      // What is mapped behind it stays so until growth maps it anew: whoever
-      // follows a wrong reference there loses the mapping, not the process.
-      try growing.withLock { () throws(MappingError) in
-        mapped.store(min(bytes, mappedBytes), ordering: .releasing)
-        try file.setSize(Int64(bytes))
-      }
-    } catch {
-      throw StoreError(error)
+    try mapping.noteCut(at: bytes) { () throws(StoreError) in
+      do throws(MappingError) { try file.setSize(Int64(bytes)) } catch { throw StoreError(error) }
     }
   }
 
@@ -186,9 +153,11 @@ final class FileBacking: Backing {
     do { return try copy.shareContents(of: file) } catch { throw StoreError(error) }
   }
 
-  /// A copy-on-write view of all that is mapped.
-  func privateView() throws(StoreError) -> PrivateBacking {
-    try PrivateBacking(viewing: file, count: mappedBytes, locks: self)
+  /// A copy-on-write view of all that is mapped, with room to grow.
+  func privateView(room: Int) throws(StoreError) -> PrivateBacking {
+    let copy: File
+    do { copy = try file.duplicate() } catch { throw StoreError(error) }
+    return try PrivateBacking(viewing: copy, count: mappedBytes, locks: self, room: room)
   }
 
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] {
@@ -208,7 +177,10 @@ final class FileBacking: Backing {
       }
       do throws(StoreError) {
         try checked { () throws(MappingError) in
-          try reservation.sync(at: offset, length: min(count, mappedBytes - offset))
+          let count = min(count, mappedBytes - offset)
+          try mapping.withReservation(for: offset..<offset + count) { reservation throws(MappingError) in
+            try reservation.sync(at: offset, length: count)
+          }
           #if canImport(Darwin)
             // There msync leaves the data in the drive's cache.
             try file.sync()
@@ -250,14 +222,10 @@ final class FileBacking: Backing {
     // Pages put in the place of lost ones belong to no file: syncing them succeeds
     // and writes nothing. Nor does it tell of pages that were cut off and not touched.
     if isLost || size < least {
-      markLost()
+      mapping.markLost()
       throw StoreError(
         .lost, "part of the file could not be read or written, so the last changes are not durable")
     }
-  }
-
-  private func markLost() {
-    unsafe reservation.lostFlag.pointee.store(1, ordering: .sequentiallyConsistent)
   }
 
   // MARK: Locks
@@ -345,15 +313,27 @@ final class FileBacking: Backing {
     }
   }
 
-  func residentPages() throws(StoreError) -> Int {
-    do { return try reservation.residentPages(at: 0, length: mappedBytes) } catch { throw StoreError(error) }
+  func residentPages() throws(StoreError) -> Int? {
+    let count = mappedBytes
+    do {
+      return try mapping.withReservation { reservation throws(MappingError) in
+        try reservation.residentPages(at: 0, length: count)
+      }
+    } catch {
+      if error.isRefusal { return nil }
+      throw StoreError(error)
+    }
   }
 
   /// Reads ahead and, if asked to, keeps everything in memory.
   func prepare(warm: Bool, pinned: Bool) throws(StoreError) {
+    let count = mappedBytes
     do {
-      if warm { try reservation.advise(at: 0, length: mappedBytes, .populateRead) }
-      if pinned { try reservation.lock(at: 0, length: mappedBytes) }
+      try mapping.withReservation { reservation throws(MappingError) in
+        if warm { try reservation.hint(at: 0, length: count, .populateRead) }
+        if pinned { try reservation.lock(at: 0, length: count) }
+      }
+      if pinned { lockedBytes.store(count, ordering: .relaxed) }
     } catch {
       throw StoreError(error)
     }

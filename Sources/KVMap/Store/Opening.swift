@@ -23,8 +23,7 @@ struct Opening {
 
   /// A store in anonymous memory.
   static func inMemory(_ options: StoreOptions, clock: Clock) throws(StoreError) -> StoreCore {
-    let backing = try PrivateBacking()
-    defer { withExtendedLifetime(backing) {} }
+    let backing = try MemoryBacking()
     let block = try create(in: backing, clock: clock)
     return try privateCore(
       backing, block, name: "store in memory", path: nil, options: options, clock: clock, pinned: nil)
@@ -34,7 +33,7 @@ struct Opening {
   func openForVerification() throws(StoreError) -> (StoreCore, [Result<Superblock, Superblock.Problem>]) {
     do {
       let core = try openPrivate(openForReading())
-      return (core, Superblock.readBoth(core.memory.bytes))
+      return (core, Superblock.readBoth(core.source.fixed))
     } catch {
       throw error.naming(name)
     }
@@ -170,7 +169,7 @@ struct Opening {
     if options.exclusive { try core.withTurn { _ in } }
     // A process died while it wrote a checkpoint. Or one is being written, or somebody has
     // the turn: then the next one will be whole.
-    if try !Recovery.chooseSuperblock(backing.bytes).bothAgree { try core.checkpointIfFree() }
+    if try !Recovery.chooseSuperblock(backing.fixed).bothAgree { try core.checkpointIfFree() }
     return core
   }
 
@@ -190,7 +189,7 @@ struct Opening {
     guard try backing.extendMapping(to: Layout.unitBytes * Int(Layout.firstFreeUnit)) else {
       throw StoreError(.damaged, "the file was cut short: not even its superblocks are whole")
     }
-    let block = try Recovery.chooseSuperblock(backing.bytes).0
+    let block = try Recovery.chooseSuperblock(backing.fixed).0
     guard try backing.extendMapping(to: Int(block.highWater.number) * Layout.unitBytes) else {
       throw StoreError(
         .damaged,
@@ -206,7 +205,7 @@ struct Opening {
     guard try backing.tryLock(.valid, .shared) else { return false }
     guard try backing.isLockedByOthers(.vouched, .exclusive) else { return false }
     guard try backing.tryLock(.vouched, .shared) else { return false }
-    let live = LivePage(bytes: backing.bytes, start: LivePage.publicOffset)
+    let live = LivePage(bytes: backing.fixed, start: LivePage.publicOffset)
     guard live[LivePage.layout] == LivePage.layoutVersion else {
       throw StoreError(
         .busy,
@@ -217,19 +216,17 @@ struct Opening {
 
   /// Holding V exclusively: nobody else trusts the live page.
   private func recoverAlone(_ backing: FileBacking) throws(StoreError) {
-    let bytes = backing.bytes
-    let (block, bothAgree) = try Recovery.chooseSuperblock(bytes)
-    let local = try LocalMemory(backing, seed: block.seed)
-    defer { withExtendedLifetime(local) {} }
+    let (block, bothAgree) = try Recovery.chooseSuperblock(backing.fixed)
+    let source = backing.mapping.source(seed: block.seed)
     let recovery = Recovery(
-      memory: local.memory, backing: backing, clock: clock, isTakeover: false, isPrivate: false)
+      source: source, backing: backing, clock: clock, isTakeover: false, isPrivate: false)
     let end = try recovery.examine(block)
     try recovery.rehearse(backing, block, end)
     try backing.makeReal(offset: Layout.liveOffset, count: Layout.pageBytes, scattered: true)
     try recovery.rebuild(block, bothAgree: bothAgree, end)
     // Whoever died holding these cannot hold them now.
-    local.memory.live[LivePage.holder] = 0
-    local.memory.live[LivePage.syncFailed] = 0
+    source.live[LivePage.holder] = 0
+    source.live[LivePage.syncFailed] = 0
     guard try backing.tryLock(.vouched, .shared), try backing.tryLock(.valid, .shared) else {
       throw StoreError(.system, "a lock of this handle was lost; try again")
     }
@@ -260,29 +257,39 @@ struct Opening {
       if error.code == .busy { throw error }
       hasLocks = false
     }
+    var room = PrivateBacking.leastRoom
     for _ in 0..<64 {
       let block = try firstLook(locks)
       let epoch = block.epoch.next
       if hasLocks { try locks.pin(epoch) }
       // Pinned; but was it still the current one when the pin came?
-      let again = try Recovery.chooseSuperblock(locks.bytes).0
+      let again = try Recovery.chooseSuperblock(locks.fixed).0
       guard again.epoch == block.epoch else {
         try locks.unpin(epoch)
         continue
       }
       let size = try length(file)
-      let backing = try PrivateBacking(viewing: file, count: size, locks: locks)
+      let backing = try PrivateBacking(
+        viewing: try duplicate(of: file), count: size, locks: locks, room: room)
       do throws(StoreError) {
         return try Self.privateCore(
           backing, block, name: name, path: path, options: options, clock: clock, pinned: epoch)
       } catch {
-        // A writer that goes on beside may have put what the log names behind the
-        // end of what is viewed; that looks like damage until all of it is viewed.
-        guard error.code == .damaged, try length(file) > size else { throw error }
+        if let more = backing.room(after: error, room) {
+          room = more
+        } else {
+          // A writer that goes on beside may have put what the log names behind the
+          // end of what is viewed; that looks like damage until all of it is viewed.
+          guard error.code == .damaged, try length(file) > size else { throw error }
+        }
         if hasLocks { try locks.unpin(epoch) }
       }
     }
     throw StoreError(.busy, "the store is being changed too fast to be viewed; try again")
+  }
+
+  private func duplicate(of file: borrowing File) throws(StoreError) -> File {
+    do { return try file.duplicate() } catch { throw StoreError(error) }
   }
 
   func length(_ file: borrowing File) throws(StoreError) -> Int {
@@ -294,16 +301,15 @@ struct Opening {
   }
 
   private static func privateCore(
-    _ backing: PrivateBacking, _ block: Superblock, name: String, path: FilePath?,
+    _ backing: any UnsharedBacking, _ block: Superblock, name: String, path: FilePath?,
     options: StoreOptions, clock: Clock, pinned: Epoch?
   ) throws(StoreError) -> StoreCore {
-    let local = try LocalMemory(backing, seed: block.seed)
-    defer { withExtendedLifetime(local) {} }
+    let source = backing.mapping.source(seed: block.seed)
     try Recovery(
-      memory: local.memory, backing: backing, clock: clock, isTakeover: false, isPrivate: true
+      source: source, backing: backing, clock: clock, isTakeover: false, isPrivate: true
     ).run(block, bothAgree: true)
-    local.memory.live[LivePage.holder] = 0
-    local.memory.live[LivePage.syncFailed] = 0
+    source.live[LivePage.holder] = 0
+    source.live[LivePage.syncFailed] = 0
     return try StoreCore(
       name: name, path: path, backing: backing, block: block, options: options, clock: clock,
       pinned: pinned)
@@ -374,12 +380,10 @@ struct Opening {
     var generator = SystemRandomNumberGenerator()
     let seed = StoreSeed(low: generator.next(), high: generator.next())
     let identifier = (generator.next() as UInt64, generator.next() as UInt64)
-    let local = try LocalMemory(backing, seed: seed)
-    defer { withExtendedLifetime(local) {} }
     try Creation(
-      memory: local.memory, backing: backing, clock: clock, identifier: identifier,
-      firstSequence: firstSequence
+      source: backing.mapping.source(seed: seed), backing: backing, clock: clock,
+      identifier: identifier, firstSequence: firstSequence
     ).build()
-    return try Recovery.chooseSuperblock(backing.bytes).0
+    return try Recovery.chooseSuperblock(backing.fixed).0
   }
 }

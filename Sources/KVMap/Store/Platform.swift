@@ -47,11 +47,25 @@ extension StoreError {
       case .lost: .lost
       case .notRegularFile, .system(.isDirectory): .notAStore
       case .system(.noSpace), .system(.diskQuotaExceeded), .system(.fileTooLarge): .diskFull
+      case .system(.noMemory): .notEnoughMemory
       case .system(.permissionDenied), .system(.notPermitted), .system(.readOnlyFileSystem):
         .permissionDenied
       case .system(.noSuchFileOrDirectory), .system(.notDirectory): .notFound
       default: .system
       }
     self.init(code, error.description, cause: error)
+  }
+
+  /// The same for address space of which so much was needed.
+  init(_ error: MappingError, needing bytes: Int) {
+    guard error.code == .system(.noMemory) else {
+      self.init(error)
+      return
+    }
+    self.init(
+      .notEnoughMemory,
+      "the store needs \(bytes) bytes of address space in one piece, which this process cannot have; "
+        + MemoryLimits.advice,
+      cause: error)
   }
 }

@@ -2,107 +2,115 @@ import MappedMemory
 import Synchronization
 import SystemPackage
 
-/// A store in memory, or a private copy-on-write view of one in a file: nothing
-/// that is changed is seen by anybody else, and it vanishes with the handle.
-final class PrivateBacking: Backing {
-  private let reservation: Reservation
-  private let mapped = Atomic<Int>(0)
-  /// Locks of the file that is viewed; kept so that its pins last.
-  private let locks: FileBacking?
-
-  let bytes: MappedBytes
-  var isShared: Bool { false }
-
-  /// An empty store in memory.
-  init() throws(StoreError) {
-    do {
-      reservation = try Reservation(atLeast: 64 << 20, preferring: 1 << 40)
-    } catch {
-      throw StoreError(error)
-    }
-    locks = nil
-    unsafe bytes = MappedBytes(base: reservation.base)
-  }
+/// A private copy-on-write view of a store in a file: nothing that is changed is seen by
+/// anybody else, and it vanishes with the handle.
+///
+/// Pages that were changed cannot be mapped twice. So when the view outgrows its address
+/// space, they are copied to a larger one; only where no address in the store is at hand
+/// (see `prepareToGrow`).
+final class PrivateBacking: UnsharedBacking {
+  let mapping: StoreMapping
+  private let file: File
+  /// How much of the file is viewed; what lies beyond is memory.
+  private let viewedBytes: Int
+  /// Locks of the file, and its size; kept so that its pins last.
+  private let locks: FileBacking
+  private let isTight: Bool
+  /// Set when the view could not grow where it is: by how much it wanted to.
+  private let missing = Atomic<Int>(0)
 
   /// A view of the first `count` bytes of a file, which is pinned through `locks`.
-  init(viewing file: borrowing File, count: Int, locks: FileBacking) throws(StoreError) {
-    do {
-      reservation = try Reservation(
-        atLeast: count + (64 << 20), preferring: max(1 << 40, 2 * count / Layout.unitBytes * Layout.unitBytes)
-      )
-      try reservation.place(
-        file, fileOffset: 0, at: 0, length: count, protection: [.read, .write], sharing: .private,
-        // Else the system refuses what memory could not hold if all of it was changed.
-        options: .noReserve)
-      try reservation.advise(at: 0, length: count, .random)
-    } catch {
-      throw StoreError(error)
-    }
+  ///
+  /// - Parameter room: by how much it can grow where it is, at least.
+  init(
+    viewing file: consuming File, count: Int, locks: FileBacking, room: Int = PrivateBacking.leastRoom,
+    _ addressSpace: AddressSpace = .standard
+  ) throws(StoreError) {
+    viewedBytes = count
     self.locks = locks
-    mapped.store(count, ordering: .releasing)
-    unsafe bytes = MappedBytes(base: reservation.base)
+    isTight = addressSpace.isTight
+    var space = addressSpace
+    space.room = Self.usualRoom
+    mapping = try StoreMapping(forMapping: count + room, space)
+    self.file = file
+    guard try extendMapping(upTo: count) else { throw outgrown(count) }
   }
 
-  var mappedBytes: Int { mapped.load(ordering: .acquiring) }
-  var isLost: Bool { reservation.isLost }
+  private static let usualRoom = 64 << 20
+  static let leastRoom = 2 << 20
+
+  /// How much room to ask for when a view that had `room` has been outgrown, before anybody
+  /// relied on it; nil if that is not what `error` says.
+  func room(after error: StoreError, _ room: Int) -> Int? {
+    let missing = missing.load(ordering: .relaxed)
+    guard error.code == .notEnoughMemory, missing > 0, missing <= Int(Layout.largestFile) else { return nil }
+    return 2 * room + missing
+  }
 
   func grow(to bytes: Int) throws(StoreError) {
-    let from = mappedBytes
-    if bytes <= from { return }
-    let step = max(1 << 20, from / 16)
-    let end = min(
-      (max(bytes, from + step) + Layout.unitBytes - 1) / Layout.unitBytes * Layout.unitBytes,
-      reservation.length)
-    guard end >= bytes else {
-      throw StoreError(.diskFull, "the process has no address space for more than \(from) bytes")
+    if bytes <= mappedBytes { return }
+    let step = isTight ? 0 : max(1 << 20, mappedBytes / 16)
+    let end = (max(bytes, mappedBytes + step) + Layout.unitBytes - 1) / Layout.unitBytes * Layout.unitBytes
+    if try extendMapping(upTo: end) { return }
+    guard try extendMapping(upTo: bytes) else { throw outgrown(bytes) }
+  }
+
+  private func outgrown(_ bytes: Int) -> StoreError {
+    missing.store(bytes - mappedBytes, ordering: .relaxed)
+    return StoreError(
+      .notEnoughMemory,
+      "the private view has address space for \(mapping.capacity) bytes and needs \(bytes); \(MemoryLimits.advice)"
+    )
+  }
+
+  private func extendMapping(upTo end: Int) throws(StoreError) -> Bool {
+    guard end <= mapping.capacity else { return false }
+    return try mapping.extend(to: end, available: { end }) { reservation, range throws(MappingError) in
+      try place(reservation, range)
     }
-    do {
+  }
+
+  private func place(_ reservation: borrowing Reservation, _ range: Range<Int>) throws(MappingError) {
+    let viewed = range.clamped(to: 0..<viewedBytes)
+    if !viewed.isEmpty {
+      try reservation.place(
+        file, fileOffset: Int64(viewed.lowerBound), at: viewed.lowerBound, length: viewed.count,
+        protection: [.read, .write], sharing: .private,
+        // Else the system refuses what memory could not hold if all of it was changed.
+        options: .noReserve)
+      try reservation.hint(at: viewed.lowerBound, length: viewed.count, .random)
+    }
+    let beyond = range.clamped(to: viewedBytes..<max(viewedBytes, range.upperBound))
+    if !beyond.isEmpty {
       try reservation.placeAnonymous(
-        at: from, length: end - from, protection: [.read, .write], options: .noReserve)
-    } catch {
-      throw StoreError(error)
+        at: beyond.lowerBound, length: beyond.count, protection: [.read, .write], options: .noReserve)
     }
-    mapped.store(end, ordering: .releasing)
+  }
+
+  func prepareToGrow(by bytes: Int) throws(StoreError) {
+    let slack = isTight ? 1 << 20 : (8 << 20) + mappedBytes / 8
+    let needed = mappedBytes + bytes + slack
+    if needed <= mapping.capacity { return }
+    try mapping.copy(toFit: needed) { reservation, range throws(MappingError) in
+      try place(reservation, range)
+    }
+    // Readers that are under way look at what is not written to any more.
+    LivePage(bytes: fixed, start: LivePage.publicOffset).raise(LivePage.generation, by: 1)
   }
 
   /// Gives back what keeps writers from reusing what is viewed.
   func letGo(_ pinned: Epoch?) {
-    if let pinned { try? locks?.unpin(pinned) }
-    try? locks?.unlock(.attached)
+    if let pinned { try? locks.unpin(pinned) }
+    try? locks.unlock(.attached)
   }
 
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool { bytes <= mappedBytes }
   func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {}
 
-  func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool {
-    // What is viewed of a file would come back, not zeros.
-    if locks != nil { return false }
-    do {
-      try reservation.advise(at: offset, length: count, .dontNeed)
-      return true
-    } catch {
-      throw StoreError(error)
-    }
-  }
+  /// What is viewed of the file would come back, not zeros.
+  func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool { false }
 
-  func cutOff(at bytes: Int) throws(StoreError) {}
-
-  func dataRanges(_ range: Range<Int>) -> [Range<Int>] { locks?.dataRanges(range) ?? [range] }
-  func sync(offset: Int, count: Int) throws(StoreError) {}
-  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool { true }
-  func unlock(_ name: LockName) throws(StoreError) {}
-  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool { false }
-  func pin(_ epoch: Epoch) throws(StoreError) {}
-  func unpin(_ epoch: Epoch) throws(StoreError) {}
-  func lowestPin() throws(StoreError) -> Epoch? { nil }
-
-  func sizes() throws(StoreError) -> (file: Int, allocated: Int) {
-    if let locks { return try locks.sizes() }
-    return (mappedBytes, try residentPages() * PageSize.bytes)
-  }
-
-  func residentPages() throws(StoreError) -> Int {
-    if let locks { return try locks.residentPages() }
-    do { return try reservation.residentPages(at: 0, length: mappedBytes) } catch { throw StoreError(error) }
-  }
+  func dataRanges(_ range: Range<Int>) -> [Range<Int>] { locks.dataRanges(range) }
+  func sizes() throws(StoreError) -> (file: Int, allocated: Int) { try locks.sizes() }
+  func residentPages() throws(StoreError) -> Int? { try locks.residentPages() }
 }

@@ -8,19 +8,19 @@ import Synchronization
 final class ProcessPins: @unchecked Sendable {
   // Sendable: `counts` is touched only under `lock`.
   private let backing: any Backing
-  private let memory: StoreMemory
+  private let source: MemorySource
   let lock = Lock()
   private var counts: [UInt64: Int] = [:]
 
-  init(_ backing: any Backing, _ memory: StoreMemory) {
+  init(_ backing: any Backing, _ source: MemorySource) {
     self.backing = backing
-    self.memory = memory
+    self.source = source
   }
 
   /// Pins what is current, such that nothing current is reused before `unpin`.
   func pinCurrent() throws(StoreError) -> Epoch {
     while true {
-      let epoch = Epoch(number: memory.live[LivePage.epoch])
+      let epoch = Epoch(number: source.live[LivePage.epoch])
       if try pin(epoch) { return epoch }
     }
   }
@@ -35,7 +35,7 @@ final class ProcessPins: @unchecked Sendable {
     // The pin first, then the floor: a writer stores the floor first and then
     // looks at the pins, so one of the two notices.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
-    if memory.live[LivePage.pinFloor] <= epoch.number { return true }
+    if source.live[LivePage.pinFloor] <= epoch.number { return true }
     try unpin(epoch)
     return false
   }
@@ -50,7 +50,7 @@ final class ProcessPins: @unchecked Sendable {
   }
 
   private func noteLowest() {
-    unsafe memory.local.pointee.lowestPin.store(
+    unsafe source.local.pointee.lowestPin.store(
       counts.keys.min() ?? .max, ordering: .sequentiallyConsistent)
   }
 }

@@ -5,7 +5,7 @@
 /// checkpoint or the log needs is changed, so being cut anywhere costs nothing:
 /// the next recovery starts from the same.
 struct Recovery {
-  let memory: StoreMemory
+  let source: MemorySource
   let backing: any Backing
   let clock: Clock
   let isTakeover: Bool
@@ -13,6 +13,8 @@ struct Recovery {
   let isPrivate: Bool
   /// Whether it only finds out, in private memory, if all of it will succeed.
   var isRehearsal = false
+
+  private var memory: StoreMemory { source.memory }
 
   /// Reads both superblocks and says which counts.
   static func chooseSuperblock(_ bytes: MappedBytes) throws(StoreError) -> (Superblock, bothAgree: Bool) {
@@ -82,22 +84,30 @@ struct Recovery {
   func rehearse(
     _ backing: FileBacking, _ block: Superblock, _ end: LogScanner.End
   ) throws(StoreError) {
-    let copy = try backing.privateView()
-    let local = try LocalMemory(copy, seed: block.seed)
-    defer { withExtendedLifetime((copy, local)) {} }
-    var rehearsal = Recovery(
-      memory: local.memory, backing: copy, clock: clock, isTakeover: isTakeover, isPrivate: false)
-    rehearsal.isRehearsal = true
-    try rehearsal.rebuild(block, bothAgree: true, end)
+    var room = PrivateBacking.leastRoom
+    while true {
+      let copy = try backing.privateView(room: room)
+      var rehearsal = Recovery(
+        source: copy.mapping.source(seed: block.seed), backing: copy, clock: clock,
+        isTakeover: isTakeover, isPrivate: false)
+      rehearsal.isRehearsal = true
+      do throws(StoreError) {
+        return try rehearsal.rebuild(block, bothAgree: true, end)
+      } catch {
+        guard let more = copy.room(after: error, room) else { throw error }
+        room = more
+      }
+    }
   }
 
   /// Where the log ends, if everything that tells of it is sound. Changes nothing.
   func examine(_ block: Superblock) throws(StoreError) -> LogScanner.End {
-    let published = memory.live
-    let target = memory.shadow
+    let published = source.live
     let used = Int(block.highWater.number) * Layout.unitBytes
-    // All of the file: what was written last lies beyond what the checkpoint knows.
-    _ = try backing.extendMapping(to: backing.mappedBytes + Layout.unitBytes)
+    // All of the file: what was written last lies beyond what the checkpoint knows, and what
+    // is not mapped would look as if the log had ended.
+    let length = try backing.sizes().file
+    _ = try backing.extendMapping(to: length / Layout.unitBytes * Layout.unitBytes)
     if used > backing.mappedBytes {
       guard try backing.extendMapping(to: used) else {
         throw StoreError(
@@ -106,10 +116,9 @@ struct Recovery {
             + "it was cut short; restore it from a backup")
       }
     }
-    memory.noteMapped(backing.mappedBytes)
     let start = LogWriter.Tail(
       position: block.logPosition, sequence: block.sequence, chain: block.chain)
-    var scanner = LogScanner(memory: target, tail: start, segment: block.segment)
+    var scanner = LogScanner(memory: source.shadow.memory, tail: start, segment: block.segment)
     scanner.scan()
     while let place = scanner.damageBehindEnd(backing.dataRanges) {
       // A writer beside a private view may have gone on since the end was found.
@@ -171,17 +180,17 @@ struct Recovery {
       position: block.logPosition, sequence: block.sequence, chain: block.chain)
     if !isPrivate, !isRehearsal { try settleSuperblocks(block, bothAgree) }
     if isTakeover, !isRehearsal {
-      Checkpoint(memory: memory, backing: backing, previous: block).sealWorkingTree()
+      Checkpoint(source: source, backing: backing, previous: block).sealWorkingTree()
     }
-    let target = memory.shadow
-    begin(target, block, end, memory.live)
+    let target = source.shadow
+    begin(target, block, end, source.live)
     try replay(target, block, start, end, header)
     // What was rebuilt is the last state that readers can have a snapshot of.
     target.live.freeze()
     // The epoch that is published, not one before: who pins meanwhile may have seen it, and
     // the old root.
     if isTakeover { target.live[LivePage.quarantine] = target.live[LivePage.epoch] }
-    publish(target.live, memory.live)
+    publish(target.live, source.live)
   }
 
   /// Sees to it that both superblocks lead to the checkpoint that counts: a lagging
@@ -194,11 +203,11 @@ struct Recovery {
   private func settleSuperblocks(
     _ block: Superblock, _ bothAgree: Bool
   ) throws(StoreError) {
-    if !bothAgree || (isTakeover && memory.live[LivePage.syncFailed] != 0) {
-      try Checkpoint(memory: memory, backing: backing, previous: block).writeSuperblocks(block)
+    if !bothAgree || (isTakeover && source.live[LivePage.syncFailed] != 0) {
+      try Checkpoint(source: source, backing: backing, previous: block).writeSuperblocks(block)
     } else {
       for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b] {
-        memory.bytes.dirtyAgain(offset, count: Superblock.byteCount)
+        source.fixed.dirtyAgain(offset, count: Superblock.byteCount)
       }
     }
   }
@@ -233,10 +242,10 @@ struct Recovery {
 
   /// Sets the new words to the state of the checkpoint.
   private func begin(
-    _ target: StoreMemory, _ block: Superblock, _ end: LogScanner.End, _ published: LivePage
+    _ target: MemorySource, _ block: Superblock, _ end: LogScanner.End, _ published: LivePage
   ) {
     let live = target.live
-    target.bytes.zero(LivePage.shadowOffset, count: LivePage.byteCount)
+    target.fixed.zero(LivePage.shadowOffset, count: LivePage.byteCount)
     let working = isTakeover ? Epoch(number: published[LivePage.epoch]) : block.epoch
     live[LivePage.layout] = LivePage.layoutVersion
     live[LivePage.epoch] = max(working, block.epoch).next.number
@@ -260,13 +269,12 @@ struct Recovery {
   }
 
   private func replay(
-    _ target: StoreMemory, _ block: Superblock, _ start: LogWriter.Tail, _ end: LogScanner.End,
+    _ target: MemorySource, _ block: Superblock, _ start: LogWriter.Tail, _ end: LogScanner.End,
     _ header: SegmentHeader
   ) throws(StoreError) {
     let live = target.live
     try backing.grow(to: Int(live[LivePage.highWater]) * Layout.unitBytes)
-    memory.noteMapped(backing.mappedBytes)
-    var writer = Writer(memory: target, backing: backing, clock: clock)
+    var writer = Writer(target, backing: backing, clock: clock)
     writer.space.isRecovering = true
     writer.space.takesReleasedPages = !isTakeover && !isPrivate
     var walk = writer.log.walk(from: start.position, upTo: end.tail.position)
@@ -274,7 +282,7 @@ struct Recovery {
     while let (position, head) = try walk.next() {
       try writer.replay(head, at: position)
       length += UInt64(head.liveBytes)
-      if !isPrivate, !isRehearsal { redirty(target, head, at: position) }
+      if !isPrivate, !isRehearsal { redirty(writer.memory, head, at: position) }
     }
     live[LivePage.tail] = end.tail.position.offset
     live[LivePage.sequence] = end.tail.sequence.number

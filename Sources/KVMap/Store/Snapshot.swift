@@ -12,6 +12,8 @@ public final class Snapshot: Sendable {
   private let core: StoreCore
   private let root: PagePointer
   private let pinned: Epoch
+  /// Keeps what is mapped while it lives, for the spans that it hands out.
+  private let hold: Int
   /// Stands still, so that nothing expires.
   let clock: Clock
   private let isOver = Atomic<Bool>(false)
@@ -24,6 +26,7 @@ public final class Snapshot: Sendable {
     self.root = root
     self.count = Int(clamping: count)
     self.pinned = pinned
+    hold = core.backing.mapping.hold()
     let now = core.clock.now()
     clock = Clock { now }
   }
@@ -37,6 +40,8 @@ public final class Snapshot: Sendable {
     // A forked child has no pins, and perhaps a mutex that a thread of its parent's holds.
     guard kvmap_process_generation() == core.processGeneration else { return }
     try? core.pins.unpin(pinned)
+    core.backing.mapping.release(hold)
+    core.unmapOutgrown()
   }
 
   // MARK: Reading
@@ -46,25 +51,25 @@ public final class Snapshot: Sendable {
     if isOver.load(ordering: .relaxed) {
       throw StoreError(.closed, "\(core.name): the snapshot has ended; take another")
     }
-    return try core.readFrozen { () throws(StoreError) in
-      try body(IndexReader(memory: core.memory, root: root))
+    return try core.readFrozen { memory throws(StoreError) in
+      try body(IndexReader(memory: memory, root: root))
     }
   }
 
   /// Where the value of `key` lies; nil if there is none.
-  private func find(_ key: RawSpan) throws(StoreError) -> Range<Int>? {
-    let hash = KeyHash(key, seed: core.memory.seed)
-    return try read { index throws(StoreError) -> Range<Int>? in
+  private func find(_ key: RawSpan) throws(StoreError) -> FoundBytes? {
+    let hash = KeyHash(key, seed: core.source.seed)
+    return try read { index throws(StoreError) -> FoundBytes? in
       guard let match = try core.find(key, hash, index, clock) else { return nil }
-      return try core.value(match)
+      return FoundBytes(bytes: index.memory.bytes, range: try core.value(match, in: index.memory))
     }
   }
 
   /// The value of `key`; nil if there was none. As ``Store/get(_:)``.
   public func get(_ key: borrowing some ByteSource & ~Copyable & ~Escapable) throws(StoreError) -> [UInt8]? {
     try key.withBytes { key throws(StoreError) in
-      guard let range = try find(key) else { return nil }
-      let bytes = core.memory.bytes.array(range.lowerBound, count: range.count)
+      guard let found = try find(key) else { return nil }
+      let bytes = found.array
       try core.checkNotLost()
       return bytes
     }
@@ -95,10 +100,9 @@ public final class Snapshot: Sendable {
   public func value(
     forKey key: borrowing some ByteSource & ~Copyable & ~Escapable
   ) throws(StoreError) -> RawSpan? {
-    let range = try key.withBytes { key throws(StoreError) in try find(key) }
-    guard let range else { return nil }
-    let span = core.memory.bytes.span(range.lowerBound, count: range.count)
-    return unsafe _overrideLifetime(span, borrowing: self)
+    let found = try key.withBytes { key throws(StoreError) in try find(key) }
+    guard let found else { return nil }
+    return unsafe _overrideLifetime(found.span, borrowing: self)
   }
 
   /// Calls `body` with the value of `key` where it lies in the file; nil if there was
@@ -108,10 +112,10 @@ public final class Snapshot: Sendable {
   public func withValue<R>(
     forKey key: borrowing some ByteSource & ~Copyable & ~Escapable, _ body: (RawSpan) throws -> R
   ) throws -> R? {
-    let range = try key.withBytes { key throws(StoreError) in try find(key) }
-    guard let range else { return nil }
+    let found = try key.withBytes { key throws(StoreError) in try find(key) }
+    guard let found else { return nil }
     defer { withExtendedLifetime(self) {} }
-    let result = try body(core.memory.bytes.span(range.lowerBound, count: range.count))
+    let result = try body(found.span)
     try core.checkNotLost()
     return result
   }
@@ -147,7 +151,7 @@ extension StoreCore {
   func snapshot() throws(StoreError) -> Snapshot {
     if options.access == .readOnly, backing.isShared { return try frozenSnapshot() }
     return try withTurn { _ throws(StoreError) in
-      let live = memory.live
+      let live = live
       let epoch = Epoch(number: live[LivePage.epoch]).next
       // Nobody raises the floor while this thread has the turn.
       guard try pins.pin(epoch) else {
@@ -163,7 +167,7 @@ extension StoreCore {
     try checkOpen()
     defer { withExtendedLifetime(self) {} }
     let deadline = ContinuousClock.now + options.timeout
-    let live = memory.live
+    let live = live
     while true {
       let word = live[LivePage.frozen]
       let frozen = live.frozen

@@ -92,7 +92,7 @@ extension StoreCore {
     }
     let indexBytes =
       behind == nil
-      ? Int(memory.live[LivePage.indexPages]) * Layout.pageBytes : now.index * Layout.unitBytes
+      ? Int(live[LivePage.indexPages]) * Layout.pageBytes : now.index * Layout.unitBytes
     meter.beginRound(moved, toMove: toMove + indexBytes + now.runs * Layout.unitBytes)
     try report(meter.progress)
     try moveRecords(&meter, report)
@@ -147,13 +147,9 @@ extension StoreCore {
     _ body: (inout Writer) throws(StoreError) -> R
   ) throws(StoreError) -> R {
     try withTurn { (writer: inout Writer) throws(StoreError) in
-      writer.space.reserve.purpose = .removing
       writer.space.takesLowestPages = true
-      defer {
-        writer.space.reserve.purpose = .checkpoint
-        writer.space.takesLowestPages = false
-      }
-      return try body(&writer)
+      defer { writer.space.takesLowestPages = false }
+      return try writer.taking(for: .removing, body)
     }
   }
 
@@ -165,7 +161,7 @@ extension StoreCore {
       try writer.lookAtUnits(4096)
       return writer.compactor.cursor != nil
     }) {}
-    let live = memory.live
+    let live = live
     let pages = live[LivePage.indexPages] / UInt64(Layout.pagesPerUnit)
     let bytes = live[LivePage.liveBytes] / UInt64(Layout.unitBytes)
     // Two epochs of index pages, segments that are open, and what does not fit exactly.

@@ -27,9 +27,9 @@ extension Store {
 
 extension StoreCore {
   func expiry(_ key: RawSpan) throws(StoreError) -> Expiry? {
-    let hash = KeyHash(key, seed: memory.seed)
-    return try read { () throws(StoreError) -> Expiry? in
-      guard let match = try find(key, hash) else { return nil }
+    let hash = KeyHash(key, seed: source.seed)
+    return try read { memory throws(StoreError) -> Expiry? in
+      guard let match = try find(key, hash, in: memory) else { return nil }
       let records = RecordReader(memory: memory)
       try records.verify(match.head, at: match.position)
       return records.expiry(match.head, at: match.position).map { .at(millisecondsSince1970: $0) } ?? .never
@@ -40,12 +40,13 @@ extension StoreCore {
     _ expiry: Expiry, _ key: RawSpan, _ durability: Durability?
   ) throws(StoreError) -> Bool {
     try checkWritable(key, RawSpan())
-    let hash = KeyHash(key, seed: memory.seed)
+    let hash = KeyHash(key, seed: source.seed)
     let request = request(.always, expiry, durability)
     return try commit(isDurable: request.isDurable) { (writer: inout Writer) throws(StoreError) in
       guard let match = try writer.current(hash, key) else { return false }
       // Nobody reuses what the index leads to while this handle has the turn.
-      let range = try value(match)
+      let memory = writer.memory
+      let range = try value(match, in: memory)
       return try writer.put(key, hash, memory.bytes.span(range.lowerBound, count: range.count), request)
     }
   }

@@ -19,8 +19,8 @@ public struct StoreStatistics: Sendable {
   public var fileBytes = 0
   /// Bytes of disk the file takes.
   public var allocatedBytes = 0
-  /// Pages of the host's size that are in memory.
-  public var residentPages = 0
+  /// Pages of the host's size that are in memory; nil where the system does not tell.
+  public var residentPages: Int?
   /// Pages of 4 KiB that index and space table use.
   public var indexPages = 0
   /// The same in bytes.
@@ -89,7 +89,7 @@ extension StoreCore {
     } catch {
       throw error.naming(name)
     }
-    let live = memory.live
+    let live = live
     statistics.recordCount = Int(live[LivePage.recordCount])
     statistics.liveBytes = Int(live[LivePage.liveBytes])
     statistics.indexPages = Int(live[LivePage.indexPages])
@@ -107,7 +107,7 @@ extension StoreCore {
   private func countBuckets(_ statistics: inout StoreStatistics) throws(StoreError) {
     var next: UInt64? = 0
     while let from = next {
-      let (pages, used, full) = try read { () throws(StoreError) in try bucketFill(from, &next) }
+      let (pages, used, full) = try read { memory throws(StoreError) in try bucketFill(from, &next, memory) }
       statistics.bucketPages += pages
       statistics.overflowPages += pages - 1
       statistics.fullLines += full
@@ -116,10 +116,10 @@ extension StoreCore {
   }
 
   private func bucketFill(
-    _ from: UInt64, _ behind: inout UInt64?
+    _ from: UInt64, _ behind: inout UInt64?, _ memory: StoreMemory
   ) throws(StoreError) -> (pages: Int, used: Int, fullLines: Int) {
     let index = IndexReader(memory: memory)
-    let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
+    let tag = UInt16(truncatingIfNeeded: live[LivePage.epoch])
     let pointer = try index.bucketForWalk(from, behind: &behind)
     var (pages, used, full) = (0, 0, 0)
     var page = pointer.page
@@ -158,17 +158,16 @@ extension StoreCore {
   }
 
   private func countUnits(_ statistics: inout StoreStatistics) throws(StoreError) {
-    // Reading the table needs its own view; nothing is changed through it.
-    let space = SpaceTable(memory: memory, backing: backing)
     let (durable, pin) = try releaseLimits()
+    var liveInLog = 0
+    var indexUnits = 0
     var number = Layout.firstFreeUnit
-    let end = memory.live[LivePage.highWater]
-    var (live, indexUnits) = (0, 0)
+    let end = live[LivePage.highWater]
     while number < end {
-      let unit = try read { () throws(StoreError) in
-        try space.entry(Unit(number: number)).map { UnitFigures($0) }
+      let unit = try read { memory throws(StoreError) in
+        try SpaceReader(memory: memory).entry(Unit(number: number)).map { UnitFigures($0) }
       }
-      live += unit?.live ?? 0
+      liveInLog += unit?.live ?? 0
       statistics.expiringBytes += unit?.expiring ?? 0
       switch unit?.kind {
       case .segment:
@@ -181,7 +180,7 @@ extension StoreCore {
       case .free, nil:
         statistics.freeBytes += Layout.unitBytes
         if unit?.isStored == true { statistics.freeStoredBytes += Layout.unitBytes }
-        let released = max(unit?.released.number ?? 0, memory.live[LivePage.quarantine])
+        let released = max(unit?.released.number ?? 0, live[LivePage.quarantine])
         if released > durable.number {
           statistics.freeAwaitingCheckpointBytes += Layout.unitBytes
         } else if let pin, released >= pin.number {
@@ -194,15 +193,15 @@ extension StoreCore {
     }
     let logRoom = logRoom()
     statistics.usedBytes = Int(end) * Layout.unitBytes
-    statistics.garbageBytes = max(0, statistics.logBytes - live - logRoom)
-    let largeValues = statistics.liveBytes - live
+    statistics.garbageBytes = max(0, statistics.logBytes - liveInLog - logRoom)
+    let largeValues = statistics.liveBytes - liveInLog
     statistics.roomBytes =
       logRoom + max(0, statistics.largeValueBytes - largeValues)
       + max(0, indexUnits * Layout.unitBytes - statistics.indexBytes)
   }
 
   private func oldestPinHolder() throws(StoreError) -> Int32? {
-    let own = unsafe memory.local.pointee.lowestPin.load(ordering: .relaxed)
+    let own = unsafe source.local.pointee.lowestPin.load(ordering: .relaxed)
     let others = try backing.lowestPin()
     if let others, others.number < own { return try backing.holderOfLowestPin() }
     return own == .max ? nil : Int32(processIdentifier)
@@ -212,16 +211,16 @@ extension StoreCore {
   private func releaseLimits() throws(StoreError) -> (durable: Epoch, pin: Epoch?) {
     let pin: Epoch?
     do { pin = try ReuseRule.lowestPin(memory, backing) } catch { throw error.naming(name) }
-    return (Epoch(number: memory.live[LivePage.durableEpoch]), pin)
+    return (Epoch(number: live[LivePage.durableEpoch]), pin)
   }
 
   /// Log that is yet to be written: the rest of the segments of the tail and of moved
   /// records, and the next segment.
   private func logRoom() -> Int {
     func rest(_ segment: LivePage.Word, _ tail: LivePage.Word) -> Int {
-      let unit = memory.live[segment]
+      let unit = live[segment]
       if unit == 0 { return 0 }
-      let (end, from) = (unit * UInt64(Layout.unitBytes) + UInt64(Layout.segmentBytes), memory.live[tail])
+      let (end, from) = (unit * UInt64(Layout.unitBytes) + UInt64(Layout.segmentBytes), live[tail])
       return min(Layout.segmentBytes, Int(clamping: end - min(end, from)))
     }
     return Layout.segmentBytes + rest(LivePage.segment, LivePage.tail)

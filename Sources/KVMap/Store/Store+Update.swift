@@ -124,14 +124,15 @@ extension StoreCore {
     _ body: ([UInt8]?) throws(StoreError) -> (Change, R)
   ) throws(StoreError) -> R {
     try checkWritable(key, RawSpan())
-    let hash = KeyHash(key, seed: memory.seed)
+    let hash = KeyHash(key, seed: source.seed)
     var request = request(.always, expires ?? .never, durability)
     return try commit(isDurable: request.isDurable) { (writer: inout Writer) throws(StoreError) in
       let match = try writer.current(hash, key)
       var old: [UInt8]?
       if let match {
         // Nobody reuses what the index leads to while this handle has the turn.
-        let range = try value(match)
+        let memory = writer.memory
+        let range = try value(match, in: memory)
         old = memory.bytes.array(range.lowerBound, count: range.count)
         try checkNotLost()
         if expires == nil { request.expiry = writer.records.expiry(match.head, at: match.position) }

@@ -65,7 +65,7 @@ extension SourceView {
   /// A checkpoint's state in the words that an open store keeps its own in. They are
   /// private, as all of the view is.
   fileprivate func liveWords(of block: Superblock) -> LivePage {
-    let live = memory.shadow.live
+    let live = shadowWords
     live[LivePage.epoch] = block.epoch.next.number
     live[LivePage.sealedEpoch] = block.epoch.number
     live[LivePage.root] = block.root.bits
@@ -82,7 +82,10 @@ extension StoreCore {
   /// Checks a private view, which nothing changes meanwhile.
   func verify(_ report: VerificationReport = VerificationReport()) -> VerificationReport {
     defer { withExtendedLifetime(self) {} }
-    var verifier = Verifier(memory: memory, live: memory.live, report: report)
+    // Of a store in memory others may go on to write.
+    let hold = backing.mapping.hold()
+    defer { backing.mapping.release(hold) }
+    var verifier = Verifier(memory: memory, live: live, report: report)
     verifier.run()
     return verifier.report
   }

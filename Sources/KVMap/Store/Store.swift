@@ -116,7 +116,7 @@ public final class Store: Sendable {
     get throws(StoreError) {
       try core.checkOpen()
       defer { withExtendedLifetime(core) {} }
-      return Int(core.memory.live[LivePage.recordCount])
+      return Int(core.live[LivePage.recordCount])
     }
   }
 

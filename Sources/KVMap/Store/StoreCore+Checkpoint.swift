@@ -15,7 +15,7 @@ extension StoreCore {
   /// should pause.
   @inline(__always)
   func checkpointIfDue() throws(StoreError) -> Int {
-    let length = memory.live[LivePage.logSinceCheckpoint]
+    let length = live[LivePage.logSinceCheckpoint]
     if length < Self.leastLookedAt { return 0 }
     return try checkpointIfDue(length)
   }
@@ -38,7 +38,7 @@ extension StoreCore {
 
   /// What has happened since the last checkpoint, in quarters of what makes one due.
   private func quartersOfDue() -> UInt64 {
-    let live = memory.live
+    let live = live
     return max(
       live[LivePage.logSinceCheckpoint] / (Checkpoint.dueAfter(live) / 4),
       live[LivePage.releasedPages] / (Checkpoint.dueAfterReleasing(live) / 4))
@@ -72,7 +72,7 @@ extension StoreCore {
   }
 
   private func takesMoreThanPromised() -> Bool {
-    let live = memory.live
+    let live = live
     guard unsafe writer.pointee.space.reuse.limit.number >= live[LivePage.durableEpoch],
       let allocated = try? backing.sizes().allocated
     else { return false }
@@ -88,10 +88,10 @@ extension StoreCore {
   @inline(never)
   func pauseWriting(forMilliseconds milliseconds: Int) {
     let deadline = ContinuousClock.now + .milliseconds(milliseconds)
-    let epoch = memory.live[LivePage.epoch]
+    let epoch = live[LivePage.epoch]
     repeat {
       pause(microseconds: 500)
-    } while memory.live[LivePage.epoch] == epoch
+    } while live[LivePage.epoch] == epoch
       && (isCheckpointing.load(ordering: .acquiring) || quartersOfDue() > 4)
       && ContinuousClock.now < deadline
   }
@@ -175,16 +175,19 @@ extension StoreCore {
     }
     lengthWhenAsked = .max
     wasShortOfSpace = false
-    return Checkpoint(memory: memory, backing: backing, previous: superblock).freeze()
+    return Checkpoint(source: source, backing: backing, previous: superblock).freeze()
   }
 
   /// With or without the turn: makes durable what was noted. Waits for nobody.
   func finishCheckpoint(_ block: Superblock) throws(StoreError) {
     defer { leaveCheckpoint() }
-    let checkpoint = Checkpoint(memory: memory, backing: backing, previous: superblock)
+    // Neither a reader that is counted nor, mostly, the one who writes.
+    let hold = backing.mapping.hold()
+    defer { backing.mapping.release(hold) }
+    let checkpoint = Checkpoint(source: source, backing: backing, previous: superblock)
     // Without a file nothing has to be durable; a new epoch lets space be reused.
     if backing.isShared {
-      try checkpoint.seal(block, after: Epoch(number: memory.live[LivePage.durableEpoch]))
+      try checkpoint.seal(block, after: Epoch(number: live[LivePage.durableEpoch]))
       try checkpoint.settleSuperblocks()
       try checkpoint.record(block)
     }

@@ -21,7 +21,7 @@ extension StoreCore {
   func checkNotLost() throws(StoreError) {
     // The access that may have lost the mapping comes before the look at the flag.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
-    if backing.isLost {
+    if unsafe source.local.pointee.isLost {
       throw StoreError(
         .lost,
         "\(name): part of the file could not be read or written: it was cut short, or the disk failed "
@@ -39,28 +39,30 @@ extension StoreCore {
     }
   }
 
-  /// Runs `body`, which reads the store, until what it saw is known to be sound.
+  /// Runs `body`, which reads the store as it is mapped then, until what it saw is known to
+  /// be sound.
   ///
   /// The generation is the same before and after: nothing that was looked at has
   /// been reused meanwhile, so what was found is right, and an error is damage
   /// and no accident. It changes with each checkpoint; a reader that meets three
   /// in a row pins the epoch.
   @inline(__always)
-  func read<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
-    // What `memory` points to ends with this object, which nothing else here would
+  func read<R>(_ body: (StoreMemory) throws(StoreError) -> R) throws(StoreError) -> R {
+    // What the memory is mapped in ends with this object, which nothing else here would
     // keep to the end of the call.
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
-    let ticket = unsafe memory.local.pointee.readers.enter()
-    defer { unsafe memory.local.pointee.readers.leave(ticket) }
+    let ticket = unsafe source.local.pointee.readers.enter()
+    defer { unsafe source.local.pointee.readers.leave(ticket) }
     var attempts = 0
     while attempts < 3 {
-      let generation = memory.live[LivePage.generation]
-      let mapped = memory.mappedBytes
+      let generation = live[LivePage.generation]
+      // After the generation: a copy that is not written to any more has an older one.
+      let memory = source.memory
       do {
-        let result = try body()
+        let result = try body(memory)
         atomicMemoryFence(ordering: .acquiring)
-        if memory.live[LivePage.generation] == generation, !backing.isLost,
+        if live[LivePage.generation] == generation, unsafe !source.local.pointee.isLost,
           isOpen.load(ordering: .relaxed)
         {
           return result
@@ -69,7 +71,7 @@ extension StoreCore {
         // Who opens it alone afterwards knows of no readers, and begins a generation last.
         try checkOpen()
       } catch {
-        try settle(error, generation, mapped)
+        try settle(error, generation, memory.mappedBytes)
       }
       attempts += 1
     }
@@ -84,7 +86,7 @@ extension StoreCore {
     try checkNotLost()
     try checkOpen()
     atomicMemoryFence(ordering: .acquiring)
-    if memory.live[LivePage.generation] != generation { return }
+    if live[LivePage.generation] != generation { return }
     if try mapGrowth(since: mapped) { return }
     throw error.naming(name)
   }
@@ -92,37 +94,53 @@ extension StoreCore {
   /// Maps what others have grown; false if no more is mapped than `before`.
   private func mapGrowth(since before: Int) throws(StoreError) -> Bool {
     // Another thread may have mapped it meanwhile.
-    if memory.mappedBytes > before { return true }
+    if backing.mappedBytes > before { return true }
     let end = Int(
-      clamping: memory.live[LivePage.highWater].multipliedReportingOverflow(
+      clamping: live[LivePage.highWater].multipliedReportingOverflow(
         by: UInt64(Layout.unitBytes)
       ).partialValue)
-    guard end > before, try backing.extendMapping(to: end) else { return false }
-    memory.noteMapped(backing.mappedBytes)
+    do {
+      guard end > before, try backing.extendMapping(to: end) else { return false }
+    } catch {
+      throw error.naming(name)
+    }
+    unmapOutgrown()
     return true
+  }
+
+  /// Unmaps what was outgrown, unless a writer of this process is at work.
+  func unmapOutgrown() {
+    guard mutex.tryLock() else { return }
+    backing.mapping.unmapOutgrown()
+    mutex.unlock()
   }
 
   /// Reads with everything current pinned: nothing is reused.
   @inline(never)
-  private func readPinned<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+  private func readPinned<R>(
+    _ body: (StoreMemory) throws(StoreError) -> R
+  ) throws(StoreError) -> R {
     let epoch = try pins.pinCurrent()
     defer { try? pins.unpin(epoch) }
     return try readFrozen(body)
   }
 
-  /// Reads what is pinned: nothing to repeat but for growth.
-  func readFrozen<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+  /// Reads what is pinned: nothing to repeat but for growth. The caller is counted as a reader,
+  /// or holds what is mapped.
+  func readFrozen<R>(_ body: (StoreMemory) throws(StoreError) -> R) throws(StoreError) -> R {
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
     while true {
-      let mapped = memory.mappedBytes
+      let memory = source.memory
       do {
-        let result = try body()
+        let result = try body(memory)
         try checkNotLost()
+        // In a copy that is not written to any more what is current is not to be had.
+        if unsafe source.memory.bytes.base != memory.bytes.base { continue }
         return result
       } catch {
         try checkNotLost()
-        if try mapGrowth(since: mapped) { continue }
+        if try mapGrowth(since: memory.mappedBytes) { continue }
         throw error.naming(name)
       }
     }
@@ -132,7 +150,9 @@ extension StoreCore {
 
   /// The record of `key`; nil if it is absent or expired. Within `read`.
   @inline(__always)
-  func find(_ key: RawSpan, _ hash: KeyHash) throws(StoreError) -> IndexReader.Match? {
+  func find(
+    _ key: RawSpan, _ hash: KeyHash, in memory: StoreMemory
+  ) throws(StoreError) -> IndexReader.Match? {
     try find(key, hash, IndexReader(memory: memory), clock)
   }
 
@@ -141,12 +161,13 @@ extension StoreCore {
     _ key: RawSpan, _ hash: KeyHash, _ index: IndexReader, _ clock: Clock
   ) throws(StoreError) -> IndexReader.Match? {
     guard let match = try index.find(hash, key) else { return nil }
-    return try RecordReader(memory: memory).isExpired(match.head, at: match.position, clock) ? nil : match
+    let records = RecordReader(memory: index.memory)
+    return try records.isExpired(match.head, at: match.position, clock) ? nil : match
   }
 
   /// Where the value of a verified record lies.
   @inline(__always)
-  func value(_ match: IndexReader.Match) throws(StoreError) -> Range<Int> {
+  func value(_ match: IndexReader.Match, in memory: StoreMemory) throws(StoreError) -> Range<Int> {
     let records = RecordReader(memory: memory)
     try records.verify(match.head, at: match.position)
     let range = try records.valueRange(match.head, at: match.position)
@@ -158,18 +179,18 @@ extension StoreCore {
 
   @inline(__always)
   func get(_ key: RawSpan) throws(StoreError) -> [UInt8]? {
-    let hash = KeyHash(key, seed: memory.seed)
-    return try read { () throws(StoreError) -> [UInt8]? in
-      guard let match = try find(key, hash) else { return nil }
-      let range = try value(match)
+    let hash = KeyHash(key, seed: source.seed)
+    return try read { memory throws(StoreError) -> [UInt8]? in
+      guard let match = try find(key, hash, in: memory) else { return nil }
+      let range = try value(match, in: memory)
       return memory.bytes.array(range.lowerBound, count: range.count)
     }
   }
 
   func contains(_ key: RawSpan) throws(StoreError) -> Bool {
-    let hash = KeyHash(key, seed: memory.seed)
-    return try read { () throws(StoreError) -> Bool in
-      guard let match = try find(key, hash) else { return false }
+    let hash = KeyHash(key, seed: source.seed)
+    return try read { memory throws(StoreError) -> Bool in
+      guard let match = try find(key, hash, in: memory) else { return false }
       try RecordReader(memory: memory).verify(match.head, at: match.position)
       return true
     }
@@ -180,19 +201,33 @@ extension StoreCore {
   func withValue<R>(_ key: RawSpan, _ body: (RawSpan) throws -> R) throws -> R? {
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
-    let ticket = unsafe memory.local.pointee.readers.enter()
-    defer { unsafe memory.local.pointee.readers.leave(ticket) }
+    let ticket = unsafe source.local.pointee.readers.enter()
+    defer { unsafe source.local.pointee.readers.leave(ticket) }
     // Also with the turn for life, which ends when the handle is closed meanwhile.
     let epoch = backing.isShared ? try pins.pinCurrent() : nil
     defer { if let epoch { try? pins.unpin(epoch) } }
-    let hash = KeyHash(key, seed: memory.seed)
-    let range = try read { () throws(StoreError) -> Range<Int>? in
-      guard let match = try find(key, hash) else { return nil }
-      return try value(match)
+    let hash = KeyHash(key, seed: source.seed)
+    let found = try read { memory throws(StoreError) -> FoundBytes? in
+      guard let match = try find(key, hash, in: memory) else { return nil }
+      return FoundBytes(bytes: memory.bytes, range: try value(match, in: memory))
     }
-    guard let range else { return nil }
-    let result = try body(memory.bytes.span(range.lowerBound, count: range.count))
+    guard let found else { return nil }
+    let result = try body(found.span)
     try checkNotLost()
     return result
   }
+}
+
+/// Bytes that were found in the store, where they were mapped then.
+struct FoundBytes {
+  let bytes: MappedBytes
+  let range: Range<Int>
+
+  /// As long as what is mapped there is in use.
+  var span: RawSpan {
+    @_lifetime(immortal)
+    get { bytes.span(range.lowerBound, count: range.count) }
+  }
+
+  var array: [UInt8] { bytes.array(range.lowerBound, count: range.count) }
 }

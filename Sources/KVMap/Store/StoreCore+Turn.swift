@@ -74,7 +74,7 @@ extension StoreCore {
   /// After a failed sync, or a loss, what was published may not have reached the pages
   /// of the file.
   func noteFailure(_ error: StoreError) {
-    if error.code == .outcomeUnknown || error.code == .lost { memory.live[LivePage.syncFailed] = 1 }
+    if error.code == .outcomeUnknown || error.code == .lost { live[LivePage.syncFailed] = 1 }
   }
 
   /// Blocks until this thread has the turn among the threads of this process and
@@ -146,16 +146,17 @@ extension StoreCore {
   /// Sees to it that what this handle knows is what the store is now.
   @inline(__always)
   private func beginTurn() throws(StoreError) {
-    let live = memory.live
+    let live = live
     try checkNotLost()
     if live[LivePage.busy] | live[LivePage.syncFailed] != 0 { try takeOver() }
     if live[LivePage.recoveries] != knownRecoveries { startAfresh() }
     unsafe writer.pointee.log.adoptCheckpoint()
+    // This thread has no address in the store at hand, and no other one writes.
+    backing.mapping.unmapOutgrown()
     let end = Int(live[LivePage.highWater]) * Layout.unitBytes
-    if end > memory.mappedBytes {
-      _ = try backing.extendMapping(to: end)
-      memory.noteMapped(backing.mappedBytes)
-    }
+    if end > backing.mappedBytes { _ = try backing.extendMapping(to: end) }
+    unsafe writer.pointee.working.refresh()
+    try unsafe writer.pointee.ensureAddresses(for: 0)
     try checkPlace()
     live[LivePage.busy] = UInt64(processIdentifier)
     lengthAtTurn = live[LivePage.logSinceCheckpoint]
@@ -194,7 +195,7 @@ extension StoreCore {
   /// The same, but other threads of this process do not come in yet.
   @inline(__always)
   func endTurn(after error: StoreError?) {
-    let live = memory.live
+    let live = live
     if let error { noteFailure(error) }
     if unsafe error == nil || !writer.pointee.isHalfDone {
       // Pages that were copied in vain: others must not find the originals in use.
@@ -216,7 +217,7 @@ extension StoreCore {
       if !waits { return false }
       try waitForTurn()
     }
-    memory.live[LivePage.holder] = UInt64(processIdentifier)
+    live[LivePage.holder] = UInt64(processIdentifier)
     return true
   }
 
@@ -227,7 +228,7 @@ extension StoreCore {
     var microseconds = 20
     while try !backing.tryLock(.turn, .exclusive) {
       if ContinuousClock.now >= deadline {
-        let holder = Int32(clamping: memory.live[LivePage.holder])
+        let holder = Int32(clamping: live[LivePage.holder])
         let who = holder == 0 ? "another process" : "process \(holder)"
         throw StoreError(
           .busy,
@@ -248,13 +249,13 @@ extension StoreCore {
       try enterCheckpoint()
       defer { leaveCheckpoint() }
       backing.forgetFailedSync()
-      let (block, bothAgree) = try Recovery.chooseSuperblock(memory.bytes)
+      let (block, bothAgree) = try Recovery.chooseSuperblock(source.fixed)
       let recovery = Recovery(
-        memory: memory, backing: backing, clock: clock, isTakeover: true, isPrivate: false)
+        source: source, backing: backing, clock: clock, isTakeover: true, isPrivate: false)
       let end = try recovery.examine(block)
       if let file = backing as? FileBacking { try recovery.rehearse(file, block, end) }
       try recovery.rebuild(block, bothAgree: bothAgree, end)
-    } else if memory.live[LivePage.busy] != 0 {
+    } else if live[LivePage.busy] != 0 {
       // Nobody else writes here: the failure was this handle's own.
       throw StoreError(.damaged, "\(name): an earlier change failed half-way; reopen the store")
     }
@@ -263,8 +264,8 @@ extension StoreCore {
   /// What this handle remembered of the table's pages belongs to a tree of before.
   private func startAfresh() {
     backing.forgetFailedSync()
-    unsafe writer.pointee.space = SpaceTable(memory: memory, backing: backing)
-    knownRecoveries = memory.live[LivePage.recoveries]
+    unsafe writer.pointee.space = SpaceTable(working: writer.pointee.working, backing: backing)
+    knownRecoveries = live[LivePage.recoveries]
   }
 
   func sync() throws(StoreError) {
@@ -278,7 +279,7 @@ extension StoreCore {
   /// Cuts the file off behind what is used, if nobody else has it open. Under the
   /// turn, right after a checkpoint: both superblocks know no more than this.
   func cutOffEnd() throws(StoreError) {
-    let end = Int(memory.live[LivePage.highWater]) * Layout.unitBytes
+    let end = Int(live[LivePage.highWater]) * Layout.unitBytes
     guard backing.isShared, try backing.sizes().file > end,
       try backing.tryLock(.attached, .exclusive)
     else { return }
@@ -291,7 +292,6 @@ extension StoreCore {
         pause(microseconds: 100)
       }
     }
-    memory.noteCutOff(min(end, memory.mappedBytes))
     unsafe writer.pointee.space.reserve.forget()
     try backing.cutOff(at: end)
   }
@@ -321,7 +321,7 @@ extension StoreCore {
   }
 
   private func finish() throws(StoreError) {
-    let isLong = memory.live[LivePage.logSinceCheckpoint] > Self.checkpointAtClose
+    let isLong = live[LivePage.logSinceCheckpoint] > Self.checkpointAtClose
     guard isLong || options.durability != .none else { return }
     // If somebody else is writing, a checkpoint is theirs to make; but what this
     // handle promised to make durable it waits for.

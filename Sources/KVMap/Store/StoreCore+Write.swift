@@ -30,7 +30,7 @@ extension StoreCore {
     _ durability: Durability?
   ) throws(StoreError) -> Bool {
     try checkWritable(key, value)
-    let hash = KeyHash(key, seed: memory.seed)
+    let hash = KeyHash(key, seed: source.seed)
     let request = request(condition, expires, durability)
     return try commit(isDurable: request.isDurable) { (writer: inout Writer) throws(StoreError) in
       try writer.put(key, hash, value, request)
@@ -39,7 +39,7 @@ extension StoreCore {
 
   func remove(_ key: RawSpan, _ durability: Durability?) throws(StoreError) -> Bool {
     try checkWritable(key, RawSpan())
-    let hash = KeyHash(key, seed: memory.seed)
+    let hash = KeyHash(key, seed: source.seed)
     let isDurable = isDurable(durability)
     do throws(StoreError) {
       return try commit(isDurable: isDurable) { (writer: inout Writer) throws(StoreError) in
@@ -103,7 +103,7 @@ extension StoreCore {
   /// What has been committed and is not durable.
   var needsSync: Bool {
     defer { withExtendedLifetime(self) {} }
-    return memory.live[LivePage.durableSequence] < memory.live[LivePage.sequence]
+    return live[LivePage.durableSequence] < live[LivePage.sequence]
   }
 
   // MARK: Transactions
@@ -159,7 +159,7 @@ extension StoreCore {
     in open: UnsafeMutablePointer<Writer.Open>
   ) throws(StoreError) -> Bool {
     try checkWritable(key, value)
-    let hash = KeyHash(key, seed: memory.seed)
+    let hash = KeyHash(key, seed: source.seed)
     do {
       return try unsafe writer.pointee.put(
         key, hash, value, request(condition, expires, nil), in: &open.pointee)
@@ -174,7 +174,7 @@ extension StoreCore {
     try checkWritable(key, RawSpan())
     do {
       return try unsafe writer.pointee.remove(
-        key, KeyHash(key, seed: memory.seed), in: &open.pointee)
+        key, KeyHash(key, seed: source.seed), in: &open.pointee)
     } catch {
       throw error.naming(name)
     }
@@ -185,11 +185,12 @@ extension StoreCore {
   ) throws(StoreError) -> [UInt8]? {
     do {
       let found = try unsafe writer.pointee.match(
-        key, KeyHash(key, seed: memory.seed), open.pointee)
+        key, KeyHash(key, seed: source.seed), open.pointee)
       // A page that was lost reads as one without slots.
       try checkNotLost()
       guard let match = found else { return nil }
-      let range = try value(match)
+      let memory = unsafe writer.pointee.memory
+      let range = try value(match, in: memory)
       let bytes = memory.bytes.array(range.lowerBound, count: range.count)
       try checkNotLost()
       return bytes

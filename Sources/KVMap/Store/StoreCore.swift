@@ -11,11 +11,11 @@ import SystemPackage
 /// An open store: what handles, cursors and transactions share.
 @safe
 final class StoreCore: @unchecked Sendable {
-  // Sendable: `memory` and `backing` are; `writer` and `mutex` are touched only
+  // Sendable: `source` and `backing` are; `writer` and `mutex` are touched only
   // as the comments beside them say; all else never changes or is atomic.
   let name: String
   let path: FilePath?
-  let memory: StoreMemory
+  let source: MemorySource
   let backing: any Backing
   /// The superblock the store was opened with.
   let superblock: Superblock
@@ -49,7 +49,6 @@ final class StoreCore: @unchecked Sendable {
   var holdsTurn = false
   /// The checkpoint that a private view pins.
   let pinned: Epoch?
-  private let local: LocalMemory
   let maintenance: Maintenance
   /// Whether a thread of this handle holds lock C.
   let isCheckpointing = Atomic<Bool>(false)
@@ -66,16 +65,23 @@ final class StoreCore: @unchecked Sendable {
     self.clock = clock
     self.pinned = pinned
     superblock = block
-    local = try LocalMemory(backing, seed: block.seed)
-    memory = local.memory
-    pins = ProcessPins(backing, memory)
+    source = backing.mapping.source(seed: block.seed)
+    pins = ProcessPins(backing, source)
     unsafe writer = .allocate(capacity: 1)
-    unsafe writer.initialize(to: Writer(memory: memory, backing: backing, clock: clock))
+    unsafe writer.initialize(to: Writer(source, backing: backing, clock: clock))
     var interval: Int?
     if case .interval(let milliseconds) = options.durability { interval = milliseconds }
     maintenance = Maintenance(everyMilliseconds: interval)
     try maintenance.start(self)
   }
+
+  /// The store as it is mapped now.
+  @inline(__always)
+  var memory: StoreMemory { source.memory }
+
+  /// The words that all processes share.
+  @inline(__always)
+  var live: LivePage { source.live }
 
   deinit {
     try? shutDown()

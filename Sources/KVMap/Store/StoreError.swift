@@ -33,6 +33,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let busy = Code(rawValue: "busy")
     /// The disk, the quota or the file size limit is exhausted; nothing was changed.
     public static let diskFull = Code(rawValue: "diskFull")
+    /// The process has no memory or address space for it; nothing was changed.
+    public static let notEnoughMemory = Code(rawValue: "notEnoughMemory")
     /// The system refuses access to the file.
     public static let permissionDenied = Code(rawValue: "permissionDenied")
     /// The handle was opened for reading only.

@@ -41,6 +41,7 @@ extension Writer {
     _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest, in open: inout Open,
     isEnd: Bool = false
   ) throws(StoreError) -> Bool {
+    try ensureAddresses(for: value.byteCount)
     if request.condition != .always, try !isMet(request.condition, by: match(key, hash, open)) {
       return false
     }
@@ -52,6 +53,7 @@ extension Writer {
   mutating func remove(
     _ key: RawSpan, _ hash: KeyHash, in open: inout Open, isEnd: Bool = false
   ) throws(StoreError) -> Bool {
+    try ensureAddresses(for: 0)
     guard try match(key, hash, open) != nil else { return false }
     try append(.delete, key, hash, RawSpan(), LogWriter.Fields(isEnd: isEnd), &open)
     return true
@@ -61,8 +63,16 @@ extension Writer {
     _ kind: RecordKind, _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan,
     _ initialFields: LogWriter.Fields, _ open: inout Open
   ) throws(StoreError) {
-    if kind == .delete { space.reserve.purpose = .removing } else { try beginAdding() }
-    defer { space.reserve.purpose = .checkpoint }
+    try taking(for: kind == .delete ? .removing : .adding) { writer throws(StoreError) in
+      if kind != .delete { try writer.ensureReserve() }
+      try writer.appendPending(kind, key, hash, value, initialFields, &open)
+    }
+  }
+
+  private mutating func appendPending(
+    _ kind: RecordKind, _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan,
+    _ initialFields: LogWriter.Fields, _ open: inout Open
+  ) throws(StoreError) {
     var fields = initialFields
     var tail = open.tail
     let mark = log.mark(tail)

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Changes the store, one commit at a time; used by whoever holds the turn.
 ///
 /// Each change goes through the same steps. *Prepare*: pages are copied or split,
@@ -5,8 +7,10 @@
 /// the records are written, which cannot fail. *Sync*, if asked for. *Publish*:
 /// slots and counters are stored, which cannot fail either.
 struct Writer: ~Copyable {
-  let memory: StoreMemory
+  let working: WorkingMemory
   let backing: any Backing
+  /// Whether changes reach a file that others may read.
+  let isShared: Bool
   let clock: Clock
   var space: SpaceTable
   let index: WritableIndex
@@ -26,17 +30,29 @@ struct Writer: ~Copyable {
   /// Bytes of large values written since the last commit.
   private var runBytes: UInt64 = 0
 
+  var memory: StoreMemory { working.memory }
   var live: LivePage { memory.live }
   var records: RecordReader { RecordReader(memory: memory) }
 
-  init(memory: StoreMemory, backing: any Backing, clock: Clock) {
-    self.memory = memory
+  init(_ source: MemorySource, backing: any Backing, clock: Clock) {
+    working = WorkingMemory(source)
     self.backing = backing
+    isShared = backing.isShared
     self.clock = clock
-    space = SpaceTable(memory: memory, backing: backing)
-    index = WritableIndex(memory: memory)
-    log = LogWriter(memory: memory, backing: backing)
-    mover = MoveWriter(memory: memory, backing: backing)
+    space = SpaceTable(working: working, backing: backing)
+    index = WritableIndex(working: working)
+    log = LogWriter(working: working, backing: backing)
+    mover = MoveWriter(working: working, backing: backing)
+  }
+
+  deinit { working.deallocate() }
+
+  /// Sees to it that the store can grow by a value of so many bytes, and by what goes with
+  /// it. Before anything is looked up: a private view may have to be copied for that.
+  func ensureAddresses(for bytes: Int) throws(StoreError) {
+    if isShared { return }
+    try backing.prepareToGrow(by: bytes)
+    working.refresh()
   }
 
   // MARK: Single commits
@@ -54,13 +70,22 @@ struct Writer: ~Copyable {
   mutating func put(
     _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest
   ) throws(StoreError) -> Bool {
+    try ensureAddresses(for: value.byteCount)
     if let group { return try putInGroup(key, hash, value, request, group) }
     if request.condition != .always, try !isMet(request.condition, by: liveMatch(hash, key)) {
       if request.isDurable { try log.sync(upTo: log.tail) }
       return false
     }
-    try beginAdding()
-    defer { space.reserve.purpose = .checkpoint }
+    return try taking(for: .adding) { writer throws(StoreError) in
+      try writer.add(key, hash, value, request)
+      return true
+    }
+  }
+
+  private mutating func add(
+    _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest
+  ) throws(StoreError) {
+    try ensureReserve()
     var fields = LogWriter.Fields(expiry: request.expiry, version: request.version)
     var tail = log.tail
     let mark = log.mark(tail)
@@ -83,12 +108,20 @@ struct Writer: ~Copyable {
     try enterLog(tail, isDurable: request.isDurable)
     try publish(prepared, hash, head, at: start)
     complete(tail)
-    return true
   }
 
-  /// Sees to it that what is taken now leaves the reserve for removals behind.
-  mutating func beginAdding() throws(StoreError) {
-    space.reserve.purpose = .adding
+  /// Runs `body`, whose space is taken for that purpose.
+  @inline(__always)
+  mutating func taking<R>(
+    for purpose: SpaceReserve.Purpose, _ body: (inout Writer) throws(StoreError) -> R
+  ) throws(StoreError) -> R {
+    let before = space.reserve.exchangePurpose(purpose)
+    defer { _ = space.reserve.exchangePurpose(before) }
+    return try body(&self)
+  }
+
+  /// Sees to it that the reserve is there that the present purpose has to leave.
+  mutating func ensureReserve() throws(StoreError) {
     try space.reserve.ensure(above: space.highWater, memory, backing)
   }
 
@@ -97,14 +130,22 @@ struct Writer: ~Copyable {
     _ key: RawSpan, _ hash: KeyHash, isDurable: Bool
   ) throws(StoreError) -> Bool {
     lacksLog = false
+    try ensureAddresses(for: 0)
     if let group { return try removeInGroup(key, hash, group) }
     guard let found = try IndexReader(memory: memory).find(hash, key) else {
       if isDurable { try log.sync(upTo: log.tail) }
       return false
     }
     let wasLive = try !isExpired(found)
-    space.reserve.purpose = .removing
-    defer { space.reserve.purpose = .checkpoint }
+    try taking(for: .removing) { writer throws(StoreError) in
+      try writer.appendRemoval(key, hash, isDurable: isDurable)
+    }
+    return wasLive
+  }
+
+  private mutating func appendRemoval(
+    _ key: RawSpan, _ hash: KeyHash, isDurable: Bool
+  ) throws(StoreError) {
     var tail = log.tail
     let mark = log.mark(tail)
     let prepared: Prepared
@@ -126,7 +167,6 @@ struct Writer: ~Copyable {
     try unpublish(prepared)
     complete(tail)
     try mergeAfterRemoval(hash)
-    return wasLive
   }
 
   /// Removes a key without a record, for want of log. The checkpoint that has to follow,
@@ -137,12 +177,12 @@ struct Writer: ~Copyable {
   ) throws(StoreError) -> Bool {
     guard let found = try IndexReader(memory: memory).find(hash, key) else { return false }
     let wasLive = try !isExpired(found)
-    space.reserve.purpose = .removing
-    defer { space.reserve.purpose = .checkpoint }
-    let prepared = try prepare(key, hash, needsSlot: false)
-    try space.recordReleases()
-    isHalfDone = true
-    try unpublish(prepared)
+    try taking(for: .removing) { writer throws(StoreError) in
+      let prepared = try writer.prepare(key, hash, needsSlot: false)
+      try writer.space.recordReleases()
+      writer.isHalfDone = true
+      try writer.unpublish(prepared)
+    }
     return wasLive
   }
 
@@ -157,7 +197,7 @@ struct Writer: ~Copyable {
   mutating func enterLog(_ tail: LogWriter.Tail, isDurable: Bool) throws(StoreError) {
     isHalfDone = true
     if isDurable { try log.sync(upTo: tail) }
-    if backing.isLost { throw StoreError(.lost, "the mapping of the file was lost") }
+    if isLost { throw StoreError(.lost, "the mapping of the file was lost") }
   }
 
   mutating func complete(_ tail: LogWriter.Tail) {
@@ -179,6 +219,12 @@ struct Writer: ~Copyable {
   mutating func takeWritten() -> Int {
     defer { written = 0 }
     return written
+  }
+
+  /// Whether the mapping was lost by now, for use after stores.
+  private var isLost: Bool {
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
+    return unsafe memory.local.pointee.isLost
   }
 
   // MARK: Finding

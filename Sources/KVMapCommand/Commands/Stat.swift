@@ -31,13 +31,16 @@ struct Stat: StoreCommand {
   }
 
   /// Each figure with the name it has in JSON and on the screen.
-  private static func figures(_ statistics: StoreStatistics) -> [(name: String, label: String, value: String)]
-  {
+  ///
+  /// - Parameter unknown: what stands for a figure that the system does not tell.
+  private static func figures(
+    _ statistics: StoreStatistics, unknown: String
+  ) -> [(name: String, label: String, value: String)] {
     [
       ("records", "records", "\(statistics.recordCount)"),
       ("file_bytes", "file bytes", "\(statistics.fileBytes)"),
       ("allocated_bytes", "allocated bytes", "\(statistics.allocatedBytes)"),
-      ("resident_pages", "resident pages", "\(statistics.residentPages)"),
+      ("resident_pages", "resident pages", statistics.residentPages.map { "\($0)" } ?? unknown),
       ("used_bytes", "used bytes", "\(statistics.usedBytes)"),
       ("live_bytes", "live bytes", "\(statistics.liveBytes)"),
       ("garbage_bytes", "garbage bytes", "\(statistics.garbageBytes)"),
@@ -67,7 +70,7 @@ struct Stat: StoreCommand {
   }
 
   private static func table(_ statistics: StoreStatistics) -> String {
-    var rows = figures(statistics).map { ($0.label, $0.value) }
+    var rows = figures(statistics, unknown: "unknown").map { ($0.label, $0.value) }
     rows.append(("writer", statistics.writer.map { "process \($0)" } ?? "none"))
     rows.append(("oldest reader", statistics.oldestPinHolder.map { "process \($0)" } ?? "none"))
     let width = (rows.map(\.0.count).max() ?? 0) + 2
@@ -94,7 +97,7 @@ struct Stat: StoreCommand {
   }
 
   private static func object(_ statistics: StoreStatistics) -> String {
-    var members = figures(statistics).map { "\"\($0.name)\":\($0.value)" }
+    var members = figures(statistics, unknown: "null").map { "\"\($0.name)\":\($0.value)" }
     members.append("\"fill_histogram\":[\(statistics.fillHistogram.map(String.init).joined(separator: ","))]")
     members.append("\"writer\":\(statistics.writer.map { "\($0)" } ?? "null")")
     members.append("\"oldest_reader\":\(statistics.oldestPinHolder.map { "\($0)" } ?? "null")")

@@ -61,7 +61,7 @@ final class FaultyLife {
     } catch let error as StoreError {
       failures += 1
       // Nothing is wrong with the store: nothing may say so.
-      let allowed: [StoreError.Code] = [.diskFull, .system, .outcomeUnknown, .cannotCreate]
+      let allowed: [StoreError.Code] = [.diskFull, .notEnoughMemory, .system, .outcomeUnknown, .cannotCreate]
       if !allowed.contains(error.code) { print("kvmap: \(what): \(error.code): \(error)") }
       #expect(allowed.contains(error.code), "\(what): \(error.code): \(error)")
       #expect(error.message.contains(scratch.directory.string), "\(what): \(error)")

@@ -47,7 +47,7 @@ struct LostFileTests {
     let scratch = try Scratch()
     let store = try scratch.store()
     try store.put(patterned(100_000, 1), forKey: "large")
-    let memory = store.core.memory
+    var memory: StoreMemory { store.core.memory }
     let end = Int(memory.live[LivePage.highWater]) * Layout.unitBytes
     #expect(
       code {
@@ -135,10 +135,10 @@ struct LostFileTests {
     let end = reader.core.memory.mappedBytes
     var looks = 0
     let found = code {
-      try reader.core.read { () throws(StoreError) -> UInt64 in
+      try reader.core.read { memory throws(StoreError) -> UInt64 in
         looks += 1
         if looks < 4 { try store.checkpoint() } else { try? cutShort(scratch.path(), to: 4096) }
-        return reader.core.memory.bytes.load64(end - 8)
+        return memory.bytes.load64(end - 8)
       }
     }
     #expect(looks == 4)

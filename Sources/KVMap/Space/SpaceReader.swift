@@ -1,0 +1,29 @@
+/// Reads the space table, for readers and as the first step of every change to it.
+struct SpaceReader {
+  let memory: StoreMemory
+  let root: PagePointer
+
+  @inline(__always)
+  init(memory: StoreMemory) {
+    self.memory = memory
+    root = PagePointer(bits: memory.live[LivePage.spaceRoot])
+  }
+
+  /// The entry of `unit`; nil if it was never used.
+  @inline(__always)
+  func entry(_ unit: Unit) throws(StoreError) -> SpaceEntry? {
+    let leaf = SpaceTable.leaf(of: unit)
+    var pointer = root
+    let height = pointer.depth
+    if height < 8, leaf >> UInt64(8 * height) != 0 { return nil }
+    let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
+    for level in 0..<height {
+      try memory.check(pointer, .spaceNode, workingTag: tag)
+      let digit = Int((leaf >> UInt64(8 * (height - 1 - level))) & 0xff)
+      pointer = NodePage(bytes: memory.bytes, page: pointer.page)[digit]
+      if pointer.bits == 0 { return nil }
+    }
+    try memory.check(pointer, .spaceLeaf, workingTag: tag)
+    return SpaceEntry(bytes: memory.bytes, offset: SpaceTable.entryOffset(pointer.page, unit))
+  }
+}
