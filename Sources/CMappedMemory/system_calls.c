@@ -63,6 +63,15 @@ int kvmap_preallocate(int descriptor, int64_t length) {
 #endif
 }
 
+int kvmap_zero_range(int descriptor, int64_t offset, int64_t length) {
+#if defined(FALLOC_FL_ZERO_RANGE)
+  return fallocate(descriptor, FALLOC_FL_ZERO_RANGE, offset, length);
+#else
+  (void)descriptor, (void)offset, (void)length;
+  return unsupported();
+#endif
+}
+
 int kvmap_punch_hole(int descriptor, int64_t offset, int64_t length) {
 #if defined(F_PUNCHHOLE)
   fpunchhole_t hole = {.fp_flags = 0, .reserved = 0, .fp_offset = offset, .fp_length = length};

@@ -7,6 +7,7 @@ package enum SystemCall: String, Sendable, CaseIterable {
   case duplicate = "fcntl(F_DUPFD_CLOEXEC)"
   case memfd = "memfd_create"
   case ftruncate, fallocate
+  case zeroRange = "fallocate(FALLOC_FL_ZERO_RANGE)"
   case punchHole = "fallocate(FALLOC_FL_PUNCH_HOLE)"
   case clone = "ioctl(FICLONE)"
   case pread, pwrite, fsync, fdatasync

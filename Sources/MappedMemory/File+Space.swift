@@ -40,6 +40,24 @@ extension File {
     #endif
   }
 
+  /// Gives a range storage that reads as zeros, whatever was there before (`fallocate` with
+  /// `FALLOC_FL_ZERO_RANGE`); extends the file to its end.
+  ///
+  /// The storage is marked as never written: should the system fail to write what is stored
+  /// there later, and drop its pages, the range reads as zeros and not as what it held
+  /// before. Where the file system has no such call, storage is all that is seen to.
+  ///
+  /// - Throws: as ``allocate(offset:length:)``.
+  public func allocateZeroed(offset: Int64, length: Int64) throws(MappingError) {
+    _ = try Self.end(of: offset, length, .zeroRange, path)
+    do {
+      try SystemCalls.zeroRange(descriptor, offset: offset, length: length)
+    } catch {
+      guard error.isRefusal else { throw MappingError(.zeroRange, error, path) }
+      try allocate(offset: offset, length: length)
+    }
+  }
+
   /// Writes zeros to what has no storage between two offsets.
   private func fillHoles(from start: Int64, to end: Int64) throws(MappingError) {
     let size = try status().size

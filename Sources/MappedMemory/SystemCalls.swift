@@ -146,6 +146,11 @@ enum SystemCalls {
     _ = try retrying(.fallocate) { kvmap_preallocate(descriptor, length) }
   }
 
+  static func zeroRange(_ descriptor: Int32, offset: Int64, length: Int64) throws(Errno) {
+    try checkFileSizeLimit(descriptor, end: offset + length)
+    _ = try retrying(.zeroRange) { kvmap_zero_range(descriptor, offset, length) }
+  }
+
   static func punchHole(_ descriptor: Int32, offset: Int64, length: Int64) throws(Errno) {
     _ = try retrying(.punchHole) { kvmap_punch_hole(descriptor, offset, length) }
   }

@@ -73,7 +73,7 @@ struct History {
     case .begun(let number): begun = number
     case .durable(let number): durable = max(durable, number)
     case .void(let number): void.insert(number)
-    case .store, .grow, .cut, .real, .givenBack, .sync, .failedSync: break
+    case .store, .grow, .cut, .real, .givenBack, .sync, .failedSync, .lostWrites: break
     }
   }
 

@@ -57,7 +57,7 @@
       }
       #expect(counts.ofRecovery.allSatisfy { $0 > 0 })
       #expect(counts.tally.deaths > 0 && counts.tally.failedSyncs > 0 && counts.tally.takeovers > 0)
-      #expect(counts.tally.handovers > 0)
+      #expect(counts.tally.handovers > 0 && counts.tally.losses > 0)
       #expect(counts.tally.looks > 0 && counts.exhausted > 0 && counts.refused > 0)
     }
 
@@ -65,7 +65,8 @@
       let activities = Activity.allCases.map { "\($0.rawValue) \(counts.images[$0, default: 0])" }
       print(
         "crash images: \(counts.made) of \(counts.lives) lives; \(counts.tally.deaths) deaths, "
-          + "\(counts.tally.failedSyncs) failed syncs, \(counts.tally.takeovers) takeovers, "
+          + "\(counts.tally.failedSyncs) failed syncs, \(counts.tally.losses) losses told to others, "
+          + "\(counts.tally.takeovers) takeovers, "
           + "\(counts.tally.handovers) handovers to another writer, "
           + "\(counts.tally.looks) looks of readers beside; \(counts.exhausted) instants with all subsets; "
           + "\(counts.damaged) damaged logs, \(counts.refused) of them refused")

@@ -31,6 +31,7 @@
         tally.failedSyncs += other.failedSyncs
         tally.takeovers += other.takeovers
         tally.handovers += other.handovers
+        tally.losses += other.losses
         tally.looks += other.looks
       }
     }

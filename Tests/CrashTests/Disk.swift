@@ -91,6 +91,11 @@ final class Disk {
           dirty[Int(indexOfPage[page])].isTakenForClean = true
         }
       }
+    case .lostWrites(let seed):
+      var random = SeededGenerator(seed: seed)
+      for page in dirtyPages(0, .max).sorted() where random.once(in: 2) {
+        dirty[Int(indexOfPage[page])].isTakenForClean = true
+      }
     case .begun, .durable, .void: break
     }
   }

@@ -5,7 +5,7 @@
   extension Life {
     func step() throws {
       if beside != nil, random.once(in: 3) { return try finishCheckpoint() }
-      switch random.below(46) {
+      switch random.below(47) {
       case 0, 1: try checkpoint()
       case 2: try sync(onlyIfNeeded: false)
       case 3: try sync(onlyIfNeeded: true)
@@ -19,10 +19,26 @@
       case 25: if !isReading { try lookAtSnapshotMeanwhile() }
       case 26, 27: try letOtherWriterGoOn()
       case 28, 29: try together()
+      case 30: try loseWrites()
       case 10, 11, 12, 13, 14, 15:
         try perform(.remove(key: random.below(style.ordinaryKeys), durability()), .remove)
       case 16, 17, 18, 19, 20, 21, 22: try transaction()
       default: try put()
+      }
+    }
+
+    private func loseWrites() throws {
+      file.loseWrites(seed: random.next())
+      tally.losses += 1
+      if random.once(in: 3) { return }
+      // The process that writes next comes only now, and vouches for what it did not store.
+      otherWriter?.backing.die()
+      otherWriter = nil
+      try letOtherWriterGoOn()
+      switch random.below(4) {
+      case 0: try sync(onlyIfNeeded: true)
+      case 1: try put()
+      default: try checkpoint()
       }
     }
 

@@ -28,6 +28,7 @@
       var failedSyncs = 0
       var takeovers = 0
       var handovers = 0
+      var losses = 0
       var looks = 0
     }
 

@@ -231,6 +231,124 @@
       }
     }
 
+    // MARK: Errors that somebody else was told of
+
+    /// What a test of lost writes needs: a file, the disk under it, and what happened.
+    private struct Ground {
+      let file: SimulatedFile
+      let disk: Disk
+      let trace = Trace()
+
+      init() throws {
+        file = try SimulatedFile(below: nil)
+        disk = try Disk()
+        disk.begin(trace, on: (file.memory, nil, 0, DiskSpace()))
+        file.begin(trace: trace)
+      }
+
+      /// Power fails now: whatever was not written may be gone. The keys that are left.
+      func keysAfterPowerFailure(_ keys: ClosedRange<UInt8>) throws -> [UInt8] {
+        for event in trace.events { disk.apply(event) }
+        var random = SeededGenerator(seed: 1)
+        // None of the pages that are not durable.
+        disk.makeImage(.subset(0), &random)
+        return try Simulation.observing(disk.image) {
+          let store = Store(core: try Simulation.open(disk.image, RegressionTests.time, StoreOptions()).core)
+          #expect(store.core.verify().isSound)
+          return try keys.filter { try store.get([$0]) == [$0] }
+        }
+      }
+    }
+
+    /// Loses every page that is not durable; nobody who has the store open later is told.
+    private static func loseEverything(_ file: SimulatedFile) {
+      // Each seed loses half of them.
+      for seed in 0..<64 as Range<UInt64> { file.loseWrites(seed: seed) }
+    }
+
+    /// A process put; its pages could not be written, and a program that has nothing to do with
+    /// the store was told of it. Then a second process opened the store beside the first, and
+    /// was told nothing: its durable put, its sync and its checkpoint succeeded and vouched
+    /// for what was nowhere on the disk.
+    @Test(arguments: ["put", "sync", "checkpoint", "close"])
+    func nobodyVouchesForWhatWasLostBefore(how: String) throws {
+      let ground = try Ground()
+      try Simulation.observing(ground.file) {
+        try Simulation.create(ground.file, Self.time)
+        let (first, _) = try Simulation.open(ground.file, Self.time, StoreOptions())
+        try Store(core: first).put([1], forKey: [1])
+        // Enough for a checkpoint at the end.
+        try Store(core: first).put([UInt8](repeating: 9, count: 100), forKey: [9])
+        Self.loseEverything(ground.file)
+        let (core, backing) = try Simulation.join(ground.file, Self.time, StoreOptions())
+        let second = Store(core: core)
+        switch how {
+        case "put": try second.put([2], forKey: [2], durability: .onCommit)
+        case "sync": try second.sync()
+        case "checkpoint": try Self.checkpoint(second)
+        default:
+          // The first is gone by then.
+          ground.file.endOthers(than: backing)
+          try second.close()
+        }
+        #expect(try ground.keysAfterPowerFailure(1...2) == (how == "put" ? [1, 2] : [1]))
+      }
+    }
+
+    /// A checkpoint's sync failed, and its process was killed before it could say so. Where the
+    /// system tells of an error only once, everybody else took the pages for written.
+    @Test func aSyncThatSomebodyDiedOverIsTakenForFailed() throws {
+      let ground = try Ground()
+      let file = ground.file
+      try Simulation.observing(file) {
+        try Simulation.create(file, Self.time)
+        let (core, backing) = try Simulation.open(file, Self.time, StoreOptions())
+        let (other, _) = try Simulation.join(file, Self.time, StoreOptions())
+        // From here on it vouches for what it has stored itself.
+        try Self.checkpoint(Store(core: other))
+        try Store(core: core).put([1], forKey: [1])
+        let block = try Self.beginCheckpoint(core)
+        Self.loseEverything(file)
+        #expect(throws: StoreError.self) { try core.finishCheckpoint(block) }
+        let failure = try #require(
+          ground.trace.events.lastIndex { if case .sync = $0 { true } else { false } })
+        file.rewind(to: failure + 1, start: ground.disk.start)
+        backing.die()
+        core.leaveCheckpoint()
+        file.forgetLosses()
+        try Self.checkpoint(Store(core: other))
+        #expect(try ground.keysAfterPowerFailure(1...1) == [1])
+      }
+    }
+
+    /// The system dropped a page of the index that it had failed to write, and brought back what
+    /// the disk had: to a reader that was an empty page, and its keys were absent.
+    @Test func aPageThatCameBackFromTheDiskIsNotBelieved() throws {
+      let file = try SimulatedFile(below: nil)
+      try Simulation.observing(file) {
+        try Simulation.create(file, Self.time)
+        let (core, _) = try Simulation.open(file, Self.time, StoreOptions())
+        let store = Store(core: core)
+        try store.put([1], forKey: [1])
+        let hash = unsafe KeyHash([1].span.bytes, seed: Simulation.seed)
+        let root = PagePointer(bits: core.live[LivePage.root])
+        let bucket = try IndexReader(memory: core.memory).bucket(hash, workingTag: root.epochTag).page
+        let before = core.memory.bytes.array(bucket.offset, count: Layout.pageBytes)
+        core.memory.bytes.zero(bucket.offset, count: Layout.pageBytes)
+        for key in [1, 2] as [UInt8] {
+          let error = #expect(throws: StoreError.self) { try store.get([key]) }
+          #expect(error?.code == .damaged)
+        }
+        // Nor is it put into a checkpoint: the index is made anew.
+        let error = #expect(throws: StoreError.self) { try Self.checkpoint(store) }
+        #expect(error?.code == .outcomeUnknown)
+        unsafe core.memory.bytes.copy(before.span.bytes, to: bucket.offset)
+        try store.put([2], forKey: [2])
+        #expect(try store.get([1]) == [1])
+        try Self.checkpoint(store)
+      }
+    }
+
     /// A sync that fails with this seed does not write its first page.
     private static let seedThatLosesAPage: UInt64 = {
       var seed: UInt64 = 0

@@ -7,9 +7,12 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
   // Sendable: a simulation runs on one thread.
   private let file: SimulatedFile
   let mapping: StoreMapping
+  /// Of how many losses its two descriptors have been told, or were opened after.
+  private var told: (mapped: Int, locks: Int)
 
   init(_ file: SimulatedFile) throws(StoreError) {
     self.file = file
+    told = (file.losses, file.losses)
     mapping = try StoreMapping(
       forMapping: max(file.length, StoreMapping.fixedBytes), AddressSpace(isTight: file.movesMappings))
     file.add(mapping)
@@ -81,7 +84,20 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
   }
 
   func sync(offset: Int, count: Int) throws(StoreError) {
-    if count > 0 { try file.sync(offset, count) }
+    if count <= 0 { return }
+    try file.sync(offset, count)
+    if told.mapped < file.losses {
+      told.mapped = file.losses
+      throw StoreError(.outcomeUnknown, "pages were not written")
+    }
+  }
+
+  func syncAll() throws(StoreError) {
+    try file.sync(0, mappedBytes)
+    if told.locks < file.losses {
+      told.locks = file.losses
+      throw StoreError(.outcomeUnknown, "pages were not written")
+    }
   }
 
   func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
@@ -98,7 +114,9 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
   func unlock(_ name: LockName) throws(StoreError) {
     if name == .checkpoint, file.checkpointer === self { file.checkpointer = nil }
   }
-  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool { false }
+  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
+    name == .vouched && file.isAttached(besides: self)
+  }
   func pin(_ epoch: Epoch) throws(StoreError) { file.pin(self, epoch) }
   func unpin(_ epoch: Epoch) throws(StoreError) { file.unpin(self, epoch) }
   func lowestPin() throws(StoreError) -> Epoch? { file.lowestPin(besides: self) }

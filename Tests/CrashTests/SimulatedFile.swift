@@ -129,10 +129,24 @@ final class SimulatedFile {
     trace?.append(.sync(first: first, end: end))
   }
 
+  /// How often pages were lost. Who has opened the file before is told of it with the next
+  /// sync, who opens it later is not.
+  private(set) var losses = 0
+
+  /// The system fails to write pages, and whoever happened to ask is told.
+  func loseWrites(seed: UInt64) {
+    losses += 1
+    trace?.append(.lostWrites(seed: seed))
+  }
+
+  /// For a system that tells of an error only once: everybody has been told.
+  func forgetLosses() { losses = 0 }
+
   // MARK: Pins
 
   func attach(_ backing: SimulatedBacking) { attached.insert(ObjectIdentifier(backing)) }
   func detach(_ backing: SimulatedBacking) { attached.remove(ObjectIdentifier(backing)) }
+  func endOthers(than backing: SimulatedBacking) { attached = [ObjectIdentifier(backing)] }
   func isAttached(besides backing: SimulatedBacking) -> Bool {
     attached.contains { $0 != ObjectIdentifier(backing) }
   }
@@ -176,7 +190,7 @@ extension SimulatedFile {
       case .grow(let size), .cut(let size): length = size
       case .real(let first, let end): space.set(first, end, true)
       case .givenBack(let first, let end): space.set(first, end, false)
-      case .sync, .failedSync, .begun, .durable, .void: break
+      case .sync, .failedSync, .lostWrites, .begun, .durable, .void: break
       }
     }
     trace.cut(at: end)

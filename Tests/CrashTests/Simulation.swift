@@ -56,12 +56,12 @@
       _ file: SimulatedFile, _ time: Time, _ options: StoreOptions
     ) throws(StoreError) -> (core: StoreCore, backing: SimulatedBacking) {
       try recover(SimulatedBacking(file), time)
-      return try join(file, time, options)
+      return try join(file, time, options, joinedOthers: false)
     }
 
     /// Opens the file as one more process, while others have it open.
     static func join(
-      _ file: SimulatedFile, _ time: Time, _ options: StoreOptions
+      _ file: SimulatedFile, _ time: Time, _ options: StoreOptions, joinedOthers: Bool = true
     ) throws(StoreError) -> (core: StoreCore, backing: SimulatedBacking) {
       let backing = try SimulatedBacking(file)
       file.attach(backing)
@@ -72,7 +72,7 @@
       let core = try StoreCore(
         name: "simulated", path: nil, backing: backing, block: block, options: options,
         clock: time.clock,
-        pinned: nil)
+        pinned: nil, joinedOthers: joinedOthers)
       return (core, backing)
     }
   }

@@ -18,6 +18,9 @@ final class Trace {
     case sync(first: Int, end: Int)
     /// A sync that reported an error. What it wrote nevertheless follows from the seed.
     case failedSync(first: Int, end: Int, seed: UInt64)
+    /// The system tried to write what is dirty and could not, and told somebody of it who has
+    /// nothing to do with the store. What it wrote nevertheless follows from the seed.
+    case lostWrites(seed: UInt64)
     /// A commit is about to be made; its number counts from 1.
     case begun(Int)
     /// All commits up to this one were acknowledged as durable.

@@ -22,6 +22,7 @@ struct FaultInjectionTests {
     try file.dataSync()
     _ = try file.duplicate().status()
     try File(inMemory: "memory").close()
+    try file.allocateZeroed(offset: 0, length: 4096)
     _ = try file.fileSystemKind()
     try file.link(as: scratch.path("linked"))
     try File.rename(scratch.path("linked"), to: scratch.path("renamed"), replacing: true)

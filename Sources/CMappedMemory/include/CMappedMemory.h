@@ -25,6 +25,9 @@ int kvmap_open_unnamed(const char *_Nonnull directory, int flags, mode_t mode);
 int kvmap_fallocate(int descriptor, int64_t offset, int64_t length);
 /// Reserves `length` bytes behind the end of the file (F_PREALLOCATE).
 int kvmap_preallocate(int descriptor, int64_t length);
+/// Backs a range with storage that reads as zeros, extending the file; ENOTSUP where the
+/// platform cannot.
+int kvmap_zero_range(int descriptor, int64_t offset, int64_t length);
 /// Gives the storage of a range back; it reads as zeros. Keeps the size.
 int kvmap_punch_hole(int descriptor, int64_t offset, int64_t length);
 /// Makes a file share all blocks of another (FICLONE); ENOTSUP where the

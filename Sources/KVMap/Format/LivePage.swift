@@ -16,7 +16,7 @@ struct LivePage {
   static let byteCount = 512
   /// Changes with the meaning of any word: programs that differ in it cannot have a store
   /// open at once. The file's format is not concerned.
-  static let layoutVersion: UInt64 = 4
+  static let layoutVersion: UInt64 = 5
 
   /// A word at an offset of the live page.
   struct Word {
@@ -79,6 +79,7 @@ struct LivePage {
   static let checkpointPosition = Word(456)  // log position of that checkpoint
   static let checkpointSegment = Word(464)  // segment it lies in
   static let checkpointSequence = Word(472)  // sequence number of the record that follows
+  static let announcedSync = Word(480)  // process that syncs for a checkpoint, 0 for none
 
   @inline(__always)
   subscript(word: Word) -> UInt64 {

@@ -31,6 +31,9 @@ struct PageHeader {
   var kindByte: UInt8 { bytes.load8(page.offset + Self.kind) }
   var depth: Int { Int(bytes.load8(page.offset + Self.depth)) }
   var epoch: Epoch { Epoch(number: bytes.load64(page.offset + Self.epoch)) }
+  /// The part of it that page pointers carry.
+  @inline(__always)
+  var epochTag: UInt16 { bytes.load16(page.offset + Self.epoch) }
   var prefix: UInt64 { bytes.load64(page.offset + Self.prefix) }
   /// Set in place within an epoch while readers look: release and acquire.
   var overflow: PageNumber {

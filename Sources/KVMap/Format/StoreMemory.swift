@@ -36,15 +36,23 @@ struct StoreMemory: @unchecked Sendable {
   var live: LivePage { LivePage(bytes: fixed, start: liveOffset) }
 
   /// Checks, at the first touch in this process, that a page is what it was when
-  /// its checkpoint sealed it. Pages not sealed yet are not checked: their bytes
-  /// have not left memory.
+  /// its checkpoint sealed it.
+  ///
+  /// The bytes of a page that no durable checkpoint has are in memory alone, and are
+  /// not checked. But if the system failed to write such a page, it takes it for clean
+  /// and may drop it; then it comes back as what the disk has, which is mostly a page of
+  /// another epoch, or nothing. So its header is looked at each time.
   @inline(__always)
   func check(_ pointer: PagePointer, _ kind: PageKind, workingTag: UInt16) throws(StoreError) {
     let page = pointer.page
     if page.offset < Layout.firstFreeOffset || page.offset + Layout.pageBytes > mappedBytes {
       try outside(page.offset)
     }
-    if pointer.epochTag == workingTag { return }
+    if pointer.epochTag == workingTag {
+      let header = PageHeader(bytes: bytes, page: page)
+      if header.epochTag == workingTag, header.kindByte == kind.rawValue { return }
+      try notAsStored(page)
+    }
     if verified.contains(page, tag: pointer.epochTag) { return }
     try verify(pointer, kind)
   }
@@ -58,9 +66,8 @@ struct StoreMemory: @unchecked Sendable {
     }
     // Acquire: the working epoch that is loaded next is no older than the page.
     let epoch = Epoch(number: bytes.loadAcquire(pointer.page.offset + PageHeader.epoch))
-    if epoch.tag == pointer.epochTag, epoch.number > live[LivePage.sealedEpoch],
-      epoch.number <= live[LivePage.epoch]
-    {
+    let durable = min(live[LivePage.sealedEpoch], live[LivePage.durableEpoch])
+    if epoch.tag == pointer.epochTag, epoch.number > durable, epoch.number <= live[LivePage.epoch] {
       return
     }
     guard header.isIntact(seed: seed) else {
@@ -71,6 +78,12 @@ struct StoreMemory: @unchecked Sendable {
         "index page", at: pointer.page.offset, "it is of another epoch than the reference to it")
     }
     verified.insert(pointer.page, tag: pointer.epochTag)
+  }
+
+  @inline(never)
+  private func notAsStored(_ page: PageNumber) throws(StoreError) -> Never {
+    throw .damaged(
+      "index page", at: page.offset, "it is not what was stored there since the last checkpoint")
   }
 
   /// Checks a page that was sealed for sure, whatever the live page says.

@@ -79,10 +79,11 @@ struct IndexReader {
     let pointer = try bucket(hash, workingTag: tag)
     let lines = hash.lines
     let page = Bucket(bytes: bytes, page: pointer.page)
-    // Both lines are fetched at once. The address may be nonsense; a prefetch
+    // Both lines are fetched at once, and the page's header. The address may be nonsense; a prefetch
     // never faults, and the check comes before the loads.
     bytes.prefetch(page.offset(line: lines.first, slot: 0))
     bytes.prefetch(page.offset(line: lines.second, slot: 0))
+    bytes.prefetch(pointer.page.offset)
     try memory.check(pointer, .bucket, workingTag: tag)
     if let match = try scan(page.offset(line: lines.first, slot: 0), hash.tag, key) { return match }
     if let match = try scan(page.offset(line: lines.second, slot: 0), hash.tag, key) { return match }
@@ -108,7 +109,9 @@ struct IndexReader {
     // record's bytes are seen. What was scanned may have changed since.
     let slot = Slot(bits: bytes.loadAcquire(offset))
     if slot.isEmpty || slot.isPending { return nil }
-    guard let head = try RecordReader(memory: memory).head(at: slot.position, ifKeyIs: key) else {
+    let records = RecordReader(memory: memory)
+    guard let head = try records.head(at: slot.position, ifKeyIs: key) else {
+      try records.checkBelongs(to: slot)
       return nil
     }
     return Match(position: slot.position, head: head, slotOffset: offset, slot: slot)

@@ -145,7 +145,10 @@ struct WritableIndex {
         if passingDamage { continue }
         throw error
       }
-      guard let head = found else { continue }
+      guard let head = found else {
+        if !passingDamage { try reader.checkBelongs(to: slot) }
+        continue
+      }
       return IndexReader.Match(
         position: slot.position, head: head, slotOffset: page.offset(line: line, slot: index),
         slot: slot)

@@ -11,6 +11,21 @@ struct LogWriter {
   private var bytes: MappedBytes { memory.bytes }
   private var live: LivePage { memory.live }
 
+  /// What other handles had stored when this one wrote for the first time, if they were there
+  /// before it; nil if none were, or all of it is known to be durable.
+  ///
+  /// The system tells of an error in writing a file to whoever had it open then, once: if
+  /// somebody else has been told, it takes the pages for clean, and a sync of this handle
+  /// succeeds without them. So this handle does not vouch for them before it has stored
+  /// them again.
+  struct Inheritance {
+    /// The record that follows them.
+    var sequence: SequenceNumber
+    /// The working epoch: pages of the index up to this one are among them.
+    var epoch: Epoch
+  }
+  var inheritance: Inheritance?
+
   /// Where the log ends and what the next record continues.
   struct Tail {
     var position: Position
@@ -280,6 +295,9 @@ struct LogWriter {
     // that it freed: from what was durable before, there is no way on to the tail.
     adoptCheckpoint()
     if isDurable(upTo: tail) { return }
+    if let inheritance, inheritance.sequence.number > live[LivePage.durableSequence] {
+      try storeAgain(upTo: inheritance)
+    }
     if live[LivePage.runEpoch] > live[LivePage.durableEpoch] {
       try backing.sync(offset: 0, count: Int(live[LivePage.highWater]) * Layout.unitBytes)
       live[LivePage.runEpoch] = 0
@@ -287,6 +305,41 @@ struct LogWriter {
       try syncSegments(upTo: tail)
     }
     noteDurable(tail.position, in: live[LivePage.segment], tail.sequence)
+  }
+
+  /// Stores what was inherited of the log again, so that the sync that follows writes it, if
+  /// all of it is still what it was.
+  private func storeAgain(upTo inheritance: Inheritance) throws(StoreError) {
+    let block = try Recovery.chooseSuperblock(memory.fixed).0
+    let start = Tail(position: block.logPosition, sequence: block.sequence, chain: block.chain)
+    var scanner = LogScanner(memory: memory, tail: start, segment: block.segment)
+    scanner.scan()
+    let end = scanner.end.tail
+    guard end.sequence >= inheritance.sequence else {
+      throw .damaged(
+        "log", at: Int(end.position.offset), "it ends before records that were published")
+    }
+    let durable = SequenceNumber(number: live[LivePage.durableSequence])
+    var walk = walk(from: start.position, upTo: end.position)
+    while let (position, head) = try walk.next() {
+      if head.sequence >= durable { storeAgain(head, at: position) }
+    }
+  }
+
+  /// Stores a record again, with its large value, and the header of the segment that it points
+  /// to: a write that failed leaves pages marked clean, and no sync would write them.
+  func storeAgain(_ head: RecordHead, at position: Position) {
+    bytes.dirtyAgain(Int(position.offset), count: head.storedBytes)
+    if head.flags.contains(.external),
+      let range = try? RecordReader(memory: memory).valueRange(head, at: position)
+    {
+      bytes.dirtyAgain(range.lowerBound, count: range.count)
+      live[LivePage.runEpoch] = live[LivePage.epoch]
+    }
+    if head.kind == .link {
+      let next = LogWalk.linkTarget(bytes, head, at: position)
+      bytes.dirtyAgain(Int(next), count: SegmentHeader.byteCount)
+    }
   }
 
   func isDurable(upTo tail: Tail) -> Bool { live[LivePage.durableSequence] >= tail.sequence.number }

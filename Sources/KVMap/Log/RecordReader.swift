@@ -31,6 +31,16 @@ struct RecordReader {
     return nil
   }
 
+  /// Throws if an intact record is of a key that its slot cannot point to: then it is not
+  /// the one that was written there, but one that lay there before.
+  @inline(never)
+  func checkBelongs(to slot: Slot) throws(StoreError) {
+    let head = try head(at: slot.position)
+    guard keyHash(head, at: slot.position).tag == slot.tag else {
+      throw .damaged("record", at: Int(slot.position.offset), "it is not the one that was written there")
+    }
+  }
+
   /// Throws if the record is not what was written.
   @inline(__always)
   func verify(_ head: RecordHead, at position: Position) throws(StoreError) {

@@ -32,8 +32,8 @@ protocol Backing: AnyObject, Sendable {
   func prepareToGrow(by bytes: Int) throws(StoreError)
   /// Maps what others have grown, up to `bytes`; false if the file is not that long.
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool
-  /// Gives the range disk space, so that a store into it cannot fail. New space
-  /// reads as zeros. `scattered`: the range will be written in no order.
+  /// Gives the range disk space, so that a store into it cannot fail. It reads as zeros then,
+  /// as far as the file system can do that. `scattered`: the range will be written in no order.
   func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError)
   /// Takes disk space for the range, without touching it: `makeReal` will find it there.
   func reserve(offset: Int, count: Int) throws(StoreError)

@@ -85,7 +85,7 @@ struct Checkpoint {
     let root = PagePointer(bits: live[LivePage.root])
     var sealing = Sealing(
       after: Epoch(number: live[LivePage.sealedEpoch]), upTo: Epoch(number: live[LivePage.epoch]),
-      pagesLeft: memory.mappedBytes / Layout.pageBytes)
+      pagesLeft: memory.mappedBytes / Layout.pageBytes, isStrict: false)
     // What is damaged there is met by who reads it.
     try? sealTree(root, height: root.depth, .directory, .bucket, &sealing)
   }
@@ -95,16 +95,31 @@ struct Checkpoint {
     let upTo: Epoch
     /// Each page is led to once, so there are no more than the file has.
     var pagesLeft: Int
+    /// Whether a page that is not what it should be is an error.
+    var isStrict = true
+
+    /// Whether a page with that part of its epoch surely is one of those that changed.
+    func includes(_ tag: UInt16) -> Bool {
+      upTo.number - after.number < 1 << 16 && UInt64(upTo.tag &- tag) < upTo.number - after.number
+    }
   }
 
   /// A page that did not change has no changed pages below: each change copies
   /// the path from the root.
+  ///
+  /// What a reference says is one of our changed pages has to be one: else the system has
+  /// failed to write it, and brought back what the disk had.
   private func sealTree(
     _ pointer: PagePointer, height: Int, _ node: PageKind, _ leaf: PageKind, _ sealing: inout Sealing
   ) throws(StoreError) {
     guard let header = try changed(pointer.page, height > 0 ? node : leaf, &sealing),
       header.epoch.tag == pointer.epochTag
-    else { return }
+    else {
+      if !sealing.isStrict || !sealing.includes(pointer.epochTag) { return }
+      throw StoreError(
+        .outcomeUnknown,
+        "an index page is not what was stored there since the last checkpoint; it is made anew of the log")
+    }
     if height > 0 {
       let page = NodePage(bytes: memory.bytes, page: pointer.page)
       var previous = PagePointer(bits: 0)

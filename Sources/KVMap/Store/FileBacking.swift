@@ -112,7 +112,7 @@ final class FileBacking: Backing {
     // Both calls would make the file longer.
     _ = try wholeSize()
     do {
-      try file.allocate(offset: Int64(offset), length: Int64(count))
+      try file.allocateZeroed(offset: Int64(offset), length: Int64(count))
       if scattered {
         try mapping.withReservation(for: offset..<offset + count) { reservation throws(MappingError) in
           try reservation.populateForWriting(at: offset, length: count)

@@ -148,8 +148,12 @@ struct Opening {
           + "read but not write; open it for reading only, or use a newer program")
     }
     let deadline = ContinuousClock.now + options.timeout
+    var joinedOthers = false
     while true {
-      if try joins(backing) { break }
+      if try joins(backing) {
+        joinedOthers = true
+        break
+      }
       // Nobody writes a checkpoint who does not vouch for the store; but if somebody did,
       // it would be mixed with what is recovered.
       if try backing.tryLock(.valid, .exclusive), try backing.tryLock(.checkpoint, .exclusive) {
@@ -165,11 +169,11 @@ struct Opening {
       }
       pause(microseconds: 200)
     }
-    let core = try core(backing, block)
+    let core = try core(backing, block, joinedOthers: joinedOthers)
     if options.exclusive { try core.withTurn { _ in } }
     // A process died while it wrote a checkpoint. Or one is being written, or somebody has
     // the turn: then the next one will be whole.
-    if try !Recovery.chooseSuperblock(backing.fixed).bothAgree { try core.checkpointIfFree() }
+    if try !Recovery.chooseSuperblock(backing.fixed).bothAgree { try core.settleSuperblocksIfFree() }
     return core
   }
 
@@ -232,12 +236,15 @@ struct Opening {
     }
   }
 
-  private func core(_ backing: FileBacking, _ block: Superblock) throws(StoreError) -> StoreCore {
+  private func core(
+    _ backing: FileBacking, _ block: Superblock, joinedOthers: Bool = true
+  ) throws(StoreError) -> StoreCore {
     if options.warm || options.pinned {
       try backing.prepare(warm: options.warm, pinned: options.pinned)
     }
     return try StoreCore(
-      name: name, path: path, backing: backing, block: block, options: options, clock: clock, pinned: nil)
+      name: name, path: path, backing: backing, block: block, options: options, clock: clock, pinned: nil,
+      joinedOthers: joinedOthers)
   }
 
   // MARK: Private views

@@ -282,7 +282,7 @@ struct Recovery {
     while let (position, head) = try walk.next() {
       try writer.replay(head, at: position)
       length += UInt64(head.liveBytes)
-      if !isPrivate, !isRehearsal { redirty(writer.memory, head, at: position) }
+      if !isPrivate, !isRehearsal { writer.log.storeAgain(head, at: position) }
     }
     live[LivePage.tail] = end.tail.position.offset
     live[LivePage.sequence] = end.tail.sequence.number
@@ -301,22 +301,6 @@ struct Recovery {
   private func readyEnd(_ end: LogScanner.End) -> UInt64 {
     let page = UInt64(Layout.pageBytes)
     return (end.tail.position.offset + page - 1) / page * page
-  }
-
-  /// A write that failed leaves a page marked clean: what is in doubt is stored
-  /// again, so that the next sync writes it.
-  private func redirty(_ target: StoreMemory, _ head: RecordHead, at position: Position) {
-    target.bytes.dirtyAgain(Int(position.offset), count: head.storedBytes)
-    if head.flags.contains(.external),
-      let range = try? RecordReader(memory: target).valueRange(head, at: position)
-    {
-      target.bytes.dirtyAgain(range.lowerBound, count: range.count)
-      target.live[LivePage.runEpoch] = target.live[LivePage.epoch]
-    }
-    if head.kind == .link {
-      let next = LogWalk.linkTarget(target.bytes, head, at: position)
-      target.bytes.dirtyAgain(Int(next), count: SegmentHeader.byteCount)
-    }
   }
 
   /// Ends what the crash left behind, and makes everything up to there durable.

@@ -167,6 +167,7 @@ extension StoreCore {
 
   private func beginEntered() throws(StoreError) -> Superblock {
     do throws(StoreError) {
+      try makeDoubtfulPagesAnew()
       try recordReleasesIfThereIsRoom()
       if backing.isShared { try unsafe writer.pointee.space.trimEnd() }
     } catch {
@@ -187,11 +188,27 @@ extension StoreCore {
     let checkpoint = Checkpoint(source: source, backing: backing, previous: superblock)
     // Without a file nothing has to be durable; a new epoch lets space be reused.
     if backing.isShared {
-      try checkpoint.seal(block, after: Epoch(number: live[LivePage.durableEpoch]))
-      try checkpoint.settleSuperblocks()
-      try checkpoint.record(block)
+      // Who dies over the sync may have been told of an error that nobody else is told of.
+      live[LivePage.announcedSync] = UInt64(processIdentifier)
+      do throws(StoreError) {
+        try checkpoint.seal(block, after: Epoch(number: live[LivePage.durableEpoch]))
+        try checkpoint.settleSuperblocks()
+        try checkpoint.record(block)
+      } catch {
+        noteFailure(lossOr(error))
+        live[LivePage.announcedSync] = 0
+        throw error
+      }
+      live[LivePage.announcedSync] = 0
     }
     checkpoint.release(block)
+  }
+
+  /// Under the turn: as the beginning of every checkpoint does it.
+  func settleSuperblocks() throws(StoreError) {
+    guard try tryEnterCheckpoint() else { return }
+    defer { leaveCheckpoint() }
+    try Checkpoint(source: source, backing: backing, previous: superblock).settleSuperblocks()
   }
 
   /// On a full disk there may be no page to enter released pages in. They stay listed,
@@ -213,7 +230,13 @@ extension StoreCore {
         .exchanged
     else { return false }
     do throws(StoreError) {
-      if try backing.tryLock(.checkpoint, .exclusive) { return true }
+      if try backing.tryLock(.checkpoint, .exclusive) {
+        if live[LivePage.announcedSync] != 0 {
+          live[LivePage.syncFailed] = 1
+          live[LivePage.announcedSync] = 0
+        }
+        return true
+      }
     } catch {
       isCheckpointing.store(false, ordering: .releasing)
       throw error

@@ -86,11 +86,12 @@ extension StoreCore {
     _ = try enterTurn(waits: true, joins: joins)
   }
 
-  /// Writes a checkpoint unless somebody else has the turn, or writes one.
-  func checkpointIfFree() throws(StoreError) {
+  /// Lets both superblocks tell of the same checkpoint, unless somebody else has the turn or
+  /// writes one: who wrote the last one died between them.
+  func settleSuperblocksIfFree() throws(StoreError) {
     guard try enterTurn(waits: false) else { return }
     do throws(StoreError) {
-      try checkpoint()
+      try settleSuperblocks()
     } catch {
       returnTurn(after: error)
       throw error.naming(name)
@@ -149,7 +150,7 @@ extension StoreCore {
     let live = live
     try checkNotLost()
     if live[LivePage.busy] | live[LivePage.syncFailed] != 0 { try takeOver() }
-    if live[LivePage.recoveries] != knownRecoveries { startAfresh() }
+    if live[LivePage.recoveries] != knownRecoveries || isNew { startAfresh() }
     unsafe writer.pointee.log.adoptCheckpoint()
     // This thread has no address in the store at hand, and no other one writes.
     backing.mapping.unmapOutgrown()
@@ -248,24 +249,51 @@ extension StoreCore {
       // Its superblocks would be mixed with those of a checkpoint under way.
       try enterCheckpoint()
       defer { leaveCheckpoint() }
-      backing.forgetFailedSync()
-      let (block, bothAgree) = try Recovery.chooseSuperblock(source.fixed)
-      let recovery = Recovery(
-        source: source, backing: backing, clock: clock, isTakeover: true, isPrivate: false)
-      let end = try recovery.examine(block)
-      if let file = backing as? FileBacking { try recovery.rehearse(file, block, end) }
-      try recovery.rebuild(block, bothAgree: bothAgree, end)
+      try takeOverEntered()
     } else if live[LivePage.busy] != 0 {
       // Nobody else writes here: the failure was this handle's own.
       throw StoreError(.damaged, "\(name): an earlier change failed half-way; reopen the store")
     }
   }
 
-  /// What this handle remembered of the table's pages belongs to a tree of before.
+  /// The same with lock C.
+  private func takeOverEntered() throws(StoreError) {
+    backing.forgetFailedSync()
+    let (block, bothAgree) = try Recovery.chooseSuperblock(source.fixed)
+    let recovery = Recovery(
+      source: source, backing: backing, clock: clock, isTakeover: true, isPrivate: false)
+    let end = try recovery.examine(block)
+    if let file = backing as? FileBacking { try recovery.rehearse(file, block, end) }
+    try recovery.rebuild(block, bothAgree: bothAgree, end)
+  }
+
+  /// What this handle remembered of the table's pages belongs to a tree of before. A recovery
+  /// has stored again what was not durable.
   private func startAfresh() {
     backing.forgetFailedSync()
     unsafe writer.pointee.space = SpaceTable(working: writer.pointee.working, backing: backing)
+    let isInherited = isNew && joinedOthers && live[LivePage.recoveries] == recoveriesWhenJoined
+    unsafe writer.pointee.log.inheritance =
+      isInherited
+      ? LogWriter.Inheritance(
+        sequence: SequenceNumber(number: live[LivePage.sequence]),
+        epoch: Epoch(number: live[LivePage.epoch]))
+      : nil
+    isNew = false
     knownRecoveries = live[LivePage.recoveries]
+  }
+
+  /// Recovers the store if pages of the index cannot be vouched for as they are: those that
+  /// were stored before this handle could be told of errors, and those that somebody died
+  /// over who was syncing them. They are made anew, of the log.
+  ///
+  /// Under the turn, with nothing pending, and with lock C.
+  func makeDoubtfulPagesAnew() throws(StoreError) {
+    guard backing.isShared, inheritsPages || live[LivePage.syncFailed] != 0 else { return }
+    try takeOverEntered()
+    startAfresh()
+    unsafe writer.pointee.working.refresh()
+    live[LivePage.busy] = UInt64(processIdentifier)
   }
 
   func sync() throws(StoreError) {
@@ -320,6 +348,20 @@ extension StoreCore {
     try finish()
   }
 
+  /// Whether pages of the index are others', who could have been told of errors that this handle
+  /// was not told of. Under the turn.
+  private var inheritsPages: Bool {
+    guard let inheritance = unsafe writer.pointee.log.inheritance else { return false }
+    return live[LivePage.durableEpoch] < inheritance.epoch.number
+  }
+
+  /// Whether a checkpoint at the end is left to others: those who are still there can vouch
+  /// for what they stored as it is.
+  private func isCheckpointForOthers() throws(StoreError) -> Bool {
+    guard inheritsPages else { return false }
+    return try backing.isLockedByOthers(.vouched, .exclusive)
+  }
+
   private func finish() throws(StoreError) {
     let isLong = live[LivePage.logSinceCheckpoint] > Self.checkpointAtClose
     guard isLong || options.durability != .none else { return }
@@ -327,13 +369,14 @@ extension StoreCore {
     // handle promised to make durable it waits for.
     guard try enterTurn(waits: options.durability != .none, isClosing: true) else { return }
     do throws(StoreError) {
-      if isLong {
+      if isLong, try !isCheckpointForOthers() {
         var isDone = try checkpoint()
         if unsafe !writer.pointee.space.unrecorded.isEmpty { isDone = try checkpoint() }
         if isDone { try cutOffEnd() }
       }
-      try unsafe writer.pointee.log.sync(upTo: writer.pointee.log.tail)
+      if options.durability != .none { try unsafe writer.pointee.log.sync(upTo: writer.pointee.log.tail) }
     } catch {
+      let error = lossOr(error)
       returnTurn(after: error)
       throw error.naming(name)
     }

@@ -86,6 +86,7 @@ extension StoreCore {
     try enterCheckpoint()
     let wasLive: Bool
     do throws(StoreError) {
+      try makeDoubtfulPagesAnew()
       wasLive = try unsafe writer.pointee.removeBeforeCheckpoint(key, hash)
     } catch {
       leaveCheckpoint()

@@ -36,6 +36,12 @@ final class StoreCore: @unchecked Sendable {
   let pins: ProcessPins
   /// The recovery this handle's writer knows of. Under `mutex`.
   var knownRecoveries: UInt64 = 0
+  /// Whether it has not had the turn yet. Under `mutex`.
+  var isNew = true
+  /// Whether others had the store open before this handle's descriptors were, and the last
+  /// recovery that had been made then.
+  let joinedOthers: Bool
+  let recoveriesWhenJoined: UInt64
   /// The length of log at which a checkpoint was asked for last. Under `mutex`.
   var lengthWhenAsked: UInt64 = .max
   /// The length of log since the last checkpoint when the turn began. Under `mutex`.
@@ -56,7 +62,7 @@ final class StoreCore: @unchecked Sendable {
   /// Everything is mapped and, for a shared store, locks A and V are held.
   init(
     name: String, path: FilePath?, backing: any Backing, block: Superblock, options: StoreOptions,
-    clock: Clock, pinned: Epoch?
+    clock: Clock, pinned: Epoch?, joinedOthers: Bool = false
   ) throws(StoreError) {
     self.name = name
     self.path = path?.absolute
@@ -66,6 +72,8 @@ final class StoreCore: @unchecked Sendable {
     self.pinned = pinned
     superblock = block
     source = backing.mapping.source(seed: block.seed)
+    self.joinedOthers = joinedOthers
+    recoveriesWhenJoined = source.live[LivePage.recoveries]
     pins = ProcessPins(backing, source)
     unsafe writer = .allocate(capacity: 1)
     unsafe writer.initialize(to: Writer(source, backing: backing, clock: clock))

@@ -14,7 +14,7 @@ struct Writer: ~Copyable {
   let clock: Clock
   var space: SpaceTable
   let index: WritableIndex
-  let log: LogWriter
+  var log: LogWriter
   let mover: MoveWriter
   var compactor = Compactor()
   /// Bytes that commits have added to the log and compaction has not looked at.
