@@ -47,6 +47,9 @@ struct TemporaryName: ~Copyable, Sendable {
     if let path, generation == kvmap_process_generation() { try? SystemCalls.remove(path) }
   }
 
+  /// It is no name of the file any more.
+  mutating func forget() { path = nil }
+
   mutating func remove() throws(MappingError) {
     guard let path else { return }
     self.path = nil

@@ -3,7 +3,7 @@ import Synchronization
 
 /// The system calls of this package, by the name that errors give them.
 package enum SystemCall: String, Sendable, CaseIterable {
-  case open, close, fstat, stat, fstatfs, lseek
+  case open, close, fstat, stat, fstatfs, fchmod, lseek
   case duplicate = "fcntl(F_DUPFD_CLOEXEC)"
   case memfd = "memfd_create"
   case ftruncate, fallocate
@@ -14,7 +14,7 @@ package enum SystemCall: String, Sendable, CaseIterable {
   case lock = "fcntl(F_OFD_SETLK)"
   case lockWaiting = "fcntl(F_OFD_SETLKW)"
   case lockQuery = "fcntl(F_OFD_GETLK)"
-  case linkat, renameat, unlink
+  case linkat, renameat, unlink, readlink
   case mmap, munmap, mprotect, msync, madvise, mincore, mlock, munlock, mremap
   case sigaction
 }

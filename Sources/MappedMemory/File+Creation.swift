@@ -14,28 +14,19 @@ extension File {
   ///
   /// It is gone when the last descriptor and mapping are, however the process
   /// ends, unless ``link(as:)`` gives it a name first. Where the file system or
-  /// the platform has no such files, it gets the name `.NAME.tmp-XXXXXXXX`
-  /// in the directory, which goes away with the value; after a crash it stays.
+  /// the platform has no such files, or /proc is not mounted, which gives them their
+  /// name, it gets the name `.NAME.tmp-XXXXXXXX` in the directory, which goes away
+  /// with the value; after a crash it stays.
   ///
   /// - Parameters:
   ///   - directory: where; on the file system of the name it is to get.
-  ///   - name: the `NAME` in the temporary name.
+  ///   - name: the `NAME` in the temporary name; shortened to what file systems take.
   ///   - mode: its permissions, before the process's umask.
   public init(
     unnamedIn directory: FilePath, named name: String = "unnamed", mode: UInt16 = 0o644
   ) throws(MappingError) {
-    let unnamed: Int32?
-    do {
-      unnamed = try SystemCalls.openUnnamed(in: directory, mode: mode)
-    } catch .notSupported, .isDirectory, .invalidArgument {
-      // EISDIR comes from kernels that do not know the flag and see only the
-      // part of it that says "directory".
-      unnamed = nil
-    } catch {
-      throw MappingError(.open, error, directory)
-    }
-    if let unnamed {
-      self.init(owning: Descriptor(owning: unnamed), path: directory)
+    if let unnamed = try Self.unnamed(in: directory, mode) {
+      self.init(owning: unnamed, path: directory)
       return
     }
     let flags = SystemCalls.openFlags(writing: true, create: true, exclusive: true)
@@ -54,6 +45,49 @@ extension File {
       }
     }
     throw MappingError(.open, .fileExists, directory)
+  }
+
+  /// A file that has no name and can get one; nil where there are none.
+  private static func unnamed(
+    in directory: FilePath, _ mode: UInt16
+  ) throws(MappingError) -> Descriptor? {
+    let descriptor: Descriptor
+    do {
+      descriptor = Descriptor(owning: try SystemCalls.openUnnamed(in: directory, mode: mode))
+    } catch {
+      // EISDIR comes from kernels that do not know the flag and see only the
+      // part of it that says "directory".
+      if error.isRefusal || error == .isDirectory { return nil }
+      throw MappingError(.open, error, directory)
+    }
+    guard leads(linkToOpenFile(descriptor.number), to: descriptor.number) else { return nil }
+    return descriptor
+  }
+
+  /// The name that an open file has for as long as it is open, where /proc is mounted.
+  private static func linkToOpenFile(_ descriptor: Int32) -> FilePath {
+    FilePath("/proc/self/fd/\(descriptor)")
+  }
+
+  private static func leads(_ path: FilePath, to descriptor: Int32) -> Bool {
+    guard let found = try? SystemCalls.status(of: path), let own = try? SystemCalls.status(descriptor)
+    else { return false }
+    return FileStatus(found).identity == FileStatus(own).identity
+  }
+
+  /// Opens the file once more, for reading and writing. Unlike with ``duplicate()`` its locks
+  /// are not those of this value.
+  ///
+  /// - Throws: ``MappingError``, with ESTALE if its name leads elsewhere by now.
+  public borrowing func openedAgain() throws(MappingError) -> File {
+    let status = try status()
+    let name = status.linkCount == 0 ? Self.linkToOpenFile(descriptor) : path
+    var other = try File(opening: name, access: .readWrite)
+    other.path = path
+    guard try other.status().identity == status.identity else {
+      throw MappingError(.open, .staleNFSFileHandle, path)
+    }
+    return other
   }
 
   /// Makes an empty file in memory, open for reading and writing: no file system has it,
@@ -79,29 +113,67 @@ extension File {
     return unsafe FilePath(platformString: set)
   }
 
+  /// The longest name that all file systems in use take, in bytes.
+  private static let longestName = 255
+
   private static func temporaryName(for name: String) -> String {
     let digits = String(UInt32.random(in: .min ... .max), radix: 16)
-    return ".\(name).tmp-" + String(repeating: "0", count: 8 - digits.count) + digits
+    let suffix = ".tmp-" + String(repeating: "0", count: 8 - digits.count) + digits
+    var stem = name
+    while stem.utf8.count + suffix.utf8.count + 1 > longestName { stem.removeLast() }
+    return ".\(stem)\(suffix)"
   }
 
-  /// Gives a file made by ``init(unnamedIn:named:mode:)`` its name (`linkat`).
+  /// Gives a file made by ``init(unnamedIn:named:mode:)`` its name (`linkat`; for one that
+  /// has a temporary name, `renameat2` with `RENAME_NOREPLACE`, or `linkat` where that is
+  /// not to be had).
   ///
   /// In one step: the name is either not there or leads to the whole file. Sync
   /// the file before and the directory after, with ``syncDirectory(_:)``. What
   /// has the name already is never replaced.
   ///
+  /// - Returns: false where neither is to be had, as on FAT; the file is as before then.
   /// - Throws: ``MappingError``, with EEXIST when the name is taken, EXDEV when
-  ///   it is on another file system, ENOENT when its directory is missing or
-  ///   /proc is not mounted. The file is as before then.
-  public mutating func link(as path: FilePath) throws(MappingError) {
-    guard isOwn else { throw MappingError(.inherited, SystemCall.linkat.rawValue, self.path) }
-    let source = temporaryName.path ?? FilePath("/proc/self/fd/\(descriptor)")
-    let isUnnamed = temporaryName.path == nil
-    try describing(.linkat, path) { () throws(Errno) in
-      try SystemCalls.link(source, as: path, followingLink: isUnnamed)
+  ///   it is on another file system, ENOENT when its directory is missing.
+  ///   The file is as before then.
+  public mutating func link(as target: FilePath) throws(MappingError) -> Bool {
+    guard isOwn else { throw MappingError(.inherited, SystemCall.linkat.rawValue, path) }
+    if let temporary = temporaryName.path {
+      if try Self.renamed(temporary, to: target) {
+        temporaryName.forget()
+      } else {
+        guard try Self.linked(temporary, as: target, followingLink: false) else { return false }
+        // If it stays, the file has two names, and is whole under both.
+        try? temporaryName.remove()
+      }
+    } else {
+      let source = Self.linkToOpenFile(descriptor)
+      guard try Self.linked(source, as: target, followingLink: true) else { return false }
     }
-    self.path = path
-    try temporaryName.remove()
+    path = target
+    return true
+  }
+
+  private static func linked(
+    _ source: FilePath, as target: FilePath, followingLink: Bool
+  ) throws(MappingError) -> Bool {
+    do {
+      try SystemCalls.link(source, as: target, followingLink: followingLink)
+      return true
+    } catch {
+      if error.isRefusal { return false }
+      throw MappingError(.linkat, error, target)
+    }
+  }
+
+  private static func renamed(_ source: FilePath, to target: FilePath) throws(MappingError) -> Bool {
+    do {
+      try SystemCalls.rename(source, to: target, replacing: false)
+      return true
+    } catch {
+      if error.isRefusal { return false }
+      throw MappingError(.renameat, error, target)
+    }
   }
 
   /// Makes the names in a directory durable: those that were made, changed and
@@ -130,6 +202,26 @@ extension File {
     try describing(.renameat, target) { () throws(Errno) in
       try SystemCalls.rename(path, to: target, replacing: replacing)
     }
+  }
+
+  /// Where a path leads: symbolic links at its end are followed (`readlink`), also to what is
+  /// not there.
+  ///
+  /// - Throws: ``MappingError`` with ELOOP for links that go in circles.
+  public static func followingLinks(_ path: FilePath) throws(MappingError) -> FilePath {
+    var path = path
+    // As many as Linux follows.
+    for _ in 0..<40 {
+      do {
+        let target = try SystemCalls.target(of: path)
+        path = target.isAbsolute ? target : path.removingLastComponent().pushing(target)
+      } catch .invalidArgument, .noSuchFileOrDirectory, .notDirectory {
+        return path
+      } catch {
+        throw MappingError(.readlink, error, path)
+      }
+    }
+    throw MappingError(.readlink, .tooManySymbolicLinkLevels, path)
   }
 
   /// Takes a file's name away (`unlink`); the file itself goes when nobody has

@@ -99,6 +99,11 @@ public struct File: ~Copyable, Sendable {
     FileStatus(try describing(.fstat, path) { () throws(Errno) in try SystemCalls.status(descriptor) })
   }
 
+  /// Sets who may do what with it (`fchmod`), as the umask has no say in it.
+  public borrowing func setPermissions(_ mode: UInt16) throws(MappingError) {
+    try describing(.fchmod, path) { () throws(Errno) in try SystemCalls.setPermissions(descriptor, mode) }
+  }
+
   /// Which file a path leads to; `nil` when there is none (`stat`).
   ///
   /// Differs from the identity of an open file when that file was replaced.
@@ -118,9 +123,15 @@ public struct File: ~Copyable, Sendable {
     FileSystem(try describing(.fstatfs, path) { () throws(Errno) in try SystemCalls.fileSystem(descriptor) })
   }
 
-  /// Whether the file system is local or reached over a network (`fstatfs`).
+  /// Whether the file system is local or reached over a network (`fstatfs`); local where the
+  /// system does not tell.
   public borrowing func fileSystemKind() throws(MappingError) -> FileSystemKind {
-    try fileSystem().kind
+    do {
+      return try fileSystem().kind
+    } catch {
+      if error.isRefusal { return .local }
+      throw error
+    }
   }
 
   /// Whether the file system is mounted read-only (`fstatfs`).

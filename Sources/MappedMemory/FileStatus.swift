@@ -28,6 +28,8 @@ public struct FileStatus: Equatable, Sendable {
   public let linkCount: Int
   /// Whether it is a regular file, not a directory, pipe, device or socket.
   public let isRegular: Bool
+  /// Who may do what with it, as in `chmod`.
+  public let permissions: UInt16
 
   init(_ status: stat) {
     size = Int64(status.st_size)
@@ -37,5 +39,6 @@ public struct FileStatus: Equatable, Sendable {
       device: UInt64(truncatingIfNeeded: status.st_dev), inode: UInt64(truncatingIfNeeded: status.st_ino))
     linkCount = Int(status.st_nlink)
     isRegular = status.st_mode & S_IFMT == S_IFREG
+    permissions = UInt16(truncatingIfNeeded: status.st_mode) & 0o7777
   }
 }

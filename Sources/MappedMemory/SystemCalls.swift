@@ -110,6 +110,10 @@ enum SystemCalls {
     return result
   }
 
+  static func setPermissions(_ descriptor: Int32, _ mode: UInt16) throws(Errno) {
+    _ = try retrying(.fchmod) { fchmod(descriptor, mode_t(mode)) }
+  }
+
   static func fileSystem(_ descriptor: Int32) throws(Errno) -> kvmap_file_system {
     var result = kvmap_file_system()
     _ = try retrying(.fstatfs) { unsafe kvmap_fstatfs(descriptor, &result) }
@@ -220,6 +224,20 @@ enum SystemCalls {
         unsafe to.withPlatformString { target in unsafe kvmap_rename(source, target, replacing) }
       }
     }
+  }
+
+  /// What a symbolic link says.
+  static func target(of path: FilePath) throws(Errno) -> FilePath {
+    var target = [CInterop.PlatformChar](repeating: 0, count: Int(PATH_MAX) + 1)
+    let length = try retrying(.readlink) {
+      unsafe path.withPlatformString { name in
+        unsafe target.withUnsafeMutableBufferPointer {
+          unsafe readlink(name, $0.baseAddress!, $0.count - 1)
+        }
+      }
+    }
+    target[length] = 0
+    return unsafe target.withUnsafeBufferPointer { unsafe FilePath(platformString: $0.baseAddress!) }
   }
 
   static func remove(_ path: FilePath) throws(Errno) {

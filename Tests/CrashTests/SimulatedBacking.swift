@@ -114,8 +114,8 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
   func unlock(_ name: LockName) throws(StoreError) {
     if name == .checkpoint, file.checkpointer === self { file.checkpointer = nil }
   }
-  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
-    name == .vouched && file.isAttached(besides: self)
+  func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32? {
+    name == .vouched && file.isAttached(besides: self) ? 1 : nil
   }
   func pin(_ epoch: Epoch) throws(StoreError) { file.pin(self, epoch) }
   func unpin(_ epoch: Epoch) throws(StoreError) { file.unpin(self, epoch) }

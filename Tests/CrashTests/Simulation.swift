@@ -47,7 +47,6 @@
       try Recovery(
         source: source, backing: backing, clock: time.clock, isTakeover: false, isPrivate: false
       ).run(block, bothAgree: bothAgree)
-      source.live[LivePage.holder] = 0
       source.live[LivePage.syncFailed] = 0
     }
 

@@ -48,6 +48,10 @@ enum ChildRole: String {
   case fillAndDie
   /// Path, count. Fills a store, tells, waits, removes so many keys, and is killed.
   case removeAndDie
+  #if os(Linux)
+    /// Mount point, directory, kind of renaming. Serves a file system.
+    case serveFiles
+  #endif
 }
 
 /// Where a child begins. Not a test: it is skipped unless this process is a child.
@@ -101,6 +105,9 @@ struct ChildEntry {
     case .cutShort: try cutShort(arguments)
     case .fillAndDie: try FullDisk.fillAndDie(arguments)
     case .removeAndDie: try FullDisk.removeAndDie(arguments)
+    #if os(Linux)
+      case .serveFiles: try UserFileSystem.serve(arguments)
+    #endif
     }
   }
 

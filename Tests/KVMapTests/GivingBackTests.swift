@@ -256,8 +256,8 @@ private final class CountingBacking: Backing, @unchecked Sendable {
     try inner.tryLock(name, kind)
   }
   func unlock(_ name: LockName) throws(StoreError) { try inner.unlock(name) }
-  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
-    try inner.isLockedByOthers(name, kind)
+  func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32? {
+    try inner.holder(of: name, against: kind)
   }
   func pin(_ epoch: Epoch) throws(StoreError) { try inner.pin(epoch) }
   func unpin(_ epoch: Epoch) throws(StoreError) { try inner.unpin(epoch) }

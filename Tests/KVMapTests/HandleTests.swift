@@ -482,9 +482,13 @@ struct HandleTests {
     try store.put("value", forKey: "key")
     let live = store.core.memory.live
     live[LivePage.layout] += 1
-    for access in [Access.readWrite, .readOnly] {
-      #expect(code { try scratch.store { $0.access = access } } == .busy)
-    }
+    let refusal = #expect(throws: StoreError.self) { try scratch.store() }
+    #expect(refusal?.code == .busy)
+    #expect(refusal?.holder == getpid())
+    // Who only reads does without them.
+    let reader = try scratch.store { $0.access = .readOnly }
+    #expect(try reader.get("key", as: String.self) == "value")
+    try reader.close()
     live[LivePage.layout] -= 1
     #expect(try scratch.store().get("key", as: String.self) == "value")
   }

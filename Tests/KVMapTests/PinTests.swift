@@ -156,8 +156,8 @@ private final class SlowPins: Backing, @unchecked Sendable {
     try backing.tryLock(name, kind)
   }
   func unlock(_ name: LockName) throws(StoreError) { try backing.unlock(name) }
-  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
-    try backing.isLockedByOthers(name, kind)
+  func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32? {
+    try backing.holder(of: name, against: kind)
   }
   func lowestPin() throws(StoreError) -> Epoch? { try backing.lowestPin() }
   func sizes() throws(StoreError) -> (file: Int, allocated: Int) { try backing.sizes() }

@@ -107,7 +107,7 @@ struct FileTests {
     #expect(try scratch.names == [])
     #expect(try file.status().linkCount == 0)
     try file.sync()
-    try file.link(as: scratch.path("named"))
+    #expect(try file.link(as: scratch.path("named")))
     try File.syncDirectory(scratch.directory)
     #expect(file.path == scratch.path("named"))
     #expect(try scratch.names == ["named"])
@@ -119,11 +119,11 @@ struct FileTests {
   func linkingTwice() throws {
     _ = try scratch.file("taken", pages: 1)
     var file = try File(unnamedIn: scratch.directory)
-    let error = try mappingError { try file.link(as: scratch.path("taken")) }
+    let error = try mappingError { _ = try file.link(as: scratch.path("taken")) }
     #expect(error.errno == .fileExists)
     #expect(error.path == scratch.path("taken"))
     #expect(try File(opening: scratch.path("taken"), access: .readOnly).status().size == Int64(page))
-    try file.link(as: scratch.path("free"))
+    #expect(try file.link(as: scratch.path("free")))
     #expect(try scratch.names == ["free", "taken"])
   }
 

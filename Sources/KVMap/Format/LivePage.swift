@@ -39,7 +39,6 @@ struct LivePage {
   static let chain = Word(144)
   static let published = Word(152)  // the index shows all records before this position
   static let busy = Word(160)  // not 0: a transaction is under way
-  static let holder = Word(168)  // process id of who holds the turn, 0 for nobody
   static let recordCount = Word(176)
   static let liveBytes = Word(184)
 

@@ -55,8 +55,8 @@ protocol Backing: AnyObject, Sendable {
   /// Takes a lock or converts it; false if another handle holds it otherwise.
   func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool
   func unlock(_ name: LockName) throws(StoreError)
-  /// Whether another handle holds the lock in a way that excludes `kind`.
-  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool
+  /// The process of another handle that holds the lock in a way that excludes `kind`.
+  func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32?
 
   /// Pins an epoch: nothing released in it or later is reused while the pin holds.
   func pin(_ epoch: Epoch) throws(StoreError)
@@ -80,6 +80,11 @@ extension Backing {
   /// Superblocks and live page.
   var fixed: MappedBytes { mapping.fixed }
 
+  /// Whether another handle holds the lock in a way that excludes `kind`.
+  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
+    try holder(of: name, against: kind) != nil
+  }
+
   // For memory, which has no space of its own.
   func reserve(offset: Int, count: Int) throws(StoreError) {}
   func prepareToGrow(by bytes: Int) throws(StoreError) {}
@@ -97,7 +102,7 @@ extension UnsharedBacking {
   func sync(offset: Int, count: Int) throws(StoreError) {}
   func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool { true }
   func unlock(_ name: LockName) throws(StoreError) {}
-  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool { false }
+  func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32? { nil }
   func pin(_ epoch: Epoch) throws(StoreError) {}
   func unpin(_ epoch: Epoch) throws(StoreError) {}
   func lowestPin() throws(StoreError) -> Epoch? { nil }

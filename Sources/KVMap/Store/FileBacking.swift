@@ -19,10 +19,13 @@ final class FileBacking: Backing {
   private let hasFailedSync = Atomic<Bool>(false)
 
   let identity: FileIdentity
+  private let processIdentifier = ProcessIdentifier.current
   var isShared: Bool { true }
 
-  /// Where locks live: far beyond the end of any file.
+  /// Where locks live: far beyond the end of any file. Each has a region, of which its holders
+  /// lock the first byte and as many more as their process id says: so they can be named.
   private static let lockOffset: Int64 = 1 << 62
+  private static let lockStride: Int64 = 1 << 32
   /// Pins are locks on bytes whose offset holds the epoch and the process id, so
   /// that holders can be told apart and named.
   private static let pinOffset: Int64 = (1 << 62) + (1 << 60)
@@ -231,7 +234,8 @@ final class FileBacking: Backing {
   // MARK: Locks
 
   private func range(_ name: LockName) -> FileRange {
-    FileRange(offset: Self.lockOffset + name.rawValue, length: 1)
+    FileRange(
+      offset: Self.lockOffset + name.rawValue * Self.lockStride, length: 1 + Int64(processIdentifier))
   }
 
   func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
@@ -246,9 +250,10 @@ final class FileBacking: Backing {
     do { try lockFile.unlock(range: range(name)) } catch { throw StoreError(error) }
   }
 
-  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
+  func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32? {
     do {
-      return try lockFile.conflictingLock(kind == .shared ? .shared : .exclusive, range: range(name)) != nil
+      let found = try lockFile.conflictingLock(kind == .shared ? .shared : .exclusive, range: range(name))
+      return found.map { Int32(clamping: $0.length - 1) }
     } catch {
       throw StoreError(error)
     }
@@ -337,6 +342,11 @@ final class FileBacking: Backing {
     } catch {
       throw StoreError(error)
     }
+  }
+
+  /// Takes its name away from the file, if it still has it.
+  func removeName(_ path: FilePath) {
+    if (try? isAt(path)) == true { try? File.remove(path) }
   }
 
   /// Whether a path still leads to this file.

@@ -7,7 +7,7 @@ struct Opening {
   let options: StoreOptions
   let clock: Clock
 
-  private var name: String { path.string }
+  var name: String { path.string }
 
   func open() throws(StoreError) -> StoreCore {
     do {
@@ -44,26 +44,51 @@ struct Opening {
   private func openWritable() throws(StoreError) -> StoreCore {
     // Somebody else may create or remove the file between two looks at it.
     for _ in 0..<16 {
-      let file: File
-      do {
-        file = try File(opening: path, access: .readWrite)
-      } catch {
-        guard error.code == .system(.noSuchFileOrDirectory) else { throw StoreError(error) }
-        guard options.create else {
-          throw StoreError(.notFound, "there is no store; create it by writing to it", cause: error)
-        }
-        try createFile()
-        continue
-      }
-      let locks: File
-      do { locks = try File(opening: path, access: .readWrite) } catch { throw StoreError(error) }
-      return try attach(file, locks, isWritable: true)
+      guard let backing = try backingForWriting() else { continue }
+      if let core = try attachForWriting(backing) { return core }
     }
     throw StoreError(.cannotCreate, "the file appears and disappears; something else uses the name")
   }
 
+  /// The file at the path, made a store if there is none; nil if it was gone at a second look.
+  private func backingForWriting() throws(StoreError) -> FileBacking? {
+    let file: File
+    do {
+      file = try File(opening: path, access: .readWrite)
+    } catch {
+      guard error.code == .system(.noSuchFileOrDirectory) else { throw StoreError(error) }
+      guard options.create else {
+        throw StoreError(.notFound, "there is no store", cause: error)
+      }
+      return try createFile()
+    }
+    try checkFileSystem(file)
+    if case .empty = try contents(file) {
+      guard options.create else { throw Self.emptyFile }
+      return try createStore(in: file)
+    }
+    let locks: File
+    do {
+      locks = try File(opening: path, access: .readWrite)
+    } catch {
+      if error.code == .system(.noSuchFileOrDirectory) { return nil }
+      throw StoreError(error)
+    }
+    do throws(StoreError) {
+      return try FileBacking(file, locks: locks, isWritable: true)
+    } catch {
+      if error.code == .replaced { return nil }
+      throw error
+    }
+  }
+
   private func openReadable() throws(StoreError) -> StoreCore {
-    try attach(openForReading(), openForReading(), isWritable: false)
+    let file = try openForReading()
+    try checkFileSystem(file)
+    try checkIsStore(file)
+    let backing = try FileBacking(file, locks: openForReading(), isWritable: false)
+    if let core = try attachForReading(backing) { return core }
+    return try openPrivate(openForReading())
   }
 
   func openForReading() throws(StoreError) -> File {
@@ -89,86 +114,49 @@ struct Opening {
     }
   }
 
-  /// Looks at the first bytes before anything is mapped or reserved for the file.
-  private func checkIsStore(_ file: borrowing File) throws(StoreError) {
+  /// What the file is by its first bytes; throws if it can be nothing of ours.
+  private func contents(_ file: borrowing File) throws(StoreError) -> FileContents {
     let size: Int64
-    let start: [UInt8]
-    do {
+    let contents: FileContents
+    do throws(MappingError) {
       size = try file.status().size
-      start = try file.read(count: 8, at: 0)
+      contents = try FileContents(file)
     } catch {
       throw StoreError(error)
     }
-    let magic = start.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-    guard start.count == 8, magic == Superblock.magic || isDamagedStore(file, size) else {
-      throw StoreError(
-        .notAStore,
-        size == 0
-          ? "the file is empty and no KVMap store; remove it to have a store created here"
-          : "the file is not a KVMap store; nothing was changed")
+    if case .other = contents {
+      throw StoreError(.notAStore, "the file is not a KVMap store; nothing was changed")
     }
     guard size <= Int64(Layout.largestFile) else {
       throw StoreError(
         .damaged, "the file is \(size) bytes long, more than any store; nothing was changed")
     }
+    return contents
   }
 
-  /// Whether the second superblock tells of a store whose first is lost.
-  private func isDamagedStore(_ file: borrowing File, _ size: Int64) -> Bool {
-    guard size >= Int64(Layout.superblockOffsets.b + Layout.pageBytes),
-      let start = try? file.read(count: 8, at: Int64(Layout.superblockOffsets.b))
-    else { return false }
-    return start.count == 8
-      && start.reversed().reduce(UInt64(0), { $0 << 8 | UInt64($1) }) == Superblock.magic
+  private func checkIsStore(_ file: borrowing File) throws(StoreError) {
+    if case .empty = try contents(file) { throw Self.emptyFile }
+  }
+
+  static var emptyFile: StoreError {
+    StoreError(.notFound, "there is no store: the file is empty, or the store's creation was interrupted")
   }
 
   // MARK: Attaching
 
-  private func attach(
-    _ file: consuming File, _ locks: consuming File, isWritable: Bool
-  ) throws(StoreError) -> StoreCore {
-    try checkFileSystem(file)
-    try checkIsStore(file)
-    let backing = try FileBacking(file, locks: locks, isWritable: isWritable)
+  /// - Returns: nil if the file has lost its name.
+  private func attachForWriting(_ backing: FileBacking) throws(StoreError) -> StoreCore? {
     try waitForAttached(backing)
     let block = try firstLook(backing)
-    if !isWritable {
-      guard try joins(backing) else {
-        // Nobody vouches for the live page: a view of the last checkpoint and the
-        // log behind it is made in private memory.
-        try backing.unlock(.valid)
-        return try openPrivate(openForReading())
-      }
-      return try core(backing, block)
-    }
     guard block.readOnlyCompatibleFeatures == 0 else {
       throw StoreError(
         .newerFormat,
         "the file uses features (\(UInt64(block.readOnlyCompatibleFeatures).hexadecimal)) that this program can "
           + "read but not write; open it for reading only, or use a newer program")
     }
-    let deadline = ContinuousClock.now + options.timeout
-    var joinedOthers = false
-    while true {
-      if try joins(backing) {
-        joinedOthers = true
-        break
-      }
-      // Nobody writes a checkpoint who does not vouch for the store; but if somebody did,
-      // it would be mixed with what is recovered.
-      if try backing.tryLock(.valid, .exclusive), try backing.tryLock(.checkpoint, .exclusive) {
-        try recoverAlone(backing)
-        try backing.unlock(.checkpoint)
-        break
-      }
-      try backing.unlock(.valid)
-      if ContinuousClock.now >= deadline {
-        throw StoreError(
-          .busy, "another process has been recovering the store for longer than \(options.timeout); try again"
-        )
-      }
-      pause(microseconds: 200)
-    }
+    let joinedOthers = try joinOrRecover(backing)
+    // Who made it may have taken it away again.
+    guard try backing.isAt(path) else { return nil }
     let core = try core(backing, block, joinedOthers: joinedOthers)
     if options.exclusive { try core.withTurn { _ in } }
     // A process died while it wrote a checkpoint. Or one is being written, or somebody has
@@ -177,14 +165,54 @@ struct Opening {
     return core
   }
 
+  /// - Returns: nil if nobody vouches for the live page, or not in words that are known here,
+  ///   or if that cannot be told without waiting.
+  private func attachForReading(_ backing: FileBacking) throws(StoreError) -> StoreCore? {
+    // Where locks are not supported, as on some read-only media, nobody writes.
+    guard (try? backing.tryLock(.attached, .shared)) == true else { return nil }
+    let block = try firstLook(backing)
+    if try joins(backing) == .joined { return try core(backing, block) }
+    try backing.unlock(.valid)
+    try backing.unlock(.attached)
+    return nil
+  }
+
+  /// Sees to it that the live page is valid, and that this handle is one of those who vouch
+  /// for it. Returns whether others do.
+  private func joinOrRecover(_ backing: FileBacking) throws(StoreError) -> Bool {
+    var patience = Patience(options.timeout)
+    while true {
+      switch try joins(backing) {
+      case .joined: return true
+      case .otherVersion:
+        throw StoreError(
+          .busy,
+          "a program with another version of KVMap has the store open; close it there, or use the same version",
+          holder: try backing.holder(of: .vouched, against: .exclusive))
+      case .nobody: break
+      }
+      // Nobody writes a checkpoint who does not vouch for the store; but if somebody did,
+      // it would be mixed with what is recovered.
+      if try backing.tryLock(.valid, .exclusive), try backing.tryLock(.checkpoint, .exclusive) {
+        try recoverAlone(backing)
+        try backing.unlock(.checkpoint)
+        return false
+      }
+      try backing.unlock(.valid)
+      if patience.wait() { continue }
+      var holder = try backing.holder(of: .valid, against: .exclusive)
+      if holder == nil { holder = try backing.holder(of: .checkpoint, against: .exclusive) }
+      throw patience.busy(holder, "has been recovering the store")
+    }
+  }
+
   /// The file's end may just be cut off, which takes a moment.
   func waitForAttached(_ backing: FileBacking) throws(StoreError) {
-    let deadline = ContinuousClock.now + options.timeout
+    var patience = Patience(options.timeout)
     while try !backing.tryLock(.attached, .shared) {
-      if ContinuousClock.now >= deadline {
-        throw StoreError(.busy, "the store is being cut off by another process; try again")
-      }
-      pause(microseconds: 200)
+      if patience.wait() { continue }
+      let holder = try backing.holder(of: .attached, against: .shared)
+      throw patience.busy(holder, "has been cutting off the end of the file")
     }
   }
 
@@ -203,19 +231,19 @@ struct Opening {
     return block
   }
 
+  private enum Joining { case joined, otherVersion, nobody }
+
   /// Whether the live page is valid, because a handle that vouches for it is
   /// there; then this one does too. Lock V is held from before the look.
-  private func joins(_ backing: FileBacking) throws(StoreError) -> Bool {
-    guard try backing.tryLock(.valid, .shared) else { return false }
-    guard try backing.isLockedByOthers(.vouched, .exclusive) else { return false }
-    guard try backing.tryLock(.vouched, .shared) else { return false }
+  private func joins(_ backing: FileBacking) throws(StoreError) -> Joining {
+    // Looked at first: who only looks is not to be in the way of who recovers.
+    guard try backing.isLockedByOthers(.vouched, .exclusive), try backing.tryLock(.valid, .shared),
+      try backing.isLockedByOthers(.vouched, .exclusive), try backing.tryLock(.vouched, .shared)
+    else { return .nobody }
     let live = LivePage(bytes: backing.fixed, start: LivePage.publicOffset)
-    guard live[LivePage.layout] == LivePage.layoutVersion else {
-      throw StoreError(
-        .busy,
-        "a program with another version of KVMap has the store open; close it there, or use the same version")
-    }
-    return true
+    if live[LivePage.layout] == LivePage.layoutVersion { return .joined }
+    try backing.unlock(.vouched)
+    return .otherVersion
   }
 
   /// Holding V exclusively: nobody else trusts the live page.
@@ -229,7 +257,6 @@ struct Opening {
     try backing.makeReal(offset: Layout.liveOffset, count: Layout.pageBytes, scattered: true)
     try recovery.rebuild(block, bothAgree: bothAgree, end)
     // Whoever died holding these cannot hold them now.
-    source.live[LivePage.holder] = 0
     source.live[LivePage.syncFailed] = 0
     guard try backing.tryLock(.vouched, .shared), try backing.tryLock(.valid, .shared) else {
       throw StoreError(.system, "a lock of this handle was lost; try again")
@@ -250,20 +277,14 @@ struct Opening {
   // MARK: Private views
 
   /// A private view of the last checkpoint and the log behind it. The checkpoint
-  /// is pinned, so that writers leave its pages alone.
+  /// is pinned, so that writers leave its pages alone. Waits for nobody.
   private func openPrivate(_ file: consuming File) throws(StoreError) -> StoreCore {
     try checkFileSystem(file)
     try checkIsStore(file)
     let locks = try FileBacking(openForReading(), locks: openForReading(), isWritable: false)
     // Where locks are not supported, as on some read-only media, nobody writes.
-    let hasLocks: Bool
-    do throws(StoreError) {
-      try waitForAttached(locks)
-      hasLocks = true
-    } catch {
-      if error.code == .busy { throw error }
-      hasLocks = false
-    }
+    var isAttached = try? locks.tryLock(.attached, .shared)
+    let hasLocks = isAttached != nil
     var room = PrivateBacking.leastRoom
     for _ in 0..<64 {
       let block = try firstLook(locks)
@@ -275,7 +296,11 @@ struct Opening {
         try locks.unpin(epoch)
         continue
       }
-      let size = try length(file)
+      // Who is cutting off the file's end, and may be stopped at that, leaves what the last
+      // checkpoint uses, and begins no other cut while this one is pinned.
+      if isAttached == false { isAttached = try locks.tryLock(.attached, .shared) }
+      var size = try length(file)
+      if isAttached == false { size = min(size, Int(block.highWater.number) * Layout.unitBytes) }
       let backing = try PrivateBacking(
         viewing: try duplicate(of: file), count: size, locks: locks, room: room)
       do throws(StoreError) {
@@ -315,82 +340,9 @@ struct Opening {
     try Recovery(
       source: source, backing: backing, clock: clock, isTakeover: false, isPrivate: true
     ).run(block, bothAgree: true)
-    source.live[LivePage.holder] = 0
     source.live[LivePage.syncFailed] = 0
     return try StoreCore(
       name: name, path: path, backing: backing, block: block, options: options, clock: clock,
       pinned: pinned)
-  }
-
-  // MARK: Creating
-
-  /// Builds the file without a name and links it into place when it is durable.
-  /// If somebody else was faster, theirs stays.
-  private func createFile() throws(StoreError) {
-    var file = try unnamedFile()
-    _ = try Self.create(in: backing(of: file), clock: clock)
-    try cannotCreate { () throws(MappingError) in try file.sync() }
-    do {
-      try file.link(as: path)
-    } catch {
-      if error.code == .system(.fileExists) { return }
-      throw StoreError(.cannotCreate, "the store cannot be created: \(error)", cause: error)
-    }
-    try cannotCreate { () throws(MappingError) in try File.syncDirectory(directory) }
-  }
-
-  var directory: FilePath {
-    let directory = path.removingLastComponent()
-    return directory.isEmpty ? FilePath(".") : directory
-  }
-
-  /// A new file that is to be linked to the path.
-  func unnamedFile() throws(StoreError) -> File {
-    guard let name = path.lastComponent?.string else {
-      throw StoreError(.cannotCreate, "the path names no file")
-    }
-    let file = try cannotCreate { () throws(MappingError) in
-      try File(unnamedIn: directory, named: name, mode: options.mode)
-    }
-    try checkFileSystem(file)
-    return file
-  }
-
-  /// The file mapped, and kept open beside that.
-  func backing(of file: borrowing File) throws(StoreError) -> FileBacking {
-    do {
-      return try FileBacking(file.duplicate(), locks: file.duplicate(), isWritable: true)
-    } catch let error as MappingError {
-      throw StoreError(.cannotCreate, "the store cannot be created: \(error)", cause: error)
-    } catch let error as StoreError {
-      throw error
-    } catch {
-      throw StoreError(.system, "\(error)")
-    }
-  }
-
-  func cannotCreate<R: ~Copyable>(
-    _ body: () throws(MappingError) -> R
-  ) throws(StoreError) -> R {
-    do {
-      return try body()
-    } catch {
-      let converted = StoreError(error)
-      if converted.code == .diskFull { throw converted }
-      throw StoreError(.cannotCreate, "the store cannot be created: \(error)", cause: error)
-    }
-  }
-
-  static func create(
-    in backing: any Backing, clock: Clock, firstSequence: SequenceNumber = SequenceNumber(number: 1)
-  ) throws(StoreError) -> Superblock {
-    var generator = SystemRandomNumberGenerator()
-    let seed = StoreSeed(low: generator.next(), high: generator.next())
-    let identifier = (generator.next() as UInt64, generator.next() as UInt64)
-    try Creation(
-      source: backing.mapping.source(seed: seed), backing: backing, clock: clock,
-      identifier: identifier, firstSequence: firstSequence
-    ).build()
-    return try Recovery.chooseSuperblock(backing.fixed).0
   }
 }

@@ -56,6 +56,20 @@ extension StoreError {
     self.init(code, error.description, cause: error)
   }
 
+  /// What kept a store from being created.
+  static func cannotCreate(_ error: MappingError) -> StoreError {
+    let converted = StoreError(error)
+    if converted.code == .diskFull || converted.code == .notEnoughMemory { return converted }
+    return StoreError(.cannotCreate, "the store cannot be created: \(error)", cause: error)
+  }
+
+  /// Runs a part of the creation of a store.
+  static func creating<Result: ~Copyable>(
+    _ body: () throws(MappingError) -> Result
+  ) throws(StoreError) -> Result {
+    do { return try body() } catch { throw cannotCreate(error) }
+  }
+
   /// The same for address space of which so much was needed.
   init(_ error: MappingError, needing bytes: Int) {
     guard error.code == .system(.noMemory) else {

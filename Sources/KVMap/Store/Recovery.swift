@@ -323,7 +323,7 @@ struct Recovery {
     let root = new[LivePage.root]
     let skipped =
       [
-        LivePage.generation, LivePage.root, LivePage.holder, LivePage.busy, LivePage.recoveries,
+        LivePage.generation, LivePage.root, LivePage.busy, LivePage.recoveries,
         LivePage.syncFailed, LivePage.frozen,
       ].map(\.offset) + (LivePage.frozenRoots + LivePage.frozenCounts).map(\.offset)
     for offset in stride(from: 0, to: LivePage.byteCount, by: 8) where !skipped.contains(offset) {

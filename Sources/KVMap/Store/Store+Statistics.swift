@@ -96,9 +96,13 @@ extension StoreCore {
     statistics.logSinceCheckpoint = Int(live[LivePage.logSinceCheckpoint])
     statistics.checkpointEpoch = live[LivePage.durableEpoch]
     statistics.directoryHeight = PagePointer(bits: live[LivePage.root]).depth
-    let holder = Int32(clamping: live[LivePage.holder])
-    statistics.writer = holder == 0 ? nil : holder
-    do { statistics.oldestPinHolder = try oldestPinHolder() } catch { throw error.naming(name) }
+    do throws(StoreError) {
+      statistics.writer =
+        holdsTurn ? processIdentifier : try backing.holder(of: .turn, against: .exclusive)
+      statistics.oldestPinHolder = try oldestPinHolder()
+    } catch {
+      throw error.naming(name)
+    }
     try countBuckets(&statistics)
     try countUnits(&statistics)
     return statistics

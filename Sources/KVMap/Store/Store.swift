@@ -40,6 +40,39 @@ public final class Store: Sendable {
     try self.init(FilePath(path), options: options)
   }
 
+  /// Makes a new store with what `fill` puts into it: it appears at the path complete and
+  /// durable, or not at all.
+  ///
+  /// Filling is fast, as nobody else has the store. A file that is at the path is never
+  /// replaced, unless it is empty.
+  ///
+  /// - Parameters:
+  ///   - path: where the store is to be.
+  ///   - options: of these, whether network file systems are allowed, and the mode of the
+  ///     new file.
+  ///   - fill: puts in what it is to hold. The store is of no use when this has returned.
+  /// - Throws: ``StoreError`` with `cannotCreate` or `diskFull`, and what `fill` throws. There
+  ///   is no new store then.
+  public static func create(
+    at path: FilePath, options: StoreOptions = StoreOptions(), filling fill: (Store) throws -> Void
+  ) throws {
+    let target = Opening(path: path, options: options, clock: .system)
+    var failure: (any Error)?
+    do throws(StoreError) {
+      try target.checkIsFree()
+      try target.createComplete { core throws(StoreError) in
+        do {
+          try fill(Store(core: core))
+        } catch {
+          failure = error
+          throw StoreError(.cannotCreate, "the store could not be filled: \(error)")
+        }
+      }
+    } catch {
+      throw failure ?? error.naming(path.string)
+    }
+  }
+
   /// A store in memory, with the same calls, that vanishes with its handle.
   public static func inMemory() throws(StoreError) -> Store {
     Store(core: try Opening.inMemory(StoreOptions(), clock: .system))

@@ -145,16 +145,13 @@ extension StoreCore {
 
   /// Tries again until `attempt` meets no checkpoint that is being written.
   func waitingForCheckpoint<R>(_ attempt: () throws(StoreError) -> R?) throws(StoreError) -> R {
-    let deadline = ContinuousClock.now + options.timeout
+    var patience = Patience(options.timeout)
     while true {
       if let result = try attempt() { return result }
-      if ContinuousClock.now >= deadline {
-        throw StoreError(
-          .busy,
-          "\(name): another process has been writing a checkpoint for longer than \(options.timeout); try again"
-        )
-      }
-      pause(microseconds: 200)
+      if patience.wait() { continue }
+      // The lock is the handle's: if nobody else has it, another thread does.
+      let holder = try backing.holder(of: .checkpoint, against: .exclusive) ?? processIdentifier
+      throw patience.busy(holder, "has been writing a checkpoint").naming(name)
     }
   }
 

@@ -207,7 +207,6 @@ extension StoreCore {
     }
     unsafe writer.pointee.isHalfDone = false
     if !holdsTurn {
-      live[LivePage.holder] = 0
       try? backing.unlock(.turn)
     }
   }
@@ -218,27 +217,17 @@ extension StoreCore {
       if !waits { return false }
       try waitForTurn()
     }
-    live[LivePage.holder] = UInt64(processIdentifier)
     return true
   }
 
   /// Asks again, ever less often, until the timeout.
   @inline(never)
   private func waitForTurn() throws(StoreError) {
-    let deadline = ContinuousClock.now + options.timeout
-    var microseconds = 20
+    var patience = Patience(options.timeout)
     while try !backing.tryLock(.turn, .exclusive) {
-      if ContinuousClock.now >= deadline {
-        let holder = Int32(clamping: live[LivePage.holder])
-        let who = holder == 0 ? "another process" : "process \(holder)"
-        throw StoreError(
-          .busy,
-          "\(name): \(who) has held the writer's turn for longer than \(options.timeout); "
-            + "try again, wait longer, or end that process",
-          holder: holder == 0 ? nil : holder)
-      }
-      pause(microseconds: microseconds)
-      microseconds = min(microseconds * 2, 2_000)
+      if patience.wait() { continue }
+      let holder = try backing.holder(of: .turn, against: .exclusive)
+      throw patience.busy(holder, "has held the writer's turn").naming(name)
     }
   }
 
@@ -306,12 +295,14 @@ extension StoreCore {
 
   /// Cuts the file off behind what is used, if nobody else has it open. Under the
   /// turn, right after a checkpoint: both superblocks know no more than this.
+  ///
+  /// Who views the file without lock A, since somebody had been cutting it off, has a pin.
   func cutOffEnd() throws(StoreError) {
     let end = Int(live[LivePage.highWater]) * Layout.unitBytes
     guard backing.isShared, try backing.sizes().file > end,
       try backing.tryLock(.attached, .exclusive)
     else { return }
-    // Whoever opens the store waits for it, also if the file cannot be cut off. It fails
+    // Whoever opens the store for writing waits for it, also if the file cannot be cut off. It fails
     // for want of the system's memory at most, for a moment.
     defer {
       var attempts = 8
@@ -320,6 +311,7 @@ extension StoreCore {
         pause(microseconds: 100)
       }
     }
+    guard try backing.lowestPin() == nil else { return }
     unsafe writer.pointee.space.reserve.forget()
     try backing.cutOff(at: end)
   }

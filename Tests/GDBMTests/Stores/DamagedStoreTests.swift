@@ -119,7 +119,6 @@ struct DamagedStoreTests {
     try database.close()
     var files: [FilePath: Data] = [:]
     files[scratch.path("database.gdbm")] = try data(scratch.path("database.gdbm"))
-    files[scratch.path("empty")] = Data()
     files[scratch.path("zeros")] = Data(count: 1 << 20)
     files[scratch.path("text")] = try data(Fixtures.folder.appending("unicode-names.tsv"))
     var options = StoreOptions()

@@ -71,7 +71,8 @@ final class Board: Sendable {
       return unsafe String(decoding: all.prefix { $0 != 0 }, as: UTF8.self)
     }
     set {
-      for (index, byte) in newValue.utf8.prefix(Self.byteCount - Self.messageOffset - 1).enumerated() {
+      for (index, byte) in (newValue + "\0").utf8.prefix(Self.byteCount - Self.messageOffset - 1).enumerated()
+      {
         unsafe (base + Self.messageOffset + index).storeBytes(of: byte, as: UInt8.self)
       }
     }

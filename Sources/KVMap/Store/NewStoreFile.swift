@@ -1,0 +1,201 @@
+import MappedMemory
+import SystemPackage
+
+/// A store that is being made: it appears at its path complete and durable, or not at all.
+///
+/// It is built in a file without a name (or, where there are none, under a hidden one that goes
+/// with the process unless that is killed), which gets its name in one step. Where a file
+/// system can do neither that nor rename without replacing, and where an empty file has the
+/// name already, it is copied into that file, which is no store until its last page has been
+/// written.
+struct NewStoreFile: ~Copyable {
+  private(set) var file: File
+  /// Where it is to be; symbolic links followed.
+  private let target: FilePath
+  /// What its permissions are to be in the end, if they are different now.
+  private let permissions: UInt16?
+  private let timeout: Duration
+
+  private static let ownerMay: UInt16 = 0o600
+
+  /// A new file in the directory of `path`.
+  init(for path: FilePath, _ options: StoreOptions) throws(StoreError) {
+    let target = try StoreError.creating { () throws(MappingError) in try File.followingLinks(path) }
+    // Whoever creates a file may write to it, whatever its mode says to those who come later.
+    let file: File
+    do {
+      file = try File(
+        unnamedIn: target.directory, named: target.lastComponent?.string ?? "",
+        mode: options.mode | Self.ownerMay)
+    } catch {
+      guard error.code == .system(.noSuchFileOrDirectory) else { throw .cannotCreate(error) }
+      throw StoreError(
+        .cannotCreate, "the store cannot be created: there is no directory \(target.directory)", cause: error)
+    }
+    permissions = try Self.letOwnerWrite(file, options.mode)
+    self.file = file
+    self.target = target
+    timeout = options.timeout
+  }
+
+  /// A new file that nobody ever sees, to be put into an empty one that is at the path.
+  init(inMemoryFor path: FilePath, _ options: StoreOptions) throws(StoreError) {
+    let target = try StoreError.creating { () throws(MappingError) in try File.followingLinks(path) }
+    let file = try StoreError.creating { () throws(MappingError) in try File(inMemory: "kvmap") }
+    self.file = file
+    self.target = target
+    permissions = nil
+    timeout = options.timeout
+  }
+
+  /// Returns what the permissions are to be in the end, if the owner may write for now only.
+  private static func letOwnerWrite(_ file: borrowing File, _ mode: UInt16) throws(StoreError) -> UInt16? {
+    do throws(MappingError) {
+      let created = try file.status().permissions
+      if created & ownerMay != ownerMay { try file.setPermissions(created | ownerMay) }
+      let wanted = created & (mode | ~ownerMay)
+      return wanted == created | ownerMay ? nil : wanted
+    } catch {
+      throw .cannotCreate(error)
+    }
+  }
+
+  /// The file mapped, with locks of its own.
+  func map() throws(StoreError) -> FileBacking { try Self.map(file) }
+
+  private static func map(_ file: borrowing File) throws(StoreError) -> FileBacking {
+    let mapped = try StoreError.creating { () throws(MappingError) in try file.duplicate() }
+    let locks = try StoreError.creating { () throws(MappingError) in try file.openedAgain() }
+    return try FileBacking(mapped, locks: locks, isWritable: true)
+  }
+
+  // MARK: Its name
+
+  /// Makes the store durable and gives it its name.
+  ///
+  /// - Returns: the store as it is at its path, with lock V held exclusively; nil if
+  ///   something else has the name.
+  mutating func publish(_ backing: FileBacking) throws(StoreError) -> FileBacking? {
+    // Nobody attaches before it is known that the name stays.
+    guard try backing.tryLock(.valid, .exclusive) else { return nil }
+    let isLinked: Bool
+    do throws(MappingError) {
+      try file.sync()
+      // Where the file system keeps no modes there is nothing to set.
+      if let permissions { try? file.setPermissions(permissions) }
+      isLinked = try file.link(as: target)
+    } catch {
+      if error.code == .system(.fileExists) { return try putIntoFileThatIsThere() }
+      throw .cannotCreate(error)
+    }
+    if !isLinked { return try putIntoFileOfItsOwn() }
+    do throws(MappingError) {
+      try File.syncDirectory(target.directory)
+    } catch {
+      // Whoever is told that it failed finds nothing.
+      backing.removeName(target)
+      throw .cannotCreate(error)
+    }
+    return backing
+  }
+
+  private func putIntoFileOfItsOwn() throws(StoreError) -> FileBacking? {
+    let mode = try StoreError.creating { () throws(MappingError) in try file.status().permissions }
+    let made: File
+    do {
+      made = try File(
+        opening: target, access: .readWrite, create: true, exclusive: true, mode: mode)
+    } catch {
+      if error.code == .system(.fileExists) { return try putIntoFileThatIsThere() }
+      throw .cannotCreate(error)
+    }
+    let backing = try put(into: made, isOwn: true)
+    if backing != nil, let permissions { try? made.setPermissions(permissions) }
+    return backing
+  }
+
+  private func putIntoFileThatIsThere() throws(StoreError) -> FileBacking? {
+    let found: File
+    do { found = try File(opening: target, access: .readWrite) } catch { return nil }
+    guard case .empty? = try? FileContents(found) else { return nil }
+    return try put(into: found, isOwn: false)
+  }
+
+  // MARK: In place
+
+  /// Makes a file that has the name and is nobody's data the store.
+  ///
+  /// - Parameter isOwn: whether this process has just made it.
+  /// - Returns: as ``publish(_:)``.
+  func put(into empty: borrowing File, isOwn: Bool) throws(StoreError) -> FileBacking? {
+    let backing = try Self.map(empty)
+    var patience = Patience(timeout)
+    // Others may look at what is left of a store that was emptied under them.
+    for lock in [LockName.attached, .valid] {
+      while try !backing.tryLock(lock, .exclusive) {
+        if patience.wait() { continue }
+        throw patience.busy(try backing.holder(of: lock, against: .exclusive), "has had the empty file open")
+      }
+    }
+    do throws(MappingError) {
+      // Another process may have been faster, or have removed it.
+      guard try backing.identity == File.identity(of: target), case .empty = try FileContents(empty) else {
+        return nil
+      }
+    } catch {
+      throw .cannotCreate(error)
+    }
+    do throws(MappingError) {
+      try copy(into: empty)
+    } catch {
+      try? empty.setSize(0)
+      // Under the locks: others must not have begun with it.
+      if isOwn { backing.removeName(target) }
+      throw .cannotCreate(error)
+    }
+    return backing
+  }
+
+  /// What is there says at each moment that it is no store yet, or is one.
+  private func copy(into empty: borrowing File) throws(MappingError) {
+    let marker = (0..<FileContents.markerBytes).map {
+      UInt8(truncatingIfNeeded: FileContents.creationMarker >> (8 * $0))
+    }
+    try unsafe empty.write(marker.span.bytes, at: 0)
+    try empty.setSize(Int64(FileContents.markerBytes))
+    try empty.sync()
+    try File.syncDirectory(target.directory)
+    let (a, b) = (Int64(Layout.superblockOffsets.a), Int64(Layout.superblockOffsets.b))
+    let page = Int64(Layout.pageBytes)
+    let end = try file.status().size
+    // What has been given storage has been written as well: elsewhere are holes, here too.
+    try empty.setSize(end)
+    for range in [a + page..<b, b + page..<end] {
+      for data in try file.dataRanges(from: range.lowerBound, to: range.upperBound) {
+        try copy(data, into: empty)
+      }
+    }
+    try empty.sync()
+    for superblock in [b, a] {
+      try copy(superblock..<superblock + page, into: empty)
+      try empty.sync()
+    }
+  }
+
+  /// Page by page: see ``File/writeZeros(offset:length:)``.
+  private func copy(_ range: Range<Int64>, into empty: borrowing File) throws(MappingError) {
+    let page = Int64(Layout.pageBytes)
+    for position in stride(from: range.lowerBound / page * page, to: range.upperBound, by: Int(page)) {
+      let bytes = try file.read(count: Int(page), at: position)
+      try unsafe empty.write(bytes.span.bytes, at: position)
+    }
+  }
+}
+
+extension FilePath {
+  /// Where the file is.
+  var directory: FilePath {
+    let directory = removingLastComponent()
+    return directory.isEmpty ? FilePath(".") : directory
+  }
+}

@@ -1,0 +1,133 @@
+import MappedMemory
+import SystemPackage
+
+/// Making stores: the contents are built by ``Creation``, the file by ``NewStoreFile``.
+extension Opening {
+  /// A new store at the path, with lock V held exclusively; nil if somebody else was faster.
+  func createFile() throws(StoreError) -> FileBacking? {
+    var new = try NewStoreFile(for: path, options)
+    try checkFileSystem(new.file)
+    let backing = try new.map()
+    _ = try Self.create(in: backing, clock: clock)
+    return try new.publish(backing)
+  }
+
+  /// The same in a file that has the name and is nobody's data.
+  func createStore(in empty: borrowing File) throws(StoreError) -> FileBacking? {
+    let new = try NewStoreFile(inMemoryFor: path, options)
+    _ = try Self.create(in: new.map(), clock: clock)
+    return try new.put(into: empty, isOwn: false)
+  }
+
+  /// Makes a store that appears at the path complete or not at all. What is at the path
+  /// already, and is more than an empty file, is never replaced.
+  ///
+  /// - Throws: `cannotCreate`, `diskFull`, and what `fill` throws.
+  func createComplete(
+    firstSequence: SequenceNumber = SequenceNumber(number: 1), _ fill: (StoreCore) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    var new = try NewStoreFile(for: path, options)
+    try checkFileSystem(new.file)
+    let backing = try new.map()
+    let block = try Self.create(in: backing, clock: clock, firstSequence: firstSequence)
+    try fillAndClose(try makeCore(backing, block), fill)
+    try publish(&new, backing)
+  }
+
+  /// The same, for a store that shares its disk space with `source` as it is now.
+  ///
+  /// - Returns: false where the system cannot; nothing was made then.
+  func createClone(
+    of source: StoreCore, _ check: (StoreCore) throws(StoreError) -> Void
+  ) throws(StoreError) -> Bool {
+    var new = try NewStoreFile(for: path, options)
+    try checkFileSystem(new.file)
+    guard try source.share(with: new.file) else { return false }
+    let backing = try new.map()
+    let block = try firstLook(backing)
+    try fillAndClose(try makeCore(backing, block), check)
+    try publish(&new, backing)
+    return true
+  }
+
+  /// Throws if something is at the path already.
+  func checkIsFree() throws(StoreError) {
+    let isFree: Bool
+    do throws(MappingError) {
+      let isThere = try File.identity(of: path) != nil
+      isFree = try isThere ? isEmptyFile() : true
+    } catch {
+      throw .cannotCreate(error)
+    }
+    if !isFree { throw Self.taken }
+  }
+
+  private func isEmptyFile() throws(MappingError) -> Bool {
+    if case .empty = try FileContents(File(opening: path, access: .readOnly)) { return true }
+    return false
+  }
+
+  private static var taken: StoreError {
+    StoreError(
+      .cannotCreate,
+      "the store cannot be created: there is a file already, and it is not replaced; choose another name")
+  }
+
+  private func publish(_ new: inout NewStoreFile, _ backing: FileBacking) throws(StoreError) {
+    guard try new.publish(backing) != nil else { throw Self.taken }
+  }
+
+  private func makeCore(_ backing: FileBacking, _ block: Superblock) throws(StoreError) -> StoreCore {
+    // The live words, as for any store that nobody has open.
+    try Recovery(
+      source: backing.mapping.source(seed: block.seed), backing: backing, clock: clock, isTakeover: false,
+      isPrivate: false
+    ).run(block, bothAgree: true)
+    var options = StoreOptions()
+    // Nobody else knows the file.
+    options.exclusive = true
+    options.checkpoints = .inline
+    return try StoreCore(
+      name: name, path: nil, backing: backing, block: block, options: options, clock: clock, pinned: nil)
+  }
+
+  private func fillAndClose(
+    _ core: StoreCore, _ fill: (StoreCore) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    do throws(StoreError) {
+      try fill(core)
+      _ = try core.withTurn { _ throws(StoreError) in try core.checkpoint() }
+    } catch {
+      try? core.shutDown()
+      throw error
+    }
+    try core.shutDown()
+  }
+
+  static func create(
+    in backing: any Backing, clock: Clock, firstSequence: SequenceNumber = SequenceNumber(number: 1)
+  ) throws(StoreError) -> Superblock {
+    var generator = SystemRandomNumberGenerator()
+    let seed = StoreSeed(low: generator.next(), high: generator.next())
+    let identifier = (generator.next() as UInt64, generator.next() as UInt64)
+    try Creation(
+      source: backing.mapping.source(seed: seed), backing: backing, clock: clock,
+      identifier: identifier, firstSequence: firstSequence
+    ).build()
+    return try Recovery.chooseSuperblock(backing.fixed).0
+  }
+}
+
+extension StoreCore {
+  /// Stores a value that another store had, with the version it had there.
+  func takeOver(
+    _ key: RawSpan, _ value: RawSpan, expiry: UInt64?, version: UInt64?
+  ) throws(StoreError) {
+    let hash = KeyHash(key, seed: source.seed)
+    let request = Writer.PutRequest(
+      condition: .always, expiry: expiry, isDurable: false, version: version)
+    _ = try withTurn { (writer: inout Writer) throws(StoreError) in
+      try writer.put(key, hash, value, request)
+    }
+  }
+}
