@@ -13,6 +13,9 @@ enum Main {
     }
     do {
       var command = command
+      if let storeCommand = command as? any StoreCommand {
+        try StandardStreams.check(besides: storeCommand.store)
+      }
       try command.run()
     } catch let closed as ClosedPipe {
       closed.endProcess()
@@ -44,8 +47,9 @@ enum Main {
     } catch let closed as ClosedPipe {
       closed.endProcess()
     } catch {
-      Messages.write("\(error)")
-      exit(.inputOutput)
+      let failure = Failure(error, store: "")
+      Messages.write(failure.message ?? "")
+      exit(failure.status)
     }
     exit(.done)
   }

@@ -56,7 +56,8 @@ struct Get: StoreCommand {
       throw Failure(.absent, "no key \(TerminalText.quote(key)) in '\(store)'")
     }
     if let output {
-      try Self.write(try render(key, value, onTerminal: false), toFile: output)
+      let file = try OutputFile(output, besides: store)
+      try file.write(try render(key, value, onTerminal: false))
     } else {
       var stream = standardOutput()
       try stream.append(try render(key, value, onTerminal: Terminal.isTerminal(.standardOutput)))
@@ -88,27 +89,5 @@ struct Get: StoreCommand {
     }
     result.append(UInt8(ascii: "\n"))
     return result
-  }
-
-  private static func write(_ bytes: [UInt8], toFile path: String) throws {
-    let file: FileDescriptor
-    do {
-      file = try FileDescriptor.open(
-        FilePath(path), .writeOnly, options: [.create, .truncate, .closeOnExec],
-        permissions: [.ownerReadWrite, .groupReadWrite, .otherReadWrite])
-    } catch {
-      throw Failure(.cannotCreate, "cannot create '\(path)': \(error)")
-    }
-    do {
-      try KVMapCommand.write(bytes, to: file, name: "'\(path)'")
-    } catch {
-      try? file.close()
-      throw error
-    }
-    do {
-      try file.close()
-    } catch {
-      throw Failure(.inputOutput, "cannot write '\(path)': \(error)")
-    }
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import KVMap
+import SystemPackage
 
 struct Load: StoreCommand {
   static let configuration = CommandConfiguration(
@@ -8,8 +9,7 @@ struct Load: StoreCommand {
     discussion: """
       Reads what 'kvmap dump' and 'gdbm_dump' write, from standard input or FILE. All records are loaded or none: \
       a dump that is damaged or cut off fails with the place of the fault and leaves no trace, and so does an \
-      interrupt. If the store does not exist, it appears when it is complete; until then it is a hidden file \
-      .kvmap-load-… beside it, which stays only if the load is killed outright. The loaded records are safe from \
+      interrupt. If the store does not exist, it appears when it is complete. The loaded records are safe from \
       loss of power.
 
       Records of another program can be lines like {"key":"sky","value":"blue"}, without header and last line, \
@@ -82,7 +82,7 @@ struct Load: StoreCommand {
       }
       try existing.close()
     } else {
-      try NewStore.create(at: store, timeout: common.timeout.duration) { store in
+      try Store.create(at: FilePath(store)) { store in
         try loader.load { record, condition in
           try store.put(
             record.value, forKey: record.key, if: condition, expires: Expiry(milliseconds: record.expires))

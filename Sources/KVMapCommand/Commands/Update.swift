@@ -80,8 +80,9 @@ struct CompareAndSet: StoreCommand {
     let isDone = try store.compareAndSet(
       key, expected: Array(expected.utf8), new: value.map { Array($0.utf8) },
       durability: durable ? .onCommit : nil)
+    let state = try isDone || store.contains(key) ? "has another value" : "is absent"
     try store.close()
-    if !isDone { throw Failure(.absent, "condition not met: \(TerminalText.quote(key)) has another value") }
+    if !isDone { throw Failure(.absent, "condition not met: the key \(TerminalText.quote(key)) \(state)") }
   }
 }
 

@@ -45,11 +45,9 @@ struct Failure: Error, Equatable {
     status = ExitStatus(error)
     switch error.code {
     case .notFound:
-      message = "cannot open store '\(store)': no such file; create it with \"kvmap put \(store) KEY VALUE\""
+      message = error.message
     case .busy:
-      var text = error.message
-      if let holder = error.holder, !text.contains("\(holder)") { text += " (process \(holder))" }
-      message = "\(text); try again, or wait longer with --timeout"
+      message = error.message.replacing("wait longer", with: "wait longer with --timeout")
     default:
       message = error.message
     }

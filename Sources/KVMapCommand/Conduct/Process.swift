@@ -13,7 +13,9 @@ func prepareProcess() {
   // A store opened while a standard stream is closed would get its number, and messages would be written
   // into the store. The placeholders refuse what the stream is for, as the closed one did.
   for number in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(number, F_GETFD) == -1 {
-    _ = unsafe open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY)
+    let placeholder = unsafe open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY)
+    // There may be no such device, as in a bare root directory.
+    if placeholder == -1 { _ = unsafe open("/", O_RDONLY | O_DIRECTORY) }
   }
   // A write to a closed pipe then fails instead of ending the process before it has cleaned up.
   _ = signal(SIGPIPE, SIG_IGN)

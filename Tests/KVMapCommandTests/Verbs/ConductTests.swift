@@ -33,7 +33,7 @@ struct ConductTests {
 
   @Test(
     "65: what is not a store, and is left as it was",
-    arguments: ["", "hello", String(repeating: "x", count: 100_000)])
+    arguments: ["hello", String(repeating: "x", count: 100_000)])
   func noStore(contents: String) throws {
     try directory.write(contents, to: "s.kvmap")
     for arguments in [
@@ -60,7 +60,8 @@ struct ConductTests {
     }
     let run = try directory.kvmap("load", "none/s.kvmap", text: "{\"kvmap\":1}\n{\"count\":0}\n")
     #expect(run.status == 73)
-    #expect(run.errors.hasPrefix("kvmap: load: cannot create store 'none/s.kvmap'"))
+    #expect(
+      run.errors == "kvmap: load: none/s.kvmap: the store cannot be created: there is no directory none\n")
   }
 
   #if os(Linux)
@@ -199,7 +200,7 @@ struct ConductTests {
     let key = ["get", "exists", "delete"].contains(verb) ? ["k"] : []
     let run = try Tool.run([verb, "s.kvmap"] + key, in: directory)
     #expect(run.status == 2)
-    #expect(run.errors.hasPrefix("kvmap: \(verb): cannot open store 's.kvmap': no such file; create it with"))
+    #expect(run.errors.hasPrefix("kvmap: \(verb): s.kvmap: there is no store\n"))
     #expect(try directory.names() == [])
   }
 }

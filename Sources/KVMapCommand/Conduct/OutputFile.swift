@@ -1,0 +1,74 @@
+import SystemPackage
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// A file to be written from its start: a new one, or one that was there.
+struct OutputFile: ~Copyable {
+  private let path: String
+  private let descriptor: FileDescriptor
+
+  /// Opens `path`. What is there is left as it is until it is written.
+  ///
+  /// - Parameter store: what it must not be, by whichever name.
+  init(_ path: String, besides store: String) throws(Failure) {
+    let descriptor: FileDescriptor
+    do {
+      descriptor = try FileDescriptor.open(
+        FilePath(path), .writeOnly, options: [.create, .closeOnExec],
+        permissions: [.ownerReadWrite, .groupReadWrite, .otherReadWrite])
+    } catch {
+      throw Failure(.cannotCreate, "cannot create '\(path)': \(error)")
+    }
+    if StandardStreams.leads(store, to: descriptor) {
+      try? descriptor.close()
+      throw Failure(.usage, "'\(path)' is the store itself; write to another file")
+    }
+    self.path = path
+    self.descriptor = descriptor
+  }
+
+  /// Makes `bytes` all that is in it.
+  consuming func write(_ bytes: [UInt8]) throws {
+    do {
+      // What is no regular file has no length to be set.
+      if ftruncate(descriptor.rawValue, 0) != 0, errno != EINVAL { throw Errno(rawValue: errno) }
+      try descriptor.writeAll(bytes)
+    } catch {
+      try? descriptor.close()
+      throw Failure(.inputOutput, "cannot write '\(path)': \(error)")
+    }
+    do {
+      try descriptor.close()
+    } catch {
+      throw Failure(.inputOutput, "cannot write '\(path)': \(error)")
+    }
+  }
+}
+
+/// What standard output and standard error lead to.
+enum StandardStreams {
+  /// Refuses a store that this process's own output or messages would be written into.
+  static func check(besides store: String) throws(Failure) {
+    for (descriptor, name) in [
+      (FileDescriptor.standardOutput, "standard output"), (.standardError, "standard error"),
+    ] where leads(store, to: descriptor) {
+      throw Failure(.usage, "\(name) leads to the store itself; send it to another file")
+    }
+  }
+
+  /// Whether the file at `path` is the one that is open.
+  static func leads(_ path: String, to descriptor: FileDescriptor) -> Bool {
+    var named = stat()
+    var opened = stat()
+    guard unsafe stat(path, &named) == 0, unsafe fstat(descriptor.rawValue, &opened) == 0 else {
+      return false
+    }
+    return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino
+  }
+}
