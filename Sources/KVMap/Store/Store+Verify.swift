@@ -26,7 +26,7 @@ extension Store {
     do throws(StoreError) {
       let (core, blocks) = try opening.openForVerification()
       var report = VerificationReport()
-      report.add(superblocks: blocks)
+      report.add(superblocks: blocks, isOpened: true)
       return core.verify(report)
     } catch {
       guard error.code == .damaged else { throw error }
@@ -73,6 +73,7 @@ extension SourceView {
     live[LivePage.recordCount] = block.recordCount
     live[LivePage.liveBytes] = block.liveBytes
     live[LivePage.indexPages] = block.indexPages
+    live[LivePage.earliestExpiry] = block.earliestExpiry
     live[LivePage.highWater] = block.highWater.number
     return live
   }

@@ -18,15 +18,22 @@ extension Superblock {
 
 /// The faults that are found before or beside the trees of pages.
 extension VerificationReport {
-  mutating func add(superblocks: [Result<Superblock, Superblock.Problem>]) {
+  /// One superblock that is not whole, or is older than it should be, is what a crash leaves of a
+  /// checkpoint; where the store could be opened all the same, opening it for writing repairs that.
+  mutating func add(superblocks: [Result<Superblock, Superblock.Problem>], isOpened: Bool) {
     let isAnyValid = superblocks.contains { (try? $0.get()) != nil }
     for (result, offset) in zip(superblocks, SourceView.superblockOffsets) {
       guard case .failure(let problem) = result else { continue }
-      add(
-        "superblock", at: offset,
-        "\(problem.description); "
-          + (isAnyValid
-            ? "the other one is used" : "without it the store cannot be opened, but records can be salvaged"))
+      if isOpened {
+        addRepair(at: offset, problem.description)
+      } else {
+        add(
+          "superblock", at: offset,
+          "\(problem.description); "
+            + (isAnyValid
+              ? "the other one is used"
+              : "without it the store cannot be opened, but records can be salvaged"))
+      }
     }
     let valid = superblocks.compactMap { try? $0.get() }
     guard valid.count == 2, valid[0] != valid[1] else { return }
@@ -37,18 +44,30 @@ extension VerificationReport {
       add(
         "superblock", at: second,
         "it differs from the first one, though both are of checkpoint \(valid[0].epoch.number)")
-    } else if valid[0].epoch < valid[1].epoch {
-      // The other way round is a checkpoint that a crash has interrupted.
-      add(
-        "superblock", at: SourceView.superblockOffsets[0],
-        "it is of checkpoint \(valid[0].epoch.number), but the one that is written after it of "
-          + "\(valid[1].epoch.number): it is an old copy; the other one is used")
+    } else {
+      let older = valid[0].epoch < valid[1].epoch ? 0 : 1
+      let place = SourceView.superblockOffsets[older]
+      let meaning =
+        "it is of checkpoint \(valid[older].epoch.number), the other one of \(valid[1 - older].epoch.number)"
+      // The first is written first. Where it is the older one, a write of it was lost.
+      if isOpened || older == 1 {
+        addRepair(at: place, meaning)
+      } else {
+        add("superblock", at: place, meaning + ": it is an old copy; the other one is used")
+      }
     }
+  }
+
+  private mutating func addRepair(at offset: Int, _ meaning: String) {
+    repairs.append(
+      Fault(
+        place: "superblock at \(UInt64(offset).hexadecimal)",
+        meaning: "\(meaning); the other one is used; will be repaired on opening for writing"))
   }
 
   /// Superblocks, and whether the file is as long as the checkpoint says.
   mutating func add(_ view: SourceView) {
-    add(superblocks: view.superblocks)
+    add(superblocks: view.superblocks, isOpened: false)
     guard let block = view.block else { return }
     let used = Int(block.highWater.number) * Layout.unitBytes
     if view.size < used {

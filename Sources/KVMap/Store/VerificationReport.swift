@@ -13,6 +13,9 @@ public struct VerificationReport: Sendable {
 
   /// The faults in the order in which they were met; at most 10,000.
   public internal(set) var faults: [Fault] = []
+  /// What a crash may leave, and what the next opening for writing repairs. Nothing is lost by
+  /// it: these are no faults.
+  public internal(set) var repairs: [Fault] = []
   /// Records that are there and were found intact.
   public internal(set) var recordCount = 0
   /// Faults beyond those listed.
@@ -21,7 +24,7 @@ public struct VerificationReport: Sendable {
   /// All faults, listed or not.
   var faultCount: Int { faults.count + furtherFaults }
 
-  /// Whether no fault was found.
+  /// Whether no fault was found; what will be repaired on opening is none.
   public var isSound: Bool { faults.isEmpty }
 
   private static let mostFaults = 10_000

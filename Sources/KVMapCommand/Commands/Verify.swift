@@ -8,7 +8,8 @@ struct Verify: StoreCommand {
     abstract: "Check every part of the store.",
     discussion: """
       Prints each fault on a line, the first 10,000 of them, and then their number, or OK. A fault is what, where, \
-      and what it means. Works where the store cannot be opened; 'kvmap salvage' then saves what can be read. \
+      and what it means. What a crash left and the next opening for writing repairs is told as well, and is no fault. \
+      Works where the store cannot be opened; 'kvmap salvage' then saves what can be read. \
       Opens the store read-only and changes nothing. The status is 65 if there are faults.
 
       EXAMPLES
@@ -38,7 +39,7 @@ struct Verify: StoreCommand {
 
   private static func writeLines(_ report: VerificationReport, to output: inout ByteOutput) throws {
     let hasColour = Terminal.hasColour(.standardOutput)
-    for fault in report.faults {
+    for fault in report.repairs + report.faults {
       try output.append(TerminalText.escape(Array("\(fault)".utf8)))
       try output.append("\n")
     }
@@ -49,13 +50,19 @@ struct Verify: StoreCommand {
 
   private static func writeObject(_ report: VerificationReport, to output: inout ByteOutput) throws {
     try output.append("{\"sound\":\(report.isSound),\"records\":\(report.recordCount),\"faults\":[")
-    for (index, fault) in report.faults.enumerated() {
+    try append(report.faults, to: &output)
+    try output.append("],\"further_faults\":\(report.furtherFaults),\"repairs\":[")
+    try append(report.repairs, to: &output)
+    try output.append("]}\n")
+  }
+
+  private static func append(_ faults: [VerificationReport.Fault], to output: inout ByteOutput) throws {
+    for (index, fault) in faults.enumerated() {
       try output.append(index == 0 ? "{" : ",{")
       try output.appendJSONMember("place", Array(fault.place.utf8))
       try output.append(",")
       try output.appendJSONMember("meaning", Array(fault.meaning.utf8))
       try output.append("}")
     }
-    try output.append("],\"further_faults\":\(report.furtherFaults)}\n")
   }
 }

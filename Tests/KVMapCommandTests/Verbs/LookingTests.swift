@@ -110,8 +110,26 @@ struct LookingTests {
     #expect(run.text == "OK\n")
     #expect(run.errors == "")
     let json = try directory.kvmap("verify", "--json", "s.kvmap").text
-    #expect(json == "{\"sound\":true,\"records\":5,\"faults\":[],\"further_faults\":0}\n")
+    #expect(json == "{\"sound\":true,\"records\":5,\"faults\":[],\"further_faults\":0,\"repairs\":[]}\n")
     #expect(try directory.read("s.kvmap") == before)
+  }
+
+  @Test("verify tells what the next opening repairs from damage")
+  func verifyTorn() throws {
+    var bytes = try directory.read("s.kvmap")
+    bytes[100] ^= 1
+    _ = try directory.write(bytes, to: "s.kvmap")
+    let line =
+      "superblock at 0x0: its checksum does not match; the other one is used; will be repaired on opening for writing"
+    var run = try directory.kvmap("verify", "s.kvmap")
+    #expect(run.status == 0)
+    #expect(run.text == line + "\nOK\n")
+    let json = try directory.kvmap("verify", "--json", "s.kvmap").text
+    #expect(json.hasPrefix("{\"sound\":true,"))
+    #expect(json.contains("\"repairs\":[{\"place\":\"superblock at 0x0\""))
+    _ = try directory.kvmap("put", "s.kvmap", "k", "v")
+    run = try directory.kvmap("verify", "s.kvmap")
+    #expect(run.text == "OK\n")
   }
 
   @Test("verify lists each fault and then their number")
