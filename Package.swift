@@ -50,7 +50,7 @@ let package = Package(
       swiftSettings: swiftSettings),
     .target(
       name: "KVMapFoundation",
-      dependencies: ["KVMap"],
+      dependencies: ["KVMap", "MappedMemory"],
       swiftSettings: swiftSettings),
     .executableTarget(
       name: "KVMapCommand",

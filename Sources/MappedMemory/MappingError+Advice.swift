@@ -116,7 +116,8 @@ extension MappingError {
       "The disk or its connection failed, and data not yet synced may be gone: check the disk."
     case .fileTooLarge:
       "The file would pass the largest size of its file system or of this process (ulimit -f)."
-    case .readOnlyFileSystem: "The file system is mounted read-only: open the file with .readOnly."
+    case .readOnlyFileSystem:
+      "The file system is mounted read-only: what is there can be read, and not changed."
     case .noSuchFileOrDirectory: "Check the path; a file is only created if asked for."
     case .notDirectory: "A part of the path is not a directory."
     case .isDirectory: "Name a file, not a directory."
