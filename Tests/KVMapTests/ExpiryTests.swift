@@ -4,6 +4,12 @@ import Testing
 
 @testable import KVMap
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// A clock that goes when it is told to.
 final class TestClock: Sendable {
   private let time: Atomic<UInt64>
@@ -126,5 +132,48 @@ final class TestClock: Sendable {
     #expect(try store.get("far", as: String.self) == "1")
     #expect(try store.get("past") == nil)
     #expect(try store.get("last", as: String.self) == "3")
+  }
+
+  // MARK: Odd clocks
+
+  @Test func theClockSaturates() {
+    #expect(Clock.milliseconds(timespec(tv_sec: -1, tv_nsec: 999_999_999)) == 0)
+    #expect(Clock.milliseconds(timespec(tv_sec: .min, tv_nsec: 0)) == 0)
+    #expect(Clock.milliseconds(timespec(tv_sec: 0, tv_nsec: 1_999_999)) == 1)
+    #expect(Clock.milliseconds(timespec(tv_sec: .max, tv_nsec: 999_999_999)) == .max)
+    #expect(Clock.milliseconds(timespec(tv_sec: 1_700_000_000, tv_nsec: 5_000_000)) == 1_700_000_000_005)
+  }
+
+  /// At the ends of time, and when the clock is set back or forward by years, what is said
+  /// about a value is what the clock says.
+  @Test(arguments: [0, 1, 5_000, UInt64.max / 1_000, .max - 1, .max])
+  func anyTimeIsATime(now: UInt64) throws {
+    let scratch = try Scratch()
+    let time = TestClock(now)
+    let store = try store(scratch, time)
+    let years: UInt64 = 20 * 365 * 86_400_000
+    func sum(_ milliseconds: UInt64) -> UInt64 {
+      let (sum, overflow) = now.addingReportingOverflow(milliseconds)
+      return overflow ? .max : sum
+    }
+    try store.put("value", forKey: "stays")
+    try store.put("value", forKey: "second", expires: .after(.seconds(1)))
+    try store.put("value", forKey: "decades", expires: .after(.milliseconds(Int64(years))))
+    try store.put("value", forKey: "ages", expires: .after(.seconds(Int64.max)))
+    #expect(try store.expiry(ofKey: "stays") == .never)
+    for (key, expiry) in [("second", sum(1_000)), ("decades", sum(years)), ("ages", .max)] where now != .max {
+      #expect(try store.expiry(ofKey: key) == .at(millisecondsSince1970: expiry))
+    }
+    for moved in [now, sum(1_000), 0, sum(years), now &- years, .max - 1, .max, now] {
+      time.set(moved)
+      #expect(try store.contains("stays"))
+      #expect(try store.contains("second") == (moved < sum(1_000)), "\(moved)")
+      #expect(try store.contains("decades") == (moved < sum(years)), "\(moved)")
+      #expect(try store.contains("ages") == (moved < .max), "\(moved)")
+      try store.put("value", forKey: "other \(moved)")
+    }
+    try store.compact()
+    try store.checkpoint()
+    try expectSound(store)
   }
 }

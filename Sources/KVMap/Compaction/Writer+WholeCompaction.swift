@@ -133,8 +133,8 @@ extension Writer {
     try space.recordReleases()
   }
 
-  /// Gives back the disk space of segments that are open, beyond what is surely there:
-  /// what they had before they were taken for what they are.
+  /// Gives back the disk space of segments that are open, but for what is used and for what
+  /// puts leave to removals.
   ///
   /// Only in the turn of a checkpoint that is durable. It enters these units as segments,
   /// and nobody relies on disk space in a segment but by the three words looked at here,
@@ -142,6 +142,8 @@ extension Writer {
   /// more for real than the page that the log ends in. In the checkpoint before, the same
   /// units may be free ones that are said to be real.
   func giveBackRoom() throws(StoreError) {
+    log.forgetRoom()
+    mover.forgetRoom()
     let segments: [(segment: LivePage.Word, ready: UInt64)] = [
       (LivePage.segment, live[LivePage.ready]),
       (LivePage.moveSegment, live[LivePage.moveReady]),

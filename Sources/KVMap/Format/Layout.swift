@@ -10,6 +10,11 @@ enum Layout {
   static let unitBytes = 65_536
   static let pagesPerUnit = unitBytes / pageBytes  // 16
 
+  /// The end of the page that ends at `offset` or after it.
+  static func endOfPage(_ offset: UInt64) -> UInt64 {
+    (offset + UInt64(pageBytes) - 1) / UInt64(pageBytes) * UInt64(pageBytes)
+  }
+
   /// Units 0, 1 and 2 hold the two superblocks and the live page, each at the
   /// start of a unit of its own.
   static let superblockOffsets = (a: 0, b: unitBytes)

@@ -39,6 +39,7 @@ struct LivePage {
   static let chain = Word(144)
   static let published = Word(152)  // the index shows all records before this position
   static let busy = Word(160)  // not 0: a transaction is under way
+  static let earliestExpiry = Word(168)  // no live record expires before
   static let recordCount = Word(176)
   static let liveBytes = Word(184)
 

@@ -106,6 +106,11 @@ struct SpaceEntry {
     return max(0, live - Int(Double(expiring) * share))
   }
 
+  /// Whether a record that starts in the unit may have expired by `now`.
+  func holdsExpired(at now: UInt64) -> Bool {
+    (kind == .segment || kind == .continuation) && expiring > 0 && earliestExpiry <= now
+  }
+
   /// Makes the entry one of `kind` with everything else 0.
   func reset(_ kind: UnitKind, length: Int = 0) {
     bytes.zero(offset, count: Self.byteCount)

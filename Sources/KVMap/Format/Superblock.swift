@@ -33,6 +33,9 @@ struct Superblock: Equatable, Sendable {
   /// The segment `logPosition` lies in.
   var segment = Unit(number: 0)
   var indexPages: UInt64 = 0
+  /// No live record expires before this time, in milliseconds since 1970; the largest
+  /// number where none expires.
+  var earliestExpiry: UInt64 = 0
 
   static let version = 8  // u32
   static let pageBytes = version + 4  // u32
@@ -52,6 +55,7 @@ struct Superblock: Equatable, Sendable {
   static let chain = sequence + 8  // u64
   static let segment = chain + 8  // u64
   static let indexPages = segment + 8  // u64
+  static let earliestExpiry = indexPages + 8  // u64
   static let checksum = 248  // u64, over all before it
   static let byteCount = 256
 
@@ -118,6 +122,7 @@ struct Superblock: Equatable, Sendable {
     block.chain = bytes.load64(chain)
     block.segment = Unit(number: bytes.load64(segment))
     block.indexPages = bytes.load64(indexPages)
+    block.earliestExpiry = bytes.load64(earliestExpiry)
     if block.incompatibleFeatures != 0 { return .failure(.features(block.incompatibleFeatures)) }
     return block.isPlausible ? .success(block) : .failure(.damaged)
   }
@@ -172,6 +177,7 @@ struct Superblock: Equatable, Sendable {
     bytes.store64(chain, offset + Self.chain)
     bytes.store64(segment.number, offset + Self.segment)
     bytes.store64(indexPages, offset + Self.indexPages)
+    bytes.store64(earliestExpiry, offset + Self.earliestExpiry)
     bytes.store64(Self.checksum(bytes, offset), offset + Self.checksum)
   }
 
@@ -182,6 +188,7 @@ struct Superblock: Equatable, Sendable {
       && left.highWater == right.highWater && left.logPosition == right.logPosition
       && left.sequence == right.sequence && left.chain == right.chain
       && left.segment == right.segment && left.indexPages == right.indexPages
+      && left.earliestExpiry == right.earliestExpiry
       && left.compatibleFeatures == right.compatibleFeatures
       && left.readOnlyCompatibleFeatures == right.readOnlyCompatibleFeatures
       && left.incompatibleFeatures == right.incompatibleFeatures

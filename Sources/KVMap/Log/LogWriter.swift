@@ -40,6 +40,17 @@ struct LogWriter {
     /// Where a large value lies, and its checksum.
     var external: (offset: UInt64, length: Int, checksum: UInt64)?
     var isEnd = true
+
+    /// Writes those that are there behind the head of the record at `offset`.
+    @inline(__always)
+    func encode(_ head: RecordHead, _ bytes: MappedBytes, at offset: Int) {
+      if let expiry { bytes.store64(expiry, offset + head.expiryOffset) }
+      if let version { bytes.store64(version, offset + head.versionOffset) }
+      if let external {
+        bytes.store64(external.offset, offset + head.externalOffset)
+        bytes.store64(external.checksum, offset + head.externalOffset + 8)
+      }
+    }
   }
 
   var tail: Tail {
@@ -94,6 +105,13 @@ struct LogWriter {
     let next = live[LivePage.nextSegment]
     let start = Unit(number: next).position.offset
     return live[LivePage.nextReady] == next ? start + UInt64(Self.readyChunk) : start
+  }
+
+  /// Relies on no more disk space in the open segment, and in the next, than a put has to leave.
+  func forgetRoom() {
+    let needed = live[LivePage.tail] + UInt64(RecordHead.linkBytes + Self.reserve)
+    if needed < segmentEnd { live[LivePage.nextReady] = 0 }
+    live[LivePage.ready] = min(live[LivePage.ready], Layout.endOfPage(needed))
   }
 
   private func makeNextReady() throws(StoreError) {
@@ -207,12 +225,7 @@ struct LogWriter {
     let offset = Int(tail.position.offset)
     if live[LivePage.durableSequence] == tail.sequence.number { head.flags.insert(.synced) }
     head.encodeOrder(bytes, at: offset)
-    if let expiry = fields.expiry { bytes.store64(expiry, offset + head.expiryOffset) }
-    if let version = fields.version { bytes.store64(version, offset + head.versionOffset) }
-    if let external = fields.external {
-      bytes.store64(external.offset, offset + head.externalOffset)
-      bytes.store64(external.checksum, offset + head.externalOffset + 8)
-    }
+    fields.encode(head, bytes, at: offset)
     return head
   }
 

@@ -37,6 +37,11 @@ struct MoveWriter {
     return Position(offset: tail).unit
   }
 
+  /// Relies on no more disk space in the open segment than is used.
+  func forgetRoom() {
+    live[LivePage.moveReady] = min(live[LivePage.moveReady], Layout.endOfPage(live[LivePage.moveTail]))
+  }
+
   private func openSegment(_ space: inout SpaceTable) throws(StoreError) {
     let segment = try space.allocate(Int(Layout.segmentUnits), as: .segment)
     let start = Int(segment.position.offset)
@@ -51,6 +56,21 @@ struct MoveWriter {
     live[LivePage.moveSegment] = segment.number
     live[LivePage.moveTail] = UInt64(start + SegmentHeader.byteCount)
     live[LivePage.moveReady] = UInt64(start + Self.readyChunk)
+  }
+
+  /// Writes a record that another store has, as if it had been moved here from there; room
+  /// for it was made.
+  func append(_ head: RecordHead, _ fields: LogWriter.Fields, key: RawSpan, value: RawSpan) -> Position {
+    let target = Position(offset: live[LivePage.moveTail])
+    let offset = Int(target.offset)
+    head.encodeOrder(bytes, at: offset)
+    fields.encode(head, bytes, at: offset)
+    bytes.copy(key, to: offset + head.keyOffset)
+    if fields.external == nil { bytes.copy(value, to: offset + head.valueOffset) }
+    bytes.zero(offset + head.contentBytes, count: head.storedBytes - head.contentBytes)
+    bytes.store64(UInt64(head.computeChecksum(bytes, at: offset, seed: memory.seed)), offset)
+    live[LivePage.moveTail] = target.offset + UInt64(head.storedBytes)
+    return target
   }
 
   /// Copies an intact record to the tail; room for it was made. It keeps its

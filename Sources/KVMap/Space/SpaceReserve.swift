@@ -32,8 +32,12 @@ struct SpaceReserve: ~Copyable {
   mutating func forget() { known = 0 }
 
   /// How many units above the high-water mark are left alone when the rest is given back.
+  ///
+  /// None for a store whose pages fit into a third of a unit: with the copies of two epochs
+  /// they fill one, which all has disk space.
   static func kept(_ memory: StoreMemory) -> UInt64 {
-    4 + memory.live[LivePage.indexPages] / UInt64(8 * Layout.pagesPerUnit)
+    let pages = memory.live[LivePage.indexPages]
+    return pages <= UInt64(Layout.pagesPerUnit) / 3 ? 0 : 4 + pages / UInt64(8 * Layout.pagesPerUnit)
   }
 
   /// How many units above the high-water mark must have disk space afterwards.

@@ -125,16 +125,17 @@ extension SpaceTable {
         unrecorded.append(page)
         throw error
       }
+      let bit: UInt16 = 1 << UInt16(page.indexInUnit)
+      entry.used &= ~bit
+      memory.live.lower(LivePage.indexPages, by: 1)
+      if isUnseen { continue }
       if entry.epoch != epoch {
         entry.releasedBefore |= entry.releasedLately
         entry.epochBefore = entry.epoch
         entry.releasedLately = 0
         entry.epoch = epoch
       }
-      let bit: UInt16 = 1 << UInt16(page.indexInUnit)
-      entry.used &= ~bit
       entry.releasedLately |= bit
-      memory.live.lower(LivePage.indexPages, by: 1)
     }
   }
 

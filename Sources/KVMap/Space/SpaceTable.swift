@@ -56,6 +56,9 @@ struct SpaceTable: ~Copyable {
   var isRecovering = false
   /// Whether free pages of index units are. Not if readers of a state that is given up go on.
   var takesReleasedPages = true
+  /// Whether nobody can see the store yet, nor lead back to a state of it: pages that are
+  /// released are free at once.
+  var isUnseen = false
 
   init(working: WorkingMemory, backing: any Backing) {
     self.working = working
@@ -255,6 +258,7 @@ struct SpaceTable: ~Copyable {
     let entry = try writableEntry(unit)
     entry.live += bytes
     guard let expiry else { return }
+    if expiry < memory.live[LivePage.earliestExpiry] { memory.live[LivePage.earliestExpiry] = expiry }
     let isFirst = entry.expiring == 0
     entry.earliestExpiry = isFirst ? expiry : min(entry.earliestExpiry, expiry)
     entry.latestExpiry = isFirst ? expiry : max(entry.latestExpiry, expiry)

@@ -63,6 +63,7 @@ struct Checkpoint {
     block.sequence = SequenceNumber(number: live[LivePage.sequence])
     block.chain = live[LivePage.chain]
     block.segment = Unit(number: live[LivePage.segment])
+    block.earliestExpiry = live[LivePage.earliestExpiry]
     block.indexPages = min(live[LivePage.indexPages], block.highWater.number * UInt64(Layout.pagesPerUnit))
     return block
   }

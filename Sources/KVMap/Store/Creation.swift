@@ -20,6 +20,7 @@ struct Creation {
     let live = source.live
     live[LivePage.epoch] = 1
     live[LivePage.highWater] = first + 1
+    live[LivePage.earliestExpiry] = .max
 
     var writer = Writer(source, backing: backing, clock: clock)
     writer.space.create()

@@ -48,7 +48,7 @@ public struct Cursor {
 
 extension StoreCore {
   /// Reads the store as it is now, or as a snapshot has it.
-  private func read<R>(
+  func read<R>(
     _ snapshot: Snapshot?, _ body: (IndexReader) throws(StoreError) -> R
   ) throws(StoreError) -> R {
     if let snapshot { return try snapshot.read(body) }
@@ -170,13 +170,18 @@ extension StoreCore {
   }
 
   func forEach(_ body: (RawSpan, RawSpan) throws -> Void) throws {
+    try pinning { Result { try forEach(in: nil, body) } }.get()
+  }
+
+  /// Runs `body`; until it ends nothing is reused that it may meet.
+  func pinning<R>(_ body: () -> R) throws(StoreError) -> R {
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
     let ticket = unsafe source.local.pointee.readers.enter()
     defer { unsafe source.local.pointee.readers.leave(ticket) }
     let epoch = backing.isShared ? try pins.pinCurrent() : nil
     defer { if let epoch { try? pins.unpin(epoch) } }
-    try forEach(in: nil, body)
+    return body()
   }
 
   /// What is led to must not be reused meanwhile.

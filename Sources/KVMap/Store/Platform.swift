@@ -20,7 +20,15 @@ struct Clock: Sendable {
   static let system = Clock {
     var time = timespec()
     unsafe clock_gettime(CLOCK_REALTIME, &time)
-    return UInt64(time.tv_sec) * 1_000 + UInt64(time.tv_nsec) / 1_000_000
+    return milliseconds(time)
+  }
+
+  /// The first and the last instant that can be said stand for those beyond.
+  static func milliseconds(_ time: timespec) -> UInt64 {
+    if time.tv_sec < 0 { return 0 }
+    let (whole, overflow) = UInt64(time.tv_sec).multipliedReportingOverflow(by: 1_000)
+    let (sum, carry) = whole.addingReportingOverflow(UInt64(max(0, time.tv_nsec)) / 1_000_000)
+    return overflow || carry ? .max : sum
   }
 }
 

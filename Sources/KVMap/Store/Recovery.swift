@@ -258,6 +258,7 @@ struct Recovery {
     live[LivePage.recordCount] = block.recordCount
     live[LivePage.liveBytes] = block.liveBytes
     live[LivePage.indexPages] = block.indexPages
+    live[LivePage.earliestExpiry] = block.earliestExpiry
     live[LivePage.highWater] = max(
       block.highWater.number, end.highWater, isTakeover ? published[LivePage.highWater] : 0)
     live[LivePage.checkpointPosition] = block.logPosition.offset

@@ -9,7 +9,7 @@ import Synchronization
 /// else, and the file grows. It ends when it is released, when ``end()`` is called, or with
 /// its process.
 public final class Snapshot: Sendable {
-  private let core: StoreCore
+  let core: StoreCore
   private let root: PagePointer
   private let pinned: Epoch
   /// Keeps what is mapped while it lives, for the spans that it hands out.
@@ -18,17 +18,18 @@ public final class Snapshot: Sendable {
   let clock: Clock
   private let isOver = Atomic<Bool>(false)
 
-  /// How many keys there are, expired ones included. O(1).
-  public let count: Int
+  private let recordCount: Int
+  private let mayHaveExpired: Bool
 
   init(_ core: StoreCore, root: PagePointer, count: UInt64, pinned: Epoch) {
     self.core = core
     self.root = root
-    self.count = Int(clamping: count)
+    recordCount = Int(clamping: count)
     self.pinned = pinned
     hold = core.backing.mapping.hold()
     let now = core.clock.now()
     clock = Clock { now }
+    mayHaveExpired = core.live[LivePage.earliestExpiry] <= now
   }
 
   deinit { end() }
@@ -45,6 +46,17 @@ public final class Snapshot: Sendable {
   }
 
   // MARK: Reading
+
+  /// How many keys there are, without those whose values had expired when the snapshot was
+  /// taken. O(1) where none had, else O(n).
+  ///
+  /// - Throws: ``StoreError`` with `damaged`, `lost`, `closed`.
+  public var count: Int {
+    get throws(StoreError) {
+      if !mayHaveExpired { return try read { _ in recordCount } }
+      return try core.countUnexpired(in: self)
+    }
+  }
 
   /// Runs `body` with the index as it was.
   func read<R>(_ body: (IndexReader) throws(StoreError) -> R) throws(StoreError) -> R {

@@ -62,16 +62,52 @@ extension Snapshot {
     while let entry = try cursor.next() {
       var expiry: UInt64?
       if case .at(let time) = entry.expiry { expiry = time }
-      try unsafe copy.takeOver(
-        entry.key.span.bytes, entry.value.span.bytes, expiry: expiry, version: entry.version)
+      try unsafe copy.add(
+        entry.key.span.bytes, entry.value.span.bytes, expiry: expiry,
+        SequenceNumber(number: entry.version))
       count += 1
       if count % 1_024 == 0 { progress(count) }
     }
+    try copy.giveBackAll()
+    // Pages of the index, filled in another order, may lie less densely.
+    let (here, there) = try (core.backing.sizes().allocated, copy.backing.sizes().allocated)
+    if there - Layout.pageBytes > here { try copy.moveAll() }
     progress(try copy.checkCopy(ofRecords: count))
   }
 }
 
+extension Writer {
+  /// Stores a value that another store has, in a store that nobody knows yet and that is
+  /// complete with its next checkpoint: as compaction writes it, with the sequence number that
+  /// is its version, so that it takes no more space here.
+  fileprivate mutating func add(
+    _ key: RawSpan, _ value: RawSpan, expiry: UInt64?, _ sequence: SequenceNumber
+  ) throws(StoreError) {
+    space.isUnseen = true
+    defer { space.isUnseen = false }
+    try ensureAddresses(for: value.byteCount)
+    let hash = KeyHash(key, seed: memory.seed)
+    let prepared = try prepare(key, hash, needsSlot: true)
+    var fields = LogWriter.Fields(expiry: expiry, isEnd: false)
+    fields.external = try writeRun(value)
+    let head = LogWriter.head(
+      .move, fields, sequence: sequence, keyLength: key.byteCount, valueLength: value.byteCount)
+    let unit = try mover.makeRoom(for: head.storedBytes, space: &space)
+    _ = try space.writableEntry(unit)
+    try space.recordReleases()
+    try publish(prepared, hash, head, at: mover.append(head, fields, key: key, value: value))
+  }
+}
+
 extension StoreCore {
+  fileprivate func add(
+    _ key: RawSpan, _ value: RawSpan, expiry: UInt64?, _ sequence: SequenceNumber
+  ) throws(StoreError) {
+    try withTurn { (writer: inout Writer) throws(StoreError) in
+      try writer.add(key, value, expiry: expiry, sequence)
+    }
+  }
+
   /// Makes `file` share all disk space of this store as it is now, closed cleanly. False
   /// where the system cannot.
   func share(with file: borrowing File) throws(StoreError) -> Bool {

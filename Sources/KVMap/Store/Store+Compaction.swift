@@ -15,7 +15,8 @@ extension Store {
   /// what it holds; this is for the rest. Others read and write meanwhile, as it has
   /// the writer's turn for about a millisecond at a time and for its checkpoints.
   /// What snapshots and other readers pin stays until the next call. O(size of the
-  /// store) at most; needs some free space, less than a tenth of the store.
+  /// store) at most; needs some free space, less than a tenth of the store. Where little
+  /// more than a sixteenth could be won, nothing is moved.
   ///
   /// - Parameter progress: is told now and then how far it has come; what it throws
   ///   ends the compaction, with nothing lost.
@@ -42,6 +43,38 @@ extension StoreCore {
     let calls = unsafe writer.pointee.compactor.calls
     calls.begin()
     defer { calls.end() }
+    if try isWorthMoving() { try moveAll(report) }
+    try giveBackAll()
+  }
+
+  /// Moves whatever can be moved, in a store that nobody else knows.
+  func moveAll() throws(StoreError) {
+    do {
+      try moveAll { _ in }
+    } catch {
+      throw error as? StoreError ?? StoreError(.system, "\(name): \(error)")
+    }
+    try giveBackAll()
+  }
+
+  /// Whether moving wins more than it may leave in half-filled units and segments, so that a
+  /// store never takes more afterwards than before.
+  private func isWorthMoving() throws(StoreError) -> Bool {
+    guard backing.isShared else { return true }
+    try checkpointBeside()
+    let live = live
+    if live[LivePage.earliestExpiry] <= clock.now() { return true }
+    let most = Layout.largestFile
+    let pages = min(live[LivePage.indexPages], most / UInt64(Layout.pageBytes))
+    let unitBytes = UInt64(Layout.unitBytes)
+    let index = (pages * UInt64(Layout.pageBytes) + unitBytes - 1) / unitBytes * unitBytes
+    let runs = try compacting { (writer: inout Writer) throws(StoreError) in try writer.runCount() }
+    let needed =
+      Int(min(live[LivePage.liveBytes], most) + index) + runs * Layout.pageBytes + LogWriter.reserve
+    return try backing.sizes().allocated > needed + needed / 16 + 3 * Layout.unitBytes
+  }
+
+  private func moveAll(_ report: (CompactionProgress) throws -> Void) throws {
     var meter = Meter()
     var behind: Writer.Behind?
     for _ in 0..<Self.mostRounds {
@@ -52,7 +85,6 @@ extension StoreCore {
       if left.total == 0 || !left.hasRoom || !left.isLess(than: behind) { break }
       behind = left
     }
-    try giveBackAll()
   }
 
   /// How far a compaction has come, with what it takes to tell.
@@ -168,7 +200,8 @@ extension StoreCore {
     return Layout.firstFreeUnit + 2 * pages + bytes + bytes / 16 + 4 * Layout.segmentUnits
   }
 
-  private func giveBackAll() throws(StoreError) {
+  /// Gives back all that is free, without moving anything.
+  func giveBackAll() throws(StoreError) {
     // What is entered as real is entered as something else first, durably.
     for _ in 0..<2 {
       try compacting { (writer: inout Writer) throws(StoreError) in

@@ -144,13 +144,14 @@ public final class Store: Sendable {
   @usableFromInline
   func contains(bytes key: RawSpan) throws(StoreError) -> Bool { try core.contains(key) }
 
-  /// How many keys there are. O(1). Expired values count until they are reclaimed.
+  /// How many keys there are, without those whose values have expired.
+  ///
+  /// O(1) where nothing has expired. As long as the store holds values that have, until
+  /// compaction takes their space back, it looks at each record: O(n), while others write.
+  ///
+  /// - Throws: ``StoreError`` with `damaged`, `lost`, `closed`, `reentrant`, `busy`.
   public var count: Int {
-    get throws(StoreError) {
-      try core.checkOpen()
-      defer { withExtendedLifetime(core) {} }
-      return Int(core.live[LivePage.recordCount])
-    }
+    get throws(StoreError) { try core.count() }
   }
 
   // MARK: Writing

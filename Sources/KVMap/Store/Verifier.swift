@@ -58,6 +58,11 @@ struct Verifier: ~Copyable {
         "live bytes", at: Layout.liveOffset,
         "they are said to be \(live[LivePage.liveBytes]), but the records take \(recordBytes)")
     }
+    if let earliest = expiring.values.map({ $0.earliest }).min(), earliest < live[LivePage.earliestExpiry] {
+      report.add(
+        "earliest expiry", at: Layout.liveOffset,
+        "it says \(live[LivePage.earliestExpiry]), but a record expires at \(earliest)")
+    }
   }
 
   // MARK: Pages

@@ -1,0 +1,58 @@
+/// Counting keys.
+extension StoreCore {
+  func count() throws(StoreError) -> Int {
+    try checkOpen()
+    defer { withExtendedLifetime(self) {} }
+    let live = live
+    // The time goes down before the number goes up.
+    let count = live[LivePage.recordCount]
+    let now = clock.now()
+    if live[LivePage.earliestExpiry] > now { return Int(clamping: count) }
+    if try !holdsExpired(at: now) { return Int(clamping: count) }
+    return try pinning { Result { () throws(StoreError) in try countUnexpired(in: nil) } }.get()
+  }
+
+  /// Whether some segment may hold a record that has expired by now.
+  private func holdsExpired(at now: UInt64) throws(StoreError) -> Bool {
+    let end = min(live[LivePage.highWater], Layout.largestFile / UInt64(Layout.unitBytes))
+    let perLeaf = UInt64(SpaceEntry.entriesPerLeaf)
+    var number = Layout.firstFreeUnit
+    while number < end {
+      // No reader holds up others for long.
+      let found = try read { memory throws(StoreError) -> Bool in
+        let table = SpaceReader(memory: memory)
+        for number in number..<min(number + perLeaf, end) {
+          let entry = try table.entry(Unit(number: number))
+          if entry?.holdsExpired(at: now) == true { return true }
+        }
+        return false
+      }
+      if found { return true }
+      number += perLeaf
+    }
+    return false
+  }
+
+  /// Goes through the index. What is led to must not be reused meanwhile.
+  func countUnexpired(in snapshot: Snapshot?) throws(StoreError) -> Int {
+    let clock = snapshot?.clock ?? clock
+    var count = 0
+    var next: UInt64? = 0
+    while let from = next {
+      var slots: [Slot] = []
+      if let damage = try bucketSlots(from: from, behind: &next, &slots, in: snapshot) { throw damage }
+      let bytes = source.memory.bytes
+      for slot in slots { bytes.prefetch(Int(slot.position.offset)) }
+      count += try read(snapshot) { index throws(StoreError) in
+        let records = RecordReader(memory: index.memory)
+        var unexpired = 0
+        for slot in slots {
+          let head = try records.head(at: slot.position)
+          if try !records.isExpired(head, at: slot.position, clock) { unexpired += 1 }
+        }
+        return unexpired
+      }
+    }
+    return count
+  }
+}
