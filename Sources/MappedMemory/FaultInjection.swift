@@ -1,8 +1,10 @@
 package import SystemPackage
 import Synchronization
 
-/// The system calls of this package, by the name that errors give them.
+/// The system calls of this package, by the name that errors give them. What one call does in
+/// ways that a system may know or not is told apart.
 package enum SystemCall: String, Sendable, CaseIterable {
+  case openUnnamed = "open(O_TMPFILE)"
   case open, close, fstat, stat, fstatfs, fchmod, lseek
   case duplicate = "fcntl(F_DUPFD_CLOEXEC)"
   case memfd = "memfd_create"
@@ -16,6 +18,9 @@ package enum SystemCall: String, Sendable, CaseIterable {
   case lockQuery = "fcntl(F_OFD_GETLK)"
   case linkat, renameat, unlink, readlink
   case mmap, munmap, mprotect, msync, madvise, mincore, mlock, munlock, mremap
+  case populateRead = "madvise(MADV_POPULATE_READ)"
+  case populateWrite = "madvise(MADV_POPULATE_WRITE)"
+  case dontFork = "madvise(MADV_DONTFORK)"
   case sigaction
 }
 

@@ -58,7 +58,7 @@ extension File {
       // EISDIR comes from kernels that do not know the flag and see only the
       // part of it that says "directory".
       if error.isRefusal || error == .isDirectory { return nil }
-      throw MappingError(.open, error, directory)
+      throw MappingError(.openUnnamed, error, directory)
     }
     guard leads(linkToOpenFile(descriptor.number), to: descriptor.number) else { return nil }
     return descriptor

@@ -100,11 +100,10 @@ extension File {
       }
     } catch .noSuchAddressOrDevice {
       return nil
-    } catch .invalidArgument {
+    } catch {
+      guard error.isRefusal else { throw MappingError(.lseek, error, path) }
       // A file system that keeps no account of its holes: all of it is data.
       return extent == .hole ? nil : offset
-    } catch {
-      throw MappingError(.lseek, error, path)
     }
   }
 
@@ -145,9 +144,8 @@ extension File {
     do {
       try SystemCalls.clone(other.descriptor, into: descriptor)
       return true
-    } catch .notSupported, .improperLink, .invalidArgument, .noFunction, .inappropriateIOCTLForDevice {
-      return false
     } catch {
+      if error.isRefusal || error == .improperLink || error == .inappropriateIOCTLForDevice { return false }
       throw MappingError(.clone, error, path)
     }
   }

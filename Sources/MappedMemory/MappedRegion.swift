@@ -58,7 +58,7 @@ struct MappedRegion: ~Copyable, @unchecked Sendable {
       try unsafe SystemCalls.advise(base, length: length, advice)
     } catch {
       // A child that has the range all the same neither uses nor unmaps it.
-      guard error.isRefusal else { throw MappingError(.madvise, error, path) }
+      guard error.isRefusal else { throw MappingError(.dontFork, error, path) }
     }
   }
 
@@ -127,7 +127,8 @@ struct MappedRegion: ~Copyable, @unchecked Sendable {
 
   func advise(at offset: Int, length count: Int, _ pattern: AccessPattern) throws(MappingError) {
     let advice = try pattern.advice()
-    try unsafe overPages(at: offset, length: count, .madvise) { (start, size) throws(Errno) in
+    let call = SystemCalls.call(for: advice)
+    try unsafe overPages(at: offset, length: count, call) { (start, size) throws(Errno) in
       try unsafe SystemCalls.advise(start, length: size, advice)
     }
   }

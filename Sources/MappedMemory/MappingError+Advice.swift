@@ -64,13 +64,14 @@ extension MappingError {
     case (.mmap, .noMemory), (.mremap, .noMemory):
       "The address space or the number of mappings (vm.max_map_count) is used up, or a limit of memory; "
         + "\(MemoryLimits.advice)."
-    case (.mprotect, .noMemory), (.madvise, .noMemory), (.mincore, .noMemory), (.msync, .noMemory):
+    case (.mprotect, .noMemory), (.madvise, .noMemory), (.populateWrite, .noMemory),
+      (.mincore, .noMemory), (.msync, .noMemory):
       "A part of the range is not mapped, or the number of mappings (vm.max_map_count) is used up."
     case (.msync, .resourceBusy):
       "A locked range cannot be invalidated: unlock it first."
     case (.madvise, .invalidArgument):
       "This kernel does not know the advice, or it does not suit this kind of mapping."
-    case (.madvise, .badAddress):
+    case (.populateWrite, .badAddress), (.populateRead, .badAddress), (.madvise, .badAddress):
       "The disk may be full or the file shorter than the mapping."
     case (.lock, .badFileDescriptor), (.lockWaiting, .badFileDescriptor):
       "An exclusive lock needs a file opened for writing, a shared one a file opened for reading."

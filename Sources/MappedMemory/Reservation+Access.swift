@@ -89,23 +89,23 @@ extension Reservation {
   ///   disk full, file too short, I/O error. What was populated before stays.
   package func populateForWriting(at offset: Int, length: Int) throws(MappingError) {
     let advice = kvmap_advice_populate_write()
-    let pages = try unsafe region.pages(at: offset, length: length, for: .madvise)
+    let pages = try unsafe region.pages(at: offset, length: length, for: .populateWrite)
     guard advice >= 0, let start = pages.baseAddress else { return }
     let step = 8 << 20
     for position in stride(from: 0, to: pages.count, by: step) {
       do {
         try unsafe SystemCalls.advise(start + position, length: min(step, pages.count - position), advice)
       } catch .badAddress {
-        throw MappingError(.noStorage, SystemCall.madvise.rawValue, region.path)
+        throw MappingError(.noStorage, SystemCall.populateWrite.rawValue, region.path)
       } catch .invalidArgument {
         // Either the kernel does not know the advice, or the range cannot be
         // written. It knows every valid advice for a range without bytes.
         if (try? unsafe SystemCalls.advise(start, length: 0, advice)) == nil { return }
-        throw MappingError(.madvise, .invalidArgument, region.path)
+        throw MappingError(.populateWrite, .invalidArgument, region.path)
       } catch {
         // Who stores there without it may wait, or lose the mapping.
         if error.isRefusal { return }
-        throw MappingError(.madvise, error, region.path)
+        throw MappingError(.populateWrite, error, region.path)
       }
     }
   }

@@ -66,20 +66,22 @@ public struct Reservation: ~Copyable, Sendable {
   private static func reserveSparingly(_ length: Int) throws(MappingError) -> UnsafeMutableRawPointer? {
     let (twice, overflow) = length.multipliedReportingOverflow(by: 2)
     guard !overflow else { return nil }
+    let base: UnsafeMutableRawPointer
     do throws(Errno) {
-      let base = try unsafe SystemCalls.map(
+      unsafe base = try SystemCalls.map(
         length: twice, protection: Protection.none.rawValue, flags: emptyFlags)
-      do throws(Errno) {
-        try unsafe SystemCalls.unmap(base + length, length: length)
-      } catch {
-        try? unsafe SystemCalls.unmap(base, length: twice)
-        throw error
-      }
-      return unsafe base
     } catch {
       if error == .noMemory { return nil }
       throw MappingError(.mmap, error)
     }
+    do throws(Errno) {
+      try unsafe SystemCalls.unmap(base + length, length: length)
+    } catch {
+      try? unsafe SystemCalls.unmap(base, length: twice)
+      if error == .noMemory { return nil }
+      throw MappingError(.munmap, error)
+    }
+    return unsafe base
   }
 
   private static var emptyFlags: Int32 {

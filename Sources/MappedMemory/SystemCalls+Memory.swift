@@ -47,7 +47,17 @@ extension SystemCalls {
   }
 
   static func advise(_ base: UnsafeMutableRawPointer, length: Int, _ advice: Int32) throws(Errno) {
-    _ = try retrying(.madvise) { unsafe madvise(base, length, advice) }
+    _ = try retrying(call(for: advice)) { unsafe madvise(base, length, advice) }
+  }
+
+  static func call(for advice: Int32) -> SystemCall {
+    // An advice that the platform does not have is never given.
+    switch advice {
+    case kvmap_advice_populate_read(): .populateRead
+    case kvmap_advice_populate_write(): .populateWrite
+    case kvmap_advice_dont_fork(): .dontFork
+    default: .madvise
+    }
   }
 
   /// One byte a page, whose lowest bit says whether it is in memory.

@@ -51,7 +51,7 @@ enum SystemCalls {
 
   static func openUnnamed(in directory: FilePath, mode: UInt16) throws(Errno) -> Int32 {
     try aboveStreams { () throws(Errno) in
-      try retrying(.open) {
+      try retrying(.openUnnamed) {
         unsafe directory.withPlatformString {
           unsafe kvmap_open_unnamed($0, O_RDWR | O_CLOEXEC, mode_t(mode))
         }

@@ -39,6 +39,8 @@ struct FaultInjectionTests {
     try space.place(
       file, fileOffset: 0, at: 0, length: 8 * page, protection: [.read, .write], sharing: .shared)
     try space.populateForWriting(at: 0, length: 8 * page)
+    try space.advise(at: 0, length: page, .random)
+    try space.advise(at: 0, length: page, .populateRead)
     try space.protect(at: 0, length: page, .read)
     try space.sync(at: 0, length: page)
     _ = try space.residentPages(at: 0, length: page)
@@ -309,7 +311,7 @@ struct FaultInjectionTests {
       let scratch = try Scratch()
       let opens = Shared(0)
       FaultInjection.install { call in
-        guard call == .open else { return nil }
+        guard call == .open || call == .openUnnamed else { return nil }
         return opens.with {
           $0 += 1
           // No unnamed file; and the first name drawn is taken.
@@ -346,7 +348,7 @@ struct FaultInjectionTests {
       let page = PageSize.bytes
       let space = try Reservation(atLeast: page, preferring: page)
       try space.placeAnonymous(at: 0, length: page, protection: [.read, .write])
-      FaultInjection.install { $0 == .madvise ? .invalidArgument : nil }
+      FaultInjection.install { $0 == .populateWrite ? .invalidArgument : nil }
       try space.populateForWriting(at: 0, length: page)
       FaultInjection.install(nil)
       #expect(try space.residentPages(at: 0, length: page) == 0)
@@ -354,7 +356,7 @@ struct FaultInjectionTests {
         (Errno.badAddress, MappingError.Code.noStorage), (.noSpace, .system(.noSpace)),
         (.ioError, .system(.ioError)),
       ] {
-        FaultInjection.install { $0 == .madvise ? reason : nil }
+        FaultInjection.install { $0 == .populateWrite ? reason : nil }
         #expect(try mappingError { try space.populateForWriting(at: 0, length: page) }.code == code)
       }
     }

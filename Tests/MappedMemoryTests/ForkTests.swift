@@ -182,7 +182,7 @@ struct ForkTests {
       let scratch = try Scratch()
       let isFirst = Shared(true)
       FaultInjection.install { call in
-        guard call == .open, isFirst.with({ $0 }) else { return nil }
+        guard call == .openUnnamed, isFirst.with({ $0 }) else { return nil }
         isFirst.with { $0 = false }
         return .notSupported
       }

@@ -14,7 +14,7 @@ struct FaultTests {
   @Test func aFullDiskChangesNothing() async throws {
     let seed = testSeed("aFullDiskChangesNothing")
     await #expect(processExitsWith: .success) { [seed = seed as UInt64] in
-      let calls: Set<SystemCall> = [.fallocate, .ftruncate, .mmap, .madvise, .pwrite]
+      let calls: Set<SystemCall> = [.fallocate, .ftruncate, .mmap, .populateWrite, .pwrite]
       let scratch = try Scratch()
       let store = try scratch.store { $0.exclusive = true }
       var model = Operation.Contents()
@@ -61,6 +61,8 @@ struct FaultTests {
         try store.core.withTurn { writer throws(StoreError) in writer.space.reserve.purpose }
       }
       try store.put("first", forKey: "key")
+      // A store of fewer pages keeps no reserve.
+      for number in 0..<1_000 { try store.put("value", forKey: "key \(number)") }
       try store.checkpoint()
       #expect(try purpose() == .checkpoint)
       // The first thing that a put asks for after a checkpoint is the reserve.

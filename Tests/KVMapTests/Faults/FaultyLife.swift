@@ -18,11 +18,21 @@ final class FaultyLife {
   /// What it held before: what a scratch handle does is not meant to last.
   private let before: Operation.Contents
   private let what: String
+  private let allowed: Set<StoreError.Code>
+  /// A call that every error must name.
+  private let named: SystemCall?
 
-  /// - Parameter what: names the run in case it goes wrong.
+  /// - Parameters:
+  ///   - what: names the run in case it goes wrong.
+  ///   - allowed: what such faults may lead to. Nothing is wrong with the store: nothing may say so.
   init(
-    _ chapter: Chapter, from image: (Image, Operation.Contents)?, in scratch: Scratch, what: String
+    _ chapter: Chapter, from image: (Image, Operation.Contents)?, in scratch: Scratch, what: String,
+    allowed: Set<StoreError.Code> = [
+      .diskFull, .notEnoughMemory, .system, .outcomeUnknown, .cannotCreate,
+    ], named: SystemCall? = nil
   ) throws {
+    self.allowed = allowed
+    self.named = named
     self.chapter = chapter
     self.scratch = scratch
     self.what = what
@@ -60,11 +70,10 @@ final class FaultyLife {
       return try body()
     } catch let error as StoreError {
       failures += 1
-      // Nothing is wrong with the store: nothing may say so.
-      let allowed: [StoreError.Code] = [.diskFull, .notEnoughMemory, .system, .outcomeUnknown, .cannotCreate]
       if !allowed.contains(error.code) { print("kvmap: \(what): \(error.code): \(error)") }
       #expect(allowed.contains(error.code), "\(what): \(error.code): \(error)")
       #expect(error.message.contains(scratch.directory.string), "\(what): \(error)")
+      if let named { #expect(error.message.contains(named.rawValue), "\(what): \(error)") }
     } catch {
       Issue.record("\(what): an error of another type: \(error)")
     }

@@ -22,8 +22,8 @@ struct Mutation {
   }
 
   static let all: [Mutation] =
-    checkpoints + recovery + endOfLog + logWriting + writing + turns + reading + damage + reuse + spaceTable
-    + moving + givingBack + merging + locks + creating + mapping
+    checkpoints + vouching + recovery + endOfLog + logWriting + writing + turns + reading + damage + reuse
+    + spaceTable + moving + givingBack + merging + locks + creating + mapping
 }
 
 /// A change of one place in the source, in effect while the mutation is on.

@@ -5,6 +5,25 @@ extension Mutation {
   private static let order = "for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b]"
   private static let superblockSync = "try backing.sync(offset: offset, count: Layout.pageBytes)"
 
+  static let vouching: [Mutation] = [
+    Mutation(
+      "what others stored of the log is stored again before it is synced", in: "KVMap/Log/LogWriter.swift",
+      .takeForFalse("inheritance.sequence.number > live[LivePage.durableSequence]"), seenBy: .crashes()),
+    Mutation(
+      "pages that others stored are made anew before a checkpoint", in: besides,
+      .leaveOut("try makeDoubtfulPagesAnew()"), seenBy: .crashes()),
+    Mutation(
+      "a handle at its end leaves the checkpoint to those who can vouch for what they stored", in: turn,
+      .takeForFalse("inheritsPages", after: "func isCheckpointForOthers"), seenBy: .crashes(60),
+      survives: "a saving: a checkpoint makes the pages anew"),
+    Mutation(
+      "a checkpoint announces its sync", in: besides,
+      .leaveOut("live[LivePage.announcedSync] = UInt64(processIdentifier)"), seenBy: .crashRegressions),
+    Mutation(
+      "an announced sync whose process is gone counts as failed", in: besides,
+      .leaveOut("live[LivePage.syncFailed] = 1", after: "func tryEnterCheckpoint"), seenBy: .crashRegressions),
+  ]
+
   static let checkpoints: [Mutation] = [
     Mutation(
       "the file is synced before the superblocks are written", in: checkpoint,

@@ -177,8 +177,8 @@ extension Mutation {
       .leaveOut("unsafe writer.pointee.space.reserve.forget()"), seenBy: .store("FullDiskTests"), compaction,
       survives: "a second safeguard: with the checkpoint before it, all of the reserve is asked for again"),
     Mutation(
-      "what was cut off is mapped no more", in: turn,
-      .leaveOut("memory.noteCutOff(min(end, memory.mappedBytes))"),
+      "what was cut off is mapped no more", in: "KVMap/Store/StoreMapping.swift",
+      .leaveOut("unsafe local.pointee.mappedBytes.store(min(bytes, mappedBytes), ordering: .releasing)"),
       seenBy: .store("GivingBackTests")),
   ]
 

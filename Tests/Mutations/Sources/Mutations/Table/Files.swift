@@ -1,30 +1,36 @@
 extension Mutation {
   private static let backing = "KVMap/Store/FileBacking.swift"
-  private static let opening = "KVMap/Store/Opening.swift"
-  private static let salvage = "KVMap/Salvage/NewStoreFile.swift"
+  private static let new = "KVMap/Store/NewStoreFile.swift"
   private static let region = "MappedMemory/MappedRegion.swift"
   private static let handler = "CMappedMemory/lost_mappings.c"
   private static let lostMark = "atomic_store_explicit(&slot->lost, 1, memory_order_seq_cst);"
-  private static let fileSync = "try cannotCreate { () throws(MappingError) in try file.sync() }"
-  private static let directorySync =
-    "try cannotCreate { () throws(MappingError) in try File.syncDirectory(directory) }"
+  private static let directorySync = "try File.syncDirectory(target.directory)"
 
   static let creating: [Mutation] = [
     Mutation(
-      "a new file is synced before it gets its name", in: opening, .leaveOut(fileSync),
+      "a new file is synced before it gets its name", in: new, .leaveOut("try file.sync()"),
       seenBy: .store("SyncOrderTests")),
     Mutation(
-      "the directory of a new file is synced", in: opening, .leaveOut(directorySync),
-      seenBy: .store("SyncOrderTests")),
+      "the directory of a new file is synced", in: new,
+      .leaveOut(directorySync, after: "if !isLinked"), seenBy: .store("SyncOrderTests")),
     Mutation(
-      "a salvaged file is synced before it gets its name", in: salvage, .leaveOut(fileSync),
-      seenBy: .store("SyncOrderTests")),
+      "nobody attaches to a new store before it is known that its name stays", in: new,
+      .takeForTrue("try backing.tryLock(.valid, .exclusive)", after: "mutating func publish"),
+      seenBy: .store("FaultTests"), .store("StoppedProcessTests"),
+      survives: "needs an opening between two system calls of a creation whose directory cannot be synced"),
     Mutation(
-      "the directory of a salvaged file is synced", in: salvage, .leaveOut(directorySync),
-      seenBy: .store("SyncOrderTests")),
+      "a file that somebody else made a store is not written to", in: new,
+      .takeForTrue("case .empty = try FileContents(empty)"), seenBy: .store("NameTests")),
+    Mutation(
+      "a store that is made in place says so until it is one", in: new,
+      .leaveOut("try unsafe empty.write(marker.span.bytes, at: 0)"), seenBy: .store("UserFileSystemTests")),
+    Mutation(
+      "the first superblock is written last", in: new,
+      .replace("for superblock in [b, a] {", by: "for superblock in MUTATED ? [a, b] : [b, a] {"),
+      seenBy: .store("UserFileSystemTests")),
     Mutation(
       "a sync is an msync", in: backing,
-      .leaveOut("try reservation.sync(at: offset, length: min(count, mappedBytes - offset))"),
+      .leaveOut("try reservation.sync(at: offset, length: count)"),
       seenBy: .store("FailedSyncTests")),
     Mutation(
       "a sync of a mapping that was lost fails", in: backing,
@@ -63,7 +69,7 @@ extension Mutation {
       survives: "needs a second thread that reads the page between two instructions of the handler"),
     Mutation(
       "a lost mapping is told", in: region,
-      .takeForFalse("loss.flag.pointee.load(ordering: .relaxed) != 0"),
+      .takeForFalse("loss.flag.word.pointee.load(ordering: .relaxed) != 0"),
       seenBy: .mapping("LostMappingTests")),
     Mutation(
       "a fence stands between an access and the mark of loss", in: region,

@@ -6,10 +6,10 @@ extension Mutation {
   static let reading: [Mutation] = [
     Mutation(
       "the generation is looked at again", in: read,
-      .takeForTrue("memory.live[LivePage.generation] == generation"), seenBy: .store("ReadProtocolTests")),
+      .takeForTrue("live[LivePage.generation] == generation"), seenBy: .store("ReadProtocolTests")),
     Mutation(
       "an error counts only with the generation unchanged", in: read,
-      .takeForFalse("memory.live[LivePage.generation] != generation"), seenBy: .store("ReadProtocolTests")),
+      .takeForFalse("live[LivePage.generation] != generation"), seenBy: .store("ReadProtocolTests")),
     Mutation(
       "a fence stands before the second look", in: read,
       .leaveOut("atomicMemoryFence(ordering: .acquiring)", after: "func read<R>"),
@@ -58,7 +58,7 @@ extension Mutation {
       seenBy: .store("SpaceTests")),
     Mutation(
       "a reader looks whether it was counted in the right set", in: "KVMap/Format/ReaderGate.swift",
-      .takeForTrue("self.parity.load(ordering: .sequentiallyConsistent) == parity"),
+      .takeForTrue("self.period.load(ordering: .sequentiallyConsistent) == period"),
       seenBy: .store("HandleTests"),
       survives: "needs a thread that stands still between two instructions while two checkpoints are made"),
     Mutation(

@@ -1,5 +1,6 @@
 extension Mutation {
   private static let file = "KVMap/Store/Recovery.swift"
+  private static let log = "KVMap/Log/LogWriter.swift"
 
   static let recovery: [Mutation] = [
     // Which superblock counts.
@@ -14,10 +15,10 @@ extension Mutation {
       "superblocks that differ are made equal", in: file, .takeForTrue("first == second"), seenBy: .crashes()),
     Mutation(
       "superblocks are written and synced again after a failed sync", in: file,
-      .takeForFalse("memory.live[LivePage.syncFailed] != 0"), seenBy: .store("FailedSyncTests")),
+      .takeForFalse("source.live[LivePage.syncFailed] != 0"), seenBy: .store("FailedSyncTests")),
     Mutation(
       "superblocks that agree in memory are stored again", in: file,
-      .leaveOut("memory.bytes.dirtyAgain(offset, count: Superblock.byteCount)"), seenBy: .crashRegressions),
+      .leaveOut("source.fixed.dirtyAgain(offset, count: Superblock.byteCount)"), seenBy: .crashRegressions),
 
     // What is found out before anything is written.
     Mutation(
@@ -76,17 +77,17 @@ extension Mutation {
 
     // What may have been taken for clean is stored again.
     Mutation(
-      "records are stored again", in: file,
-      .leaveOut("target.bytes.dirtyAgain(Int(position.offset), count: head.storedBytes)"), seenBy: .crashes()),
+      "records are stored again", in: log,
+      .leaveOut("bytes.dirtyAgain(Int(position.offset), count: head.storedBytes)"), seenBy: .crashes()),
     Mutation(
-      "large values are stored again", in: file,
-      .leaveOut("target.bytes.dirtyAgain(range.lowerBound, count: range.count)"), seenBy: .crashes()),
+      "large values are stored again", in: log,
+      .leaveOut("bytes.dirtyAgain(range.lowerBound, count: range.count)"), seenBy: .crashes()),
     Mutation(
-      "recovery syncs large values", in: file,
-      .leaveOut("target.live[LivePage.runEpoch] = target.live[LivePage.epoch]"), seenBy: .crashes()),
+      "recovery syncs large values", in: log,
+      .leaveOut("live[LivePage.runEpoch] = live[LivePage.epoch]"), seenBy: .crashes()),
     Mutation(
-      "headers of segments are stored again", in: file,
-      .leaveOut("target.bytes.dirtyAgain(Int(next), count: SegmentHeader.byteCount)"), seenBy: .crashes(60),
+      "headers of segments are stored again", in: log,
+      .leaveOut("bytes.dirtyAgain(Int(next), count: SegmentHeader.byteCount)"), seenBy: .crashes(60),
       survives:
         "a second safeguard: the log never ends in LINK, and the record behind it lies in the same page and "
         + "is stored again itself"),

@@ -30,25 +30,25 @@ extension Mutation {
     Mutation(
       "what readers of this process may see waits for them", in: rule,
       .replace(
-        "guard unsafe memory.local.pointee.readers.isEmpty(parity: parity)",
-        by: "guard unsafe (MUTATED ? true : memory.local.pointee.readers.isEmpty(parity: parity))"),
+        "guard unsafe memory.local.pointee.readers.haveLeft(since: moment)",
+        by: "guard unsafe (MUTATED ? true : memory.local.pointee.readers.haveLeft(since: moment))"),
       seenBy: .store("SpaceTests")),
     Mutation(
       "readers of this process are looked for", in: rule,
       .replace(
-        "if unsafe memory.local.pointee.readers.isEmpty(parity: parity)",
-        by: "if unsafe (MUTATED ? true : memory.local.pointee.readers.isEmpty(parity: parity))"),
+        "if unsafe memory.local.pointee.readers.haveLeft(since: moment)",
+        by: "if unsafe (MUTATED ? true : memory.local.pointee.readers.haveLeft(since: moment))"),
       seenBy: .store("SpaceTests")),
     Mutation(
       "a pin is compared with the floor", in: pins,
-      .takeForTrue("memory.live[LivePage.pinFloor] <= epoch.number"), seenBy: .store("PinTests")),
+      .takeForTrue("source.live[LivePage.pinFloor] <= epoch.number"), seenBy: .store("PinTests")),
     Mutation(
       "a pin is taken before it is compared with the floor", in: pins,
       .replace(
-        "try lock.withLock {", by: "let early = memory.live[LivePage.pinFloor]\nTEXT",
+        "try lock.withLock {", by: "let early = source.live[LivePage.pinFloor]\nTEXT",
         after: "func pin(_ epoch: Epoch)"),
       .replace(
-        "memory.live[LivePage.pinFloor] <= epoch.number",
+        "source.live[LivePage.pinFloor] <= epoch.number",
         by: "(MUTATED ? early <= epoch.number : TEXT)"), seenBy: .store("PinTests")),
     Mutation(
       "units are reused by the rule", in: units,
