@@ -63,22 +63,12 @@ enum SystemCalls {
     try aboveStreams { () throws(Errno) in try retrying(.memfd) { unsafe kvmap_open_in_memory(name) } }
   }
 
-  /// What `body` opens, with a number above those of the standard streams.
-  ///
-  /// A process that was started without one of them would have its output, which any
-  /// part of it may print, written into the file. So the numbers that are missing are
-  /// taken meanwhile, by something that cannot be written to either: not for one
-  /// instant does the file have one.
+  /// What `body` opens, with a number above those of the standard streams: not for one instant
+  /// does the file have one of those.
   private static func aboveStreams(_ body: () throws(Errno) -> Int32) throws(Errno) -> Int32 {
-    var placeholders: [Int32] = []
-    defer { for number in placeholders { _ = closeDescriptor(number) } }
-    for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) == -1 {
-      let number = unsafe openFile("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
-      if number >= 0 { placeholders.append(number) }
-    }
-    let number = try body()
+    let number = try MissingStreams.withPlaceholders(body)
     if number > STDERR_FILENO { return number }
-    // Somebody else has closed a stream just now.
+    // Another part of the process has closed a stream just now.
     defer { _ = closeDescriptor(number) }
     return try duplicate(number)
   }
