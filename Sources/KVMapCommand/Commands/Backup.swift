@@ -30,6 +30,7 @@ struct Backup: StoreCommand {
   @OptionGroup var common: CommonOptions
 
   func run() throws {
+    try checkIsNotStore(new)
     let store = try openForSnapshot()
     let count = try store.count
     var copied = 0

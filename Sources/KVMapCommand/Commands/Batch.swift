@@ -45,6 +45,7 @@ struct Batch: StoreCommand {
 
   func run() throws {
     let input = try InputFile(nil)
+    try input.check(besides: store)
     let progress = Progress(
       self, unit: "operations",
       share: { input.size.map { min(1, Double(input.bytesRead) / Double($0)) } })

@@ -65,6 +65,7 @@ struct Load: StoreCommand {
 
   func run() throws {
     var input = try InputFile(file)
+    try input.check(besides: store)
     let existing = try openExisting()
     // In a transaction nobody else can write: it does not wait for who writes the dump.
     if existing != nil, input.size == nil { input = try input.spooled() }

@@ -42,6 +42,7 @@ struct Salvage: StoreCommand {
   @OptionGroup var common: CommonOptions
 
   func run() throws {
+    try checkIsNotStore(new)
     var share = 0.0
     let progress = Progress(self, share: { share })
     defer { progress.clear() }

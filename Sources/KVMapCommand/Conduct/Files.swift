@@ -58,6 +58,12 @@ final class InputFile {
     if descriptor != .standardInput { try? descriptor.close() }
   }
 
+  /// Refuses the store itself as what is to be read into it.
+  func check(besides store: String) throws(Failure) {
+    guard StandardStreams.leads(store, to: descriptor) else { return }
+    throw Failure(.usage, "\(name) is the store itself; read another file")
+  }
+
   /// The next bytes; none at the end.
   func read() throws(Failure) -> [UInt8] {
     do {

@@ -1,3 +1,4 @@
+import MappedMemory
 import SystemPackage
 
 #if canImport(Glibc)
@@ -51,14 +52,14 @@ struct OutputFile: ~Copyable {
   }
 }
 
-/// What standard output and standard error lead to.
+/// Where standard output and standard error go.
 enum StandardStreams {
   /// Refuses a store that this process's own output or messages would be written into.
   static func check(besides store: String) throws(Failure) {
-    for (descriptor, name) in [
-      (FileDescriptor.standardOutput, "standard output"), (.standardError, "standard error"),
-    ] where leads(store, to: descriptor) {
-      throw Failure(.usage, "\(name) leads to the store itself; send it to another file")
+    // The message about it would go into the store as well.
+    if leads(store, to: .standardError) { throw Failure(.usage) }
+    if leads(store, to: .standardOutput) {
+      throw Failure(.usage, "standard output goes into the store itself; send it to another file")
     }
   }
 
@@ -70,5 +71,15 @@ enum StandardStreams {
       return false
     }
     return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino
+  }
+}
+
+extension StoreCommand {
+  /// Refuses the store itself as the file to be made, by whichever name.
+  func checkIsNotStore(_ path: String) throws(Failure) {
+    guard let own = try? File.identity(of: FilePath(store)),
+      let other = try? File.identity(of: FilePath(path)), own == other
+    else { return }
+    throw Failure(.usage, "'\(path)' is the store itself; choose another name")
   }
 }

@@ -94,7 +94,6 @@ struct SalvageTests {
     let nowhere = try directory.kvmap("salvage", "s.kvmap", "none/new.kvmap")
     #expect(nowhere.status == 73)
     #expect(nowhere.errors.contains("none/new.kvmap"))
-    #expect(try directory.kvmap("salvage", "s.kvmap", "s.kvmap").status == 73)
     #expect(try directory.kvmap("count", "s.kvmap").text == "22\n")
   }
 
