@@ -1,6 +1,7 @@
 #if os(Linux)
   import Foundation
   import Glibc
+  import MappedMemory
   import Synchronization
   import SystemPackage
   import Testing
@@ -24,17 +25,23 @@
         for stream in missing { close(stream) }
         let printer = Threads(1) {
           while !isDone.load(ordering: .relaxed) {
-            for stream in missing {
-              if let target = Self.file(of: stream), Self.isOfAStore(target, scratch) {
-                problems.withLock { $0.append("\(stream) is \(target)") }
-              }
-              _ = unsafe write(stream, Self.noise, Self.noise.utf8.count)
-            }
+            for stream in missing { _ = unsafe write(stream, Self.noise, Self.noise.utf8.count) }
             if missing.contains(STDOUT_FILENO) {
               print(Self.noise)
               unsafe fflush(nil)
             }
           }
+        }
+        // What is opened and then moved is seen before it is moved.
+        FaultInjection.install { call in
+          // Others give back meanwhile what they have taken.
+          if call == .open { usleep(200) }
+          for stream in missing {
+            if let target = Self.file(of: stream), Self.isOfAStore(target, scratch) {
+              problems.withLock { $0.append("\(stream) is \(target) at \(call)") }
+            }
+          }
+          return nil
         }
         // What one opens is not to get what another has just given back.
         let turn = Atomic<Int>(0)
@@ -46,6 +53,7 @@
             problems.withLock { $0.append("\(error)") }
           }
         }.join()
+        FaultInjection.install(nil)
         // Of the handles that are still open, too.
         let stores = [try scratch.store("0 0"), try Store.inMemory()]
         for number in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
