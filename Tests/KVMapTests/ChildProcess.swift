@@ -21,6 +21,7 @@ final class ChildProcess {
   private let toChild: FileDescriptor
   private let fromChild: FileDescriptor
   private var isReaped = false
+  private var hasInput = true
 
   /// No child may inherit another's pipes: they must end with their one writer.
   private static let oneAtATime = Mutex<Void>(())
@@ -40,7 +41,8 @@ final class ChildProcess {
 
   deinit {
     kill()
-    try? toChild.close()
+    // Its number may be that of another file by now.
+    if hasInput { try? toChild.close() }
     try? fromChild.close()
   }
 
@@ -97,7 +99,10 @@ final class ChildProcess {
   }
 
   func send(_ byte: UInt8) throws { try toChild.writeAll([byte]) }
-  func endInput() throws { try toChild.close() }
+  func endInput() throws {
+    hasInput = false
+    try toChild.close()
+  }
 
   /// The next byte from the child; nil when it has ended.
   func receive() throws -> UInt8? { try fromChild.nextByte() }
