@@ -56,10 +56,15 @@ public struct File: ~Copyable, Sendable {
     mode: UInt16 = 0o644
   ) throws(MappingError) {
     let flags = SystemCalls.openFlags(writing: access == .readWrite, create: create, exclusive: exclusive)
-    let descriptor = Descriptor(
-      owning: try describing(.open, path) { () throws(Errno) in
-        try SystemCalls.open(path, flags: flags, mode: mode)
-      })
+    let descriptor: Descriptor
+    do {
+      descriptor = Descriptor(owning: try SystemCalls.open(path, flags: flags, mode: mode))
+    } catch .noSuchAddressOrDevice {
+      // A socket, or a device that is not there.
+      throw MappingError(.notRegularFile, SystemCall.open.rawValue, path)
+    } catch {
+      throw MappingError(.open, error, path)
+    }
     let number = descriptor.number
     let status = try describing(.fstat, path) { () throws(Errno) in try SystemCalls.status(number) }
     guard FileStatus(status).isRegular else {

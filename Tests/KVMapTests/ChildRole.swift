@@ -19,6 +19,9 @@ enum ChildRole: String {
   case open
   /// Directory. Makes one store after the other: 0, 1, 2…; tells of each.
   case create
+  /// Directory. For each byte it gets, opens the next of the stores 0, 1, 2… and adds one to
+  /// "sum"; tells.
+  case openTogether
   /// Path. Has the writer's turn until it is told to end.
   case holdTurn
   /// Path, size in bytes. Commits that much, and is killed within a transaction.
@@ -80,6 +83,15 @@ struct ChildEntry {
       for number in 0... {
         let store = try Store(path: "\(arguments[0])/\(number)")
         try store.put("first", forKey: "key")
+        try Parent.tell()
+      }
+    case .openTogether:
+      try Parent.tell()
+      for number in 0... {
+        try Parent.listen()
+        let store = try Store(path: "\(arguments[0])/\(number)")
+        try store.increment("sum")
+        try store.close()
         try Parent.tell()
       }
     case .holdTurn:

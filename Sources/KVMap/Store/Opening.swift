@@ -56,6 +56,7 @@ struct Opening {
     do {
       file = try File(opening: path, access: .readWrite)
     } catch {
+      if options.create, error.leavesNoRoomForAName { throw .cannotCreate(error) }
       guard error.code == .system(.noSuchFileOrDirectory) else { throw StoreError(error) }
       guard options.create else {
         throw StoreError(.notFound, "there is no store", cause: error)
@@ -344,5 +345,12 @@ struct Opening {
     return try StoreCore(
       name: name, path: path, backing: backing, block: block, options: options, clock: clock,
       pinned: pinned)
+  }
+}
+
+extension MappingError {
+  /// Whether nothing can be, or come to be, at such a path.
+  fileprivate var leavesNoRoomForAName: Bool {
+    code == .system(.fileNameTooLong) || code == .system(.tooManySymbolicLinkLevels)
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import KVMap
+import MappedMemory
 import SystemPackage
 
 /// What every subcommand takes.
@@ -44,8 +45,11 @@ extension StoreCommand {
   func openExisting() throws(StoreError) -> Store? {
     do {
       return try openForWriting(create: false)
-    } catch  where error.code == .notFound {
-      return nil
+    } catch {
+      // Under some names there can be none.
+      let canBe = ![.fileNameTooLong, .tooManySymbolicLinkLevels].contains(error.cause?.errno)
+      if error.code == .notFound || !canBe { return nil }
+      throw error
     }
   }
 
