@@ -54,6 +54,8 @@ enum ChildRole: String {
   #if os(Linux)
     /// Mount point, directory, kind of renaming. Serves a file system.
     case serveFiles
+    /// Path. Fills a store in part durably, tells, and does what each byte says.
+    case loseWrites
   #endif
 }
 
@@ -119,6 +121,7 @@ struct ChildEntry {
     case .removeAndDie: try FullDisk.removeAndDie(arguments)
     #if os(Linux)
       case .serveFiles: try UserFileSystem.serve(arguments)
+      case .loseWrites: try LostWrites.fill(arguments)
     #endif
     }
   }

@@ -107,7 +107,11 @@ final class FileBacking: Backing {
       // asked for, and would make the large folios that slow syncs down.
       try reservation.hint(at: range.lowerBound, length: range.count, .random)
       let locked = min(lockedBytes.load(ordering: .relaxed), range.count)
-      if range.lowerBound == 0, locked > 0 { try reservation.lock(at: 0, length: locked) }
+      if range.lowerBound > 0 { return }
+      if locked > 0 { try reservation.lock(at: 0, length: locked) }
+      // Where the system has failed to write this page, it might drop it like any other, and
+      // bring back words of an earlier state, which nobody could tell from those that count.
+      try? reservation.lock(at: Layout.liveOffset, length: Layout.pageBytes)
     }
   }
 

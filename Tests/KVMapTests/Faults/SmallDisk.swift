@@ -63,15 +63,20 @@ final class SmallDisk {
     }
   }
 
-  private static func run(_ command: String...) -> Bool {
+  static func run(_ command: String...) -> Bool { output(command) != nil }
+
+  /// What a command prints; nil if it fails.
+  static func output(_ command: [String]) -> String? {
     let process = Process()
+    let pipe = Pipe()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"] + command
-    process.standardOutput = FileHandle.nullDevice
+    process.standardOutput = pipe
     process.standardError = FileHandle.nullDevice
-    do { try process.run() } catch { return false }
+    do { try process.run() } catch { return nil }
+    let output = pipe.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()
-    return process.terminationStatus == 0
+    return process.terminationStatus == 0 ? String(decoding: output, as: UTF8.self) : nil
   }
 
   /// Lets nothing be written any more; what is open for writing must have been closed.

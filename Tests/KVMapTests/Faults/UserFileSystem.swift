@@ -69,7 +69,9 @@
       )
       Thread.detachNewThread { server.run() }
       try Parent.tell()
-      while let order = Order(rawValue: try Parent.listen()) {
+      // Also where the parent has ended without a word.
+      defer { _ = unsafe umount2(arguments[0], Int32(MNT_DETACH)) }
+      while let byte = try Parent.input.nextByte(), let order = Order(rawValue: byte) {
         server.failsWrites.store(order == .failWrites, ordering: .relaxed)
         try Parent.tell()
       }

@@ -1,0 +1,254 @@
+#if os(Linux)
+  import Foundation
+  import Glibc
+  import MappedMemory
+  import SystemPackage
+  import Testing
+
+  @testable import KVMap
+
+  /// A disk fails to write what a process has stored, and another program is told of it that has
+  /// nothing to do with the store: to the system that is enough. It takes the pages for
+  /// written, and tells nobody who opens the file later.
+  @Suite(.enabled(if: UserFileSystem.canMount), .serialized, .timeLimit(.minutes(5)))
+  struct LostWritesTests {
+    enum Step: String, CaseIterable, Codable { case put, sync, checkpoint, close }
+
+    /// What becomes of the process that stored.
+    enum Fate: String, CaseIterable, Codable { case stays, closes, isKilled }
+
+    /// What a process vouches for that came later is on the disk.
+    @Test(arguments: FailingDisk.Kind.allCases, Step.allCases)
+    func nobodyVouchesForWhatIsNotThere(kind: FailingDisk.Kind, step: Step) throws {
+      if [.ext4, .xfs].contains(kind), step != .checkpoint { return }
+      for fate in kind == .user ? Fate.allCases : [.stays] {
+        let disk = try FailingDisk(kind)
+        guard try Self.keepsWhatIsStoredAgain(disk) else { return }
+        let first = try disk.child()
+        try disk.loseWrites()
+        try disk.withWhatIsWritten { path throws in
+          // Else this test would be about nothing.
+          #expect(try Store(path).everything() != LostWrites.contents)
+        }
+        let store = try LostWrites.open(disk.path, step)
+        // It is told of the failure itself.
+        if fate == .closes { #expect(try first.obey(.close) == 1) }
+        if fate == .isKilled { first.kill() }
+        try vouch(store, step, disk, "\(kind), \(step), \(fate)")
+      }
+    }
+
+    /// ext4 of some kernels (seen with Linux 6.18) leaves an extent unwritten that it has failed
+    /// to write, but remembers it as written: what is stored there once more reads as zeros after a
+    /// power failure, whatever a sync has said. The disk was to be replaced by then.
+    private static func keepsWhatIsStoredAgain(_ disk: FailingDisk) throws -> Bool {
+      if try disk.kind != .ext4 || disk.keepsWhatIsStoredAgain() { return true }
+      print("kvmap: ext4 loses here what is stored again after an error; not tested there")
+      return false
+    }
+
+    private func vouch(_ store: Store, _ step: Step, _ disk: FailingDisk, _ what: Comment) throws {
+      var contents = LostWrites.contents
+      #expect(code { try LostWrites.take(step, store, &contents) } == nil, what)
+      try disk.withWhatIsWritten { path throws in
+        #expect(try Store.verify(path).isSound, what)
+        let copy = try Store(path)
+        #expect(try copy.everything() == contents, what)
+        try expectSound(copy, what)
+      }
+      if step == .close { return }
+      #expect(try store.everything() == contents, what)
+      try expectSound(store, what)
+    }
+
+    /// A checkpoint's sync fails, and its process is killed before it has said so in the
+    /// store.
+    @Test(arguments: FailingDisk.Kind.allCases, Step.allCases)
+    func aSyncThatSomebodyDiedOverIsTakenForFailed(kind: FailingDisk.Kind, step: Step) throws {
+      if [.ext4, .xfs].contains(kind), step != .checkpoint { return }
+      for opensBefore in kind == .user ? [true, false] : [true] {
+        let disk = try FailingDisk(kind)
+        guard try Self.keepsWhatIsStoredAgain(disk) else { return }
+        let first = try disk.child()
+        try disk.failWrites()
+        // It was told, and stands before the mark.
+        #expect(try first.obey(.failCheckpoint) == 2)
+        try disk.doWrites()
+        var store: Store?
+        if opensBefore { store = try LostWrites.open(disk.path, step) }
+        first.kill()
+        try vouch(
+          store ?? LostWrites.open(disk.path, step), step, disk, "\(kind), \(step), before: \(opensBefore)")
+      }
+    }
+
+    // MARK: Pages that come back
+
+    /// The pages that were not written are dropped, and come back as what the last checkpoint
+    /// made durable. What is read is right or an error; so is what is written.
+    @Test(arguments: [FailingDisk.Kind.ext3, .ext4, .xfs])
+    func noPageThatCameBackIsBelieved(kind: FailingDisk.Kind) throws {
+      let disk = try FailingDisk(kind)
+      let first = try disk.child()
+      try disk.loseWrites()
+      #expect(try first.obey(.letGo) == 0)
+      try disk.evict()
+      #expect(try first.obey(.read) == 1)
+      var options = StoreOptions()
+      for access in [Access.readOnly, .readWrite] {
+        options.access = access
+        // It need not open either.
+        guard let store = try LostWrites.unlessDamaged({ try Store(disk.path, options: options) }) else {
+          continue
+        }
+        #expect(LostWrites.read(store) == 1, "\(access)")
+        if access == .readOnly { continue }
+        var contents = LostWrites.contents
+        let isDone: Void? = try LostWrites.unlessDamaged { try LostWrites.take(.put, store, &contents) }
+        if isDone != nil {
+          try disk.withWhatIsWritten { path throws in #expect(try Store(path).everything() == contents) }
+        }
+      }
+      #expect(try first.obey(.read) == 1)
+    }
+  }
+
+  extension ChildProcess {
+    fileprivate func obey(_ order: LostWrites.Order) throws -> UInt8? {
+      try send(order.rawValue)
+      return try receive()
+    }
+  }
+
+  /// The process that stores what is lost.
+  enum LostWrites {
+    enum Order: UInt8 {
+      /// Tells 0 if all went well.
+      case close
+      /// Syncs as a checkpoint does, and tells 2 if that failed.
+      case failCheckpoint
+      /// Lets go of the pages of the file that are in its memory.
+      case letGo
+      /// Tells 0 if everything can be read, 1 if some of it is damaged, 2 if something is wrong.
+      case read
+    }
+
+    private static func values(_ stamp: UInt64, _ keys: Range<Int>) -> Operation.Contents {
+      var contents: Operation.Contents = [:]
+      for number in keys {
+        contents[bytes("key \(number)")] = patterned(11 + number % 50, UInt64(number) + stamp)
+      }
+      for number in 0..<3 {
+        contents[bytes("large \(number)")] = patterned(70_000 + number, UInt64(number) + stamp)
+      }
+      return contents
+    }
+
+    static let durable = values(0, 0..<600)
+    /// Half of the keys have other values; some are new.
+    static let contents = durable.merging(values(1_000, 300..<900)) { $1 }
+
+    static func open(_ path: FilePath, _ step: LostWritesTests.Step) throws -> Store {
+      var options = StoreOptions()
+      options.checkpoints = .inline
+      if step == .close { options.durability = .onCommit }
+      return try Store(path, options: options)
+    }
+
+    static func take(
+      _ step: LostWritesTests.Step, _ store: Store, _ contents: inout Operation.Contents
+    ) throws {
+      switch step {
+      case .put:
+        try store.put("value", forKey: "new", durability: .onCommit)
+        contents[bytes("new")] = bytes("value")
+      case .sync: try store.sync()
+      case .checkpoint: try store.checkpoint()
+      case .close: try store.close()
+      }
+    }
+
+    // MARK: In the child
+
+    static func fill(_ arguments: [String]) throws {
+      var options = StoreOptions()
+      options.checkpoints = .inline
+      let store = try Store(FilePath(arguments[0]), options: options)
+      for (key, value) in durable { try store.put(value, forKey: key) }
+      try store.checkpoint()
+      for (key, value) in contents where durable[key] != value { try store.put(value, forKey: key) }
+      try Parent.tell()
+      while let order = Order(rawValue: try Parent.listen()) {
+        try Parent.tell(try obey(order, store, arguments[0]))
+      }
+    }
+
+    private static func obey(_ order: Order, _ store: Store, _ path: String) throws -> UInt8 {
+      switch order {
+      case .close: return code { try store.close() } == nil ? 0 : 1
+      case .failCheckpoint:
+        FaultInjection.install { call in
+          if call != .fdatasync { return nil }
+          FaultInjection.install(nil)
+          try? Parent.tell(syncAsCheckpointsDo(path))
+          _ = try? Parent.listen()
+          return nil
+        }
+        try store.checkpoint()
+        return 0
+      case .letGo:
+        try letGo(path)
+        return 0
+      case .read: return read(store)
+      }
+    }
+
+    /// Every descriptor of this process for the file is told of what failed.
+    private static func syncAsCheckpointsDo(_ path: String) -> UInt8 {
+      var isFailed = false
+      guard let identity = try? File.identity(of: FilePath(path)) else { return 0 }
+      for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? [] {
+        guard let number = Int32(name),
+          (try? File.identity(of: FilePath("/proc/self/fd/\(name)"))) == identity
+        else { continue }
+        if fdatasync(number) != 0 { isFailed = true }
+      }
+      return isFailed ? 2 : 1
+    }
+
+    private static func letGo(_ path: String) throws {
+      var status = stat()
+      guard unsafe stat(path, &status) == 0 else { throw Errno(rawValue: errno) }
+      for line in try String(contentsOfFile: "/proc/self/maps", encoding: .utf8).split(separator: "\n") {
+        let words = line.split(separator: " ")
+        guard words[4] == "\(status.st_ino)", words[1].hasSuffix("s") else { continue }
+        let bounds = words[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
+        guard let start = unsafe UnsafeMutableRawPointer(bitPattern: bounds[0]) else { continue }
+        let result = unsafe madvise(start, Int(bounds[1] - bounds[0]), MADV_DONTNEED)
+        // What is locked in memory stays there.
+        guard result == 0 || errno == EINVAL else { throw Errno(rawValue: errno) }
+      }
+    }
+
+    static func unlessDamaged<R>(_ body: () throws -> R) throws -> R? {
+      do { return try body() } catch let error as StoreError {
+        guard error.code == .damaged else { throw error }
+        return nil
+      }
+    }
+
+    static func read(_ store: Store) -> UInt8 {
+      var result: UInt8 = 0
+      for (key, value) in contents {
+        do {
+          if try store.get(key) != value { return 2 }
+        } catch let error as StoreError where error.code == .damaged {
+          result = 1
+        } catch {
+          return 2
+        }
+      }
+      return result
+    }
+  }
+#endif
