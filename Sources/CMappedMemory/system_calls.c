@@ -92,6 +92,18 @@ int kvmap_clone(int source, int target) {
 #endif
 }
 
+int kvmap_set_copy_on_write(int descriptor, bool copies) {
+#if defined(FS_IOC_SETFLAGS) && defined(FS_NOCOW_FL)
+  int flags = 0;
+  if (ioctl(descriptor, FS_IOC_GETFLAGS, &flags) != 0) return -1;
+  int wanted = copies ? flags & ~FS_NOCOW_FL : flags | FS_NOCOW_FL;
+  return wanted == flags ? 0 : ioctl(descriptor, FS_IOC_SETFLAGS, &wanted);
+#else
+  (void)descriptor, (void)copies;
+  return unsupported();
+#endif
+}
+
 int64_t kvmap_seek_data(int descriptor, int64_t offset) { return lseek(descriptor, offset, SEEK_DATA); }
 int64_t kvmap_seek_hole(int descriptor, int64_t offset) { return lseek(descriptor, offset, SEEK_HOLE); }
 

@@ -12,6 +12,7 @@ package enum SystemCall: String, Sendable, CaseIterable {
   case zeroRange = "fallocate(FALLOC_FL_ZERO_RANGE)"
   case punchHole = "fallocate(FALLOC_FL_PUNCH_HOLE)"
   case clone = "ioctl(FICLONE)"
+  case setFlags = "ioctl(FS_IOC_SETFLAGS)"
   case pread, pwrite, fsync, fdatasync
   case lock = "fcntl(F_OFD_SETLK)"
   case lockWaiting = "fcntl(F_OFD_SETLKW)"

@@ -132,6 +132,16 @@ extension File {
     }
   }
 
+  /// Asks a file system that writes each change to new blocks not to do so with this file,
+  /// which has to be empty still (`ioctl` with `FS_IOC_SETFLAGS`, `FS_NOCOW_FL`; Btrfs). Then
+  /// what has storage can be changed on a full disk too. Btrfs keeps no checksums of such a
+  /// file, and does not compress it.
+  ///
+  /// A hint: whether it is taken is not told.
+  package func changeInPlace(_ changesInPlace: Bool = true) {
+    try? SystemCalls.setCopyOnWrite(descriptor, !changesInPlace)
+  }
+
   /// Makes this file's contents those of another, sharing its storage block by block
   /// until either file changes it (`ioctl` with `FICLONE`; not on Darwin).
   ///
@@ -141,6 +151,13 @@ extension File {
   /// - Returns: false where the file system cannot, or the files lie on two of them;
   ///   nothing changed then.
   public func shareContents(of other: borrowing File) throws(MappingError) -> Bool {
+    if try sharesContents(of: other) { return true }
+    // Btrfs shares blocks between files that are both changed in place, or both not.
+    changeInPlace(false)
+    return try sharesContents(of: other)
+  }
+
+  private func sharesContents(of other: borrowing File) throws(MappingError) -> Bool {
     do {
       try SystemCalls.clone(other.descriptor, into: descriptor)
       return true

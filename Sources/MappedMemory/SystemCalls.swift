@@ -153,6 +153,10 @@ enum SystemCalls {
     _ = try retrying(.clone) { kvmap_clone(source, target) }
   }
 
+  static func setCopyOnWrite(_ descriptor: Int32, _ copies: Bool) throws(Errno) {
+    _ = try retrying(.setFlags) { kvmap_set_copy_on_write(descriptor, copies) }
+  }
+
   static func seekData(_ descriptor: Int32, from offset: Int64) throws(Errno) -> Int64 {
     try retrying(.lseek) { kvmap_seek_data(descriptor, offset) }
   }

@@ -22,6 +22,9 @@ enum ChildRole: String {
   /// Directory. For each byte it gets, opens the next of the stores 0, 1, 2… and adds one to
   /// "sum"; tells.
   case openTogether
+  /// Directory, name, count. For each byte it gets, makes sure of a store 0, 1, 2…, in which it
+  /// puts its name; tells.
+  case createTogether
   /// Path. Has the writer's turn until it is told to end.
   case holdTurn
   /// Path, size in bytes. Commits that much, and is killed within a transaction.
@@ -93,6 +96,14 @@ struct ChildEntry {
         try Parent.listen()
         let store = try Store(path: "\(arguments[0])/\(number)")
         try store.increment("sum")
+        try store.close()
+        try Parent.tell()
+      }
+    case .createTogether:
+      for number in 0..<(Int(arguments[2]) ?? 0) {
+        try Parent.listen()
+        let store = try Store(path: "\(arguments[0])/\(number)")
+        try store.put(arguments[1], forKey: arguments[1])
         try store.close()
         try Parent.tell()
       }

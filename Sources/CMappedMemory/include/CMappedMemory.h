@@ -33,6 +33,9 @@ int kvmap_punch_hole(int descriptor, int64_t offset, int64_t length);
 /// Makes a file share all blocks of another (FICLONE); ENOTSUP where the
 /// platform cannot.
 int kvmap_clone(int source, int target);
+/// Says of an empty file whether changes go to other blocks than what they change
+/// (FS_NOCOW_FL); ENOTSUP where the platform cannot.
+int kvmap_set_copy_on_write(int descriptor, bool copies);
 /// The next byte at or behind `offset` that is data (or a hole).
 int64_t kvmap_seek_data(int descriptor, int64_t offset);
 int64_t kvmap_seek_hole(int descriptor, int64_t offset);

@@ -32,6 +32,7 @@ struct NewStoreFile: ~Copyable {
       throw StoreError(
         .cannotCreate, "the store cannot be created: there is no directory \(target.directory)", cause: error)
     }
+    file.changeInPlace()
     permissions = try Self.letOwnerWrite(file, options.mode)
     self.file = file
     self.target = target
@@ -158,6 +159,7 @@ struct NewStoreFile: ~Copyable {
 
   /// What is there says at each moment that it is no store yet, or is one.
   private func copy(into empty: borrowing File) throws(MappingError) {
+    empty.changeInPlace()
     let marker = (0..<FileContents.markerBytes).map {
       UInt8(truncatingIfNeeded: FileContents.creationMarker >> (8 * $0))
     }

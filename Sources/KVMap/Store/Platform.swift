@@ -54,7 +54,7 @@ extension StoreError {
       switch error.code {
       case .lost: .lost
       case .notRegularFile, .system(.isDirectory): .notAStore
-      case .system(.noSpace), .system(.diskQuotaExceeded), .system(.fileTooLarge): .diskFull
+      case .noStorage, .system(.noSpace), .system(.diskQuotaExceeded), .system(.fileTooLarge): .diskFull
       case .system(.noMemory): .notEnoughMemory
       case .system(.permissionDenied), .system(.notPermitted), .system(.readOnlyFileSystem):
         .permissionDenied

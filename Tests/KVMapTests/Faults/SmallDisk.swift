@@ -13,10 +13,12 @@ import SystemPackage
 final class SmallDisk {
   enum Kind: String, Codable {
     case tmpfs, ext4, limit
-    /// These two share blocks between files, and are never smaller than 300 MiB.
+    /// These two share blocks between files. Smaller ones than 300 MiB there are none: of that,
+    /// most is taken from the beginning.
     case btrfs, xfs
 
-    static let small: [Kind] = [.tmpfs, .ext4, .limit]
+    static let all: [Kind] = [.tmpfs, .ext4, .xfs, .btrfs, .limit]
+    fileprivate static let leastMegabytes = 320
   }
 
   /// Whether a file system can be mounted, which takes the superuser.
@@ -24,6 +26,8 @@ final class SmallDisk {
 
   /// What it is: `limit` where `kind` was asked for and cannot be had.
   private(set) var kind: Kind
+  /// Whether a sync takes its time.
+  var hasRealSyncs: Bool { kind != .tmpfs && kind != .limit }
   let directory: FilePath
   private let scratch: Scratch
   private let megabytes: Int
@@ -36,6 +40,7 @@ final class SmallDisk {
     directory = scratch.path("disk")
     try FileManager.default.createDirectory(atPath: directory.string, withIntermediateDirectories: false)
     if kind != .limit, !mount() { kind = .limit }
+    if kind == .xfs || kind == .btrfs, megabytes < Kind.leastMegabytes { try takeAll(but: megabytes) }
     if kind == .limit, limiting { try limitFileSize(to: UInt64(megabytes) << 20) }
   }
 
@@ -51,7 +56,8 @@ final class SmallDisk {
     case .ext4, .btrfs, .xfs:
       let image = scratch.path("image")
       guard let file = try? File(opening: image, access: .readWrite, create: true),
-        (try? file.setSize(Int64(megabytes) << 20)) != nil
+        (try? file.setSize(Int64(kind == .ext4 ? megabytes : max(megabytes, Kind.leastMegabytes)) << 20))
+          != nil
       else { return false }
       let isMade =
         switch kind {
@@ -90,17 +96,35 @@ final class SmallDisk {
   }
 
   /// Takes all the space there is.
-  func takeAllRoom() throws {
-    let file = try File(opening: directory.appending("other"), access: .readWrite, create: true)
+  func takeAllRoom() throws { try takeAll(directory.appending("other"), steps: [1 << 20, 65_536, 4096]) }
+
+  @discardableResult
+  private func takeAll(_ path: FilePath, steps: [Int64]) throws -> Int64 {
+    let file = try File(opening: path, access: .readWrite, create: true)
     var end: Int64 = 0
-    for step in [1 << 20, 65_536, 4096] as [Int64] {
+    for step in steps {
       while (try? file.allocate(offset: end, length: step)) != nil { end += step }
     }
+    return end
+  }
+
+  private static let ballast = "ballast"
+
+  private func takeAll(but megabytes: Int) throws {
+    let path = directory.appending(Self.ballast)
+    let end = try takeAll(path, steps: [1 << 20])
+    let file = try File(opening: path, access: .readWrite)
+    try file.setSize(end - Int64(megabytes) << 20)
+    // What is given back can be taken again from here on.
+    try file.sync()
+    try File.syncDirectory(directory)
   }
 
   var names: [String] {
     get throws {
-      try FileManager.default.contentsOfDirectory(atPath: directory.string).filter { $0 != "lost+found" }
+      try FileManager.default.contentsOfDirectory(atPath: directory.string).filter {
+        ![Self.ballast, "lost+found"].contains($0)
+      }
     }
   }
 

@@ -1,0 +1,136 @@
+import Foundation
+import MappedMemory
+import SystemPackage
+import Testing
+
+@testable import KVMap
+
+/// The file of a store that is made where it is, as a power failure leaves it at each step:
+/// whoever opens it finds the whole store, or what is none yet.
+struct CreationInPlaceTests {
+  private static let page = Layout.pageBytes
+  private static let (a, b) = (Layout.superblockOffsets.a, Layout.superblockOffsets.b)
+
+  private let scratch: Scratch
+  /// The store that is being made.
+  private let whole: [UInt8]
+  private let contents: Operation.Contents
+  /// The pages that have something in them, but for the superblocks'.
+  private let pages: [Int]
+
+  init() throws {
+    scratch = try .inMemory()
+    let path = scratch.path("whole")
+    var contents: Operation.Contents = [bytes("large"): patterned(100_000, 1)]
+    for number in 0..<50 { contents[bytes("key \(number)")] = patterned(number, UInt64(number)) }
+    try Store.create(at: path) { store in
+      for (key, value) in contents { try store.put(value, forKey: key) }
+    }
+    whole = [UInt8](try KVMapTests.contents(path))
+    self.contents = contents
+    let page = Self.page
+    var pages: [Int] = []
+    for start in stride(from: 0, to: whole.count, by: page) where start != Self.a && start != Self.b {
+      if whole[start..<start + page].contains(where: { $0 != 0 }) { pages.append(start / page) }
+    }
+    self.pages = pages
+  }
+
+  /// A file of that length, with those pages.
+  private func file(_ count: Int, _ pages: some Sequence<Int>) -> [UInt8] {
+    var file = [UInt8](repeating: 0, count: count)
+    for number in pages where (number + 1) * Self.page <= count {
+      let range = number * Self.page..<(number + 1) * Self.page
+      file[range] = whole[range]
+    }
+    return file
+  }
+
+  private func mark(_ file: inout [UInt8]) {
+    for index in 0..<FileContents.markerBytes {
+      file[index] = UInt8(truncatingIfNeeded: FileContents.creationMarker >> UInt64(8 * index))
+    }
+  }
+
+  /// Some of the words of a superblock.
+  private func tear(_ file: inout [UInt8], at superblock: Int, _ isWritten: (_ word: Int) -> Bool) {
+    for word in 0..<Superblock.byteCount / 8 where isWritten(word) {
+      let range = superblock + 8 * word..<superblock + 8 * word + 8
+      file[range] = whole[range]
+    }
+  }
+
+  private func expect(_ file: [UInt8], isWhole: Bool, _ what: String) throws {
+    let path = scratch.path("state")
+    defer { try? File.remove(path) }
+    try write(Data(file), to: path)
+    var options = StoreOptions()
+    options.access = .readOnly
+    if isWhole {
+      #expect(try Store(path, options: options).everything() == contents, "\(what), read")
+    } else {
+      #expect(code { try Store(path, options: options) } == .notFound, "\(what), read")
+    }
+    // Looking has changed nothing.
+    #expect(try KVMapTests.contents(path) == Data(file), "\(what)")
+    let store = try Store(path)
+    #expect(try store.everything() == (isWhole ? contents : [:]), "\(what), written")
+    try store.put("value", forKey: "new")
+    try store.checkpoint()
+    try expectSound(store, "\(what)")
+    try store.close()
+    #expect(try Store(path).count == (isWhole ? contents.count : 0) + 1, "\(what), again")
+  }
+
+  @Test func beforeItsSuperblocksItIsNone() throws {
+    var random = SeededGenerator(seed: testSeed("beforeItsSuperblocksItIsNone"))
+    try expect([], isWhole: false, "empty")
+    var short = [UInt8](repeating: 0, count: FileContents.markerBytes)
+    mark(&short)
+    try expect(short, isWhole: false, "the mark")
+    for round in 0..<20 {
+      // The length may be on the disk before all of the rest is.
+      let count = round < 10 ? whole.count : Self.page * (1 + random.below(whole.count / Self.page))
+      let chance = [0, 100, 50, 10, 90][round % 5]
+      var file = file(count, pages.filter { _ in random.chance(chance) })
+      mark(&file)
+      try expect(file, isWhole: false, "\(count) bytes, pages of \(chance) in 100, round \(round)")
+    }
+  }
+
+  /// B is written when all but A is on the disk.
+  @Test func itsSecondSuperblockMakesItAStore() throws {
+    var random = SeededGenerator(seed: testSeed("itsSecondSuperblockMakesItAStore"))
+    let words = Superblock.byteCount / 8
+    var last = 0
+    for word in 0..<words {
+      let start = Self.b + 8 * word
+      if whole[start..<start + 8].contains(where: { $0 != 0 }) { last = word }
+    }
+    for round in 0..<words + 10 {
+      var file = file(whole.count, pages)
+      mark(&file)
+      if round < words {
+        tear(&file, at: Self.b) { $0 <= round }
+      } else {
+        // One word at least is missing.
+        let missing = round % last
+        tear(&file, at: Self.b) { word in word != missing && random.chance(80) }
+      }
+      try expect(file, isWhole: round < words && round >= last, "B up to word \(round)")
+    }
+  }
+
+  @Test func whateverBecomesOfItsFirstSuperblockItIsAStore() throws {
+    var random = SeededGenerator(seed: testSeed("whateverBecomesOfItsFirstSuperblockItIsAStore"))
+    let words = Superblock.byteCount / 8
+    for round in 0..<words + 12 {
+      var file = file(whole.count, pages + [Self.b / Self.page])
+      // A page of zeros once, else one that was marked.
+      if round > 0 { mark(&file) }
+      let isInOrder = round < words + 2
+      if round > 1 { tear(&file, at: Self.a) { isInOrder ? $0 <= round - 2 : random.chance(50) } }
+      try expect(file, isWhole: true, "A in round \(round)")
+    }
+  }
+}
