@@ -216,6 +216,29 @@ struct FullDiskTests {
     try expectSound(store)
   }
 
+  /// Pages that the system finds no storage for are a full disk, though it has given the file
+  /// space before.
+  @Test func pagesWithoutStorageAreAFullDisk() async {
+    await #expect(processExitsWith: .success) {
+      let scratch = try Scratch.inMemory()
+      let store = try scratch.store()
+      let fault = Fault([.madvise], nth: 1, as: .badAddress)
+      var count = 0
+      let found = code {
+        try fault.during {
+          while !fault.hasStruck, count < 10_000 {
+            try store.put([1], forKey: "key \(count)")
+            count += 1
+          }
+        }
+      }
+      #expect(fault.hasStruck && found == .diskFull)
+      #expect(try store.count == count)
+      try store.put([1], forKey: "key \(count)")
+      try expectSound(store)
+    }
+  }
+
   /// Btrfs writes each change of a file that something else has copied there to new blocks. On a
   /// full disk there are none, for a removal either: that is an error, and nothing is lost.
   @Test(.enabled(if: SmallDisk.canMount))
@@ -254,7 +277,8 @@ struct FullDiskTests {
       }
     }
     print("kvmap: copied on write, on a full disk: \(codes)")
-    #expect(codes[.diskFull, default: 0] > 0)
+    #expect(!codes.isEmpty)
+    // The first page to be changed may be one that all of it rests on.
     #expect(Set(codes.keys).isSubset(of: [.diskFull, .outcomeUnknown, .lost]))
     try? store.close()
     try disk.makeRoom()
