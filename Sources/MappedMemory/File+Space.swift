@@ -81,8 +81,9 @@ extension File {
     var ranges: [Range<Int64>] = []
     var position = start
     while position < end, let data = try seek(.data, from: position), data < end {
-      let hole = min(try seek(.hole, from: data) ?? end, end)
-      if hole <= data { break }
+      var hole = min(try seek(.hole, from: data) ?? end, end)
+      // It tells of holes, and not of data.
+      if hole <= data { hole = end }
       ranges.append(data..<hole)
       position = hole
     }

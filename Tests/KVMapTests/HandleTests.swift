@@ -493,15 +493,3 @@ struct HandleTests {
     #expect(try scratch.store().get("key", as: String.self) == "value")
   }
 }
-
-/// Something that one thread waits for and another gives, once.
-private final class Signal: Sendable {
-  private let semaphore = DispatchSemaphore(value: 0)
-  private let given = Atomic<Bool>(false)
-  var isGiven: Bool { given.load(ordering: .acquiring) }
-  func give() {
-    given.store(true, ordering: .releasing)
-    semaphore.signal()
-  }
-  func wait() { semaphore.wait() }
-}

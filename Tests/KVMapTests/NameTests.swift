@@ -120,8 +120,7 @@
         let scratch = try Scratch.inMemory()
         var name = String(repeating: character, count: 255 / character.utf8.count)
         name += String(repeating: "n", count: 255 - name.utf8.count)
-        // The call after that which looks whether there is a store.
-        let fault = Fault([.open], nth: hasHiddenName ? 2 : .max, as: .notSupported)
+        let fault = Fault([.openUnnamed], nth: hasHiddenName ? 1 : .max, as: .notSupported)
         let store = try fault.during { try scratch.store(name) }
         #expect(fault.hasStruck == hasHiddenName)
         try store.put("value", forKey: "key")

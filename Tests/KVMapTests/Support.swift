@@ -1,5 +1,7 @@
+import Dispatch
 import Foundation
 import MappedMemory
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -143,4 +145,16 @@ func code<R>(_ body: () throws -> R) -> StoreError.Code? {
     Issue.record("an error of another type: \(error)")
     return nil
   }
+}
+
+/// Something that one thread waits for and another gives, once.
+final class Signal: Sendable {
+  private let semaphore = DispatchSemaphore(value: 0)
+  private let given = Atomic<Bool>(false)
+  var isGiven: Bool { given.load(ordering: .acquiring) }
+  func give() {
+    given.store(true, ordering: .releasing)
+    semaphore.signal()
+  }
+  func wait() { semaphore.wait() }
 }

@@ -67,6 +67,10 @@ final class StoppingGround {
     let store = try Store(scratch.path("before"))
     for number in 0..<20 { contents[bytes("key \(number)")] = patterned(100 * number, UInt64(number)) }
     contents[bytes("large")] = patterned(100_000, 1)
+    if occasion == .closing {
+      // With fewer pages of the index there is no reserve to be cut off.
+      for number in 0..<1_000 { contents[bytes("small \(number)")] = [1] }
+    }
     for (key, value) in contents { try store.put(value, forKey: key) }
     if occasion == .compaction || occasion == .closing {
       for round in 0..<80 { try store.put(patterned(60_000, UInt64(round)), forKey: "filler") }
