@@ -28,7 +28,7 @@ public struct FileStatus: Equatable, Sendable {
   public let linkCount: Int
   /// Whether it is a regular file, not a directory, pipe, device or socket.
   public let isRegular: Bool
-  /// Who may do what with it, as in `chmod`.
+  /// The permissions, as in `chmod`.
   public let permissions: UInt16
 
   init(_ status: stat) {

@@ -129,7 +129,7 @@ final class SimulatedFile {
     trace?.append(.sync(first: first, end: end))
   }
 
-  /// How often pages were lost. Who has opened the file before is told of it with the next
+  /// How often pages were lost. Whoever had opened the file before is told of it with the next
   /// sync, who opens it later is not.
   private(set) var losses = 0
 

@@ -86,7 +86,7 @@ import Testing
     try expectSound(again)
   }
 
-  /// Who writes a value that has expired already is not believed to have added one.
+  /// A value that has expired when it is stored is not counted.
   @Test func aValueThatHasExpiredWhenItIsStored() throws {
     try store.put("value", forKey: "key", expires: .at(millisecondsSince1970: 1))
     try expectCount(0, store)

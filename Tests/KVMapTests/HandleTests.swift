@@ -485,7 +485,7 @@ struct HandleTests {
     let refusal = #expect(throws: StoreError.self) { try scratch.store() }
     #expect(refusal?.code == .busy)
     #expect(refusal?.holder == getpid())
-    // Who only reads does without them.
+    // Readers do without them.
     let reader = try scratch.store { $0.access = .readOnly }
     #expect(try reader.get("key", as: String.self) == "value")
     try reader.close()

@@ -41,7 +41,7 @@ struct LogWriter {
     var external: (offset: UInt64, length: Int, checksum: UInt64)?
     var isEnd = true
 
-    /// Writes those that are there behind the head of the record at `offset`.
+    /// Writes those that are there after the head of the record at `offset`.
     @inline(__always)
     func encode(_ head: RecordHead, _ bytes: MappedBytes, at offset: Int) {
       if let expiry { bytes.store64(expiry, offset + head.expiryOffset) }

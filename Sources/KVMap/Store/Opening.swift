@@ -156,7 +156,7 @@ struct Opening {
           + "read but not write; open it for reading only, or use a newer program")
     }
     let joinedOthers = try joinOrRecover(backing)
-    // Who made it may have taken it away again.
+    // Its maker may have taken it away again.
     guard try backing.isAt(path) else { return nil }
     let core = try core(backing, block, joinedOthers: joinedOthers)
     if options.exclusive { try core.withTurn { _ in } }
@@ -297,7 +297,7 @@ struct Opening {
         try locks.unpin(epoch)
         continue
       }
-      // Who is cutting off the file's end, and may be stopped at that, leaves what the last
+      // A process that cuts off the file's end, and may be stopped at that, leaves what the last
       // checkpoint uses, and begins no other cut while this one is pinned.
       if isAttached == false { isAttached = try locks.tryLock(.attached, .shared) }
       var size = try length(file)

@@ -185,7 +185,7 @@ extension StoreCore {
     let checkpoint = Checkpoint(source: source, backing: backing, previous: superblock)
     // Without a file nothing has to be durable; a new epoch lets space be reused.
     if backing.isShared {
-      // Who dies over the sync may have been told of an error that nobody else is told of.
+      // A process that dies over the sync may be the only one that was told of an error.
       live[LivePage.announcedSync] = UInt64(processIdentifier)
       do throws(StoreError) {
         try checkpoint.seal(block, after: Epoch(number: live[LivePage.durableEpoch]))

@@ -296,7 +296,7 @@ extension StoreCore {
   /// Cuts the file off behind what is used, if nobody else has it open. Under the
   /// turn, right after a checkpoint: both superblocks know no more than this.
   ///
-  /// Who views the file without lock A, since somebody had been cutting it off, has a pin.
+  /// A handle that views the file without lock A, since somebody was cutting it off, has a pin.
   func cutOffEnd() throws(StoreError) {
     let end = Int(live[LivePage.highWater]) * Layout.unitBytes
     guard backing.isShared, try backing.sizes().file > end,

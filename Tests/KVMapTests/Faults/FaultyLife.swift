@@ -24,7 +24,7 @@ final class FaultyLife {
 
   /// - Parameters:
   ///   - what: names the run in case it goes wrong.
-  ///   - allowed: what such faults may lead to. Nothing is wrong with the store: nothing may say so.
+  ///   - allowed: what such faults may cause. Nothing is wrong with the store: nothing may say so.
   init(
     _ chapter: Chapter, from image: (Image, Operation.Contents)?, in scratch: Scratch, what: String,
     allowed: Set<StoreError.Code> = [
