@@ -222,7 +222,7 @@ struct FullDiskTests {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch.inMemory()
       let store = try scratch.store()
-      let fault = Fault([.madvise], nth: 1, as: .badAddress)
+      let fault = Fault([.populateWrite], nth: 1, as: .badAddress)
       var count = 0
       let found = code {
         try fault.during {
