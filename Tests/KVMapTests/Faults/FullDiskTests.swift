@@ -89,7 +89,12 @@ struct FullDiskTests {
     try store.checkpoint()
   }
 
-  @Test(arguments: Pattern.allCases, SmallDisk.Kind.all)
+  /// On a full Btrfs a sync may take a second: two patterns, and fewer keys, are enough there.
+  private static let fillings: [(Pattern, SmallDisk.Kind)] = SmallDisk.Kind.all.flatMap { kind in
+    (kind == .btrfs || kind == .xfs ? [.smallKeys, .overwrites] : Pattern.allCases).map { ($0, kind) }
+  }
+
+  @Test(arguments: fillings)
   func everythingCanBeRemoved(pattern: Pattern, kind: SmallDisk.Kind) async {
     let seed = testSeed("everythingCanBeRemoved")
     let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
@@ -111,7 +116,7 @@ struct FullDiskTests {
     let start = ContinuousClock.now
     let disk = try SmallDisk(kind, megabytes: 12)
     // Each removal may cost three syncs, which take their time on a real file system.
-    let keys = (disk.hasRealSyncs ? 600 : 8_000) * testScale
+    let keys = (disk.kind == .btrfs ? 350 : disk.hasRealSyncs ? 600 : 8_000) * testScale
     let path = disk.directory.appending("store")
     try disk.takeRoom(1 << 20)
     var contents: Operation.Contents = [:]
