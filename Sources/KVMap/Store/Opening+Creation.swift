@@ -31,8 +31,9 @@ extension Opening {
     let backing = try new.map()
     let block = try Self.create(in: backing, clock: clock, firstSequence: firstSequence)
     try fillAndClose(try makeCore(backing, block), fill)
-    // Nobody uses the live words any more; who opens the store takes disk space for them.
-    _ = try backing.giveBack(offset: Layout.liveOffset, count: Layout.pageBytes)
+    // Nobody uses the live words any more; opening the store takes disk space for them. A saving:
+    // punching a hole may itself need space.
+    _ = try? backing.giveBack(offset: Layout.liveOffset, count: Layout.pageBytes)
     try publish(&new, backing)
   }
 
