@@ -258,7 +258,7 @@
     private static func placeForDamage(
       _ memory: StoreMemory, _ random: inout SeededGenerator
     ) throws -> Int? {
-      let block = try Recovery.chooseSuperblock(memory.fixed).0
+      let block = try SuperblockPair(memory.fixed).current().block
       let start = LogWriter.Tail(
         position: block.logPosition, sequence: block.sequence, chain: block.chain)
       var scanner = LogScanner(memory: memory, tail: start, segment: block.segment)

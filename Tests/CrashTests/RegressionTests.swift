@@ -63,7 +63,7 @@
         let (core, _) = try Simulation.open(file, Self.time, StoreOptions())
         let (other, _) = try Simulation.join(file, Self.time, StoreOptions())
         try Store(core: core).put([1], forKey: [1])
-        let before = try Recovery.chooseSuperblock(core.memory.bytes).0.epoch
+        let before = try SuperblockPair(core.memory.bytes).current().block.epoch
         let block = try Self.beginCheckpoint(core)
         file.syncsUntilFailure = 0
         let failed = #expect(throws: StoreError.self) {
@@ -72,7 +72,7 @@
         #expect(failed?.code == .outcomeUnknown)
         let error = #expect(throws: StoreError.self) { try core.finishCheckpoint(block) }
         #expect(error?.code == .outcomeUnknown)
-        #expect(try Recovery.chooseSuperblock(core.memory.bytes).0.epoch == before)
+        #expect(try SuperblockPair(core.memory.bytes).current().block.epoch == before)
         // Who writes next takes over, and all is there.
         try Store(core: other).put([3], forKey: [3])
         #expect(try Store(core: core).get([1]) == [1] && Store(core: core).get([3]) == [3])

@@ -42,7 +42,7 @@
       guard try backing.extendMapping(to: StoreMapping.fixedBytes) else {
         throw StoreError(.damaged, "the file has no superblocks")
       }
-      let (block, bothAgree) = try Recovery.chooseSuperblock(backing.fixed)
+      let (block, bothAgree) = try SuperblockPair(backing.fixed).current()
       let source = backing.mapping.source(seed: seed)
       try Recovery(
         source: source, backing: backing, clock: time.clock, isTakeover: false, isPrivate: false
@@ -64,7 +64,7 @@
     ) throws(StoreError) -> (core: StoreCore, backing: SimulatedBacking) {
       let backing = try SimulatedBacking(file)
       file.attach(backing)
-      let block = try Recovery.chooseSuperblock(backing.fixed).0
+      let block = try SuperblockPair(backing.fixed).current().block
       var options = options
       // A simulation runs on one thread.
       options.checkpoints = .inline

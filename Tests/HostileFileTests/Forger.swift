@@ -11,7 +11,7 @@ struct Forger {
 
   init(_ image: Image) throws {
     self.image = image
-    let block = try Recovery.chooseSuperblock(image.bytes).0
+    let block = try SuperblockPair(image.bytes).current().block
     self.block = block
     indexPages = image.pages.map { PageNumber(number: UInt64($0)) }.filter {
       let header = PageHeader(bytes: image.bytes, page: $0)
@@ -90,7 +90,7 @@ struct Forger {
     let isPointer = field == Superblock.root || field == Superblock.spaceRoot
     let new = isPointer ? pointer(old, &random) : number(old, &random)
     let which = random.below(3)
-    for (index, start) in [Layout.superblockOffsets.a, Layout.superblockOffsets.b].enumerated()
+    for (index, start) in SuperblockPair.offsets.enumerated()
     where which != index {
       image.bytes.store64(new, start + field)
       let sum = Checksum.compute(
@@ -273,7 +273,7 @@ struct Forger {
   ) -> (Int, UInt64)? {
     // The superblock moves the log's position there, so that one record does.
     let at = end - 8 * (4 + random.below(20))
-    for block in [Layout.superblockOffsets.a, Layout.superblockOffsets.b] {
+    for block in SuperblockPair.offsets {
       image.bytes.store64(UInt64(at), block + Superblock.logPosition)
       let sum = Checksum.compute(
         image.bytes, block, count: Superblock.checksum, seed: StoreSeed(low: 0, high: 0), place: 0)

@@ -120,7 +120,7 @@ final class HostileStore {
   // MARK: Where what lies
 
   private func findRegions(_ script: Script) throws {
-    let block = try Recovery.chooseSuperblock(image.bytes).0
+    let block = try SuperblockPair(image.bytes).current().block
     let header = Int(block.segment.position.offset)
     regions.append(Region(bytes: header..<header + SegmentHeader.byteCount, effect: .refused))
     var hasLog = false

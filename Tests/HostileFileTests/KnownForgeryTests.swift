@@ -70,7 +70,7 @@ struct KnownForgeryTests {
 
   private static func forge(_ forgery: Forgery, _ image: Image) throws {
     let bytes = image.bytes
-    let block = try Recovery.chooseSuperblock(bytes).0
+    let block = try SuperblockPair(bytes).current().block
     let segment = Int(block.segment.position.offset)
     let directory = NodePage(bytes: bytes, page: block.root.page)
     let bucket = directory[0].page
@@ -213,13 +213,13 @@ struct KnownForgeryTests {
     defer { Cage.remove(directory) }
     let store = try HostileStore.closed(in: directory)
     let bytes = store.image.bytes
-    let block = try Recovery.chooseSuperblock(bytes).0
+    let block = try SuperblockPair(bytes).current().block
     func choice(_ change: (inout Superblock) -> Void) throws -> (Superblock, bothAgree: Bool) {
       var second = block
       change(&second)
       block.encode(bytes, at: Layout.superblockOffsets.a)
       second.encode(bytes, at: Layout.superblockOffsets.b)
-      return try Recovery.chooseSuperblock(bytes)
+      return try SuperblockPair(bytes).current()
     }
     let lower = try choice { $0.epoch.number -= 1 }
     #expect(lower.0 == block && !lower.bothAgree)

@@ -17,7 +17,7 @@ struct TruncationTests {
         let examiner = Examiner(original: store, path: cage.directory.appending("case"))
         let image = store.image
         let whole = image.length
-        let block = try Recovery.chooseSuperblock(image.bytes).0
+        let block = try SuperblockPair(image.bytes).current().block
         let used = Int(block.highWater.position.offset)
         // An empty file is no store that was cut short.
         var lengths = Set(1...Image.pageBytes)

@@ -44,7 +44,7 @@ struct FloodTests {
     let backing = try MemoryBacking()
     let source = backing.mapping.source(seed: seed)
     try Creation(source: source, backing: backing, clock: .system, identifier: (1, 2)).build()
-    let block = try Recovery.chooseSuperblock(backing.fixed).0
+    let block = try SuperblockPair(backing.fixed).current().block
     try Recovery(
       source: source, backing: backing, clock: .system, isTakeover: false, isPrivate: true
     ).run(block, bothAgree: true)

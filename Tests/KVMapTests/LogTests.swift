@@ -7,7 +7,7 @@ import Testing
 @Suite(.timeLimit(.minutes(5)))
 struct LogTests {
   private func scanned(_ store: Store) throws -> LogScanner.End {
-    let block = try Recovery.chooseSuperblock(store.core.memory.bytes).0
+    let block = try SuperblockPair(store.core.memory.bytes).current().block
     let start = LogWriter.Tail(position: block.logPosition, sequence: block.sequence, chain: block.chain)
     var scanner = LogScanner(memory: store.core.memory, tail: start, segment: block.segment)
     scanner.scan()

@@ -138,7 +138,7 @@ struct RefusalTests {
   @Test func aStoreOfANewerFormat() throws {
     let scratch = try Scratch()
     try makeStore(scratch)
-    for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b] {
+    for offset in SuperblockPair.offsets {
       try overwrite(scratch.path(), at: offset + 8, with: [2, 0, 0, 0])
     }
     try expectRefused(scratch, "store", .newerFormat)

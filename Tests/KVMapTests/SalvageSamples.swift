@@ -82,7 +82,7 @@ struct SalvageSample {
       }
     }
     bytes = try KVMapTests.contents(scratch.path())
-    block = try Recovery.chooseSuperblock(store.core.memory.bytes).0
+    block = try SuperblockPair(store.core.memory.bytes).current().block
     if recent > 0, let newest = contents.values.max(by: { $0.version < $1.version }) {
       last = places[newest.key]?.first?.lowerBound
     }

@@ -97,7 +97,7 @@ struct SalvageTests {
 
   @Test func oneSuperblockIsEnough() throws {
     let sample = try #require(Self.samples[60])
-    for offset in SourceView.superblockOffsets {
+    for offset in SuperblockPair.offsets {
       var bytes = sample.bytes
       bytes.replaceSubrange(offset..<offset + 256, with: Data(count: 256))
       let report = try salvage(bytes, sample, "superblock at \(offset)")
@@ -111,7 +111,7 @@ struct SalvageTests {
   func withoutSuperblocksTheLogTellsAll(recent: Int) throws {
     let sample = try #require(Self.samples[recent])
     var bytes = sample.bytes
-    for offset in SourceView.superblockOffsets { bytes[offset + 80] ^= 1 }
+    for offset in SuperblockPair.offsets { bytes[offset + 80] ^= 1 }
     let report = try salvage(bytes, sample, "both checksums")
     #expect(report.isComplete, "\(report.losses)")
     // Each copy has half of the seed, and nothing else is left of either.
@@ -262,7 +262,7 @@ struct SalvageTests {
     }
     var data = try contents(scratch.path())
     // Without superblocks all of the file is searched.
-    for offset in SourceView.superblockOffsets { data[offset + 90] ^= 1 }
+    for offset in SuperblockPair.offsets { data[offset + 90] ^= 1 }
     try write(data, to: scratch.path())
     let report = try Store.salvage(from: scratch.path(), into: scratch.path("new"))
     #expect(report.isComplete, "\(report.losses)")

@@ -332,7 +332,7 @@ extension Writer {
   /// ends at its own mark, and must be left as it is.
   func giveBackEnd(upTo end: UInt64) throws(StoreError) -> Bool {
     guard backing.isShared else { return true }
-    let (block, bothAgree) = try Recovery.chooseSuperblock(memory.fixed)
+    let (block, bothAgree) = try SuperblockPair(memory.fixed).current()
     guard bothAgree, block.highWater.number < end else { return false }
     let first = max(block.highWater.number, space.highWater) + SpaceReserve.kept(memory)
     if first >= end { return true }

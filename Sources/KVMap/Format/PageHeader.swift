@@ -100,6 +100,14 @@ struct PagePointer: Equatable, Sendable {
   var page: PageNumber { PageNumber(number: bits & 0xff_ffff_ffff) }
   var depth: Int { Int((bits >> 40) & 0xff) }
   var epochTag: UInt16 { UInt16(truncatingIfNeeded: bits >> 48) }
+
+  /// The first hash after those that the page covers; nil if there is none.
+  func end(after hash: UInt64) -> UInt64? {
+    if depth == 0 { return nil }
+    let step = UInt64(1) << UInt64(64 - depth)
+    let (end, overflow) = (hash & ~(step - 1)).addingReportingOverflow(step)
+    return overflow ? nil : end
+  }
 }
 
 /// A page of 256 page pointers, of the directory or of the space table.

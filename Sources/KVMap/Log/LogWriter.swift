@@ -323,7 +323,7 @@ struct LogWriter {
   /// Stores what was inherited of the log again, so that the sync that follows writes it, if
   /// all of it is still what it was.
   private func storeAgain(upTo inheritance: Inheritance) throws(StoreError) {
-    let block = try Recovery.chooseSuperblock(memory.fixed).0
+    let block = try SuperblockPair(memory.fixed).current().block
     let start = Tail(position: block.logPosition, sequence: block.sequence, chain: block.chain)
     var scanner = LogScanner(memory: memory, tail: start, segment: block.segment)
     scanner.scan()

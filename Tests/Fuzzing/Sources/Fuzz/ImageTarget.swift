@@ -60,7 +60,7 @@ final class ImageTarget {
     for offset in 0..<1 + random.below(8) {
       image.bytes.store8(UInt8(truncatingIfNeeded: random.next()), start + offset)
     }
-    guard random.below(2) == 0, let block = try? Recovery.chooseSuperblock(image.bytes).0 else { return }
+    guard random.below(2) == 0, let block = try? SuperblockPair(image.bytes).current().block else { return }
     let header = PageHeader(bytes: image.bytes, page: PageNumber(number: UInt64(page)))
     if (1...5).contains(header.kindByte) { header.seal(seed: block.seed) }
   }

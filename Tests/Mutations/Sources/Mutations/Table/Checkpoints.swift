@@ -1,8 +1,8 @@
 extension Mutation {
-  private static let checkpoint = "KVMap/Store/Checkpoint.swift"
-  private static let turn = "KVMap/Store/StoreCore+Turn.swift"
-  private static let besides = "KVMap/Store/StoreCore+Checkpoint.swift"
-  private static let order = "for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b]"
+  private static let checkpoint = "KVMap/Checkpoint/Checkpoint.swift"
+  private static let turn = "KVMap/Engine/StoreCore+Turn.swift"
+  private static let besides = "KVMap/Engine/StoreCore+Checkpoint.swift"
+  private static let order = "for offset in SuperblockPair.offsets"
   private static let superblockSync = "try backing.sync(offset: offset, count: Layout.pageBytes)"
 
   static let vouching: [Mutation] = [
@@ -48,7 +48,7 @@ extension Mutation {
       "superblock B is written only when A is durable", in: checkpoint,
       .before(
         order,
-        "for early in [Layout.superblockOffsets.a, Layout.superblockOffsets.b] { "
+        "for early in SuperblockPair.offsets { "
           + "block.encode(memory.bytes, at: early) }"), seenBy: .crashes()),
     Mutation(
       "pages get a checksum", in: checkpoint, .leaveOut("header.seal(seed: memory.seed)"),
@@ -81,7 +81,7 @@ extension Mutation {
       "Store.sync syncs", in: turn,
       .leaveOut("try writer.log.sync(upTo: writer.log.tail)"), seenBy: .crashes()),
     Mutation(
-      "the thread of .interval syncs", in: "KVMap/Store/Maintenance.swift",
+      "the thread of .interval syncs", in: "KVMap/Engine/Maintenance.swift",
       .leaveOut("try? core.sync()"), seenBy: .store("SyncOrderTests/anInterval")),
     Mutation(
       "who died between the superblocks is finished for", in: besides,
@@ -90,18 +90,18 @@ extension Mutation {
       "a page that is let go gets a checksum", in: "KVMap/Space/SpaceTable+Pages.swift",
       .leaveOut("header.seal(seed: memory.seed)"), seenBy: .store("SnapshotTests"), .crashes()),
     Mutation(
-      "a takeover seals what snapshots lead to", in: "KVMap/Store/Recovery.swift",
+      "a takeover seals what snapshots lead to", in: "KVMap/Recovery/Recovery.swift",
       .replace("if isTakeover, !isRehearsal", by: "if !MUTATED, isTakeover, !isRehearsal"),
       seenBy: .store("SnapshotTests"), .crashes()),
     Mutation(
-      "a state that is frozen leaves the last one whole", in: "KVMap/Format/LivePage.swift",
+      "a state that is frozen leaves the last one whole", in: "KVMap/Memory/LivePage.swift",
       .replace(
         "let pair = 1 - Int(self[Self.frozen] & 1)",
         by:
           "let pair = MUTATED ? Int(self[Self.frozen] & 1) : 1 - Int(self[Self.frozen] & 1)"),
       seenBy: .store("SnapshotTests")),
     Mutation(
-      "a snapshot is pinned", in: "KVMap/Store/Snapshot.swift",
+      "a snapshot is pinned", in: "KVMap/API/Snapshot.swift",
       .replace("try pins.pin(epoch) else", by: "try (MUTATED ? true : pins.pin(epoch)) else"),
       seenBy: .store("SnapshotTests")),
     Mutation(
@@ -121,11 +121,11 @@ extension Mutation {
         "while isCheckpointing.load(ordering: .acquiring) { pause(microseconds: 200) }",
         after: "now nobody can."), seenBy: .store("HandleTests")),
     Mutation(
-      "a group of commits is synced", in: "KVMap/Store/Writer+Group.swift",
+      "a group of commits is synced", in: "KVMap/Commit/Writer+Group.swift",
       .replace("try publish(open, isDurable: true)", by: "try publish(open, isDurable: !MUTATED)"),
       seenBy: .store("GroupCommitTests"), .crashes()),
     Mutation(
-      "what is asked for with onCommit is durable though nothing changes", in: "KVMap/Store/Writer.swift",
+      "what is asked for with onCommit is durable though nothing changes", in: "KVMap/Commit/Writer.swift",
       .leaveOut("if isDurable { try log.sync(upTo: log.tail) }"), seenBy: .store("SyncOrderTests")),
   ]
 }

@@ -3,7 +3,7 @@ extension Mutation {
   private static let little = "KVMap/Compaction/Writer+Compaction.swift"
   private static let whole = "KVMap/Compaction/Writer+WholeCompaction.swift"
   private static let merge = "KVMap/Index/WritableIndex+Merge.swift"
-  private static let turn = "KVMap/Store/StoreCore+Turn.swift"
+  private static let turn = "KVMap/Engine/StoreCore+Turn.swift"
   private static let compaction = TestRun.store("CompactionTests")
   private static let damaged = TestRun.store("DamageTests")
 
@@ -151,14 +151,14 @@ extension Mutation {
         by: "(try MUTATED ? (entry(Unit(number: end - 1))?.kind ?? .free) == .free "
           + ": isFree(entry(Unit(number: end - 1))))"), seenBy: .crashes(), compaction),
     Mutation(
-      "the end of the file is lowered", in: "KVMap/Store/StoreCore+Checkpoint.swift",
+      "the end of the file is lowered", in: "KVMap/Engine/StoreCore+Checkpoint.swift",
       .leaveOut("try unsafe writer.pointee.space.trimEnd()"), seenBy: compaction),
     Mutation(
-      "space behind the end is given back", in: "KVMap/Store/Store+Compaction.swift",
+      "space behind the end is given back", in: "KVMap/API/Store+Compaction.swift",
       .leaveOut("_ = try writer.giveBackEnd(upTo: end)"), seenBy: .store("ProcessTests/aReaderGoesOn")),
     Mutation(
       "a checkpoint is due when many pages of the index wait for one",
-      in: "KVMap/Store/StoreCore+Checkpoint.swift",
+      in: "KVMap/Engine/StoreCore+Checkpoint.swift",
       .replace("live[LivePage.releasedPages] /", by: "(MUTATED ? 0 : live[LivePage.releasedPages]) /"),
       seenBy: .store("SnapshotTests/manyThatEndSoonTakeLittleSpace")),
     Mutation(
@@ -177,7 +177,7 @@ extension Mutation {
       .leaveOut("unsafe writer.pointee.space.reserve.forget()"), seenBy: .store("FullDiskTests"), compaction,
       survives: "a second safeguard: with the checkpoint before it, all of the reserve is asked for again"),
     Mutation(
-      "what was cut off is mapped no more", in: "KVMap/Store/StoreMapping.swift",
+      "what was cut off is mapped no more", in: "KVMap/Memory/StoreMapping.swift",
       .leaveOut("unsafe local.pointee.mappedBytes.store(min(bytes, mappedBytes), ordering: .releasing)"),
       seenBy: .store("GivingBackTests")),
   ]

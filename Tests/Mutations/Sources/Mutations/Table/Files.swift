@@ -1,6 +1,6 @@
 extension Mutation {
-  private static let backing = "KVMap/Store/FileBacking.swift"
-  private static let new = "KVMap/Store/NewStoreFile.swift"
+  private static let backing = "KVMap/Backing/FileBacking.swift"
+  private static let new = "KVMap/Engine/NewStoreFile.swift"
   private static let region = "MappedMemory/MappedRegion.swift"
   private static let handler = "CMappedMemory/lost_mappings.c"
   private static let lostMark = "atomic_store_explicit(&slot->lost, 1, memory_order_seq_cst);"

@@ -1,6 +1,6 @@
 extension Mutation {
-  private static let backing = "KVMap/Store/FileBacking.swift"
-  private static let opening = "KVMap/Store/Opening.swift"
+  private static let backing = "KVMap/Backing/FileBacking.swift"
+  private static let opening = "KVMap/Engine/Opening.swift"
   private static let taking =
     "return try lockFile.tryLock(kind == .shared ? .shared : .exclusive, range: range(name))"
 
@@ -26,7 +26,7 @@ extension Mutation {
     lock("C", "name == .checkpoint", seenBy: .store("HandleTests")),
     lock("T", "name == .turn", seenBy: .store("HandleTests"), .store("ProcessTests")),
     Mutation(
-      "the handle's mutex is taken", in: "KVMap/Store/StoreCore+Turn.swift",
+      "the handle's mutex is taken", in: "KVMap/Engine/StoreCore+Turn.swift",
       .replace("if mutex.tryLock() { return }", by: "if MUTATED || mutex.tryLock() { return }"),
       .leaveOut("mutex.unlock()", after: "func leaveMutex"),
       seenBy: .store("HandleTests")),
@@ -51,7 +51,7 @@ extension Mutation {
       .takeForTrue("again.epoch == block.epoch"), seenBy: .store("HandleTests"),
       survives: "needs a checkpoint between two system calls of an opening"),
     Mutation(
-      "a child does not close its parent's store", in: "KVMap/Store/StoreCore+Turn.swift",
+      "a child does not close its parent's store", in: "KVMap/Engine/StoreCore+Turn.swift",
       .replace("kvmap_process_generation() == processGeneration", by: "(MUTATED ? true : TEXT)"),
       seenBy: .store("HandleTests/aForkedChild")),
     Mutation(

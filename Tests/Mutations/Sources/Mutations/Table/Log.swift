@@ -105,7 +105,7 @@ extension Mutation {
       .takeForFalse("live[LivePage.runEpoch] > live[LivePage.durableEpoch]"),
       seenBy: .crashes()),
     Mutation(
-      "large values are noted for the next sync", in: "KVMap/Store/Writer.swift",
+      "large values are noted for the next sync", in: "KVMap/Commit/Writer.swift",
       .leaveOut("live[LivePage.runEpoch] = live[LivePage.epoch]"), seenBy: .crashes()),
     Mutation(
       "how far the log is durable is noted", in: writer,
@@ -117,7 +117,7 @@ extension Mutation {
       "SYNCED is set when all before is durable", in: writer,
       .takeForFalse("live[LivePage.durableSequence] == tail.sequence.number"), seenBy: .store("LogTests")),
     Mutation(
-      "a transaction's records have no END but the last", in: "KVMap/Store/Writer+Transaction.swift",
+      "a transaction's records have no END but the last", in: "KVMap/Commit/Writer+Transaction.swift",
       .replace(
         "version: request.version, isEnd: isEnd", by: "version: request.version, isEnd: MUTATED || isEnd"),
       seenBy: .crashes()),

@@ -1,6 +1,6 @@
 extension Mutation {
-  private static let read = "KVMap/Store/StoreCore+Read.swift"
-  private static let cursor = "KVMap/Store/Cursor.swift"
+  private static let read = "KVMap/Engine/StoreCore+Read.swift"
+  private static let cursor = "KVMap/API/Cursor.swift"
   private static let records = "KVMap/Log/RecordReader.swift"
 
   static let reading: [Mutation] = [
@@ -52,12 +52,12 @@ extension Mutation {
       "a value of forEach is checked for loss", in: cursor,
       .leaveOut("try checkNotLost()", after: "func forEach(in snapshot"), seenBy: .store("LostFileTests")),
     Mutation(
-      "a reader is counted", in: "KVMap/Format/ReaderGate.swift",
+      "a reader is counted", in: "KVMap/Memory/ReaderGate.swift",
       .leaveOut("unsafe counters[index].wrappingAdd(1, ordering: .sequentiallyConsistent)"),
       .leaveOut("unsafe counters[ticket.index].wrappingSubtract(1, ordering: .releasing)"),
       seenBy: .store("SpaceTests")),
     Mutation(
-      "a reader looks whether it was counted in the right set", in: "KVMap/Format/ReaderGate.swift",
+      "a reader looks whether it was counted in the right set", in: "KVMap/Memory/ReaderGate.swift",
       .takeForTrue("self.period.load(ordering: .sequentiallyConsistent) == period"),
       seenBy: .store("HandleTests"),
       survives: "needs a thread that stands still between two instructions while two checkpoints are made"),
@@ -94,22 +94,22 @@ extension Mutation {
       "a record's lengths fit what is mapped", in: records,
       .takeForTrue("head.fits(in: mapped - offset)"), seenBy: .store("DamageTests")),
     Mutation(
-      "a page's checksum is looked at when it is touched first", in: "KVMap/Format/StoreMemory.swift",
+      "a page's checksum is looked at when it is touched first", in: "KVMap/Memory/StoreMemory.swift",
       .takeForTrue("header.isIntact(seed: seed)"), seenBy: .store("IndexTests"),
       .store("RefusalTests/anyByteMayBeWrong")),
     Mutation(
-      "a page is of the kind its reference means", in: "KVMap/Format/StoreMemory.swift",
+      "a page is of the kind its reference means", in: "KVMap/Memory/StoreMemory.swift",
       .takeForTrue("header.kindByte == kind.rawValue"), seenBy: .store("DamageTests")),
     Mutation(
-      "a page is of the epoch its reference means", in: "KVMap/Format/StoreMemory.swift",
+      "a page is of the epoch its reference means", in: "KVMap/Memory/StoreMemory.swift",
       .takeForTrue("header.epoch.tag == pointer.epochTag", after: "guard header.isIntact(seed: seed)"),
       seenBy: .store("DamageTests")),
     Mutation(
-      "recovery verifies pages", in: "KVMap/Store/CheckpointReader.swift",
+      "recovery verifies pages", in: "KVMap/Recovery/CheckpointReader.swift",
       .takeForTrue("header.isIntact(seed: memory.seed)"), seenBy: .store("RefusalTests"), .store("IndexTests")
     ),
     Mutation(
-      "recovery looks at kind and epoch of pages", in: "KVMap/Store/CheckpointReader.swift",
+      "recovery looks at kind and epoch of pages", in: "KVMap/Recovery/CheckpointReader.swift",
       .replace(
         "header.kindByte == kind.rawValue, header.epoch.tag == pointer.epochTag",
         by: "(MUTATED || (header.kindByte == kind.rawValue && header.epoch.tag == pointer.epochTag))"),

@@ -1,5 +1,5 @@
 extension Mutation {
-  private static let file = "KVMap/Store/Recovery.swift"
+  private static let file = "KVMap/Recovery/Recovery.swift"
   private static let log = "KVMap/Log/LogWriter.swift"
 
   static let recovery: [Mutation] = [
@@ -145,7 +145,7 @@ extension Mutation {
       "what was rebuilt is the last frozen state", in: file,
       .leaveOut("target.live.freeze()"), seenBy: .store("SnapshotTests")),
     Mutation(
-      "a rehearsal does not ask for memory", in: "KVMap/Store/PrivateBacking.swift",
+      "a rehearsal does not ask for memory", in: "KVMap/Backing/PrivateBacking.swift",
       .replace(
         "options: .noReserve)", by: "options: MUTATED ? [] : .noReserve)", after: "sharing: .private,"),
       seenBy: .store("HandleTests")),

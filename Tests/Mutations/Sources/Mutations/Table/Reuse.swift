@@ -2,7 +2,7 @@ extension Mutation {
   private static let rule = "KVMap/Space/ReuseRule.swift"
   private static let pages = "KVMap/Space/SpaceTable+Pages.swift"
   private static let units = "KVMap/Space/SpaceTable+Units.swift"
-  private static let pins = "KVMap/Store/ProcessPins.swift"
+  private static let pins = "KVMap/Backing/ProcessPins.swift"
 
   static let reuse: [Mutation] = [
     Mutation(
@@ -21,7 +21,7 @@ extension Mutation {
       ),
       seenBy: .store("PinTests")),
     Mutation(
-      "a fence stands between the floor and the look at the pins", in: "KVMap/Format/LivePage.swift",
+      "a fence stands between the floor and the look at the pins", in: "KVMap/Memory/LivePage.swift",
       .replace(
         "bytes.storeSequentiallyConsistent(value, start + word.offset)",
         by: "if MUTATED { bytes.storeRelease(value, start + word.offset) } else { TEXT }"),

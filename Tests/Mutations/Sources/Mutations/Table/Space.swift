@@ -115,7 +115,7 @@ extension Mutation {
       .takeForFalse("!takesReleasedPages"), seenBy: .crashes(), .store("TakeoverTests"),
       .store("SnapshotTests")),
     Mutation(
-      "who recovers alone has more than the reserve", in: "KVMap/Store/Recovery.swift",
+      "who recovers alone has more than the reserve", in: "KVMap/Recovery/Recovery.swift",
       .replace(
         "writer.space.takesReleasedPages = !isTakeover && !isPrivate",
         by: "writer.space.takesReleasedPages = !MUTATED && !isTakeover && !isPrivate"), seenBy: fullDisk),

@@ -1,7 +1,7 @@
 extension Mutation {
-  private static let writer = "KVMap/Store/Writer.swift"
-  private static let turn = "KVMap/Store/StoreCore+Turn.swift"
-  private static let write = "KVMap/Store/StoreCore+Write.swift"
+  private static let writer = "KVMap/Commit/Writer.swift"
+  private static let turn = "KVMap/Engine/StoreCore+Turn.swift"
+  private static let write = "KVMap/Engine/StoreCore+Write.swift"
 
   static let writing: [Mutation] = [
     Mutation(
@@ -17,7 +17,7 @@ extension Mutation {
       .leaveOut("try unpublish(prepared)", after: "try enterLog(tail, isDurable: isDurable)"),
       seenBy: .store("SyncOrderTests")),
     Mutation(
-      "a transaction is seen only when it is durable", in: "KVMap/Store/Writer+Transaction.swift",
+      "a transaction is seen only when it is durable", in: "KVMap/Commit/Writer+Transaction.swift",
       .leaveOut("try enterLog(open.tail, isDurable: isDurable)"),
       .before("complete(open.tail)", "try enterLog(open.tail, isDurable: isDurable)"),
       seenBy: .store("SyncOrderTests")),

@@ -16,64 +16,6 @@ struct Recovery {
 
   private var memory: StoreMemory { source.memory }
 
-  /// Reads both superblocks and says which counts.
-  static func chooseSuperblock(_ bytes: MappedBytes) throws(StoreError) -> (Superblock, bothAgree: Bool) {
-    var a = Superblock.decode(bytes, at: Layout.superblockOffsets.a)
-    var b = Superblock.decode(bytes, at: Layout.superblockOffsets.b)
-    if case (.failure, .failure) = (a, b) {
-      // A checkpoint beside may have written A under the first look and B under
-      // the second; it syncs between them, so at least A is whole by now.
-      a = Superblock.decode(bytes, at: Layout.superblockOffsets.a)
-      b = Superblock.decode(bytes, at: Layout.superblockOffsets.b)
-    }
-    switch (a, b) {
-    case (.success(let first), .success(let second)):
-      guard first.identifier == second.identifier, first.seed == second.seed else {
-        throw StoreError(
-          .damaged, "the two superblocks belong to different stores; restore the file from a backup")
-      }
-      return (first.epoch >= second.epoch ? first : second, first == second)
-    case (.success(let block), .failure(let problem)), (.failure(let problem), .success(let block)):
-      // A newer program that died between the two copies leaves one of each.
-      switch problem {
-      case .newer, .features: throw error(problem, problem)
-      case .foreign, .damaged, .perhapsNewer: return (block, false)
-      }
-    case (.failure(let first), .failure(let second)):
-      throw error(first, second)
-    }
-  }
-
-  static func error(
-    _ first: Superblock.Problem, _ second: Superblock.Problem
-  ) -> StoreError {
-    for problem in [first, second] {
-      let version: UInt32? =
-        switch problem {
-        case .newer(let version), .perhapsNewer(let version): version
-        case .foreign, .damaged, .features: nil
-        }
-      if let version {
-        return StoreError(
-          .newerFormat,
-          "the file has format version \(version), this program knows version \(Layout.version); "
-            + "use a newer program")
-      }
-      if case .features(let bits) = problem {
-        return StoreError(
-          .newerFormat,
-          "the file uses features (\(UInt64(bits).hexadecimal)) that this program does not know; "
-            + "use a newer program")
-      }
-    }
-    if first == .foreign, second == .foreign {
-      return StoreError(.notAStore, "the file is not a KVMap store; nothing was changed")
-    }
-    return StoreError(
-      .damaged,
-      "both superblocks are damaged; nothing was changed; keep a copy of the file")
-  }
-
   /// Runs to the end or throws with nothing published.
   func run(_ block: Superblock, bothAgree: Bool) throws(StoreError) {
     try rebuild(block, bothAgree: bothAgree, examine(block))
@@ -206,7 +148,7 @@ struct Recovery {
     if !bothAgree || (isTakeover && source.live[LivePage.syncFailed] != 0) {
       try Checkpoint(source: source, backing: backing, previous: block).writeSuperblocks(block)
     } else {
-      for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b] {
+      for offset in SuperblockPair.offsets {
         source.fixed.dirtyAgain(offset, count: Superblock.byteCount)
       }
     }

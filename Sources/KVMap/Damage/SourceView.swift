@@ -9,7 +9,7 @@ import SystemPackage
 /// at is pinned, so that they leave what it leads to alone.
 final class SourceView: Sendable {
   /// The two superblocks as they were found.
-  let superblocks: [Result<Superblock, Superblock.Problem>]
+  let superblocks: SuperblockPair
   /// The one that counts, if one is valid.
   let block: Superblock?
   /// Why no seed can be told; nothing in the file can be, then.
@@ -30,8 +30,6 @@ final class SourceView: Sendable {
   /// The parts of a range that may hold anything but zeros: a file with holes can be
   /// far longer than what is in it.
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] { backing.dataRanges(range) }
-
-  static let superblockOffsets = [Layout.superblockOffsets.a, Layout.superblockOffsets.b]
 
   /// - Throws: what opening the file throws.
   init(_ opening: Opening) throws(StoreError) {
@@ -55,7 +53,7 @@ final class SourceView: Sendable {
       throw StoreError(.damaged, "the file is \(size) bytes long, more than any store")
     }
     backing = try Self.map(file, size, locks)
-    superblocks = Superblock.readBoth(backing.fixed)
+    superblocks = SuperblockPair(settled: backing.fixed)
     let bytes = backing.mapping.source(seed: StoreSeed(low: 0, high: 0)).memory.bytes
     let seeds = SeedSearch(bytes: bytes, size: size)
     let chosen: (seed: StoreSeed, block: Superblock?)
@@ -90,11 +88,11 @@ final class SourceView: Sendable {
       return nil
     }
     for _ in 0..<64 {
-      guard let block = (try? Recovery.chooseSuperblock(locks.fixed))?.0 else { return nil }
+      guard let block = (try? SuperblockPair(locks.fixed).current())?.block else { return nil }
       let epoch = block.epoch.next
       try locks.pin(epoch)
       // Pinned; but was it still the current one when the pin came?
-      if (try? Recovery.chooseSuperblock(locks.fixed))?.0.epoch == block.epoch { return epoch }
+      if (try? SuperblockPair(locks.fixed).current())?.block.epoch == block.epoch { return epoch }
       try locks.unpin(epoch)
     }
     throw StoreError(.busy, "the store is being changed too fast to be viewed; try again")

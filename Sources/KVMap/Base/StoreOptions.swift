@@ -35,55 +35,6 @@ public enum Access: Sendable, Hashable {
   case scratch
 }
 
-/// When a put takes effect.
-public enum PutCondition: Sendable, Hashable {
-  /// In any case.
-  case always
-  /// Only if the key is absent.
-  case absent
-  /// Only if the key is present.
-  case present
-  /// Only if the key has the value of this version; see ``Store/entry(forKey:)``.
-  case version(UInt64)
-}
-
-/// When a value ceases to exist.
-public enum Expiry: Sendable, Hashable {
-  /// Not by itself.
-  case never
-  /// At this time of the system's clock, in milliseconds since 1970.
-  case at(millisecondsSince1970: UInt64)
-  /// This long after the put.
-  case after(Duration)
-
-  /// How long from now, by the system's clock; nil for never.
-  public var timeLeft: Duration? {
-    switch self {
-    case .never: return nil
-    case .at(let time):
-      let now = Clock.system.now()
-      return .milliseconds(Int64(clamping: time > now ? time - now : 0))
-    case .after(let duration): return duration
-    }
-  }
-
-  func milliseconds(_ clock: Clock) -> UInt64? {
-    switch self {
-    case .never: return nil
-    case .at(let time): return time
-    case .after(let duration):
-      let (seconds, attoseconds) = duration.components
-      // Beyond what 64 bits hold is for ever; before now is now.
-      let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000)
-      if seconds < 0 || attoseconds < 0 { return clock.now() }
-      if overflow { return .max }
-      let (sum, carry) = clock.now().addingReportingOverflow(
-        UInt64(whole) + UInt64(attoseconds / 1_000_000_000_000_000))
-      return carry ? .max : sum
-    }
-  }
-}
-
 /// How a store is opened.
 public struct StoreOptions: Sendable {
   /// What the handle may do.

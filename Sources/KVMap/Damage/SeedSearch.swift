@@ -9,17 +9,17 @@ struct SeedSearch {
   let size: Int
 
   func choose(
-    _ superblocks: [Result<Superblock, Superblock.Problem>]
+    _ superblocks: SuperblockPair
   ) throws(StoreError) -> (seed: StoreSeed, block: Superblock?) {
     try refuseNewer(superblocks)
-    let valid = superblocks.compactMap { try? $0.get() }.sorted { $0.epoch > $1.epoch }
+    let valid = superblocks.copies.compactMap { try? $0.get() }.sorted { $0.epoch > $1.epoch }
     if valid.count == 2, valid[0].identifier != valid[1].identifier || valid[0].seed != valid[1].seed {
       // Put together from two stores: the one that the rest belongs to.
       if isProven(valid[1].seed), !isProven(valid[0].seed) { return (valid[1].seed, valid[1]) }
     }
     if let block = valid.first { return (block.seed, block) }
     for candidate in candidates where isProven(candidate) { return (candidate, nil) }
-    if superblocks.allSatisfy({ $0 == .failure(.foreign) }) {
+    if superblocks.copies.allSatisfy({ $0 == .failure(.foreign) }) {
       throw StoreError(
         .notAStore, "the file is not a KVMap store, or nothing is left by which it could be known as one")
     }
@@ -29,12 +29,12 @@ struct SeedSearch {
         + "bytes; restore the file from a backup")
   }
 
-  private func refuseNewer(_ superblocks: [Result<Superblock, Superblock.Problem>]) throws(StoreError) {
-    let isAnyValid = superblocks.contains { (try? $0.get()) != nil }
-    for case .failure(let problem) in superblocks {
+  private func refuseNewer(_ superblocks: SuperblockPair) throws(StoreError) {
+    let isAnyValid = superblocks.copies.contains { (try? $0.get()) != nil }
+    for case .failure(let problem) in superblocks.copies {
       switch problem {
-      case .newer, .features: throw Recovery.error(problem, problem)
-      case .perhapsNewer where !isAnyValid: throw Recovery.error(problem, problem)
+      case .newer, .features: throw SuperblockPair.error(problem, problem)
+      case .perhapsNewer where !isAnyValid: throw SuperblockPair.error(problem, problem)
       case .perhapsNewer, .foreign, .damaged: break
       }
     }
@@ -42,8 +42,8 @@ struct SeedSearch {
 
   /// What stands where the two copies have the seed, also put together from both.
   private var candidates: [StoreSeed] {
-    let lows = SourceView.superblockOffsets.map { bytes.load64($0 + Superblock.seed) }
-    let highs = SourceView.superblockOffsets.map { bytes.load64($0 + Superblock.seed + 8) }
+    let lows = SuperblockPair.offsets.map { bytes.load64($0 + Superblock.seed) }
+    let highs = SuperblockPair.offsets.map { bytes.load64($0 + Superblock.seed + 8) }
     var seeds: [StoreSeed] = []
     for (low, high) in [(0, 0), (1, 1), (0, 1), (1, 0)] {
       let seed = StoreSeed(low: lows[low], high: highs[high])

@@ -30,10 +30,10 @@ struct Opening {
   }
 
   /// A private view for checking, and what the two superblocks hold.
-  func openForVerification() throws(StoreError) -> (StoreCore, [Result<Superblock, Superblock.Problem>]) {
+  func openForVerification() throws(StoreError) -> (StoreCore, SuperblockPair) {
     do {
       let core = try openPrivate(openForReading())
-      return (core, Superblock.readBoth(core.source.fixed))
+      return (core, SuperblockPair(settled: core.source.fixed))
     } catch {
       throw error.naming(name)
     }
@@ -162,7 +162,7 @@ struct Opening {
     if options.exclusive { try core.withTurn { _ in } }
     // A process died while it wrote a checkpoint. Or one is being written, or somebody has
     // the turn: then the next one will be whole.
-    if try !Recovery.chooseSuperblock(backing.fixed).bothAgree { try core.settleSuperblocksIfFree() }
+    if try !SuperblockPair(backing.fixed).current().bothAgree { try core.settleSuperblocksIfFree() }
     return core
   }
 
@@ -222,7 +222,7 @@ struct Opening {
     guard try backing.extendMapping(to: Layout.unitBytes * Int(Layout.firstFreeUnit)) else {
       throw StoreError(.damaged, "the file was cut short: not even its superblocks are whole")
     }
-    let block = try Recovery.chooseSuperblock(backing.fixed).0
+    let block = try SuperblockPair(backing.fixed).current().block
     guard try backing.extendMapping(to: Int(block.highWater.number) * Layout.unitBytes) else {
       throw StoreError(
         .damaged,
@@ -249,7 +249,7 @@ struct Opening {
 
   /// Holding V exclusively: nobody else trusts the live page.
   private func recoverAlone(_ backing: FileBacking) throws(StoreError) {
-    let (block, bothAgree) = try Recovery.chooseSuperblock(backing.fixed)
+    let (block, bothAgree) = try SuperblockPair(backing.fixed).current()
     let source = backing.mapping.source(seed: block.seed)
     let recovery = Recovery(
       source: source, backing: backing, clock: clock, isTakeover: false, isPrivate: false)
@@ -292,7 +292,7 @@ struct Opening {
       let epoch = block.epoch.next
       if hasLocks { try locks.pin(epoch) }
       // Pinned; but was it still the current one when the pin came?
-      let again = try Recovery.chooseSuperblock(locks.fixed).0
+      let again = try SuperblockPair(locks.fixed).current().block
       guard again.epoch == block.epoch else {
         try locks.unpin(epoch)
         continue

@@ -179,12 +179,12 @@ struct Checkpoint {
   /// Who wrote the last checkpoint may have died between the two superblocks: then the
   /// whole one must not be written over before the other is whole as well.
   func settleSuperblocks() throws(StoreError) {
-    let (current, bothAgree) = try Recovery.chooseSuperblock(source.fixed)
+    let (current, bothAgree) = try SuperblockPair(source.fixed).current()
     if !bothAgree { try writeSuperblocks(current) }
   }
 
   func writeSuperblocks(_ block: Superblock) throws(StoreError) {
-    for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b] {
+    for offset in SuperblockPair.offsets {
       block.encode(source.fixed, at: offset)
       try backing.sync(offset: offset, count: Layout.pageBytes)
     }

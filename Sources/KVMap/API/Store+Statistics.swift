@@ -231,13 +231,3 @@ extension StoreCore {
       + rest(LivePage.moveSegment, LivePage.moveTail)
   }
 }
-
-extension PagePointer {
-  /// The first hash behind those that a bucket covers; nil if there is none.
-  func end(after hash: UInt64) -> UInt64? {
-    if depth == 0 { return nil }
-    let step = UInt64(1) << UInt64(64 - depth)
-    let (end, overflow) = (hash & ~(step - 1)).addingReportingOverflow(step)
-    return overflow ? nil : end
-  }
-}

@@ -248,7 +248,7 @@ extension StoreCore {
   /// The same with lock C.
   private func takeOverEntered() throws(StoreError) {
     backing.forgetFailedSync()
-    let (block, bothAgree) = try Recovery.chooseSuperblock(source.fixed)
+    let (block, bothAgree) = try SuperblockPair(source.fixed).current()
     let recovery = Recovery(
       source: source, backing: backing, clock: clock, isTakeover: true, isPrivate: false)
     let end = try recovery.examine(block)

@@ -1,28 +1,10 @@
-extension Superblock {
-  /// Both copies, read until a writer that may be storing them is seen to be done.
-  static func readBoth(_ bytes: MappedBytes) -> [Result<Superblock, Problem>] {
-    func read() -> [Result<Superblock, Problem>] {
-      SourceView.superblockOffsets.map { decode(bytes, at: $0) }
-    }
-    var before = read()
-    for _ in 0..<100 {
-      let isWhole = before.allSatisfy { (try? $0.get()) != nil }
-      if !isWhole { pause(microseconds: 100) }
-      let after = read()
-      if after == before { return after }
-      before = after
-    }
-    return before
-  }
-}
-
 /// The faults that are found before or beside the trees of pages.
 extension VerificationReport {
   /// One superblock that is not whole, or is older than it should be, is what a crash leaves of a
   /// checkpoint; where the store could be opened all the same, opening it for writing repairs that.
-  mutating func add(superblocks: [Result<Superblock, Superblock.Problem>], isOpened: Bool) {
-    let isAnyValid = superblocks.contains { (try? $0.get()) != nil }
-    for (result, offset) in zip(superblocks, SourceView.superblockOffsets) {
+  mutating func add(superblocks: SuperblockPair, isOpened: Bool) {
+    let isAnyValid = superblocks.copies.contains { (try? $0.get()) != nil }
+    for (result, offset) in zip(superblocks.copies, SuperblockPair.offsets) {
       guard case .failure(let problem) = result else { continue }
       if isOpened {
         addRepair(at: offset, problem.description)
@@ -35,9 +17,9 @@ extension VerificationReport {
               : "without it the store cannot be opened, but records can be salvaged"))
       }
     }
-    let valid = superblocks.compactMap { try? $0.get() }
+    let valid = superblocks.copies.compactMap { try? $0.get() }
     guard valid.count == 2, valid[0] != valid[1] else { return }
-    let second = SourceView.superblockOffsets[1]
+    let second = SuperblockPair.offsets[1]
     if valid[0].identifier != valid[1].identifier || valid[0].seed != valid[1].seed {
       add("superblock", at: second, "it belongs to another store than the first one")
     } else if valid[0].epoch == valid[1].epoch {
@@ -46,7 +28,7 @@ extension VerificationReport {
         "it differs from the first one, though both are of checkpoint \(valid[0].epoch.number)")
     } else {
       let older = valid[0].epoch < valid[1].epoch ? 0 : 1
-      let place = SourceView.superblockOffsets[older]
+      let place = SuperblockPair.offsets[older]
       let meaning =
         "it is of checkpoint \(valid[older].epoch.number), the other one of \(valid[1 - older].epoch.number)"
       // The first is written first. Where it is the older one, a write of it was lost.
@@ -106,17 +88,5 @@ extension VerificationReport {
       "log", at: gap.unexplained,
       (gap.missing.map { "\(max($0, suspects) - suspects) records" } ?? "an unknown number of records")
         + " up to \(UInt64(gap.range.upperBound).hexadecimal) cannot be read")
-  }
-}
-
-extension Superblock.Problem {
-  /// What is wrong with the copy.
-  var description: String {
-    switch self {
-    case .foreign: "it is not one"
-    case .damaged: "its checksum does not match"
-    case .newer(let version), .perhapsNewer(let version): "it is of format version \(version)"
-    case .features(let bits): "it asks for unknown features (\(UInt64(bits).hexadecimal))"
-    }
   }
 }

@@ -117,7 +117,7 @@ extension Opening {
       source: backing.mapping.source(seed: seed), backing: backing, clock: clock,
       identifier: identifier, firstSequence: firstSequence
     ).build()
-    return try Recovery.chooseSuperblock(backing.fixed).0
+    return try SuperblockPair(backing.fixed).current().block
   }
 }
 
