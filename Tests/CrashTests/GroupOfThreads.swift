@@ -34,14 +34,14 @@
     func run(_ calls: [() throws -> Void]) throws {
       let members = calls.map(Member.init)
       // As if somebody waited for the turn behind each of them but the last.
-      core.waiting.add(1, ordering: .relaxed)
+      core.writeLock.waiting.add(1, ordering: .relaxed)
       for member in members.dropLast() {
         let before = count
         nonisolated(unsafe) let file = file
         Thread { unsafe member.run(file) }.start()
         while !member.isDone.load(ordering: .acquiring), count <= before { usleep(20) }
       }
-      core.waiting.subtract(1, ordering: .relaxed)
+      core.writeLock.waiting.subtract(1, ordering: .relaxed)
       members.last?.run(file)
       for member in members {
         while !member.isDone.load(ordering: .acquiring) { usleep(20) }
@@ -51,7 +51,7 @@
 
     /// How many are in the group that is open, and have let go of the turn.
     private var count: Int {
-      core.mutex.withLock { unsafe core.writer.pointee.commitGroup?.count ?? 0 }
+      core.writeLock.enter().writer.group?.count ?? 0
     }
   }
 #endif

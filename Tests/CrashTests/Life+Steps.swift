@@ -143,24 +143,13 @@
       try perform(.transaction(again, isAbandoned: false, durability()), .transaction)
     }
 
-    /// Runs `body` in a turn that does nothing else.
-    private func inTurn<R>(_ core: StoreCore, _ body: () throws(StoreError) -> R) throws(StoreError) -> R {
-      try core.takeTurn()
-      do throws(StoreError) {
-        let result = try body()
-        core.returnTurn(after: nil)
-        return result
-      } catch {
-        core.returnTurn(after: error)
-        throw error
-      }
-    }
-
     private func checkpoint() throws {
       guard let core = writer?.store.core else { return }
       var isWritten = false
       let isDone = try attemptAndSettle(.checkpoint) {
-        isWritten = try inTurn(core) { () throws(StoreError) in try core.checkpoint() }
+        isWritten = try core.conclude(try core.enterWaiting()) { turn throws(StoreError) in
+          try core.checkpoint(turn, .skip)
+        }
       }
       if isDone, isWritten { noteDurable() }
     }
@@ -168,23 +157,21 @@
     /// A checkpoint of which only the state is noted: the rest is done some steps later.
     private func beginCheckpoint() throws {
       guard let core = writer?.store.core, beside == nil else { return }
-      var block: Superblock?
-      let isDone = try attemptAndSettle(.checkpoint) {
-        block = try inTurn(core) { () throws(StoreError) in try core.beginCheckpoint() }
-      }
-      if isDone, let block { beside = (core, block, current) } else { core.leaveCheckpoint() }
+      var begun: BegunCheckpoint?
+      let isDone = try attemptAndSettle(.checkpoint) { begun = try BegunCheckpoint(core) }
+      if isDone, let begun { beside = (begun, current) } else { begun?.drop() }
     }
 
     private func finishCheckpoint() throws {
-      guard let (core, block, number) = beside else { return }
+      guard let (begun, number) = beside else { return }
       beside = nil
       // The process that may die, or fail, is the one that writes it.
-      if core !== writer?.store.core { swap(&writer, &otherWriter) }
+      if begun.core !== writer?.store.core { swap(&writer, &otherWriter) }
       let isDone = try attemptAndSettle(.checkpointBeside) {
         do throws(StoreError) {
-          try core.finishCheckpoint(block)
+          try begun.finish()
         } catch {
-          core.noteFailure(error)
+          begun.core.noteFailure(error)
           throw error
         }
       }

@@ -50,7 +50,7 @@
     var otherWriter: (store: Store, backing: SimulatedBacking)?
     var reader: (store: Store, backing: SimulatedBacking)?
     /// A checkpoint of one of them that is being written, and the last commit before it.
-    var beside: (core: StoreCore, block: Superblock, number: Int)?
+    var beside: (checkpoint: BegunCheckpoint, number: Int)?
     /// Whether the reader is in the middle of a call.
     var isReading = false
     /// Number of the last commit that surely happened, and of those that may have.
@@ -222,13 +222,13 @@
 
     func kill() {
       // Its thread ends with its process.
-      if let core = beside?.core, core === writer?.store.core { dropCheckpoint() }
+      if let core = beside?.checkpoint.core, core === writer?.store.core { dropCheckpoint() }
       writer?.backing.die()
       writer = nil
     }
 
     private func dropCheckpoint() {
-      beside?.core.leaveCheckpoint()
+      beside?.checkpoint.drop()
       beside = nil
     }
 
@@ -250,9 +250,9 @@
           if otherWriter != nil { swap(&writer, &otherWriter) }
         }
         // A takeover waits for a checkpoint; its thread goes on meanwhile.
-        if let (core, block, _) = beside {
+        if let (begun, _) = beside {
           beside = nil
-          do { try core.finishCheckpoint(block) } catch { core.noteFailure(error) }
+          do { try begun.finish() } catch { begun.core.noteFailure(error) }
         }
         if writer == nil {
           let (core, backing) = try Simulation.join(file, time, options())

@@ -8,22 +8,15 @@
     private static let time = Simulation.Time()
 
     private static func checkpoint(_ store: Store) throws {
-      try store.core.takeTurn()
-      do throws(StoreError) {
-        try store.core.checkpoint()
-        store.core.returnTurn(after: nil)
-      } catch {
-        store.core.returnTurn(after: error)
-        throw error
+      let core = store.core
+      try core.conclude(try core.enterWaiting()) { turn throws(StoreError) in
+        _ = try core.checkpoint(turn, .skip)
       }
     }
 
     /// A checkpoint that goes on without the turn.
-    private static func beginCheckpoint(_ core: StoreCore) throws -> Superblock {
-      try core.takeTurn()
-      let block = try core.beginCheckpoint()
-      core.returnTurn(after: nil)
-      return try #require(block)
+    private static func beginCheckpoint(_ core: StoreCore) throws -> BegunCheckpoint {
+      try #require(try BegunCheckpoint(core))
     }
 
     /// A store was opened some times by processes that died before they wrote
@@ -70,7 +63,7 @@
           try Store(core: other).put([2], forKey: [2], durability: .onCommit)
         }
         #expect(failed?.code == .outcomeUnknown)
-        let error = #expect(throws: StoreError.self) { try core.finishCheckpoint(block) }
+        let error = #expect(throws: StoreError.self) { try block.finish() }
         #expect(error?.code == .outcomeUnknown)
         #expect(try SuperblockPair(core.memory.bytes).current().block.epoch == before)
         // Who writes next takes over, and all is there.
@@ -97,15 +90,15 @@
         let store = Store(core: core)
         try store.put(value, forKey: [1], durability: .onCommit)
         let durable = core.memory.live[LivePage.durableSegment]
-        var block = try Self.beginCheckpoint(core)
+        var begun = try Self.beginCheckpoint(core)
         for _ in 0..<55 { try store.put(value, forKey: [1]) }
-        try core.finishCheckpoint(block)
+        try begun.finish()
         for number in 0..<3 { try store.put([UInt8(number)], forKey: [2]) }
-        block = try Self.beginCheckpoint(core)
+        begun = try Self.beginCheckpoint(core)
         var segments: Set<UInt64> = []
         try store.transaction(durability: .onCommit) { transaction in
           try transaction.put(value, forKey: [3])
-          try core.finishCheckpoint(block)
+          try begun.finish()
           for number in 1..<32 as Range<UInt8> {
             try transaction.put(value, forKey: [3, number])
             segments.insert(core.memory.live[LivePage.segment])
@@ -179,14 +172,15 @@
         let (core, backing) = try Simulation.open(file, Self.time, StoreOptions())
         let (other, _) = try Simulation.join(file, Self.time, StoreOptions())
         try Store(core: core).put([1], forKey: [1])
-        let block = try Self.beginCheckpoint(core)
+        let begun = try Self.beginCheckpoint(core)
+        let block = begun.block
         let checkpoint = Checkpoint(source: core.source, backing: backing, previous: block)
         try checkpoint.seal(block, after: Epoch(number: core.memory.live[LivePage.durableEpoch]))
         try backing.syncAll()
         block.encode(core.memory.bytes, at: Layout.superblockOffsets.a)
         try backing.sync(offset: Layout.superblockOffsets.a, count: Layout.pageBytes)
         backing.die()
-        core.leaveCheckpoint()
+        begun.drop()
         try Store(core: other).put([2], forKey: [2])
         file.syncsUntilFailure = syncs
         try? Self.checkpoint(Store(core: other))
@@ -307,14 +301,14 @@
         // From here on it vouches for what it has stored itself.
         try Self.checkpoint(Store(core: other))
         try Store(core: core).put([1], forKey: [1])
-        let block = try Self.beginCheckpoint(core)
+        let begun = try Self.beginCheckpoint(core)
         Self.loseEverything(file)
-        #expect(throws: StoreError.self) { try core.finishCheckpoint(block) }
+        #expect(throws: StoreError.self) { try begun.finish() }
         let failure = try #require(
           ground.trace.events.lastIndex { if case .sync = $0 { true } else { false } })
         file.rewind(to: failure + 1, start: ground.disk.start)
         backing.die()
-        core.leaveCheckpoint()
+        begun.drop()
         file.forgetLosses()
         try Self.checkpoint(Store(core: other))
         #expect(try ground.keysAfterPowerFailure(1...1) == [1])

@@ -225,12 +225,12 @@ struct AccountingTests {
     for number in 2_500..<3_000 { try store.remove("key \(number)") }
     try store.checkpoint()
     #expect(try Store.verify(scratch.path()).isSound)
-    try store.core.withTurn { (writer: inout Writer) throws(StoreError) in
-      try self.falsify(counter, &writer)
+    try store.core.withWriteLock { turn throws(StoreError) in
+      try self.falsify(counter, &turn.writer)
       if counter == .highWater {
         _ = try store.core.checkpointWithoutTrimming()
       } else {
-        try store.core.checkpoint()
+        try store.core.checkpoint(turn, .skip)
       }
     }
     let report = try Store.verify(scratch.path())

@@ -25,15 +25,15 @@ import Testing
     let scratch = try Scratch()
     let store = try scratch.store()
     let live = store.core.memory.live
-    try store.core.withTurn { (writer: inout Writer) throws(StoreError) in
+    try store.core.withWriteLock { turn throws(StoreError) in
       for word in [LivePage.segment, LivePage.nextSegment, LivePage.moveSegment, LivePage.victim] {
         let before = live[word]
         defer { live[word] = before }
         live[word] = 4_711
-        let isInUse = writer.isInUse(Unit(number: 4_711))
+        let isInUse = turn.writer.isInUse(Unit(number: 4_711))
         #expect(isInUse)
       }
-      let isInUse = writer.isInUse(Unit(number: 4_711))
+      let isInUse = turn.writer.isInUse(Unit(number: 4_711))
       #expect(!isInUse)
     }
   }

@@ -15,7 +15,7 @@ struct GivingBackTests {
   }
 
   private func isCompacting(_ store: Store) -> Bool {
-    unsafe store.core.writer.pointee.compactor.calls.areUnderWay
+    store.core.fullCompactions.areUnderWay
   }
 
   @Test func theFileIsNotCutOffUnderOthers() throws {

@@ -30,7 +30,7 @@ struct GroupCommitTests {
             failures.add(1, ordering: .relaxed)
           }
         }
-        while store.core.waiting.load(ordering: .relaxed) < 7 { pause(microseconds: 500) }
+        while store.core.writeLock.waiting.load(ordering: .relaxed) < 7 { pause(microseconds: 500) }
       }
       others?.join()
       FaultInjection.install(nil)
@@ -102,21 +102,21 @@ struct GroupCommitTests {
     try store.put("old", forKey: "published")
     func hash(_ key: [UInt8]) -> KeyHash { unsafe KeyHash(key.span.bytes, seed: store.core.memory.seed) }
     let request = store.core.request(.always, .never, nil)
-    try store.core.withTurn { (writer: inout Writer) throws(StoreError) in
-      writer.joinGroup()
+    try store.core.withWriteLock { turn throws(StoreError) in
+      turn.writer.joinGroup()
       for (key, value) in [("one", "1"), ("two", "2"), ("published", "new"), ("one", "1 again")] {
         let (key, value) = (bytes(key), bytes(value))
-        _ = try unsafe writer.put(key.span.bytes, hash(key), value.span.bytes, request)
+        _ = try unsafe turn.writer.put(key.span.bytes, hash(key), value.span.bytes, request)
       }
       let removed = bytes("two")
-      _ = try unsafe writer.remove(removed.span.bytes, hash(removed), isDurable: true)
-      var open = writer.begin()
+      _ = try unsafe turn.writer.remove(removed.span.bytes, hash(removed), isDurable: true)
+      var open = turn.writer.begin()
       for key in ["one", "two", "published", "other"] {
         let key = bytes(key)
-        _ = try unsafe writer.put(key.span.bytes, hash(key), key.span.bytes, request, in: &open)
+        _ = try unsafe turn.writer.put(key.span.bytes, hash(key), key.span.bytes, request, in: &open)
       }
-      try writer.abort(open)
-      try writer.finishGroup()
+      try turn.writer.abort(open)
+      try turn.writer.finishGroup()
     }
     #expect(try store.get("one", as: String.self) == "1 again")
     #expect(try store.get("two") == nil)

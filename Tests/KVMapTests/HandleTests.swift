@@ -240,12 +240,12 @@ struct HandleTests {
     let scratch = try Scratch()
     let (store, other) = (try scratch.store(), try scratch.store())
     try store.put("value", forKey: "key")
-    let block = try #require(try begunCheckpoint(store.core))
-    #expect(try begunCheckpoint(other.core) == nil)
+    let block = try #require(try BegunCheckpoint(store.core))
+    #expect(try BegunCheckpoint(other.core) == nil)
     try other.put("value", forKey: "other")
-    try store.core.finishCheckpoint(block)
-    let next = try #require(try begunCheckpoint(other.core))
-    try other.core.finishCheckpoint(next)
+    try block.finish()
+    let next = try #require(try BegunCheckpoint(other.core))
+    try next.finish()
     try expectSound(store)
   }
 
@@ -254,7 +254,7 @@ struct HandleTests {
     let scratch = try Scratch()
     let (store, other) = (try scratch.store(), try scratch.store())
     try store.put("value", forKey: "key")
-    let block = try #require(try begunCheckpoint(store.core))
+    let block = try #require(try BegunCheckpoint(store.core))
     let epoch = store.core.memory.live[LivePage.durableEpoch]
     // A whole quarter and more above the length at which the next one is due.
     try store.put(patterned(11 << 19, 1), forKey: "key")
@@ -264,7 +264,7 @@ struct HandleTests {
       #expect(ContinuousClock.now - start >= .milliseconds(50))
     }
     #expect(store.core.memory.live[LivePage.durableEpoch] == epoch)
-    try store.core.finishCheckpoint(block)
+    try block.finish()
     try expectSound(store)
   }
 
@@ -273,7 +273,7 @@ struct HandleTests {
     let scratch = try Scratch()
     let (store, other) = (try scratch.store(), try scratch.store())
     try store.put("value", forKey: "key")
-    try store.core.withTurn { _ in store.core.lengthWhenAsked = 1 << 40 }
+    try store.core.withWriteLock { turn throws(StoreError) in turn.throttle.lengthWhenAsked = 1 << 40 }
     try other.checkpoint()
     let epoch = store.core.memory.live[LivePage.durableEpoch]
     for number in 0..<6 { try store.put(patterned(1 << 20, UInt64(number)), forKey: "key") }
@@ -282,13 +282,6 @@ struct HandleTests {
       usleep(1_000)
     }
     #expect(store.core.memory.live[LivePage.durableEpoch] > epoch)
-  }
-
-  /// With its lock; somebody has to finish it.
-  private func begunCheckpoint(_ core: StoreCore) throws -> Superblock? {
-    try core.takeTurn()
-    defer { core.returnTurn(after: nil) }
-    return try core.beginCheckpoint()
   }
 
   /// The thread of the store waits for the turn with a checkpoint when the handle is closed.

@@ -231,7 +231,7 @@ struct IndexTests {
 func expectWorkingStateIsSound(
   _ store: Store, sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
-  let report = try store.core.withTurn { _ throws(StoreError) in store.core.verify() }
+  let report = try store.core.withWriteLock { _ throws(StoreError) in store.core.verify() }
   #expect(report.isSound, "\(report.faults)", sourceLocation: sourceLocation)
 }
 

@@ -14,8 +14,8 @@ struct PinTests {
     let first = live[LivePage.epoch]
     let backing = SlowPins(reader.core.backing) { () throws(StoreError) in
       try store.checkpoint()
-      try store.core.withTurn { (writer: inout Writer) throws(StoreError) in
-        try writer.space.reuse.refresh(store.core.memory, store.core.backing)
+      try store.core.withWriteLock { turn throws(StoreError) in
+        try turn.writer.space.reuse.refresh(store.core.memory, store.core.backing)
       }
     }
     let epoch = try ProcessPins(backing, reader.core.source).pinCurrent()
@@ -60,8 +60,8 @@ struct PinTests {
     func checkpointAndLookForPins() throws {
       try store.put("v", forKey: "key")
       try store.checkpoint()
-      try store.core.withTurn { (writer: inout Writer) throws(StoreError) in
-        try writer.space.reuse.refresh(store.core.memory, store.core.backing)
+      try store.core.withWriteLock { turn throws(StoreError) in
+        try turn.writer.space.reuse.refresh(store.core.memory, store.core.backing)
       }
     }
     for _ in 0..<3 { try checkpointAndLookForPins() }
@@ -89,8 +89,8 @@ struct PinTests {
     try store.withValue(forKey: "key") { value in
       try store.remove("key")
       try store.checkpoint()
-      try store.core.withTurn { (writer: inout Writer) throws(StoreError) in
-        try writer.space.reuse.refresh(memory, store.core.backing)
+      try store.core.withWriteLock { turn throws(StoreError) in
+        try turn.writer.space.reuse.refresh(memory, store.core.backing)
       }
       memory.live[LivePage.syncFailed] = 1
       for round in 0..<6 as Range<UInt64> {

@@ -96,7 +96,7 @@ struct ReadProtocolTests {
       try writer.put("v", forKey: "other \(number)")
       number += 1
     }
-    try writer.core.withTurn { _ throws(StoreError) in
+    try writer.core.withWriteLock { _ throws(StoreError) in
       let checkpoint = Checkpoint(
         source: writer.core.source, backing: writer.core.backing, previous: writer.core.superblock)
       let durable = Epoch(number: memory.live[LivePage.durableEpoch])

@@ -123,8 +123,8 @@ struct SpaceTests {
     let scratch = try Scratch()
     let store = try scratch.store()
     let unit = PagePointer(bits: store.core.memory.live[LivePage.root]).page.unit
-    try store.core.withTurn { (writer: inout Writer) throws(StoreError) in
-      let error = #expect(throws: StoreError.self) { try writer.space.releaseUnits(unit) }
+    try store.core.withWriteLock { turn throws(StoreError) in
+      let error = #expect(throws: StoreError.self) { try turn.writer.space.releaseUnits(unit) }
       #expect(error?.code == .damaged)
     }
   }

@@ -128,7 +128,7 @@ extension Store {
 func expectSound(
   _ store: Store, _ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
-  let working = try store.core.withTurn { _ throws(StoreError) in store.core.verify() }
+  let working = try store.core.withWriteLock { _ throws(StoreError) in store.core.verify() }
   #expect(working.isSound, "working state: \(working.faults) \(comment)", sourceLocation: sourceLocation)
   let recovered = try store.verify()
   #expect(recovered.isSound, "recovered: \(recovered.faults) \(comment)", sourceLocation: sourceLocation)

@@ -45,7 +45,7 @@ struct TakeoverTests {
     try store.checkpoint()
     let live = store.core.memory.live
     let slot = try #require(try store.match(bytes("key 1"))).slotOffset
-    unsafe store.core.writer.pointee.space.release(PageNumber(number: UInt64(slot / Layout.pageBytes)))
+    store.core.writeLock.enter().writer.space.release(PageNumber(number: UInt64(slot / Layout.pageBytes)))
     live[LivePage.busy] = 1
     try other.put("value", forKey: "other")
     try store.put("value", forKey: "store")
@@ -135,7 +135,7 @@ struct TakeoverTests {
     try store.put("v", forKey: "key")
     let live = store.core.memory.live
     let root = PagePointer(bits: live[LivePage.root]).page
-    try store.core.withTurn { (writer: inout Writer) throws(StoreError) in writer.space.release(root) }
+    try store.core.withWriteLock { turn throws(StoreError) in turn.writer.space.release(root) }
     live[LivePage.syncFailed] = 1
     try other.put("w", forKey: "key")
     try store.put("x", forKey: "key")

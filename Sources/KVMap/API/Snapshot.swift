@@ -162,7 +162,7 @@ extension Store {
 extension StoreCore {
   func snapshot() throws(StoreError) -> Snapshot {
     if options.access == .readOnly, backing.isShared { return try frozenSnapshot() }
-    return try withTurn { _ throws(StoreError) in
+    return try withWriteLock { _ throws(StoreError) in
       let live = live
       let epoch = Epoch(number: live[LivePage.epoch]).next
       // Nobody raises the floor while this thread has the turn.

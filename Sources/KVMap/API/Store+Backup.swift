@@ -103,8 +103,8 @@ extension StoreCore {
   fileprivate func add(
     _ key: RawSpan, _ value: RawSpan, expiry: UInt64?, _ sequence: SequenceNumber
   ) throws(StoreError) {
-    try withTurn { (writer: inout Writer) throws(StoreError) in
-      try writer.add(key, value, expiry: expiry, sequence)
+    try withWriteLock { turn throws(StoreError) in
+      try turn.writer.add(key, value, expiry: expiry, sequence)
     }
   }
 
@@ -116,9 +116,9 @@ extension StoreCore {
     // not left to be written in the turn.
     guard try backing.share(with: file) else { return false }
     return try waitingForCheckpoint { () throws(StoreError) -> Bool? in
-      try withTurn { _ throws(StoreError) -> Bool? in
-        // Until the turn ends nothing comes behind this checkpoint, and nobody begins another.
-        guard try checkpoint() else { return nil }
+      try withWriteLock { turn throws(StoreError) -> Bool? in
+        // Until the turn ends nothing follows this checkpoint, and nobody begins another.
+        guard try checkpoint(turn, .skip) else { return nil }
         return try backing.share(with: file)
       }
     }

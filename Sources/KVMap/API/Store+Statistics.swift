@@ -98,7 +98,7 @@ extension StoreCore {
     statistics.directoryHeight = PagePointer(bits: live[LivePage.root]).depth
     do throws(StoreError) {
       statistics.writer =
-        holdsTurn ? processIdentifier : try backing.holder(of: .turn, against: .exclusive)
+        options.exclusive ? processIdentifier : try backing.holder(of: .turn, against: .exclusive)
       statistics.oldestPinHolder = try oldestPinHolder()
     } catch {
       throw error.naming(name)

@@ -93,7 +93,7 @@ extension Store {
     _ body: ([UInt8]?) throws -> [UInt8]?
   ) throws -> [UInt8]? {
     let key = key.withBytes { unsafe $0.withUnsafeBytes { unsafe [UInt8]($0) } }
-    return try core.transaction(durability) { transaction in
+    return try transaction(durability: durability) { transaction in
       let new = try body(try transaction.get(key))
       if let new { try transaction.put(new, forKey: key) } else { try transaction.remove(key) }
       return new

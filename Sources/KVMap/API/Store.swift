@@ -223,7 +223,7 @@ public final class Store: Sendable {
   public func transaction<R>(
     durability: Durability? = nil, _ body: (borrowing Transaction) throws -> R
   ) throws -> R {
-    try core.transaction(durability, body)
+    try unsafe core.transaction(durability) { open in try unsafe body(Transaction(open)) }
   }
 
   /// Blocks until everything that was committed before is durable.
@@ -241,7 +241,7 @@ public final class Store: Sendable {
   ///   process's checkpoint does not end within the timeout, `readOnly`.
   public func checkpoint() throws(StoreError) {
     try core.checkWritable(RawSpan(), RawSpan())
-    try core.checkpointBeside()
+    try core.checkpoint()
   }
 
   // MARK: Going through all

@@ -3,19 +3,15 @@
 /// Used by the thread it was made for, inside the closure it was passed to.
 @safe
 public struct Transaction: ~Copyable {
-  private let core: StoreCore
-  private let open: UnsafeMutablePointer<Writer.Open>
+  private let open: UnsafeMutablePointer<OpenTransaction>
 
-  init(core: StoreCore, open: UnsafeMutablePointer<Writer.Open>) {
-    self.core = core
-    unsafe self.open = open
-  }
+  init(_ open: UnsafeMutablePointer<OpenTransaction>) { unsafe self.open = open }
 
   /// The value of `key` with this transaction's changes; nil if there is none.
   public func get(
     _ key: borrowing some ByteSource & ~Copyable & ~Escapable
   ) throws(StoreError) -> [UInt8]? {
-    try key.withBytes { key throws(StoreError) in try unsafe core.get(key, in: open) }
+    try key.withBytes { key throws(StoreError) in try unsafe open.pointee.get(key) }
   }
 
   /// The value of `key` as `Value`, with this transaction's changes.
@@ -46,7 +42,7 @@ public struct Transaction: ~Copyable {
   ) throws(StoreError) -> Bool {
     try key.withBytes { key throws(StoreError) in
       try value.withBytes { value throws(StoreError) in
-        try unsafe core.put(key, value, condition, expires, in: open)
+        try unsafe open.pointee.put(key, value, condition, expires)
       }
     }
   }
@@ -58,6 +54,6 @@ public struct Transaction: ~Copyable {
   public func remove(
     _ key: borrowing some ByteSource & ~Copyable & ~Escapable
   ) throws(StoreError) -> Bool {
-    try key.withBytes { key throws(StoreError) in try unsafe core.remove(key, in: open) }
+    try key.withBytes { key throws(StoreError) in try unsafe open.pointee.remove(key) }
   }
 }

@@ -5,25 +5,15 @@
 /// commit rewrites the last record with END and then turns pending slots into
 /// published ones, which needs no room and cannot fail.
 extension Writer {
-  /// A transaction under way.
-  struct Open {
-    var mark: LogWriter.Mark
-    var start: LogWriter.Tail
-    var tail: LogWriter.Tail
-    /// The last record, to be rewritten with END.
-    var last: (position: Position, chainBefore: UInt64)?
-    /// Whether it follows commits that are in the log and not published yet.
-    var followsOthers = false
-  }
-
-  func begin() -> Open {
-    let tail = group?.tail ?? log.tail
-    return Open(mark: log.mark(tail), start: tail, tail: tail, followsOthers: group?.last != nil)
+  func begin() -> PendingTransaction {
+    let tail = group?.transaction.tail ?? log.tail
+    return PendingTransaction(
+      mark: log.mark(tail), start: tail, tail: tail, followsOthers: group?.transaction.last != nil)
   }
 
   /// The record a key has inside the transaction; nil if absent or removed.
   func match(
-    _ key: RawSpan, _ hash: KeyHash, _ open: Open
+    _ key: RawSpan, _ hash: KeyHash, _ open: PendingTransaction
   ) throws(StoreError) -> IndexReader.Match? {
     let reader = IndexReader(memory: memory)
     let bucket = try reader.bucket(hash, workingTag: index.epoch.tag)
@@ -38,7 +28,8 @@ extension Writer {
   }
 
   mutating func put(
-    _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest, in open: inout Open,
+    _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest,
+    in open: inout PendingTransaction,
     isEnd: Bool = false
   ) throws(StoreError) -> Bool {
     try ensureAddresses(for: value.byteCount)
@@ -51,7 +42,7 @@ extension Writer {
   }
 
   mutating func remove(
-    _ key: RawSpan, _ hash: KeyHash, in open: inout Open, isEnd: Bool = false
+    _ key: RawSpan, _ hash: KeyHash, in open: inout PendingTransaction, isEnd: Bool = false
   ) throws(StoreError) -> Bool {
     try ensureAddresses(for: 0)
     guard try match(key, hash, open) != nil else { return false }
@@ -61,7 +52,7 @@ extension Writer {
 
   private mutating func append(
     _ kind: RecordKind, _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan,
-    _ initialFields: LogWriter.Fields, _ open: inout Open
+    _ initialFields: LogWriter.Fields, _ open: inout PendingTransaction
   ) throws(StoreError) {
     try taking(for: kind == .delete ? .removing : .adding) { writer throws(StoreError) in
       if kind != .delete { try writer.ensureReserve() }
@@ -71,7 +62,7 @@ extension Writer {
 
   private mutating func appendPending(
     _ kind: RecordKind, _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan,
-    _ initialFields: LogWriter.Fields, _ open: inout Open
+    _ initialFields: LogWriter.Fields, _ open: inout PendingTransaction
   ) throws(StoreError) {
     var fields = initialFields
     var tail = open.tail
@@ -104,23 +95,23 @@ extension Writer {
   }
 
   /// Makes all of it happen: now, or with the group it belongs to.
-  mutating func commit(_ open: consuming Open, isDurable: Bool) throws(StoreError) {
+  mutating func commit(_ open: consuming PendingTransaction, isDurable: Bool) throws(StoreError) {
     guard let last = open.last else {
       if isDurable, group == nil { try log.sync(upTo: log.tail) }
       return
     }
     open.tail.chain = log.rewriteWithEnd(at: last.position, chainBefore: last.chainBefore)
-    if let others = group {
-      open.start = others.start
-      open.mark = others.mark
-      group = open
+    if let group {
+      open.start = group.transaction.start
+      open.mark = group.transaction.mark
+      group.transaction = open
     } else {
       try publish(open, isDurable: isDurable)
     }
   }
 
   /// Publishes, in their order, records that are in the log.
-  mutating func publish(_ open: Open, isDurable: Bool) throws(StoreError) {
+  mutating func publish(_ open: PendingTransaction, isDurable: Bool) throws(StoreError) {
     try enterLog(open.tail, isDurable: isDurable)
     var walk = log.walk(from: open.start.position, upTo: open.tail.position)
     while let (position, head) = try walk.next() {
@@ -130,14 +121,14 @@ extension Writer {
   }
 
   /// Makes none of it have happened.
-  mutating func abort(_ open: consuming Open) throws(StoreError) {
+  mutating func abort(_ open: consuming PendingTransaction) throws(StoreError) {
     guard open.last != nil else { return }
     isHalfDone = true
     var walk = log.walk(from: open.start.position, upTo: open.tail.position)
     while let (position, head) = try walk.next() {
       try settle(position, head, isCommitted: false)
     }
-    if let others = group {
+    if let others = group?.transaction {
       var walk = log.walk(from: others.start.position, upTo: others.tail.position)
       while let (position, head) = try walk.next() { try enterAgain(position, head) }
     }

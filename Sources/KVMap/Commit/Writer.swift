@@ -16,13 +16,10 @@ struct Writer: ~Copyable {
   let index: WritableIndex
   var log: LogWriter
   let mover: MoveWriter
-  var compactor = Compactor()
   /// Bytes that commits have added to the log and compaction has not looked at.
   private var written = 0
   /// Commits that are in the log and will become durable and visible together.
-  var group: Open?
-  /// The same, as those see it who wait for it.
-  var commitGroup: CommitGroup?
+  var group: CommitGroup?
   /// Set while a commit is in the log and not yet in the index.
   var isHalfDone = false
   /// Set if the last removal failed because the log has no room for it.
@@ -225,6 +222,25 @@ struct Writer: ~Copyable {
   private var isLost: Bool {
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     return unsafe memory.local.pointee.isLost
+  }
+
+  /// Merges the bucket that a key was removed from if it has become sparse.
+  /// Looking how full a page is reads all of it: that is done for one key in
+  /// sixteen, by bits of its hash that nothing else depends on.
+  ///
+  /// The removal is done, or sure to be: it does not fail because tidying up does.
+  /// Whatever stops a merge stops it between two steps, each of which leaves the
+  /// index whole and its pages entered, or listed to be.
+  mutating func mergeAfterRemoval(_ hash: KeyHash) throws(StoreError) {
+    guard (hash.bits >> 16) & 15 == 0 else { return }
+    do {
+      try space.taking(for: .adding) { space throws(StoreError) in
+        try index.mergeBucket(hash, space: &space)
+        try space.recordReleases()
+      }
+    } catch {
+      guard error.code != .lost else { throw error }
+    }
   }
 
   // MARK: Finding

@@ -36,10 +36,12 @@ struct Compactor {
   /// The disk is full, or the system cannot give space back: no more in this epoch.
   var isPaused = false
 
-  /// Calls that compact all of the store; see `WholeCompactions`.
-  let calls = WholeCompactions()
+  /// Calls that compact all of the store.
+  let calls: FullCompactions
   /// Bytes of records, large values and buckets that were moved, since the process began.
   var movedBytes = 0
+
+  init(_ calls: FullCompactions) { self.calls = calls }
 
   /// Begins to look through the table; `taken` units were allocated in the epoch before.
   mutating func begin(_ checkpoint: UInt64, taken: Int) {
@@ -55,6 +57,55 @@ struct Compactor {
     otherBytes = 0
     credit = 0
     isPaused = false
+  }
+
+  // MARK: With each commit
+
+  /// Wins back a little space, in proportion to what the last commit has written; without
+  /// moving records if that is not the time for it.
+  @inline(__always)
+  mutating func step(_ writer: inout Writer, moves: Bool) throws(StoreError) {
+    let garbage = Int(clamping: writer.live[LivePage.garbage])
+    if checkpoint == writer.live[LivePage.durableEpoch], cursor == nil,
+      !hasTooMuchSpare, garbage <= allowedGarbage
+    {
+      return
+    }
+    try stepNow(&writer, garbage, moves: moves)
+  }
+
+  @inline(never)
+  private mutating func stepNow(_ writer: inout Writer, _ garbage: Int, moves: Bool) throws(StoreError) {
+    if calls.areUnderWay { return }
+    var steps = takeSteps(taken: writer.space.takenUnits)
+    if checkpoint != writer.live[LivePage.durableEpoch] { try beginLook(&writer) }
+    if isPaused { return }
+    // Tidying up leaves the reserve to removals.
+    let before = writer.space.reserve.exchangePurpose(.adding)
+    defer { _ = writer.space.reserve.exchangePurpose(before) }
+    do throws(StoreError) {
+      try takeSteps(&writer, &steps)
+      if cursor != nil || hasTooMuchSpare { return }
+      if moves, !isPaused { try moveSomeRecords(&writer, garbage) }
+    } catch {
+      // A commit that succeeded is not undone because there is no room to tidy up.
+      guard error.code == .diskFull || error.code == .damaged else { throw error }
+      isPaused = true
+    }
+  }
+
+  /// Looks through the table and gives back what is too much, for so many steps at most.
+  private mutating func takeSteps(_ writer: inout Writer, _ steps: inout Int) throws(StoreError) {
+    while steps > 0, !isPaused {
+      if cursor != nil {
+        try lookAtUnits(&writer, Compactor.unitsForOneStep)
+      } else if hasTooMuchSpare {
+        try giveBackSpare(&writer)
+      } else {
+        return
+      }
+      steps -= 1
+    }
   }
 
   // MARK: How much is due
@@ -123,8 +174,8 @@ struct Compactor {
 }
 
 /// How many calls of a handle compact all of its store: meanwhile its commits leave
-/// that to them. Counted without the writer's turn, so that a call always ends.
-final class WholeCompactions: Sendable {
+/// that to them. Counted without the write lock, so that a call always ends.
+final class FullCompactions: Sendable {
   private let count = Atomic<Int>(0)
 
   var areUnderWay: Bool { count.load(ordering: .relaxed) > 0 }

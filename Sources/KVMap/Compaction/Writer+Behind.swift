@@ -23,15 +23,6 @@ extension Writer {
     }
   }
 
-  /// How many large values there are.
-  func runCount() throws(StoreError) -> Int {
-    var count = 0
-    for number in Layout.firstFreeUnit..<max(Layout.firstFreeUnit, space.highWater) {
-      if try space.entry(Unit(number: number))?.kind == .run { count += 1 }
-    }
-    return count
-  }
-
   /// Counts what lies behind `end`, and what is free before it.
   mutating func unitsBehind(_ end: UInt64) throws(StoreError) -> Behind {
     try space.reuse.refresh(memory, backing)

@@ -94,7 +94,7 @@ final class Maintenance: @unchecked Sendable {
     while let isCheckpointWanted = task.maintenance.wait() {
       guard let core = task.core else { return }
       if task.maintenance.milliseconds != nil, core.needsSync { try? core.sync() }
-      if isCheckpointWanted { try? core.checkpointBeside() }
+      if isCheckpointWanted { try? core.checkpoint() }
     }
   }
 

@@ -99,7 +99,7 @@ extension Opening {
   ) throws(StoreError) {
     do throws(StoreError) {
       try fill(core)
-      _ = try core.withTurn { _ throws(StoreError) in try core.checkpoint() }
+      _ = try core.withWriteLock { turn throws(StoreError) in try core.checkpoint(turn, .skip) }
     } catch {
       try? core.shutDown()
       throw error
@@ -129,8 +129,8 @@ extension StoreCore {
     let hash = KeyHash(key, seed: source.seed)
     let request = Writer.PutRequest(
       condition: .always, expiry: expiry, isDurable: false, version: version)
-    _ = try withTurn { (writer: inout Writer) throws(StoreError) in
-      try writer.put(key, hash, value, request)
+    _ = try withWriteLock { turn throws(StoreError) in
+      try turn.writer.put(key, hash, value, request)
     }
   }
 }

@@ -159,7 +159,7 @@ struct Opening {
     // Its maker may have taken it away again.
     guard try backing.isAt(path) else { return nil }
     let core = try core(backing, block, joinedOthers: joinedOthers)
-    if options.exclusive { try core.withTurn { _ in } }
+    if options.exclusive { try core.withWriteLock { _ throws(StoreError) in } }
     // A process died while it wrote a checkpoint. Or one is being written, or somebody has
     // the turn: then the next one will be whole.
     if try !SuperblockPair(backing.fixed).current().bothAgree { try core.settleSuperblocksIfFree() }

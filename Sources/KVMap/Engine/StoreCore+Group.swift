@@ -1,19 +1,7 @@
-import Synchronization
-
-/// Commits that become durable with one sync, as those see it who wait for that.
-final class CommitGroup {
-  /// How many commits it has. Who came first waits for all of them.
-  var count = 0
-  static let largestCount = 256
-
-  var isDone = false
-  var error: StoreError?
-}
-
 /// Group commit among the threads of a handle.
 ///
-/// A durable commit behind which others wait does not sync at once. It lets them in, one
-/// after the other, with the turn of this process kept; the last of them, when nobody waits
+/// A durable commit that others wait for does not sync at once. It lets them in, one
+/// after the other, with the lock among handles kept; the last of them, when nobody waits
 /// any more, syncs for all, publishes, and wakes them.
 extension StoreCore {
   /// Makes a commit, together with those of other threads if it is to be durable.
@@ -22,79 +10,77 @@ extension StoreCore {
     isDurable: Bool, _ body: (inout Writer) throws(StoreError) -> R
   ) throws(StoreError) -> R {
     defer { withExtendedLifetime(self) {} }
-    try takeTurn(joins: true)
-    let joined = joinGroup(isDurable)
+    let turn = try enterWaiting(joins: true)
+    let joined = joinGroup(turn, isDurable)
     let result: R
     do {
-      result = try unsafe body(&writer.pointee)
+      result = try body(&turn.writer)
       // A store into a page that has no storage is not done.
       try checkNotLost()
     } catch {
-      try endCommit(joined, after: lossOr(error))
-      throw lossOr(error).naming(name)
+      let error = lossOr(error)
+      try endCommit(turn, joined, after: error)
+      throw error.naming(name)
     }
-    try endCommit(joined, after: nil)
+    try endCommit(turn, joined, after: nil)
     return result
   }
 
-  /// Under the turn: whether, and to which group, the commit that follows belongs.
+  /// Whether, and to which group, the commit that follows belongs.
   @inline(__always)
-  func joinGroup(_ isDurable: Bool) -> CommitGroup? {
-    let open = unsafe writer.pointee.commitGroup
-    if open == nil, !isDurable || waiting.load(ordering: .relaxed) == 0 { return nil }
-    let group = open ?? CommitGroup()
-    group.count += 1
-    unsafe writer.pointee.commitGroup = group
-    unsafe writer.pointee.joinGroup()
-    return group
+  func joinGroup(_ turn: borrowing WriteTurn, _ isDurable: Bool) -> CommitGroup? {
+    if turn.writer.group == nil, !isDurable || !writeLock.hasWaiting { return nil }
+    return turn.writer.joinGroup()
   }
 
-  /// Ends what `takeTurn` began. Throws if the group that the commit belongs to cannot
+  /// Ends the turn of a commit. Throws if the group that the commit belongs to cannot
   /// be made durable.
   @inline(__always)
-  func endCommit(_ joined: CommitGroup?, after error: StoreError?) throws(StoreError) {
-    if let joined { return try endInGroup(joined, after: error) }
-    if let error { returnTurn(after: error) } else { finishTurn() }
+  func endCommit(
+    _ turn: consuming WriteTurn, _ joined: CommitGroup?, after error: StoreError?
+  ) throws(StoreError) {
+    if let joined {
+      try endInGroup(turn, joined, after: error)
+    } else if let error {
+      conclude(turn, after: error)
+    } else {
+      finish(turn)
+    }
   }
 
   @inline(never)
-  private func endInGroup(_ group: CommitGroup, after error: StoreError?) throws(StoreError) {
+  private func endInGroup(
+    _ turn: consuming WriteTurn, _ group: CommitGroup, after error: StoreError?
+  ) throws(StoreError) {
     if let error { noteFailure(error) }
-    let isHandedOn =
-      waiting.load(ordering: .relaxed) > 0 && error == nil && group.count < CommitGroup.largestCount
-    if isHandedOn {
-      owner.store(0, ordering: .relaxed)
-      while !group.isDone { mutex.wait() }
-      mutex.unlock()
+    if writeLock.hasWaiting, error == nil, group.count < CommitGroup.largestCount {
+      turn.wait(until: group)
     } else {
-      endGroup()
-      leaveMutex()
+      endGroup(turn)
     }
-    // Who failed before says why, and not that others did as well.
+    // A commit that failed before says why, and not that others did as well.
     if error == nil, let error = group.error { throw error }
   }
 
-  /// Makes the group durable and visible, and ends its turn. Under `mutex`.
-  func endGroup() {
-    guard let group = unsafe writer.pointee.commitGroup else { return }
-    unsafe writer.pointee.commitGroup = nil
+  /// Makes the group, if there is one, durable and visible, and lets other handles write.
+  func endGroup(_ turn: borrowing WriteTurn) {
+    guard let group = turn.writer.group else { return }
     do throws(StoreError) {
-      if unsafe writer.pointee.isHalfDone {
-        throw StoreError(.outcomeUnknown, "a change failed half-way")
-      }
-      try unsafe writer.pointee.finishGroup()
+      if turn.writer.isHalfDone { throw StoreError(.outcomeUnknown, "a change failed half-way") }
+      try turn.writer.finishGroup()
       try checkNotLost()
-      _ = tidyUp()
-      endTurn(after: nil)
+      _ = maintain(turn)
+      conclude(turn, after: nil)
     } catch {
       let error = lossOr(error)
-      unsafe writer.pointee.group = nil
+      turn.writer.group = nil
       // What is in the log counts from here on, if it is whole: recovery finds out.
       noteFailure(StoreError(.outcomeUnknown, ""))
-      endTurn(after: error)
+      conclude(turn, after: error)
       group.error = error.naming(name)
     }
+    if !options.exclusive { turn.admitOthers() }
     group.isDone = true
-    mutex.wakeAll()
+    turn.wakeAll()
   }
 }

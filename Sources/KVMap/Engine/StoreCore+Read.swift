@@ -110,9 +110,9 @@ extension StoreCore {
 
   /// Unmaps what was outgrown, unless a writer of this process is at work.
   func unmapOutgrown() {
-    guard mutex.tryLock() else { return }
+    guard let turn = writeLock.tryEnter() else { return }
     backing.mapping.unmapOutgrown()
-    mutex.unlock()
+    withExtendedLifetime(turn) {}
   }
 
   /// Reads with everything current pinned: nothing is reused.

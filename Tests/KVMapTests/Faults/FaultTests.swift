@@ -58,7 +58,7 @@ struct FaultTests {
       let scratch = try Scratch()
       let store = try scratch.store()
       func purpose() throws -> SpaceReserve.Purpose {
-        try store.core.withTurn { writer throws(StoreError) in writer.space.reserve.purpose }
+        try store.core.withWriteLock { turn throws(StoreError) in turn.writer.space.reserve.purpose }
       }
       try store.put("first", forKey: "key")
       // A store of fewer pages keeps no reserve.

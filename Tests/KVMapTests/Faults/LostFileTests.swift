@@ -51,7 +51,7 @@ struct LostFileTests {
     let end = Int(memory.live[LivePage.highWater]) * Layout.unitBytes
     #expect(
       code {
-        try store.core.withTurn { _ throws(StoreError) in
+        try store.core.withWriteLock { _ throws(StoreError) in
           try? cutShort(scratch.path(), to: Int64(end - Layout.unitBytes))
           memory.bytes.store8(1, end - 1)
         }

@@ -92,12 +92,12 @@ final class KillGround {
   /// Opens the store, which recovers it, or takes over; it must hold that and be sound.
   func recover(expecting contents: Operation.Contents) throws {
     let store = try scratch.store()
-    try store.core.withTurn { _ throws(StoreError) in }
+    try store.core.withWriteLock { _ throws(StoreError) in }
     guard try entries(store) == contents else { throw KillFailure("a view and a recovery differ") }
     // Keys that have expired count until they are reclaimed.
     let expired = try store.count - contents.count
     guard (0...2 * Step.expiringKeys).contains(expired) else { throw KillFailure("the count is wrong") }
-    try expect(store.core.withTurn { _ throws(StoreError) in store.core.verify() }, "the working state")
+    try expect(store.core.withWriteLock { _ throws(StoreError) in store.core.verify() }, "the working state")
     try expect(store.verify(), "what was recovered")
     try store.close()
   }
@@ -105,7 +105,7 @@ final class KillGround {
   /// Lets another handle take over, if a writer died in its turn.
   func takeOver() throws {
     let store = try scratch.store()
-    try store.core.withTurn { _ throws(StoreError) in }
+    try store.core.withWriteLock { _ throws(StoreError) in }
     try store.close()
   }
 

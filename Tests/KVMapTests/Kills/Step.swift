@@ -161,7 +161,7 @@ struct Script {
     victim.enter(.opening)
     let store = try Store(path: path, options: options)
     // Takes over from a writer that died in its turn.
-    try store.core.withTurn { _ throws(StoreError) in }
+    try store.core.withWriteLock { _ throws(StoreError) in }
     return store
   }
 

@@ -1,0 +1,62 @@
+/// Commits of several threads that one sync makes durable: what they wrote, and what the threads
+/// that wait for it are told.
+///
+/// Touched only with the write lock.
+final class CommitGroup {
+  /// All of them as one transaction.
+  var transaction: PendingTransaction
+  /// How many commits it has. The first one waits for all of them.
+  var count = 0
+  static let largestCount = 256
+
+  var isDone = false
+  var error: StoreError?
+
+  init(_ transaction: PendingTransaction) { self.transaction = transaction }
+}
+
+/// Group commit: commits of several threads that one sync makes durable.
+///
+/// Each of them is in the log with its own END, and entered in the index as pending, as in
+/// a transaction: those that follow see it, readers do not. All are published together
+/// when they are durable.
+extension Writer {
+  /// Lets what follows join a group, a new one if there is none.
+  @discardableResult
+  mutating func joinGroup() -> CommitGroup {
+    let joined = group ?? CommitGroup(begin())
+    joined.count += 1
+    group = joined
+    return joined
+  }
+
+  /// Makes the group durable and publishes it.
+  mutating func finishGroup() throws(StoreError) {
+    guard let transaction = group?.transaction else { return }
+    group = nil
+    guard transaction.last != nil else { return try log.sync(upTo: log.tail) }
+    try publish(transaction, isDurable: true)
+  }
+
+  mutating func putInGroup(
+    _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest, _ group: CommitGroup
+  ) throws(StoreError) -> Bool {
+    var transaction = group.transaction
+    defer { group.transaction = transaction }
+    return try put(key, hash, value, request, in: &transaction, isEnd: true)
+  }
+
+  mutating func removeInGroup(
+    _ key: RawSpan, _ hash: KeyHash, _ group: CommitGroup
+  ) throws(StoreError) -> Bool {
+    var transaction = group.transaction
+    defer { group.transaction = transaction }
+    return try remove(key, hash, in: &transaction, isEnd: true)
+  }
+
+  /// What a key has now, commits of the group included; nil if it is absent.
+  func current(_ hash: KeyHash, _ key: RawSpan) throws(StoreError) -> IndexReader.Match? {
+    if let group { return try match(key, hash, group.transaction) }
+    return try liveMatch(hash, key)
+  }
+}

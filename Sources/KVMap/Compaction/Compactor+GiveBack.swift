@@ -1,0 +1,65 @@
+/// Giving the disk space of free units back to the file system.
+extension Compactor {
+  /// Gives the disk space of free units back, the last of the file first.
+  mutating func giveBackSpare(_ writer: inout Writer) throws(StoreError) {
+    guard let range = spare.popLast() else {
+      spareUnits = 0
+      return
+    }
+    let count = min(range.count, Int(Layout.segmentUnits))
+    let first = range.upperBound - UInt64(count)
+    if range.lowerBound < first { spare.append(range.lowerBound..<first) }
+    spareUnits -= count
+    try giveBack(&writer, first..<range.upperBound)
+  }
+
+  /// Gives back those of the units that are free still, row by row.
+  ///
+  /// A crash leads back to the table of the last checkpoint, and nobody who goes on from
+  /// there may rely on disk space that was given back since. All of an index unit is
+  /// real, used or not, and a free one that is entered as such is taken without asking.
+  /// So it is first entered as one that has to be asked for, as if released now; when
+  /// that is durable, the reuse rule lets it be found again.
+  private mutating func giveBack(_ writer: inout Writer, _ units: Range<UInt64>) throws(StoreError) {
+    // Takes pages, which may come from these units: so before any of them is looked at.
+    for number in units where try isEnteredAsStored(&writer, number) {
+      _ = try writer.space.writableEntry(Unit(number: number))
+    }
+    var row = units.lowerBound..<units.lowerBound
+    for number in units {
+      let entry = try writer.space.entry(Unit(number: number))
+      var isIncluded = writer.space.isFree(entry)
+      if isIncluded, let entry, entry.diskSpace == .all {
+        entry.diskSpace = .some
+        entry.epoch = writer.space.epoch
+        isIncluded = false
+      }
+      if isIncluded {
+        row = row.lowerBound..<number + 1
+      } else {
+        try giveBackRow(&writer, row)
+        row = number + 1..<number + 1
+      }
+    }
+    try giveBackRow(&writer, row)
+  }
+
+  private func isEnteredAsStored(_ writer: inout Writer, _ number: UInt64) throws(StoreError) -> Bool {
+    guard let entry = try writer.space.entry(Unit(number: number)) else { return false }
+    return writer.space.isFree(entry) && entry.diskSpace != .none
+  }
+
+  private mutating func giveBackRow(_ writer: inout Writer, _ row: Range<UInt64>) throws(StoreError) {
+    if row.isEmpty { return }
+    let offset = Int(Unit(number: row.lowerBound).position.offset)
+    guard try writer.backing.giveBack(offset: offset, count: row.count * Layout.unitBytes) else {
+      isPaused = true
+      return
+    }
+    for number in row {
+      if let entry = try writer.space.entry(Unit(number: number)), entry.diskSpace != .none {
+        entry.diskSpace = .none
+      }
+    }
+  }
+}

@@ -1,0 +1,122 @@
+/// Emptying segments: what lives in them is moved elsewhere.
+extension Compactor {
+  mutating func moveSomeRecords(_ writer: inout Writer, _ garbage: Int) throws(StoreError) {
+    credit = min(
+      credit + writer.takeWritten() * pace(garbage), Compactor.mostCredit)
+    while credit > 0 {
+      guard let cost = try moveNextRecord(&writer, fullest: Compactor.fullest) else {
+        credit = 0
+        return
+      }
+      credit -= cost
+    }
+  }
+
+  /// Looks at the next record of the segment that is being emptied, and moves it
+  /// if it lives. Returns what that cost, in bytes; nil if nothing is worth it.
+  mutating func moveNextRecord(_ writer: inout Writer, fullest: Int) throws(StoreError) -> Int? {
+    if writer.live[LivePage.victim] == 0 {
+      guard let segment = try chooseVictim(&writer, fullest) else { return nil }
+      writer.live[LivePage.victim] = segment.number
+      writer.live[LivePage.victimOffset] = segment.position.offset + UInt64(SegmentHeader.byteCount)
+    }
+    let victim = Unit(number: writer.live[LivePage.victim])
+    let end = Int(victim.position.offset) + Layout.segmentBytes
+    let offset = Int(writer.live[LivePage.victimOffset])
+    guard offset + RecordHead.byteCount <= end else { return try finishVictim(&writer, victim) }
+    let position = Position(offset: UInt64(offset))
+    let head = RecordHead(writer.memory.bytes, at: offset)
+    guard head.fits(in: end - offset), head.kind != .link else { return try finishVictim(&writer, victim) }
+    var cost = 16
+    if head.kind == .put || head.kind == .move {
+      let hash = writer.records.keyHash(head, at: position)
+      if try IndexReader(memory: writer.memory).slot(leadingTo: position, hash) != nil {
+        // Behind damage nothing is known of where records begin.
+        guard head.isIntact(writer.memory.bytes, at: offset, seed: writer.memory.seed) else {
+          return try finishVictim(&writer, victim)
+        }
+        try move(&writer, head, at: position, hash)
+        cost = head.storedBytes
+      }
+    }
+    writer.live[LivePage.victimOffset] = UInt64(offset + head.storedBytes)
+    prefetchNext(&writer, offset + head.storedBytes, end)
+    return cost
+  }
+
+  private func prefetchNext(_ writer: inout Writer, _ offset: Int, _ end: Int) {
+    guard offset + RecordHead.byteCount <= end else { return }
+    let head = RecordHead(writer.memory.bytes, at: offset)
+    guard head.fits(in: end - offset) else { return }
+    IndexReader(memory: writer.memory).prefetch(
+      writer.records.keyHash(head, at: Position(offset: UInt64(offset))))
+  }
+
+  private mutating func chooseVictim(_ writer: inout Writer, _ fullest: Int) throws(StoreError) -> Unit? {
+    let now = writer.clock.now()
+    while let candidate = candidates.popLast() {
+      let segment = candidate.segment
+      // Others have written since it was looked at.
+      guard let entry = try writer.space.entry(segment), entry.kind == .segment,
+        entry.length == Int(Layout.segmentUnits), writer.mayBeEmptied(segment)
+      else { continue }
+      let live = try writer.space.liveBytes(segment, at: now)
+      if live.counted == 0 {
+        try releaseSegment(&writer, segment)
+      } else if live.probable <= fullest {
+        return segment
+      }
+    }
+    return nil
+  }
+
+  /// Gives the segment back if all that lived in it has moved.
+  private mutating func finishVictim(_ writer: inout Writer, _ segment: Unit) throws(StoreError) -> Int {
+    if try writer.space.liveBytes(segment, at: 0).counted == 0 {
+      try releaseSegment(&writer, segment)
+    } else {
+      damaged.insert(segment.number)
+    }
+    writer.live[LivePage.victim] = 0
+    return 64
+  }
+
+  mutating func releaseSegment(_ writer: inout Writer, _ segment: Unit) throws(StoreError) {
+    try writer.space.makeWritable((segment, Int(Layout.segmentUnits)))
+    try writer.space.releaseUnits(segment)
+    writer.live.lower(LivePage.garbage, by: UInt64(Layout.segmentBytes))
+  }
+
+  /// Moves a live record, or drops it if it has expired.
+  private mutating func move(
+    _ writer: inout Writer, _ head: RecordHead, at position: Position, _ hash: KeyHash
+  ) throws(StoreError) {
+    let path = try writer.index.writablePath(hash, space: &writer.space)
+    let bucket = path.bucket.page
+    if PageHeader(bytes: writer.memory.bytes, page: bucket).overflow.number != 0 {
+      try writer.index.makeOverflowWritable(bucket, space: &writer.space)
+    }
+    guard let slot = try IndexReader(memory: writer.memory).slot(leadingTo: position, hash) else { return }
+    let match = IndexReader.Match(
+      position: position, head: head, slotOffset: slot, slot: Slot(tag: hash.tag, position: position))
+    if try writer.isExpired(match) {
+      try writer.prepareRelease(match)
+      try writer.space.recordReleases()
+      try writer.unpublish(Writer.Prepared(slotOffset: slot, old: match))
+      // It was counted as garbage already, as one that has probably expired.
+      writer.live.lower(LivePage.garbage, by: UInt64(head.storedBytes))
+      return try writer.mergeAfterRemoval(hash)
+    }
+    _ = try writer.space.writableEntry(position.unit)
+    let unit = try writer.mover.makeRoom(for: head.storedBytes, space: &writer.space)
+    _ = try writer.space.writableEntry(unit)
+    try writer.space.recordReleases()
+    let expiry = writer.records.expiry(head, at: position)
+    let target = writer.mover.copy(head, from: position)
+    writer.memory.bytes.storeRelease(Slot(tag: hash.tag, position: target).bits, slot)
+    try writer.space.addRecord(unit, bytes: head.storedBytes, expiry: expiry)
+    try writer.space.removeRecord(position.unit, bytes: head.storedBytes, expires: expiry != nil)
+    writer.live.raise(LivePage.garbage, by: UInt64(head.storedBytes))
+    movedBytes += head.storedBytes
+  }
+}

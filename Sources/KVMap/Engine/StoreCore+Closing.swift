@@ -1,0 +1,76 @@
+import CMappedMemory
+import Synchronization
+
+/// Closing, and the end of the file.
+extension StoreCore {
+  /// Makes the log since the last checkpoint short if it is worth it, and lets go
+  /// of all locks. Calls after the first do nothing.
+  func shutDown() throws(StoreError) {
+    defer { withExtendedLifetime(self) {} }
+    guard isOpen.exchange(false, ordering: .sequentiallyConsistent),
+      kvmap_process_generation() == processGeneration
+    else { return }
+    maintenance.stop()
+    waitForOwnCheckpoint()
+    defer { letGo() }
+    guard backing.isShared, options.access == .readWrite, !backing.isLost else { return }
+    try persist()
+  }
+
+  private func waitForOwnCheckpoint() {
+    while isCheckpointing.load(ordering: .acquiring) { pause(microseconds: 200) }
+  }
+
+  private func letGo() {
+    (backing as? PrivateBacking)?.letGo(pinned)
+    let turn = writeLock.enter()
+    endGroup(turn)
+    // A thread that waited for the write lock may have begun one meanwhile; now nobody can.
+    waitForOwnCheckpoint()
+    turn.admitOthers()
+    for lock in [LockName.vouched, .valid, .attached] { try? backing.unlock(lock) }
+  }
+
+  private func persist() throws(StoreError) {
+    let isLong = live[LivePage.logSinceCheckpoint] > Self.checkpointAtClose
+    guard isLong || options.durability != .none else { return }
+    // If somebody else is writing, a checkpoint is theirs to make; but what this
+    // handle promised to make durable it waits for.
+    guard let turn = try enter(options.durability == .none ? .closingIfFree : .closing) else { return }
+    try conclude(turn) { turn throws(StoreError) in
+      if isLong, try !leavesCheckpointToOthers(turn) {
+        var isDone = try checkpoint(turn, .skip)
+        if !turn.writer.space.unrecorded.isEmpty { isDone = try checkpoint(turn, .skip) }
+        if isDone { try truncateEnd(turn) }
+      }
+      if options.durability != .none { try turn.writer.log.sync(upTo: turn.writer.log.tail) }
+    }
+  }
+
+  /// Anything but the CUTs of openings. What is in a checkpoint is known to be
+  /// there: damage to it is told, while damage to the very last record of a log
+  /// looks like a commit that a crash cut off.
+  private static let checkpointAtClose: UInt64 = 64
+
+  /// Truncates the file after what is used, if nobody else has it open. Right after a
+  /// checkpoint: both superblocks know no more than this.
+  func truncateEnd(_ turn: borrowing WriteTurn) throws(StoreError) {
+    let end = Int(live[LivePage.highWater]) * Layout.unitBytes
+    guard backing.isShared, try backing.sizes().file > end,
+      try backing.tryLock(.attached, .exclusive)
+    else { return }
+    // It must be shared again on every path: opening for writing waits for it. Taking it can
+    // fail for a moment, when the kernel has no memory.
+    defer {
+      var attempts = 8
+      while (try? backing.tryLock(.attached, .shared)) != true, attempts > 0 {
+        attempts -= 1
+        pause(microseconds: 100)
+      }
+    }
+    // A handle that was opened during a truncation has no lock A, but a pin.
+    guard try backing.lowestPin() == nil else { return }
+    turn.writer.space.reserve.forget()
+    try backing.cutOff(at: end)
+  }
+}

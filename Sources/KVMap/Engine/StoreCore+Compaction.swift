@@ -1,0 +1,204 @@
+/// Compaction of all of a store: in rounds, each of slices between which others write.
+extension StoreCore {
+  /// Bytes moved before a checkpoint lets what they were copied from be used again.
+  private static let bytesBetweenCheckpoints = 64 << 20
+  private static let sliceBytes = 256 << 10
+  /// The segments that are open when it begins, and two that follow them, lie where the
+  /// file was full; each round leaves one.
+  private static let mostRounds = 4
+
+  func compact(_ report: (CompactionProgress) throws -> Void) throws {
+    defer { withExtendedLifetime(self) {} }
+    guard options.access == .readWrite else {
+      throw StoreError(.readOnly, "\(name): the store was not opened for writing; open it for that")
+    }
+    fullCompactions.begin()
+    defer { fullCompactions.end() }
+    if try isWorthMoving() { try moveAll(report) }
+    try giveBackAll()
+  }
+
+  /// Moves whatever can be moved, in a store that nobody else knows.
+  func moveAll() throws(StoreError) {
+    do {
+      try moveAll { _ in }
+    } catch {
+      throw error as? StoreError ?? StoreError(.system, "\(name): \(error)")
+    }
+    try giveBackAll()
+  }
+
+  /// Whether moving wins more than it may leave in half-filled units and segments, so that a
+  /// store never takes more afterwards than before.
+  private func isWorthMoving() throws(StoreError) -> Bool {
+    guard backing.isShared else { return true }
+    try checkpoint()
+    let live = live
+    if live[LivePage.earliestExpiry] <= clock.now() { return true }
+    let most = Layout.largestFile
+    let pages = min(live[LivePage.indexPages], most / UInt64(Layout.pageBytes))
+    let unitBytes = UInt64(Layout.unitBytes)
+    let index = (pages * UInt64(Layout.pageBytes) + unitBytes - 1) / unitBytes * unitBytes
+    let runs = try compacting { turn throws(StoreError) in try turn.writer.runCount() }
+    let needed =
+      Int(min(live[LivePage.liveBytes], most) + index) + runs * Layout.pageBytes + LogWriter.reserve
+    return try backing.sizes().allocated > needed + needed / 16 + 3 * Layout.unitBytes
+  }
+
+  private func moveAll(_ report: (CompactionProgress) throws -> Void) throws {
+    var meter = Meter()
+    var behind: Writer.Behind?
+    for _ in 0..<Self.mostRounds {
+      let end = try compactOnce(behind, &meter, report)
+      let left = try compacting { turn throws(StoreError) in
+        try turn.writer.unitsBehind(end)
+      }
+      if left.total == 0 || !left.hasRoom || !left.isLess(than: behind) { break }
+      behind = left
+    }
+  }
+
+  /// How far a compaction has come, with what it takes to tell.
+  private struct Meter {
+    var progress = CompactionProgress()
+    /// What the writer had moved when the round began, and the progress then.
+    private var begin = 0
+    private var base = 0
+
+    mutating func beginRound(_ moved: Int, toMove: Int) {
+      (begin, base) = (moved, progress.movedBytes)
+      progress.totalBytes = progress.movedBytes + toMove
+    }
+
+    mutating func note(_ moved: Int) {
+      progress.movedBytes = max(progress.movedBytes, base + moved - begin)
+      progress.totalBytes = max(progress.totalBytes, progress.movedBytes)
+    }
+  }
+
+  /// One round; returns where the file could end.
+  ///
+  /// - Parameter behind: what the round before has left there; nil for the first.
+  private func compactOnce(
+    _ behind: Writer.Behind?, _ meter: inout Meter, _ report: (CompactionProgress) throws -> Void
+  ) throws -> UInt64 {
+    try compacting { turn throws(StoreError) in
+      try turn.writer.beginWholeCompaction(behind: behind?.end)
+    }
+    try checkpoint()
+    let end = try lookAtAll()
+    let (toMove, moved, now) = try compacting { turn throws(StoreError) in
+      (
+        turn.compactor.chooseAllCandidates(end: end, room: behind?.freeBefore), turn.compactor.movedBytes,
+        try turn.writer.unitsBehind(end)
+      )
+    }
+    let indexBytes =
+      behind == nil
+      ? Int(live[LivePage.indexPages]) * Layout.pageBytes : now.index * Layout.unitBytes
+    meter.beginRound(moved, toMove: toMove + indexBytes + now.runs * Layout.unitBytes)
+    try report(meter.progress)
+    try moveRecords(&meter, report)
+    try checkpoint()
+    if indexBytes + now.runs > 0 {
+      let rewriting = Compactor.Rewriting(end: end, isOfAll: behind == nil, includesRuns: now.runs > 0)
+      try rewriteIndex(rewriting, &meter, report)
+    }
+    // The second one knows the first's superblocks to be durable, and so may count
+    // what was released before it as free.
+    try checkpoint()
+    try checkpoint()
+    return end
+  }
+
+  private func moveRecords(
+    _ meter: inout Meter, _ report: (CompactionProgress) throws -> Void
+  ) throws {
+    var saved = meter.progress.movedBytes
+    var goesOn = true
+    while goesOn {
+      let moved: Int
+      (goesOn, moved) = try compacting { turn throws(StoreError) in
+        (try turn.compactor.moveSlice(&turn.writer, bytes: Self.sliceBytes), turn.compactor.movedBytes)
+      }
+      meter.note(moved)
+      if meter.progress.movedBytes - saved >= Self.bytesBetweenCheckpoints {
+        try checkpoint()
+        saved = meter.progress.movedBytes
+      }
+      try report(meter.progress)
+    }
+  }
+
+  private func rewriteIndex(
+    _ rewriting: Compactor.Rewriting, _ meter: inout Meter, _ report: (CompactionProgress) throws -> Void
+  ) throws {
+    var hash: UInt64? = 0
+    while let from = hash {
+      let moved: Int
+      (hash, moved) = try compacting { turn throws(StoreError) in
+        (try turn.compactor.rewriteBuckets(&turn.writer, from: from, rewriting), turn.compactor.movedBytes)
+      }
+      meter.note(moved)
+      try report(meter.progress)
+    }
+    try compacting { turn throws(StoreError) in try turn.writer.rewriteSpaceTable() }
+  }
+
+  /// One slice. It may use the reserve as removals may: it gives back more.
+  private func compacting<R>(
+    _ body: (borrowing WriteTurn) throws(StoreError) -> R
+  ) throws(StoreError) -> R {
+    try withWriteLock { turn throws(StoreError) in
+      turn.writer.space.takesLowestPages = true
+      let before = turn.writer.space.reserve.exchangePurpose(.removing)
+      defer {
+        turn.writer.space.takesLowestPages = false
+        _ = turn.writer.space.reserve.exchangePurpose(before)
+      }
+      return try body(turn)
+    }
+  }
+
+  /// Looks through the whole table; returns where the file could end.
+  @discardableResult
+  private func lookAtAll() throws(StoreError) -> UInt64 {
+    try compacting { turn throws(StoreError) in try turn.compactor.beginWholeLook(&turn.writer) }
+    while try compacting({ turn throws(StoreError) in
+      try turn.compactor.lookAtUnits(&turn.writer, 4096)
+      return turn.compactor.cursor != nil
+    }) {}
+    let live = live
+    let pages = live[LivePage.indexPages] / UInt64(Layout.pagesPerUnit)
+    let bytes = live[LivePage.liveBytes] / UInt64(Layout.unitBytes)
+    // Two epochs of index pages, segments that are open, and what does not fit exactly.
+    return Layout.firstFreeUnit + 2 * pages + bytes + bytes / 16 + 4 * Layout.segmentUnits
+  }
+
+  /// Gives back all that is free, without moving anything.
+  func giveBackAll() throws(StoreError) {
+    // What is entered as real is entered as something else first, durably.
+    for _ in 0..<2 {
+      try compacting { turn throws(StoreError) in
+        try turn.writer.space.dropLeaves()
+      }
+      try lookAtAll()
+      while try compacting({ turn throws(StoreError) in
+        try turn.compactor.giveBackSpare(&turn.writer)
+        return turn.compactor.spareUnits > 0 && !turn.compactor.isPaused
+      }) {}
+      try checkpoint()
+    }
+    try waitingForCheckpoint { () throws(StoreError) -> Void? in
+      try withWriteLock { turn throws(StoreError) -> Void? in
+        guard try checkpoint(turn, .skip) else { return nil }
+        try turn.writer.giveBackRoom()
+        try truncateEnd(turn)
+        // Where others have it open, it stays as long as it is.
+        let end = UInt64(try backing.sizes().file / Layout.unitBytes)
+        _ = try turn.writer.giveBackEnd(upTo: end)
+        return ()
+      }
+    }
+  }
+}

@@ -1,0 +1,101 @@
+/// A transaction while its body runs.
+struct OpenTransaction: ~Copyable {
+  let core: StoreCore
+  fileprivate let turn: WriteTurn
+  /// The group of commits that it belongs to.
+  fileprivate let joined: CommitGroup?
+  fileprivate let isDurable: Bool
+  fileprivate var pending: PendingTransaction
+
+  mutating func put(
+    _ key: RawSpan, _ value: RawSpan, _ condition: PutCondition, _ expires: Expiry
+  ) throws(StoreError) -> Bool {
+    try core.checkWritable(key, value)
+    let hash = KeyHash(key, seed: core.source.seed)
+    do {
+      return try turn.writer.put(
+        key, hash, value, core.request(condition, expires, nil), in: &pending)
+    } catch {
+      throw error.naming(core.name)
+    }
+  }
+
+  mutating func remove(_ key: RawSpan) throws(StoreError) -> Bool {
+    try core.checkWritable(key, RawSpan())
+    do {
+      return try turn.writer.remove(key, KeyHash(key, seed: core.source.seed), in: &pending)
+    } catch {
+      throw error.naming(core.name)
+    }
+  }
+
+  func get(_ key: RawSpan) throws(StoreError) -> [UInt8]? {
+    do {
+      let found = try turn.writer.match(key, KeyHash(key, seed: core.source.seed), pending)
+      // A page that was lost reads as one without slots.
+      try core.checkNotLost()
+      guard let match = found else { return nil }
+      let memory = turn.writer.memory
+      let range = try core.value(match, in: memory)
+      let bytes = memory.bytes.array(range.lowerBound, count: range.count)
+      try core.checkNotLost()
+      return bytes
+    } catch {
+      throw core.lossOr(error).naming(core.name)
+    }
+  }
+
+  fileprivate consuming func commit() throws(StoreError) {
+    do throws(StoreError) {
+      try turn.writer.commit(pending, isDurable: isDurable)
+      try core.checkNotLost()
+    } catch {
+      let error = core.lossOr(error)
+      try core.endCommit(turn, joined, after: error)
+      throw error.naming(core.name)
+    }
+    try core.endCommit(turn, joined, after: nil)
+  }
+
+  fileprivate consuming func abandon() throws(StoreError) {
+    do throws(StoreError) {
+      try turn.writer.abort(pending)
+    } catch {
+      try core.endCommit(turn, joined, after: error)
+      throw error.naming(core.name)
+    }
+    if joined == nil {
+      core.conclude(turn, after: nil)
+    } else {
+      try core.endCommit(turn, joined, after: nil)
+    }
+  }
+}
+
+extension StoreCore {
+  /// Runs `body`, which changes the store through the transaction, and makes one commit of its
+  /// changes; none if it throws.
+  // Swift 6.3.1 crashes when it specialises this.
+  @_semantics("optimize.sil.specialize.generic.never")
+  func transaction<R>(
+    _ durability: Durability?, _ body: (UnsafeMutablePointer<OpenTransaction>) throws -> R
+  ) throws -> R {
+    defer { withExtendedLifetime(self) {} }
+    try checkWritable(RawSpan(), RawSpan())
+    let turn = try enterWaiting(joins: true)
+    let isDurable = isDurable(durability)
+    let joined = joinGroup(turn, isDurable)
+    let pending = turn.writer.begin()
+    var open = OpenTransaction(
+      core: self, turn: turn, joined: joined, isDurable: isDurable, pending: pending)
+    let result: R
+    do {
+      result = try unsafe withUnsafeMutablePointer(to: &open) { open in try unsafe body(open) }
+    } catch {
+      try open.abandon()
+      throw error
+    }
+    try open.commit()
+    return result
+  }
+}

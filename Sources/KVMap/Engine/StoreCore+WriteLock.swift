@@ -1,0 +1,268 @@
+import MappedMemory
+import Synchronization
+
+/// How a thread gets the write lock and what it does with it first and last.
+///
+///     enter → (others' group is ended) → lock among handles → begin → the caller's change
+///           → maintain → conclude → the turn ends
+///
+/// Where a commit fails after it was appended, or a sync fails, the next turn begins with
+/// recovery.
+extension StoreCore {
+  /// Throws if this thread is inside a transaction on this handle.
+  func checkNotInTransaction() throws(StoreError) {
+    if writeLock.isHeldByThisThread {
+      throw StoreError(
+        .reentrant,
+        "\(name): the call was made from within a transaction; use the transaction itself, or call after it")
+    }
+  }
+
+  /// Runs `body` with the write lock, and then, if one is due, a checkpoint.
+  @inline(__always)
+  func withWriteLock<R: ~Copyable>(
+    _ body: (borrowing WriteTurn) throws(StoreError) -> R
+  ) throws(StoreError) -> R {
+    defer { withExtendedLifetime(self) {} }
+    let turn = try enterWaiting()
+    do {
+      let result = try body(turn)
+      // A store into a page that has no storage is not done.
+      try checkNotLost()
+      finish(turn)
+      return result
+    } catch {
+      let error = lossOr(error)
+      conclude(turn, after: error)
+      throw error.naming(name)
+    }
+  }
+
+  /// Runs `body` in the turn and ends it, without what a commit does besides.
+  func conclude<R: ~Copyable>(
+    _ turn: consuming WriteTurn, _ body: (borrowing WriteTurn) throws(StoreError) -> R
+  ) throws(StoreError) -> R {
+    do {
+      let result = try body(turn)
+      conclude(turn, after: nil)
+      return result
+    } catch {
+      let error = lossOr(error)
+      conclude(turn, after: error)
+      throw error.naming(name)
+    }
+  }
+
+  /// Ends a turn in which all went well.
+  @inline(__always)
+  func finish(_ turn: consuming WriteTurn) {
+    let wait = maintain(turn)
+    conclude(turn, after: nil)
+    end(turn)
+    if wait > 0 { pauseWriting(forMilliseconds: wait) }
+  }
+
+  private func end(_ turn: consuming WriteTurn) {}
+
+  /// What a commit does for the store besides: a little compaction, and a
+  /// checkpoint if one is due. The commit is done; what fails here is tried again
+  /// later, and if a sync failed the next turn begins with recovery. Returns for how many
+  /// milliseconds writing should pause.
+  @inline(__always)
+  func maintain(_ turn: borrowing WriteTurn) -> Int {
+    do throws(StoreError) {
+      let wait = try checkpointIfDue(turn)
+      // Moving records takes space until the next checkpoint.
+      try turn.compactor.step(&turn.writer, moves: wait == 0)
+      return wait
+    } catch {
+      noteFailure(lossOr(error))
+      return 0
+    }
+  }
+
+  /// After a failed sync, or a loss, what was published may not have reached the pages
+  /// of the file.
+  func noteFailure(_ error: StoreError) {
+    if error.code == .outcomeUnknown || error.code == .lost { live[LivePage.syncFailed] = 1 }
+  }
+
+  // MARK: The beginning
+
+  enum Entrance {
+    /// Waits for other threads and handles, up to the timeout, and ends their group of commits.
+    case waiting
+    /// The same, but goes on in a group of commits, if there is one.
+    case joining
+    /// Does not wait for other handles.
+    case ifFree
+    /// Of a handle that is being closed already; these two wait, or do not.
+    case closing, closingIfFree
+
+    var waits: Bool { self != .ifFree && self != .closingIfFree }
+    var isClosing: Bool { self == .closing || self == .closingIfFree }
+  }
+
+  /// Blocks until this thread has the write lock; recovers first if its last holder died
+  /// with it.
+  @inline(__always)
+  func enterWaiting(joins: Bool = false) throws(StoreError) -> WriteTurn {
+    try checkOpen()
+    try checkNotInTransaction()
+    let turn = writeLock.enter()
+    _ = try prepare(turn, joins ? .joining : .waiting)
+    return turn
+  }
+
+  /// Nil if another handle has it and `entrance` does not wait.
+  func enter(_ entrance: Entrance) throws(StoreError) -> WriteTurn? {
+    let turn = writeLock.enter()
+    guard try prepare(turn, entrance) else { return nil }
+    return turn
+  }
+
+  /// False if another handle has the lock and `entrance` does not wait.
+  @inline(__always)
+  private func prepare(_ turn: borrowing WriteTurn, _ entrance: Entrance) throws(StoreError) -> Bool {
+    do throws(StoreError) {
+      if turn.writer.group != nil {
+        if entrance == .joining, isOpen.load(ordering: .relaxed) { return true }
+        endGroup(turn)
+      }
+      // It may have been closed, and its locks let go of, while this waited.
+      if !entrance.isClosing { try checkOpen() }
+      guard try turn.excludeOthers(waits: entrance.waits, timeout: options.timeout) else { return false }
+      try begin(turn)
+      return true
+    } catch {
+      throw lossOr(error).naming(name)
+    }
+  }
+
+  /// Sees to it that what this handle knows is what the store is now.
+  @inline(__always)
+  private func begin(_ turn: borrowing WriteTurn) throws(StoreError) {
+    let live = live
+    try checkNotLost()
+    if live[LivePage.busy] | live[LivePage.syncFailed] != 0 { try recoverFromDeadWriter(turn) }
+    if live[LivePage.recoveries] != turn.knownRecoveries { startAfresh(turn) }
+    turn.writer.log.adoptCheckpoint()
+    // This thread has no address in the store at hand, and no other one writes.
+    backing.mapping.unmapOutgrown()
+    let end = Int(live[LivePage.highWater]) * Layout.unitBytes
+    if end > backing.mappedBytes { _ = try backing.extendMapping(to: end) }
+    turn.writer.working.refresh()
+    try turn.writer.ensureAddresses(for: 0)
+    try checkPath(turn)
+    live[LivePage.busy] = UInt64(processIdentifier)
+    turn.throttle.lengthAtStart = live[LivePage.logSinceCheckpoint]
+  }
+
+  /// Throws if the path names another file now, or none: what is written
+  /// would be seen by nobody else. Looked at every 50 ms at most.
+  @inline(__always)
+  private func checkPath(_ turn: borrowing WriteTurn) throws(StoreError) {
+    guard path != nil else { return }
+    let now = clock.now()
+    if now >= turn.nextPathCheck || now &+ 50 < turn.nextPathCheck { try lookAtPath(turn, now) }
+  }
+
+  @inline(never)
+  private func lookAtPath(_ turn: borrowing WriteTurn, _ now: UInt64) throws(StoreError) {
+    guard let path, let file = backing as? FileBacking else { return }
+    // A process that may not look there any more may write all the same.
+    if (try? file.isAt(path)) == false {
+      throw StoreError(
+        .replaced,
+        "\(name): the file was removed or replaced while it was open; nothing was written; "
+          + "close the store and open it again")
+    }
+    turn.nextPathCheck = now &+ 50
+  }
+
+  // MARK: The end
+
+  /// Failures of the preparing steps leave the store as it was; after any other
+  /// the next turn begins with recovery.
+  @inline(__always)
+  func conclude(_ turn: borrowing WriteTurn, after error: StoreError?) {
+    let live = live
+    if let error { noteFailure(error) }
+    if error == nil || !turn.writer.isHalfDone {
+      // Pages that were copied for a change that failed: others must not find the originals in use.
+      if !turn.writer.space.unrecorded.isEmpty { try? turn.writer.space.recordReleases() }
+      live[LivePage.busy] = 0
+    }
+    turn.writer.isHalfDone = false
+  }
+
+  // MARK: Recovery
+
+  /// The last holder of the write lock died with it, or a sync failed: readers go on with
+  /// what was published, and the state is rebuilt beside it.
+  private func recoverFromDeadWriter(_ turn: borrowing WriteTurn) throws(StoreError) {
+    if backing.isShared {
+      // Its superblocks would be mixed with those of a checkpoint under way.
+      let lock = try CheckpointLock(waitingFor: self)
+      try recoverBesideReaders(turn, lock)
+    } else if live[LivePage.busy] != 0 {
+      // Nobody else writes here: the failure was this handle's own.
+      throw StoreError(.damaged, "\(name): an earlier change failed half-way; reopen the store")
+    }
+  }
+
+  private func recoverBesideReaders(
+    _ turn: borrowing WriteTurn, _ lock: borrowing CheckpointLock
+  ) throws(StoreError) {
+    backing.forgetFailedSync()
+    let (block, bothAgree) = try SuperblockPair(source.fixed).current()
+    let recovery = Recovery(
+      source: source, backing: backing, clock: clock, isTakeover: true, isPrivate: false)
+    let end = try recovery.examine(block)
+    if let file = backing as? FileBacking { try recovery.rehearse(file, block, end) }
+    try recovery.rebuild(block, bothAgree: bothAgree, end)
+  }
+
+  /// Forgets what this handle remembers of the space table, whose pages belong to an older tree.
+  /// Notes what was inherited, unless a recovery has stored it again.
+  private func startAfresh(_ turn: borrowing WriteTurn) {
+    backing.forgetFailedSync()
+    turn.writer.space = SpaceTable(working: turn.writer.working, backing: backing)
+    let isFirst = turn.knownRecoveries == nil
+    let isInherited = isFirst && joinedOthers && live[LivePage.recoveries] == recoveriesWhenJoined
+    turn.writer.log.inheritance =
+      isInherited
+      ? LogWriter.Inheritance(
+        sequence: SequenceNumber(number: live[LivePage.sequence]),
+        epoch: Epoch(number: live[LivePage.epoch]))
+      : nil
+    turn.knownRecoveries = live[LivePage.recoveries]
+  }
+
+  /// Rebuilds the index from the log if some of its pages cannot be trusted: those that were
+  /// stored before this handle could be told of write errors, and those that a process died
+  /// over while it synced them. With nothing pending.
+  func rebuildDoubtfulPages(
+    _ turn: borrowing WriteTurn, _ lock: borrowing CheckpointLock
+  ) throws(StoreError) {
+    guard backing.isShared, inheritsPages(turn) || live[LivePage.syncFailed] != 0 else { return }
+    try recoverBesideReaders(turn, lock)
+    startAfresh(turn)
+    turn.writer.working.refresh()
+    live[LivePage.busy] = UInt64(processIdentifier)
+  }
+
+  /// Whether pages of the index are others', who could have been told of errors that this handle
+  /// was not told of.
+  private func inheritsPages(_ turn: borrowing WriteTurn) -> Bool {
+    guard let inheritance = turn.writer.log.inheritance else { return false }
+    return live[LivePage.durableEpoch] < inheritance.epoch.number
+  }
+
+  /// Whether closing leaves the checkpoint to other handles: they stored these index pages
+  /// themselves, so they would be told of a write error.
+  func leavesCheckpointToOthers(_ turn: borrowing WriteTurn) throws(StoreError) -> Bool {
+    guard inheritsPages(turn) else { return false }
+    return try backing.isLockedByOthers(.vouched, .exclusive)
+  }
+}

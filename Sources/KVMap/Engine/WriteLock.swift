@@ -1,0 +1,202 @@
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The write lock: one thread of one process changes the store at a time.
+///
+/// Among the threads of a handle it is a mutex; among handles it is a lock on the file, which
+/// the system ends with its holder. Whatever only the holder may touch lies inside, and is
+/// reached through a ``WriteTurn``.
+@safe
+final class WriteLock: @unchecked Sendable {
+  // Sendable: `state` is touched only by the thread that holds `mutex`; all else is atomic.
+
+  /// What changes the store, and what its holder remembers from one time to the next.
+  struct State: ~Copyable {
+    var writer: Writer
+    var compactor: Compactor
+    var throttle = WriteThrottle()
+    var knownRecoveries: UInt64?
+    var nextPathCheck: UInt64 = 0
+    /// Whether this handle holds the lock among handles.
+    fileprivate var isHeld = false
+  }
+
+  fileprivate let state: UnsafeMutablePointer<State>
+  private let backing: any Backing
+  private let mutex = Lock()
+  /// The thread that holds `mutex`, 0 for none: to find calls from within.
+  private let owner = Atomic<UInt>(0)
+  /// How many threads wait for `mutex`.
+  let waiting = Atomic<Int>(0)
+  /// Whether the lock among handles is kept until the handle is closed.
+  private let isKept: Bool
+
+  init(_ writer: consuming Writer, _ compactor: Compactor, _ backing: any Backing, isKept: Bool) {
+    unsafe state = .allocate(capacity: 1)
+    unsafe state.initialize(to: State(writer: writer, compactor: compactor))
+    self.backing = backing
+    self.isKept = isKept
+  }
+
+  deinit {
+    unsafe state.deinitialize(count: 1)
+    unsafe state.deallocate()
+  }
+
+  /// Whether the calling thread holds it.
+  @inline(__always)
+  var isHeldByThisThread: Bool { owner.load(ordering: .relaxed) == Self.thread }
+
+  /// Whether threads of this handle wait for it.
+  @inline(__always)
+  var hasWaiting: Bool { waiting.load(ordering: .relaxed) > 0 }
+
+  /// Blocks until no other thread of this handle has it. Other handles may: see
+  /// ``WriteTurn/excludeOthers(waits:timeout:)``.
+  @inline(__always)
+  func enter() -> WriteTurn {
+    if !mutex.tryLock() {
+      // Counted: a commit that others wait for lets them join it.
+      waiting.add(1, ordering: .relaxed)
+      mutex.lock()
+      waiting.subtract(1, ordering: .relaxed)
+    }
+    owner.store(Self.thread, ordering: .relaxed)
+    return WriteTurn(self)
+  }
+
+  /// The same without blocking; nil if another thread has it.
+  func tryEnter() -> WriteTurn? {
+    guard mutex.tryLock() else { return nil }
+    owner.store(Self.thread, ordering: .relaxed)
+    return WriteTurn(self)
+  }
+
+  @inline(__always)
+  fileprivate func leave() {
+    // Commits of a group that is open go on with the lock among handles.
+    if unsafe state.pointee.writer.group == nil, !isKept { admitOthers() }
+    owner.store(0, ordering: .relaxed)
+    mutex.unlock()
+  }
+
+  @inline(__always)
+  fileprivate func admitOthers() {
+    guard unsafe state.pointee.isHeld else { return }
+    unsafe state.pointee.isHeld = false
+    try? backing.unlock(.turn)
+  }
+
+  @inline(__always)
+  fileprivate func excludeOthers(waits: Bool, _ timeout: Duration) throws(StoreError) -> Bool {
+    if unsafe state.pointee.isHeld { return true }
+    if try !backing.tryLock(.turn, .exclusive) {
+      if !waits { return false }
+      try waitForOthers(timeout)
+    }
+    unsafe state.pointee.isHeld = true
+    return true
+  }
+
+  /// Asks again, ever less often, until the timeout.
+  @inline(never)
+  private func waitForOthers(_ timeout: Duration) throws(StoreError) {
+    var patience = Patience(timeout)
+    while try !backing.tryLock(.turn, .exclusive) {
+      if patience.wait() { continue }
+      let holder = try backing.holder(of: .turn, against: .exclusive)
+      throw patience.busy(holder, "has held the writer's turn")
+    }
+  }
+
+  fileprivate func wait(until group: CommitGroup) {
+    owner.store(0, ordering: .relaxed)
+    while !group.isDone { mutex.wait() }
+  }
+
+  fileprivate func wakeAll() { mutex.wakeAll() }
+
+  @inline(__always)
+  private static var thread: UInt {
+    #if canImport(Darwin)
+      unsafe UInt(bitPattern: pthread_self())
+    #else
+      UInt(pthread_self())
+    #endif
+  }
+}
+
+/// The write lock, held by this thread. It ends where this value does.
+@safe
+struct WriteTurn: ~Copyable {
+  /// The handle's, which the turn never outlives: no reference is counted for each commit.
+  private unowned(unsafe) let lock: WriteLock
+  private let state: UnsafeMutablePointer<WriteLock.State>
+
+  fileprivate init(_ lock: WriteLock) {
+    unsafe self.lock = lock
+    unsafe state = lock.state
+  }
+
+  deinit { unsafe lock.leave() }
+
+  @inline(__always)
+  var writer: Writer {
+    _read { yield unsafe state.pointee.writer }
+    nonmutating _modify { yield unsafe &state.pointee.writer }
+  }
+
+  @inline(__always)
+  var compactor: Compactor {
+    _read { yield unsafe state.pointee.compactor }
+    nonmutating _modify { yield unsafe &state.pointee.compactor }
+  }
+
+  @inline(__always)
+  var throttle: WriteThrottle {
+    _read { yield unsafe state.pointee.throttle }
+    nonmutating _modify { yield unsafe &state.pointee.throttle }
+  }
+
+  /// The recovery this handle's writer knows of; nil before it writes for the first time.
+  @inline(__always)
+  var knownRecoveries: UInt64? {
+    _read { yield unsafe state.pointee.knownRecoveries }
+    nonmutating _modify { yield unsafe &state.pointee.knownRecoveries }
+  }
+
+  /// When to look next whether the path still names the file, in milliseconds since 1970.
+  @inline(__always)
+  var nextPathCheck: UInt64 {
+    _read { yield unsafe state.pointee.nextPathCheck }
+    nonmutating _modify { yield unsafe &state.pointee.nextPathCheck }
+  }
+
+  /// Takes the lock among handles as well, if this handle does not have it.
+  ///
+  /// - Returns: false if another handle has it and `waits` is false.
+  /// - Throws: `busy` if it is not to be had within the timeout.
+  @inline(__always)
+  func excludeOthers(waits: Bool, timeout: Duration) throws(StoreError) -> Bool {
+    try unsafe lock.excludeOthers(waits: waits, timeout)
+  }
+
+  /// Lets other handles have it, also where it was to be kept.
+  func admitOthers() { unsafe lock.admitOthers() }
+
+  /// Lets other threads in until the group is done.
+  func wait(until group: CommitGroup) { unsafe lock.wait(until: group) }
+
+  /// Wakes the threads that wait for groups.
+  func wakeAll() { unsafe lock.wakeAll() }
+
+  #if CRASH_SIMULATION
+    /// Ends as with the process: nothing is let go of.
+    consuming func die() { discard self }
+  #endif
+}

@@ -1,0 +1,32 @@
+#if CRASH_SIMULATION
+  @testable import KVMap
+
+  /// A checkpoint of which only the state is noted, with its lock.
+  final class BegunCheckpoint {
+    let core: StoreCore
+    let block: Superblock
+    private var frozen: StoreCore.FrozenCheckpoint?
+
+    /// Nil if somebody else writes one.
+    init?(_ core: StoreCore) throws(StoreError) {
+      let turn = try core.enterWaiting()
+      let frozen = try core.conclude(turn) { turn throws(StoreError) -> StoreCore.FrozenCheckpoint? in
+        guard let lock = try CheckpointLock(ifFree: core) else { return nil }
+        return try core.freeze(turn, lock)
+      }
+      guard let frozen else { return nil }
+      self.core = core
+      block = frozen.block
+      self.frozen = consume frozen
+    }
+
+    /// Writes it; once.
+    func finish() throws(StoreError) {
+      guard let frozen = frozen.take() else { return }
+      try core.finish(frozen)
+    }
+
+    /// Lets go of the lock without writing it.
+    func drop() { frozen = nil }
+  }
+#endif
