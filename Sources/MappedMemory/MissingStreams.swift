@@ -51,10 +51,18 @@ enum MissingStreams {
     }
   }
 
+  /// Whether the number is still the placeholder's: another part of the process may have put a
+  /// file of its own there.
+  private static func isPlaceholder(_ number: Int32) -> Bool {
+    var (root, found) = (stat(), stat())
+    guard unsafe stat("/", &root) == 0, unsafe fstat(number, &found) == 0 else { return false }
+    return root.st_ino == found.st_ino && root.st_dev == found.st_dev
+  }
+
   private static func giveBack() {
     unsafe users -= 1
     if unsafe users > 0 { return }
-    for stream in streams where unsafe taken & 1 << stream != 0 { close(stream) }
+    for stream in streams where unsafe taken & 1 << stream != 0 && isPlaceholder(stream) { close(stream) }
     unsafe taken = 0
   }
 }

@@ -106,11 +106,10 @@ struct History {
   ) throws(StoreError) -> Bool {
     guard let match else { return record.map { $0.expiry <= time } ?? true }
     guard let record else { return false }
-    let reader = RecordReader(memory: memory)
-    let range = try reader.valueRange(match.head, at: match.position)
+    let range = try match.record.valueRange()
     let value = catalogue.values[Int(record.value)]
     guard range.count == value.count,
-      (reader.expiry(match.head, at: match.position) ?? UInt64.max) == record.expiry
+      (match.record.expiry ?? UInt64.max) == record.expiry
     else { return false }
     return unsafe memory.bytes.equals(value.span.bytes, at: range.lowerBound)
   }

@@ -181,7 +181,7 @@ struct Forger {
 
   /// Checksum and chain of the record at `start`; the chain after it.
   private func sealRecord(_ start: Int, chain: UInt64) -> UInt64? {
-    let head = RecordHead(image.bytes, at: start)
+    let head = RecordHeader(image.bytes, at: start)
     guard head.contentBytes <= image.length - start else { return nil }
     let sum = head.computeChecksum(image.bytes, at: start, seed: block.seed)
     let next = Checksum.chain(chain, sum)
@@ -208,8 +208,8 @@ struct Forger {
         random.below(8) == 0
         ? Int(number(8, &random) & (1 << 46)) : [0, 8, 16, random.below(90)][random.below(4)]
       if kind == 5, random.below(2) == 0 { sequence += Layout.sequenceJump }
-      let head = RecordHead(
-        kind: .put, flags: RecordHead.Flags(rawValue: flags), sequence: SequenceNumber(number: sequence),
+      let head = RecordHeader(
+        kind: .put, flags: RecordHeader.Flags(rawValue: flags), sequence: SequenceNumber(number: sequence),
         keyLength: keyLength, valueLength: valueLength)
       guard head.storedBytes <= end - at else { break }
       use(at, head.storedBytes)
@@ -224,7 +224,7 @@ struct Forger {
   }
 
   private func fillIn(
-    _ head: RecordHead, _ kind: UInt8, _ at: Int, _ random: inout some RandomNumberGenerator
+    _ head: RecordHeader, _ kind: UInt8, _ at: Int, _ random: inout some RandomNumberGenerator
   ) {
     if head.flags.contains(.external) {
       let units = image.length / Layout.unitBytes
@@ -240,7 +240,7 @@ struct Forger {
     }
     if let old = records.first, head.keyLength > 0, head.keyLength < 16 {
       // A key that is there already, if the length happens to be its.
-      let known = RecordHead(image.bytes, at: records[random.below(records.count)])
+      let known = RecordHeader(image.bytes, at: records[random.below(records.count)])
       if known.keyLength == head.keyLength {
         image.bytes.copy(from: old + known.keyOffset, to: at + head.keyOffset, count: head.keyLength)
       }
@@ -251,7 +251,7 @@ struct Forger {
   }
 
   /// A LINK, with or without a segment where it leads.
-  private func forgeLink(_ at: Int, _ head: RecordHead, _ random: inout some RandomNumberGenerator) {
+  private func forgeLink(_ at: Int, _ head: RecordHeader, _ random: inout some RandomNumberGenerator) {
     guard let header = SegmentHeader(image.bytes, at: Int(block.segment.position.offset), seed: block.seed)
     else { return }
     let target = random.below(3) == 0 ? number(0, &random) : header.next.position.offset

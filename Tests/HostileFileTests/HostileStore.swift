@@ -142,7 +142,7 @@ final class HostileStore {
   private func addLog(_ commit: Script.Commit, _ effect: Effect) {
     var at = Int(commit.start)
     while at < Int(commit.end) {
-      let head = RecordHead(image.bytes, at: at)
+      let head = RecordHeader(image.bytes, at: at)
       regions.append(Region(bytes: at..<at + head.contentBytes, effect: effect))
       if head.flags.contains(.external) {
         let run = Int(image.bytes.load64(at + head.externalOffset))
@@ -205,7 +205,7 @@ final class HostileStore {
     let replayed = regions.map(\.bytes)
     for slot in slots where !slot.isEmpty {
       let at = Int(slot.position.offset)
-      let head = RecordHead(image.bytes, at: at)
+      let head = RecordHeader(image.bytes, at: at)
       let key = image.bytes.array(at + head.keyOffset, count: head.keyLength)
       guard let number = keys.firstIndex(of: key) else { continue }
       // What was overwritten later on may be damaged without anybody noticing.
@@ -223,10 +223,10 @@ final class HostileStore {
 
   private func isInLog(_ key: [UInt8], _ log: [Range<Int>]) -> Bool {
     log.contains { range in
-      guard range.count < Image.pageBytes, range.count >= RecordHead.byteCount,
+      guard range.count < Image.pageBytes, range.count >= RecordHeader.byteCount,
         range.lowerBound % Layout.unitBytes != 0
       else { return false }
-      let head = RecordHead(image.bytes, at: range.lowerBound)
+      let head = RecordHeader(image.bytes, at: range.lowerBound)
       return image.bytes.array(range.lowerBound + head.keyOffset, count: head.keyLength) == key
     }
   }

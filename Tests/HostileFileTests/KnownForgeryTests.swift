@@ -136,7 +136,7 @@ struct KnownForgeryTests {
       seal(leaf)
       let at = Int(Unit(number: last).position.offset) + SegmentHeader.byteCount
       image.use(at / Image.pageBytes)
-      RecordHead(
+      RecordHeader(
         kind: .put, flags: [], sequence: SequenceNumber(number: 5), keyLength: Layout.largestKey,
         valueLength: 0
       ).encodeOrder(bytes, at: at)
@@ -182,8 +182,8 @@ struct KnownForgeryTests {
       bytes, at: start, seed: block.seed)
     let at = start + Layout.segmentBytes - (isLink ? 40 : 32)
     image.use(at / Image.pageBytes)
-    let flags: RecordHead.Flags = isLink ? [.end, .external] : [.end]
-    let head = RecordHead(
+    let flags: RecordHeader.Flags = isLink ? [.end, .external] : [.end]
+    let head = RecordHeader(
       kind: isLink ? .link : .put, flags: flags, sequence: block.sequence, keyLength: isLink ? 0 : 8,
       valueLength: isLink ? 8 : 0)
     head.encodeOrder(bytes, at: at)

@@ -119,7 +119,7 @@ struct FormatTests {
 
   @Test func recordHead() {
     let buffer = ByteBuffer(count: 4096)
-    let head = RecordHead(
+    let head = RecordHeader(
       kind: .put, flags: [.end, .expires, .versioned], sequence: SequenceNumber(number: 0x00ab_cdef),
       keyLength: 65_536, valueLength: 0x1_2345_6789)
     head.encodeOrder(buffer.bytes, at: 64)
@@ -127,7 +127,7 @@ struct FormatTests {
     place(UInt64(0x00ab_cdef) << 8 | 0b0110_1001, 8, &expected)
     place(UInt64(0x1_2345_6789) << 17 | 65_536, 16, &expected)
     #expect(buffer.array(64..<88) == expected)
-    #expect(RecordHead(buffer.bytes, at: 64) == head)
+    #expect(RecordHeader(buffer.bytes, at: 64) == head)
     #expect(head.expiryOffset == 24)
     #expect(head.versionOffset == 32)
     #expect(head.keyOffset == 40)
@@ -135,21 +135,21 @@ struct FormatTests {
   }
 
   @Test func recordFlagsAndKinds() {
-    #expect(RecordHead.Flags.kindMask == 0x07)
-    #expect(RecordHead.Flags.end.rawValue == 0x08)
-    #expect(RecordHead.Flags.synced.rawValue == 0x10)
-    #expect(RecordHead.Flags.expires.rawValue == 0x20)
-    #expect(RecordHead.Flags.versioned.rawValue == 0x40)
-    #expect(RecordHead.Flags.external.rawValue == 0x80)
+    #expect(RecordHeader.Flags.kindMask == 0x07)
+    #expect(RecordHeader.Flags.end.rawValue == 0x08)
+    #expect(RecordHeader.Flags.synced.rawValue == 0x10)
+    #expect(RecordHeader.Flags.expires.rawValue == 0x20)
+    #expect(RecordHeader.Flags.versioned.rawValue == 0x40)
+    #expect(RecordHeader.Flags.external.rawValue == 0x80)
     let kinds: [RecordKind] = [.put, .delete, .move, .link, .cut]
     #expect(kinds.map(\.rawValue) == [1, 2, 3, 4, 5])
     // Where the optional fields stand, for all combinations.
     for bits in 0..<8 {
-      var flags: RecordHead.Flags = []
+      var flags: RecordHeader.Flags = []
       if bits & 1 != 0 { flags.insert(.expires) }
       if bits & 2 != 0 { flags.insert(.versioned) }
       if bits & 4 != 0 { flags.insert(.external) }
-      let head = RecordHead(
+      let head = RecordHeader(
         kind: .put, flags: flags, sequence: SequenceNumber(number: 1), keyLength: 3, valueLength: 100_000)
       let extra = (bits & 1) * 8 + (bits & 2) * 4 + (bits & 4) * 4
       #expect(head.keyOffset == 24 + extra)

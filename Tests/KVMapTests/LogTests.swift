@@ -60,7 +60,7 @@ struct LogTests {
       }
     }
     let large = try #require(try store.match([UInt8]("so large".utf8)))
-    let value = try RecordReader(memory: store.core.memory).valueRange(large.head, at: large.position)
+    let value = try large.record.valueRange()
     bytes.store8(bytes.load8(value.upperBound - 1) ^ 1, value.upperBound - 1)
     #expect(try scanned(store).tail.position.offset == commits[3])
   }
@@ -77,7 +77,7 @@ struct LogTests {
       second = Int(tail(store))
       // As long as a CUT.
       try store.put("12345678", forKey: "abcdefgh")
-      #expect(Int(tail(store)) - second == RecordHead.byteCount + 16)
+      #expect(Int(tail(store)) - second == RecordHeader.byteCount + 16)
       try store.put("stale", forKey: "third")
       try write(contents(scratch.path()), to: scratch.path("crashed"))
     }
@@ -212,7 +212,7 @@ struct LogTests {
       }
     }
     #expect(throws: Operation.Abort.self) { try attempt(1, isAbandoned: true) }
-    let length = RecordHead(store.core.memory.bytes, at: start).storedBytes
+    let length = RecordHeader(store.core.memory.bytes, at: start).storedBytes
     let first = try contents(scratch.path())[start..<start + length]
     try attempt(2, isAbandoned: false)
     try write(contents(scratch.path()), to: scratch.path("crashed"))

@@ -69,16 +69,15 @@ struct SalvageSample {
     try store.checkpoint()
     for number in 900..<900 + recent { try change(number) }
     var cursor = store.makeCursor()
-    let records = RecordReader(memory: store.core.memory)
     while let entry = try cursor.next() {
       contents[entry.key] = entry
       let span = unsafe entry.key.span.bytes
       let hash = KeyHash(span, seed: store.core.memory.seed)
       let match = try #require(try IndexReader(memory: store.core.memory).find(hash, span))
-      let start = Int(match.position.offset)
-      places[entry.key] = [start..<start + match.head.contentBytes]
-      if match.head.flags.contains(.external) {
-        places[entry.key]?.append(try records.valueRange(match.head, at: match.position))
+      let start = match.record.offset
+      places[entry.key] = [start..<start + match.record.header.contentBytes]
+      if match.record.isExternal {
+        places[entry.key]?.append(try match.record.valueRange())
       }
     }
     bytes = try KVMapTests.contents(scratch.path())

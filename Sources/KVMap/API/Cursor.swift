@@ -64,7 +64,6 @@ extension StoreCore {
   ) throws(StoreError) -> [Result<[UInt8], StoreError>] {
     try read(snapshot) { index throws(StoreError) -> [Result<[UInt8], StoreError>] in
       let memory = index.memory
-      let records = RecordReader(memory: memory)
       var slots: [Slot] = []
       let damage = try bucketSlots(from: from, behind: &behind, &slots, in: snapshot)
       for slot in slots { memory.bytes.prefetch(Int(slot.position.offset)) }
@@ -73,11 +72,9 @@ extension StoreCore {
       if let damage { keys.append(.failure(damage)) }
       for slot in slots {
         do throws(StoreError) {
-          let head = try records.head(at: slot.position)
-          try records.verify(head, at: slot.position)
-          keys.append(
-            .success(
-              memory.bytes.array(Int(slot.position.offset) + head.keyOffset, count: head.keyLength)))
+          let record = try Record(memory, at: slot.position)
+          try record.verify()
+          keys.append(.success(record.keyBytes))
         } catch {
           keys.append(.failure(error.naming(name)))
         }
@@ -131,8 +128,7 @@ extension StoreCore {
   }
 
   private func hash(_ slot: Slot, _ memory: StoreMemory) throws(StoreError) -> UInt64 {
-    let records = RecordReader(memory: memory)
-    return records.keyHash(try records.head(at: slot.position), at: slot.position).bits
+    try Record(memory, at: slot.position).keyHash.bits
   }
 
   /// What is stored for `key`; nil if it is absent or has expired.
@@ -141,32 +137,25 @@ extension StoreCore {
     return try read(snapshot) { index throws(StoreError) -> Entry? in
       let memory = index.memory
       guard let match = try find(key, hash, index, snapshot?.clock ?? clock) else { return nil }
-      let value = try value(match, in: memory)
-      let records = RecordReader(memory: memory)
-      let expiry = records.expiry(match.head, at: match.position)
+      let value = try match.record.value()
       return Entry(
-        key: memory.bytes.array(
-          Int(match.position.offset) + match.head.keyOffset, count: match.head.keyLength),
+        key: match.record.keyBytes,
         value: memory.bytes.array(value.lowerBound, count: value.count),
-        version: records.version(match.head, at: match.position),
-        expiry: expiry.map { .at(millisecondsSince1970: $0) } ?? .never)
+        version: match.record.version,
+        expiry: match.record.expiry.map { .at(millisecondsSince1970: $0) } ?? .never)
     }
   }
 
   /// Verifies the record and passes on where key and value lie; nil if it has expired.
   private func withRecord<R>(
     _ slot: Slot, _ clock: Clock, _ memory: StoreMemory,
-    _ body: (RecordHead, FoundBytes, FoundBytes) -> R
+    _ body: (FoundBytes, FoundBytes) -> R
   ) throws(StoreError) -> R? {
-    let records = RecordReader(memory: memory)
-    let head = try records.head(at: slot.position)
-    let match = IndexReader.Match(position: slot.position, head: head, slotOffset: 0, slot: slot)
-    let value = try value(match, in: memory)
-    if let expiry = records.expiry(head, at: slot.position), expiry <= clock.now() { return nil }
-    let key = Int(slot.position.offset) + head.keyOffset
+    let record = try Record(memory, at: slot.position)
+    let value = try record.value()
+    if let expiry = record.expiry, expiry <= clock.now() { return nil }
     return body(
-      head, FoundBytes(bytes: memory.bytes, range: key..<key + head.keyLength),
-      FoundBytes(bytes: memory.bytes, range: value))
+      FoundBytes(bytes: memory.bytes, range: record.keyRange), FoundBytes(bytes: memory.bytes, range: value))
   }
 
   func forEach(_ body: (RawSpan, RawSpan) throws -> Void) throws {
@@ -195,7 +184,7 @@ extension StoreCore {
       for slot in slots { bytes.prefetch(Int(slot.position.offset)) }
       for slot in slots {
         let found = try read(snapshot) { index throws(StoreError) in
-          try withRecord(slot, clock, index.memory) { _, key, value in (key, value) }
+          try withRecord(slot, clock, index.memory) { key, value in (key, value) }
         }
         guard let (key, value) = found else { continue }
         try body(key.span, value.span)

@@ -90,12 +90,13 @@ extension Writer {
     let prepared = try prepare(key, hash, needsSlot: true)
     var fields = LogWriter.Fields(expiry: expiry, isEnd: false)
     fields.external = try writeRun(value)
-    let head = LogWriter.head(
+    let header = LogWriter.header(
       .move, fields, sequence: sequence, keyLength: key.byteCount, valueLength: value.byteCount)
-    let unit = try mover.makeRoom(for: head.storedBytes, space: &space)
+    let unit = try mover.makeRoom(for: header.storedBytes, space: &space)
     _ = try space.writableEntry(unit)
     try space.recordReleases()
-    try publish(prepared, hash, head, at: mover.append(head, fields, key: key, value: value))
+    let position = mover.append(header, fields, key: key, value: value)
+    try publish(prepared, hash, Record(memory, position, header))
   }
 }
 

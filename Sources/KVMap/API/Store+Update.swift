@@ -132,10 +132,10 @@ extension StoreCore {
       if let match {
         // Nobody reuses what the index leads to while this handle has the turn.
         let memory = writer.memory
-        let range = try value(match, in: memory)
+        let range = try match.record.value()
         old = memory.bytes.array(range.lowerBound, count: range.count)
         try checkNotLost()
-        if expires == nil { request.expiry = writer.records.expiry(match.head, at: match.position) }
+        if expires == nil { request.expiry = match.record.expiry }
       }
       let (change, result) = try body(old)
       switch change {

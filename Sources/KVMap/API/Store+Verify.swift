@@ -3,14 +3,16 @@ public import SystemPackage
 
 extension Store {
   /// Checks the whole store as it was durably or at least committed at one moment,
-  /// in a private view beside readers and writers: O(size of the store).
+  /// in a private view beside readers and writers: O(size of the store). A store in memory, and
+  /// what a `.scratch` handle has changed, is checked in place, with the write lock.
   ///
   /// - Throws: ``StoreError`` if the file cannot be looked at; damage is no error
   ///   but part of the report.
   public func verify() throws(StoreError) -> VerificationReport {
     try core.checkOpen()
     if core.backing.isShared, let path = core.path { return try Store.verify(path) }
-    return core.verify()
+    // What only this process has is checked in place.
+    return try core.withWriteLock { _ throws(StoreError) in core.verify() }
   }
 
   /// Checks the store at `path` without changing a byte of it.

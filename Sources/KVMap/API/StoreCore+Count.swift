@@ -44,11 +44,10 @@ extension StoreCore {
       let bytes = source.memory.bytes
       for slot in slots { bytes.prefetch(Int(slot.position.offset)) }
       count += try read(snapshot) { index throws(StoreError) in
-        let records = RecordReader(memory: index.memory)
         var unexpired = 0
         for slot in slots {
-          let head = try records.head(at: slot.position)
-          if try !records.isExpired(head, at: slot.position, clock) { unexpired += 1 }
+          let record = try Record(index.memory, at: slot.position)
+          if try !record.isExpired(clock) { unexpired += 1 }
         }
         return unexpired
       }

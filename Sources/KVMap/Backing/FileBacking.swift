@@ -108,7 +108,8 @@ final class FileBacking: Backing {
       try reservation.hint(at: range.lowerBound, length: range.count, .random)
       let locked = min(lockedBytes.load(ordering: .relaxed), range.count)
       if range.lowerBound > 0 { return }
-      if locked > 0 { try reservation.lock(at: 0, length: locked) }
+      // The place that is outgrown still counts against the limit of locked memory.
+      if locked > 0 { try? reservation.lock(at: 0, length: locked) }
       // Where the system has failed to write this page, it might drop it like any other, and
       // bring back words of an earlier state, which nobody could tell from those that count.
       try? reservation.lock(at: Layout.liveOffset, length: Layout.pageBytes)

@@ -117,6 +117,8 @@ struct Checkpoint {
       header.epoch.tag == pointer.epochTag
     else {
       if !sealing.isStrict || !sealing.includes(pointer.epochTag) { return }
+      // A page that has not changed for 65,536 epochs is referred to in the same way.
+      if isOld(pointer, height > 0 ? node : leaf, sealing) { return }
       throw StoreError(
         .outcomeUnknown,
         "an index page is not what was stored there since the last checkpoint; it is made anew of the log")
@@ -135,6 +137,14 @@ struct Checkpoint {
       try sealOverflow(header.overflow, &sealing)
     }
     header.seal(seed: memory.seed)
+  }
+
+  /// Whether a reference means a page that an earlier checkpoint has sealed.
+  private func isOld(_ pointer: PagePointer, _ kind: PageKind, _ sealing: Sealing) -> Bool {
+    guard isMapped(pointer.page) else { return false }
+    let header = PageHeader(bytes: memory.bytes, page: pointer.page)
+    return header.kindByte == kind.rawValue && header.epoch.tag == pointer.epochTag
+      && header.epoch <= sealing.after && header.isIntact(seed: memory.seed)
   }
 
   /// An overflow page that did not change may come before one that did.

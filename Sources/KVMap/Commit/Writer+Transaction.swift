@@ -21,7 +21,7 @@ extension Writer {
     if open.last != nil || open.followsOthers,
       let pending = try index.find(hash, key, in: bucket.page, pending: true)
     {
-      if pending.head.kind == .delete { return nil }
+      if pending.record.kind == .delete { return nil }
       return try isExpired(pending) ? nil : pending
     }
     return try liveMatch(hash, key)
@@ -71,13 +71,13 @@ extension Writer {
       _ = try prepare(key, hash, needsSlot: false)
       let path = try index.writablePath(hash, space: &space)
       let pending = try index.find(hash, key, in: path.bucket.page, pending: true)
-      if let pending, pending.head.flags.contains(.external) {
-        try space.makeWritable(try run(of: pending.head, at: pending.position))
+      if let pending, pending.record.isExternal {
+        try space.makeWritable(try pending.record.run())
       }
       let slot =
         if let pending { pending.slotOffset } else { try index.emptySlot(hash, path, space: &space) }
       fields.external = try writeRun(value)
-      let size = LogWriter.head(
+      let size = LogWriter.header(
         kind, fields, sequence: tail.sequence, keyLength: key.byteCount, valueLength: value.byteCount
       ).storedBytes
       try makeRoom(size, &tail)
@@ -114,8 +114,8 @@ extension Writer {
   mutating func publish(_ open: PendingTransaction, isDurable: Bool) throws(StoreError) {
     try enterLog(open.tail, isDurable: isDurable)
     var walk = log.walk(from: open.start.position, upTo: open.tail.position)
-    while let (position, head) = try walk.next() {
-      try settle(position, head, isCommitted: true)
+    while let record = try walk.next() {
+      try settle(record, isCommitted: true)
     }
     complete(open.tail)
   }
@@ -125,12 +125,12 @@ extension Writer {
     guard open.last != nil else { return }
     isHalfDone = true
     var walk = log.walk(from: open.start.position, upTo: open.tail.position)
-    while let (position, head) = try walk.next() {
-      try settle(position, head, isCommitted: false)
+    while let record = try walk.next() {
+      try settle(record, isCommitted: false)
     }
     if let others = group?.transaction {
       var walk = log.walk(from: others.start.position, upTo: others.tail.position)
-      while let (position, head) = try walk.next() { try enterAgain(position, head) }
+      while let record = try walk.next() { try enterAgain(record) }
     }
     try log.rollBack(to: open.mark, space: &space)
     isHalfDone = false
@@ -138,29 +138,29 @@ extension Writer {
 
   /// Enters a record of the group as pending again, in the slot that a transaction which
   /// is given up has taken over from it.
-  private mutating func enterAgain(_ position: Position, _ head: RecordHead) throws(StoreError) {
-    guard head.kind == .put || head.kind == .delete else { return }
-    let key = memory.bytes.span(Int(position.offset) + head.keyOffset, count: head.keyLength)
+  private mutating func enterAgain(_ record: Record) throws(StoreError) {
+    guard record.kind == .put || record.kind == .delete else { return }
+    let key = record.key
     let hash = KeyHash(key, seed: memory.seed)
     let path = try index.writablePath(hash, space: &space)
     let pending = try index.find(hash, key, in: path.bucket.page, pending: true)
     let slot = if let pending { pending.slotOffset } else { try index.emptySlot(hash, path, space: &space) }
-    memory.bytes.storeRelease(Slot(tag: hash.tag, position: position, pending: true).bits, slot)
+    memory.bytes.storeRelease(Slot(tag: hash.tag, position: record.position, pending: true).bits, slot)
   }
 
   /// Publishes one record of the transaction, or takes back its pending slot.
   private mutating func settle(
-    _ position: Position, _ head: RecordHead, isCommitted: Bool
+    _ record: Record, isCommitted: Bool
   ) throws(StoreError) {
-    guard head.kind == .put || head.kind == .delete else { return }
-    let key = memory.bytes.span(Int(position.offset) + head.keyOffset, count: head.keyLength)
+    guard record.kind == .put || record.kind == .delete else { return }
+    let key = record.key
     let hash = KeyHash(key, seed: memory.seed)
     let bucket = try IndexReader(memory: memory).bucket(hash, workingTag: index.epoch.tag).page
     let pending = try index.find(hash, key, in: bucket, pending: true)
     // A later record of the same key has taken the slot over, or it has been settled.
-    let isLatest = pending?.position == position
-    if !isLatest || !isCommitted, head.flags.contains(.external) {
-      try space.releaseUnits(try run(of: head, at: position).first)
+    let isLatest = pending?.record.position == record.position
+    if !isLatest || !isCommitted, record.isExternal {
+      try space.releaseUnits(try record.run().first)
     }
     guard let pending, isLatest else { return }
     guard isCommitted else {
@@ -168,16 +168,16 @@ extension Writer {
       return
     }
     let old = try index.find(hash, key, in: bucket, pending: false)
-    if head.kind == .put {
+    if record.kind == .put {
       // Into the published slot if there is one, so that the key is never absent.
       let slot = old?.slotOffset ?? pending.slotOffset
-      try publish(Prepared(slotOffset: slot, old: old), hash, head, at: position)
+      try publish(Prepared(slotOffset: slot, old: old), hash, record)
     } else if let old {
       try unpublish(Prepared(slotOffset: old.slotOffset, old: old))
     }
-    if old != nil || head.kind == .delete {
+    if old != nil || record.kind == .delete {
       memory.bytes.storeRelease(Slot.empty.bits, pending.slotOffset)
     }
-    if head.kind == .delete { try mergeAfterRemoval(hash) }
+    if record.kind == .delete { try mergeAfterRemoval(hash) }
   }
 }

@@ -29,7 +29,6 @@ struct Writer: ~Copyable {
 
   var memory: StoreMemory { working.memory }
   var live: LivePage { memory.live }
-  var records: RecordReader { RecordReader(memory: memory) }
 
   init(_ source: MemorySource, backing: any Backing, clock: Clock) {
     working = WorkingMemory(source)
@@ -87,23 +86,23 @@ struct Writer: ~Copyable {
     var tail = log.tail
     let mark = log.mark(tail)
     let start: Position
-    let head: RecordHead
+    let header: RecordHeader
     let prepared: Prepared
     do {
       prepared = try prepare(key, hash, needsSlot: true)
       fields.external = try writeRun(value)
-      let size = LogWriter.head(
+      let size = LogWriter.header(
         .put, fields, sequence: tail.sequence, keyLength: key.byteCount, valueLength: value.byteCount
       ).storedBytes
       try makeRoom(size, &tail)
       start = tail.position
-      head = log.append(.put, fields, key: key, value: value, &tail)
+      header = log.append(.put, fields, key: key, value: value, &tail)
     } catch {
       try undo(fields, mark)
       throw error
     }
     try enterLog(tail, isDurable: request.isDurable)
-    try publish(prepared, hash, head, at: start)
+    try publish(prepared, hash, Record(memory, start, header))
     complete(tail)
   }
 
@@ -150,7 +149,7 @@ struct Writer: ~Copyable {
       prepared = try prepare(key, hash, needsSlot: false)
       do throws(StoreError) {
         try makeRoom(
-          (RecordHead.byteCount + key.byteCount + 7) & ~7, reserve: LogWriter.recoveryReserve, &tail)
+          (RecordHeader.byteCount + key.byteCount + 7) & ~7, reserve: LogWriter.recoveryReserve, &tail)
       } catch {
         lacksLog = error.code == .diskFull
         throw error
@@ -250,12 +249,12 @@ struct Writer: ~Copyable {
     case .always: true
     case .absent: match == nil
     case .present: match != nil
-    case .version(let version): match.map { records.version($0.head, at: $0.position) } == version
+    case .version(let version): match.map(\.record.version) == version
     }
   }
 
   func isExpired(_ match: IndexReader.Match) throws(StoreError) -> Bool {
-    try records.isExpired(match.head, at: match.position, clock)
+    try match.record.isExpired(clock)
   }
 
   func liveMatch(_ hash: KeyHash, _ key: RawSpan) throws(StoreError) -> IndexReader.Match? {
@@ -291,7 +290,7 @@ struct Writer: ~Copyable {
 
   /// Makes the table's entries for a record that will no longer be live writable.
   mutating func prepareRelease(_ match: IndexReader.Match) throws(StoreError) {
-    _ = try space.writableEntry(match.position.unit)
+    _ = try space.writableEntry(match.record.position.unit)
     if let run = try runToRelease(match) {
       guard try space.row(run.first, of: [.run]) == run.count else {
         throw .damaged(
@@ -306,22 +305,13 @@ struct Writer: ~Copyable {
   private func runToRelease(
     _ match: IndexReader.Match
   ) throws(StoreError) -> (first: Unit, count: Int)? {
-    guard match.head.flags.contains(.external) else { return nil }
+    guard match.record.isExternal else { return nil }
     if space.isRecovering,
-      !match.head.isIntact(memory.bytes, at: Int(match.position.offset), seed: memory.seed)
+      !match.record.isIntact
     {
       return nil
     }
-    return try run(of: match.head, at: match.position)
-  }
-
-  /// The units of a large value's run.
-  func run(of head: RecordHead, at position: Position) throws(StoreError) -> (first: Unit, count: Int) {
-    let range = try records.valueRange(head, at: position)
-    return (
-      Position(offset: UInt64(range.lowerBound)).unit,
-      (range.count + Layout.unitBytes - 1) / Layout.unitBytes
-    )
+    return try match.record.run()
   }
 
   mutating func makeRoom(
@@ -335,7 +325,7 @@ struct Writer: ~Copyable {
   /// Room for a record that the index never leads to: the space table counts no bytes of
   /// it, so that a store without anything to replay opens without taking a page.
   mutating func makeRoomForCut(_ tail: inout LogWriter.Tail) throws(StoreError) {
-    try log.makeRoom(for: RecordHead.byteCount + 16, reserve: 0, tail: &tail, space: &space)
+    try log.makeRoom(for: RecordHeader.byteCount + 16, reserve: 0, tail: &tail, space: &space)
     try space.recordReleases()
   }
 
@@ -364,13 +354,13 @@ struct Writer: ~Copyable {
 
   /// Lets the index lead to a new record. Everything was prepared.
   mutating func publish(
-    _ prepared: Prepared, _ hash: KeyHash, _ head: RecordHead, at position: Position
+    _ prepared: Prepared, _ hash: KeyHash, _ record: Record
   ) throws(StoreError) {
     memory.bytes.storeRelease(
-      Slot(tag: hash.tag, position: position).bits, prepared.slotOffset)
+      Slot(tag: hash.tag, position: record.position).bits, prepared.slotOffset)
     try space.addRecord(
-      position.unit, bytes: head.storedBytes, expiry: records.expiry(head, at: position))
-    live.raise(LivePage.liveBytes, by: UInt64(head.liveBytes))
+      record.position.unit, bytes: record.storedBytes, expiry: record.expiry)
+    live.raise(LivePage.liveBytes, by: UInt64(record.liveBytes))
     if let old = prepared.old {
       try retire(old)
     } else {
@@ -389,9 +379,9 @@ struct Writer: ~Copyable {
   /// Accounts for a record that the index no longer leads to.
   private mutating func retire(_ old: IndexReader.Match) throws(StoreError) {
     try space.removeRecord(
-      old.position.unit, bytes: old.head.storedBytes, expires: old.head.flags.contains(.expires))
-    live.raise(LivePage.garbage, by: UInt64(old.head.storedBytes))
-    live.lower(LivePage.liveBytes, by: UInt64(old.head.liveBytes))
+      old.record.position.unit, bytes: old.record.storedBytes, expires: old.record.flags.contains(.expires))
+    live.raise(LivePage.garbage, by: UInt64(old.record.storedBytes))
+    live.lower(LivePage.liveBytes, by: UInt64(old.record.liveBytes))
     if let run = try runToRelease(old) { try space.releaseUnits(run.first) }
   }
 }

@@ -84,11 +84,11 @@ extension Compactor {
         for index in 0..<Bucket.slotsPerLine {
           let slot = slots.load(line: line, slot: index)
           if slot.isEmpty { continue }
-          let head = try writer.records.head(at: slot.position)
-          guard head.flags.contains(.external) else { continue }
-          let run = try writer.run(of: head, at: slot.position)
+          let record = try Record(writer.memory, at: slot.position)
+          guard record.isExternal else { continue }
+          let run = try record.run()
           guard run.first.number + UInt64(run.count) > end else { continue }
-          try moveRun(&writer, head, slot, at: slots.offset(line: line, slot: index), run)
+          try moveRun(&writer, record, slot, at: slots.offset(line: line, slot: index), run)
         }
       }
       page = PageHeader(bytes: writer.memory.bytes, page: page).overflow
@@ -97,17 +97,15 @@ extension Compactor {
 
   /// Copies a large value and its record, if there is room for it further down.
   private mutating func moveRun(
-    _ writer: inout Writer, _ head: RecordHead, _ slot: Slot, at slotOffset: Int,
+    _ writer: inout Writer, _ record: Record, _ slot: Slot, at slotOffset: Int,
     _ run: (first: Unit, count: Int)
   ) throws(StoreError) {
-    let range = try writer.records.valueRange(head, at: slot.position)
+    let range = try record.valueRange()
     // Damage stays where it is, and is told when it is met.
-    guard head.isIntact(writer.memory.bytes, at: Int(slot.position.offset), seed: writer.memory.seed),
-      (try? writer.records.verifyExternal(head, at: slot.position, range: range)) != nil
-    else { return }
-    let match = IndexReader.Match(position: slot.position, head: head, slotOffset: slotOffset, slot: slot)
+    guard record.isIntact, (try? record.verifyExternal(range)) != nil else { return }
+    let match = IndexReader.Match(record: record, slotOffset: slotOffset, slot: slot)
     try writer.prepareRelease(match)
-    let unit = try writer.mover.makeRoom(for: head.storedBytes, space: &writer.space)
+    let unit = try writer.mover.makeRoom(for: record.storedBytes, space: &writer.space)
     _ = try writer.space.writableEntry(unit)
     guard let target = try writer.space.allocateBelow(run.first, run.count, as: .run) else { return }
     do {
@@ -121,11 +119,11 @@ extension Compactor {
     let offset = Int(target.position.offset)
     writer.memory.bytes.copy(from: range.lowerBound, to: offset, count: range.count)
     movedBytes += range.count
-    let position = writer.mover.copy(head, from: slot.position, run: offset)
+    let position = writer.mover.copy(record, run: offset)
     writer.memory.bytes.storeRelease(Slot(tag: slot.tag, position: position).bits, slotOffset)
-    let expiry = writer.records.expiry(head, at: slot.position)
-    try writer.space.addRecord(unit, bytes: head.storedBytes, expiry: expiry)
-    try writer.space.removeRecord(slot.position.unit, bytes: head.storedBytes, expires: expiry != nil)
+    let expiry = record.expiry
+    try writer.space.addRecord(unit, bytes: record.storedBytes, expiry: expiry)
+    try writer.space.removeRecord(slot.position.unit, bytes: record.storedBytes, expires: expiry != nil)
     try writer.space.releaseUnits(run.first)
   }
 }

@@ -23,33 +23,31 @@ extension Compactor {
     let victim = Unit(number: writer.live[LivePage.victim])
     let end = Int(victim.position.offset) + Layout.segmentBytes
     let offset = Int(writer.live[LivePage.victimOffset])
-    guard offset + RecordHead.byteCount <= end else { return try finishVictim(&writer, victim) }
-    let position = Position(offset: UInt64(offset))
-    let head = RecordHead(writer.memory.bytes, at: offset)
-    guard head.fits(in: end - offset), head.kind != .link else { return try finishVictim(&writer, victim) }
+    guard offset + RecordHeader.byteCount <= end else { return try finishVictim(&writer, victim) }
+    let record = Record(writer.memory, uncheckedAt: offset)
+    guard record.header.fits(in: end - offset), record.kind != .link else {
+      return try finishVictim(&writer, victim)
+    }
     var cost = 16
-    if head.kind == .put || head.kind == .move {
-      let hash = writer.records.keyHash(head, at: position)
-      if try IndexReader(memory: writer.memory).slot(leadingTo: position, hash) != nil {
+    if record.kind == .put || record.kind == .move {
+      let hash = record.keyHash
+      if try IndexReader(memory: writer.memory).slot(leadingTo: record.position, hash) != nil {
         // Behind damage nothing is known of where records begin.
-        guard head.isIntact(writer.memory.bytes, at: offset, seed: writer.memory.seed) else {
-          return try finishVictim(&writer, victim)
-        }
-        try move(&writer, head, at: position, hash)
-        cost = head.storedBytes
+        guard record.isIntact else { return try finishVictim(&writer, victim) }
+        try move(&writer, record, hash)
+        cost = record.storedBytes
       }
     }
-    writer.live[LivePage.victimOffset] = UInt64(offset + head.storedBytes)
-    prefetchNext(&writer, offset + head.storedBytes, end)
+    writer.live[LivePage.victimOffset] = UInt64(offset + record.storedBytes)
+    prefetchNext(&writer, offset + record.storedBytes, end)
     return cost
   }
 
   private func prefetchNext(_ writer: inout Writer, _ offset: Int, _ end: Int) {
-    guard offset + RecordHead.byteCount <= end else { return }
-    let head = RecordHead(writer.memory.bytes, at: offset)
-    guard head.fits(in: end - offset) else { return }
-    IndexReader(memory: writer.memory).prefetch(
-      writer.records.keyHash(head, at: Position(offset: UInt64(offset))))
+    guard offset + RecordHeader.byteCount <= end else { return }
+    let record = Record(writer.memory, uncheckedAt: offset)
+    guard record.header.fits(in: end - offset) else { return }
+    IndexReader(memory: writer.memory).prefetch(record.keyHash)
   }
 
   private mutating func chooseVictim(_ writer: inout Writer, _ fullest: Int) throws(StoreError) -> Unit? {
@@ -89,34 +87,35 @@ extension Compactor {
 
   /// Moves a live record, or drops it if it has expired.
   private mutating func move(
-    _ writer: inout Writer, _ head: RecordHead, at position: Position, _ hash: KeyHash
+    _ writer: inout Writer, _ record: Record, _ hash: KeyHash
   ) throws(StoreError) {
     let path = try writer.index.writablePath(hash, space: &writer.space)
     let bucket = path.bucket.page
     if PageHeader(bytes: writer.memory.bytes, page: bucket).overflow.number != 0 {
       try writer.index.makeOverflowWritable(bucket, space: &writer.space)
     }
+    let position = record.position
     guard let slot = try IndexReader(memory: writer.memory).slot(leadingTo: position, hash) else { return }
     let match = IndexReader.Match(
-      position: position, head: head, slotOffset: slot, slot: Slot(tag: hash.tag, position: position))
+      record: record, slotOffset: slot, slot: Slot(tag: hash.tag, position: position))
     if try writer.isExpired(match) {
       try writer.prepareRelease(match)
       try writer.space.recordReleases()
       try writer.unpublish(Writer.Prepared(slotOffset: slot, old: match))
       // It was counted as garbage already, as one that has probably expired.
-      writer.live.lower(LivePage.garbage, by: UInt64(head.storedBytes))
+      writer.live.lower(LivePage.garbage, by: UInt64(record.storedBytes))
       return try writer.mergeAfterRemoval(hash)
     }
     _ = try writer.space.writableEntry(position.unit)
-    let unit = try writer.mover.makeRoom(for: head.storedBytes, space: &writer.space)
+    let unit = try writer.mover.makeRoom(for: record.storedBytes, space: &writer.space)
     _ = try writer.space.writableEntry(unit)
     try writer.space.recordReleases()
-    let expiry = writer.records.expiry(head, at: position)
-    let target = writer.mover.copy(head, from: position)
+    let expiry = record.expiry
+    let target = writer.mover.copy(record)
     writer.memory.bytes.storeRelease(Slot(tag: hash.tag, position: target).bits, slot)
-    try writer.space.addRecord(unit, bytes: head.storedBytes, expiry: expiry)
-    try writer.space.removeRecord(position.unit, bytes: head.storedBytes, expires: expiry != nil)
-    writer.live.raise(LivePage.garbage, by: UInt64(head.storedBytes))
-    movedBytes += head.storedBytes
+    try writer.space.addRecord(unit, bytes: record.storedBytes, expiry: expiry)
+    try writer.space.removeRecord(position.unit, bytes: record.storedBytes, expires: expiry != nil)
+    writer.live.raise(LivePage.garbage, by: UInt64(record.storedBytes))
+    movedBytes += record.storedBytes
   }
 }

@@ -43,32 +43,29 @@ struct KeyHistory {
 
   init(memory: StoreMemory) { self.memory = memory }
 
-  private mutating func isValueIntact(_ head: RecordHead, at position: Position) -> Bool {
-    guard head.flags.contains(.external) else { return true }
-    let records = RecordReader(memory: memory)
-    guard let range = try? records.valueRange(head, at: position) else { return false }
-    let run = Run(
-      range: range, checksum: memory.bytes.load64(Int(position.offset) + head.externalOffset + 8))
+  private mutating func isValueIntact(_ record: Record) -> Bool {
+    guard record.isExternal else { return true }
+    guard let range = try? record.valueRange() else { return false }
+    let run = Run(range: range, checksum: record.externalChecksum)
     if let known = runs[run] { return known }
-    let isIntact = (try? records.verifyExternal(head, at: position, range: range)) != nil
+    let isIntact = (try? record.verifyExternal(range)) != nil
     runs[run] = isIntact
     return isIntact
   }
 
-  mutating func add(_ position: Position, _ head: RecordHead, if wants: (KeyHash) -> Bool) {
-    let number = head.sequence.number
+  mutating func add(_ record: Record, if wants: (KeyHash) -> Bool) {
+    let number = record.sequence.number
     sequenceEnd = max(sequenceEnd, number + 1)
-    guard let kind = head.kind, kind == .put || kind == .move || kind == .delete else { return }
-    let records = RecordReader(memory: memory)
-    guard wants(records.keyHash(head, at: position)) else { return }
-    let key = memory.bytes.array(Int(position.offset) + head.keyOffset, count: head.keyLength)
+    guard let kind = record.kind, kind == .put || kind == .move || kind == .delete else { return }
+    guard wants(record.keyHash) else { return }
+    let key = record.keyBytes
     var events = keys[key] ?? Events()
     if kind == .delete {
       events.removed = max(events.removed, number)
-    } else if isValueIntact(head, at: position) {
-      if number > events.value?.sequence ?? 0 { events.value = (number, position) }
+    } else if isValueIntact(record) {
+      if number > events.value?.sequence ?? 0 { events.value = (number, record.position) }
     } else if number > events.lost?.sequence ?? 0 {
-      events.lost = (number, Int(position.offset), "its large value does not match its checksum")
+      events.lost = (number, record.offset, "its large value does not match its checksum")
     }
     keys[key] = events
   }

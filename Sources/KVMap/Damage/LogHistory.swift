@@ -119,7 +119,7 @@ struct LogHistory {
     let total = Double(max(1, segments.count + orphans.count))
     func take(_ finding: LogSearch.Finding) {
       switch finding {
-      case .record(let position, let head): keys.add(position, head, if: wants)
+      case .record(let record): keys.add(record, if: wants)
       case .gap(let gap):
         gaps.append(gap)
         for suspect in gap.suspects { keys.add(suspect, if: wants) }
@@ -144,7 +144,7 @@ struct LogHistory {
         }
       }
       if let last = end.last, last >= first { lastRead = last }
-      if index == segments.count - 1, block == nil, end.isLinked || end.stop + RecordHead.byteCount > size {
+      if index == segments.count - 1, block == nil, end.isLinked || end.stop + RecordHeader.byteCount > size {
         // The log went on where the file ends, or in a segment that is not there.
         isComplete = false
       }
@@ -156,7 +156,7 @@ struct LogHistory {
       take(.gap(gap))
     }
     for start in moved {
-      search.walkMoved(range(of: start), below: limit) { keys.add($0, $1, if: wants) }
+      search.walkMoved(range(of: start), below: limit) { keys.add($0, if: wants) }
     }
     for (index, range) in orphans.enumerated() {
       progress((Double(segments.count + index)) / total)

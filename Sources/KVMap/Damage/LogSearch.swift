@@ -8,7 +8,7 @@ struct LogSearch {
   let memory: StoreMemory
 
   enum Finding {
-    case record(Position, RecordHead)
+    case record(Record)
     /// Bytes between records that are none.
     case gap(LogGap)
   }
@@ -47,27 +47,27 @@ struct LogSearch {
     var at = range.lowerBound
     var gap: Int?
     var patience = Self.patience * range.count
-    while at + RecordHead.byteCount <= range.upperBound {
+    while at + RecordHeader.byteCount <= range.upperBound {
       // A segment may begin here that goes on from anywhere.
       let mayStart = !isWhole && at % Layout.unitBytes == SegmentHeader.byteCount
       let expected = mayStart ? nil : end.last
-      if let head = record(at, range.upperBound, expected, gap == nil, limit, &patience) {
+      if let record = record(at, range.upperBound, expected, gap == nil, limit, &patience) {
         if let start = gap {
-          try body(.gap(makeGap(start..<at, end.last, head.sequence.number)))
+          try body(.gap(makeGap(start..<at, end.last, record.sequence.number)))
           gap = nil
         }
-        try body(.record(Position(offset: UInt64(at)), head))
-        end.last = head.sequence.number
-        end.stop = at + head.storedBytes
-        if head.kind == .link, isWhole {
+        try body(.record(record))
+        end.last = record.sequence.number
+        end.stop = at + record.storedBytes
+        if record.kind == .link, isWhole {
           end.isLinked = true
           return end
         }
-        at += head.storedBytes
+        at += record.storedBytes
       } else {
         if gap == nil { gap = at }
         at += Layout.recordAlignment
-        while at + RecordHead.byteCount <= range.upperBound, bytes.load64(at + 8) >> 8 == 0 {
+        while at + RecordHeader.byteCount <= range.upperBound, bytes.load64(at + 8) >> 8 == 0 {
           at += Layout.recordAlignment
         }
       }
@@ -78,20 +78,20 @@ struct LogSearch {
 
   /// Calls `body` with each intact record of a segment of moved ones. They are in no
   /// order, and what lies behind the last one was there before.
-  func walkMoved(_ range: Range<Int>, below limit: UInt64, _ body: (Position, RecordHead) -> Void) {
+  func walkMoved(_ range: Range<Int>, below limit: UInt64, _ body: (Record) -> Void) {
     var patience = Self.patience * range.count
     var at = range.lowerBound
-    while at + RecordHead.byteCount <= range.upperBound, patience >= 0 {
-      let head = RecordHead(bytes, at: at)
-      if head.kind == .move, head.sequence.number > 0, head.sequence.number < limit,
-        head.fits(in: range.upperBound - at)
+    while at + RecordHeader.byteCount <= range.upperBound, patience >= 0 {
+      let record = Record(memory, uncheckedAt: at)
+      if record.kind == .move, record.sequence.number > 0, record.sequence.number < limit,
+        record.header.fits(in: range.upperBound - at)
       {
-        if head.isIntact(bytes, at: at, seed: memory.seed) {
-          body(Position(offset: UInt64(at)), head)
-          at += head.storedBytes
+        if record.isIntact {
+          body(record)
+          at += record.storedBytes
           continue
         }
-        patience -= head.contentBytes
+        patience -= record.header.contentBytes
       }
       at += Layout.recordAlignment
     }
@@ -99,19 +99,19 @@ struct LogSearch {
 
   private func record(
     _ at: Int, _ end: Int, _ last: UInt64?, _ isNext: Bool, _ limit: UInt64, _ patience: inout Int
-  ) -> RecordHead? {
-    let head = RecordHead(bytes, at: at)
-    let number = head.sequence.number
-    guard number > 0, number < limit, head.fits(in: end - at) else { return nil }
+  ) -> Record? {
+    let record = Record(memory, uncheckedAt: at)
+    let number = record.sequence.number
+    guard number > 0, number < limit, record.header.fits(in: end - at) else { return nil }
     if let last {
       let isFitting =
         isNext
-        ? number == last + (head.kind == .cut ? Layout.sequenceJump : 0) + 1 : number > last + 1
+        ? number == last + (record.kind == .cut ? Layout.sequenceJump : 0) + 1 : number > last + 1
       guard isFitting else { return nil }
     }
     guard patience >= 0 else { return nil }
-    if head.isIntact(bytes, at: at, seed: memory.seed) { return head }
-    patience -= head.contentBytes
+    if record.isIntact { return record }
+    patience -= record.header.contentBytes
     return nil
   }
 
@@ -121,17 +121,16 @@ struct LogSearch {
     // Heads that would be right but for the checksum tell which keys were hit, as
     // far as bytes that are damaged somewhere can tell.
     var at = range.lowerBound
-    while at + RecordHead.byteCount <= range.upperBound, gap.suspects.count < LogGap.mostSuspects {
-      let head = RecordHead(bytes, at: at)
+    while at + RecordHeader.byteCount <= range.upperBound, gap.suspects.count < LogGap.mostSuspects {
+      let record = Record(memory, uncheckedAt: at)
       number += 1
-      guard head.sequence.number == number, head.fits(in: range.upperBound - at), let kind = head.kind else {
-        break
-      }
+      guard record.sequence.number == number, record.header.fits(in: range.upperBound - at),
+        let kind = record.kind
+      else { break }
       if kind == .put || kind == .move || kind == .delete {
-        let key = bytes.array(at + head.keyOffset, count: head.keyLength)
-        gap.suspects.append(LogGap.Suspect(key: key, sequence: number, offset: at))
+        gap.suspects.append(LogGap.Suspect(key: record.keyBytes, sequence: number, offset: at))
       }
-      at += head.storedBytes
+      at += record.storedBytes
     }
     gap.unexplained = at
     return gap
@@ -186,7 +185,7 @@ struct CommitFilter {
     _ finding: LogSearch.Finding, _ body: (LogSearch.Finding) throws(StoreError) -> Void
   ) throws(StoreError) {
     waiting.append(finding)
-    guard case .record(_, let head) = finding, head.flags.contains(.end) else { return }
+    guard case .record(let record) = finding, record.flags.contains(.end) else { return }
     try flush(body)
   }
 
@@ -198,7 +197,7 @@ struct CommitFilter {
   /// Forgets what waits and cannot lie before a record of this number.
   mutating func drop(from sequence: UInt64) {
     waiting.removeAll {
-      if case .record(_, let head) = $0 { head.sequence.number >= sequence } else { false }
+      if case .record(let record) = $0 { record.sequence.number >= sequence } else { false }
     }
   }
 

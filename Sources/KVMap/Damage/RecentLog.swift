@@ -28,14 +28,14 @@ struct RecentLog {
     isCut = behind.isCut
     history = KeyHistory(memory: memory)
     var walk = LogWalk(memory: memory, from: block.logPosition, upTo: end.tail.position)
-    while let (position, head) = try walk.next() {
-      history.add(position, head) { _ in true }
+    while let record = try walk.next() {
+      history.add(record) { _ in true }
       found += 1
     }
     for finding in behind.findings {
       switch finding {
-      case .record(let position, let head):
-        history.add(position, head) { _ in true }
+      case .record(let record):
+        history.add(record) { _ in true }
         found += 1
       case .gap(let gap):
         gaps.append(gap)
@@ -69,7 +69,7 @@ struct RecentLog {
     var goesOn = true
     while let start = start(of: segment, memory) {
       let stop = min(start + Layout.segmentBytes, memory.mappedBytes)
-      if goesOn { behind.isCut = from + RecordHead.byteCount > view.size }
+      if goesOn { behind.isCut = from + RecordHeader.byteCount > view.size }
       if from >= stop { break }
       let walked = try search.walk(from..<stop, after: last, below: limit, isWhole: true) {
         finding throws(StoreError) in
@@ -77,7 +77,7 @@ struct RecentLog {
       }
       goesOn = goesOn || walked.last ?? 0 > last
       last = walked.last ?? last
-      if goesOn { behind.isCut = walked.stop + RecordHead.byteCount > view.size }
+      if goesOn { behind.isCut = walked.stop + RecordHeader.byteCount > view.size }
       goesOn = walked.isLinked
       guard let next = header?.next ?? successor(of: ordinal, view),
         let following = Self.start(of: next, memory)

@@ -15,6 +15,8 @@ struct NewStoreFile: ~Copyable {
   /// What its permissions are to be in the end, if they are different now.
   private let permissions: UInt16?
   private let timeout: Duration
+  /// Whether nobody else can ever open the file: then it needs no locks of its own.
+  private let isInMemory: Bool
 
   private static let ownerMay: UInt16 = 0o600
 
@@ -37,6 +39,7 @@ struct NewStoreFile: ~Copyable {
     self.file = file
     self.target = target
     timeout = options.timeout
+    isInMemory = false
   }
 
   /// A new file that nobody ever sees, to be put into an empty one that is at the path.
@@ -47,6 +50,7 @@ struct NewStoreFile: ~Copyable {
     self.target = target
     permissions = nil
     timeout = options.timeout
+    isInMemory = true
   }
 
   /// Returns what the permissions are to be in the end, if the owner may write for now only.
@@ -62,11 +66,15 @@ struct NewStoreFile: ~Copyable {
   }
 
   /// The file mapped, with locks of its own.
-  func map() throws(StoreError) -> FileBacking { try Self.map(file) }
+  func map() throws(StoreError) -> FileBacking { try Self.map(file, hasLocks: !isInMemory) }
 
-  private static func map(_ file: borrowing File) throws(StoreError) -> FileBacking {
+  private static func map(
+    _ file: borrowing File, hasLocks: Bool = true
+  ) throws(StoreError) -> FileBacking {
     let mapped = try StoreError.creating { () throws(MappingError) in try file.duplicate() }
-    let locks = try StoreError.creating { () throws(MappingError) in try file.openedAgain() }
+    let locks = try StoreError.creating { () throws(MappingError) in
+      try hasLocks ? file.openedAgain() : file.duplicate()
+    }
     return try FileBacking(mapped, locks: locks, isWritable: true)
   }
 
@@ -134,6 +142,8 @@ struct NewStoreFile: ~Copyable {
     // Others may look at what is left of a store that was emptied under them.
     for lock in [LockName.attached, .valid] {
       while try !backing.tryLock(lock, .exclusive) {
+        // Another process may have made it a store, and have that open now.
+        guard case .empty? = try? FileContents(empty) else { return nil }
         if patience.wait() { continue }
         throw patience.busy(try backing.holder(of: lock, against: .exclusive), "has had the empty file open")
       }

@@ -256,6 +256,8 @@ struct Opening {
     let end = try recovery.examine(block)
     try recovery.rehearse(backing, block, end)
     try backing.makeReal(offset: Layout.liveOffset, count: Layout.pageBytes, scattered: true)
+    // Its maker may have died before its name was durable. As far as rights allow.
+    if block.epoch == Epoch(number: 1) { try? File.syncDirectory(File.followingLinks(path).directory) }
     try recovery.rebuild(block, bothAgree: bothAgree, end)
     // Whoever died holding these cannot hold them now.
     source.live[LivePage.syncFailed] = 0

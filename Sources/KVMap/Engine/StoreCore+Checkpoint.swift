@@ -112,13 +112,7 @@ extension StoreCore {
         return try freeze(turn, lock)
       }
     }
-    do throws(StoreError) {
-      try finish(frozen)
-    } catch {
-      let error = lossOr(error)
-      noteFailure(error)
-      throw error.naming(name)
-    }
+    do throws(StoreError) { try finish(frozen) } catch { throw lossOr(error).naming(name) }
   }
 
   /// A state that is noted and is not durable yet.

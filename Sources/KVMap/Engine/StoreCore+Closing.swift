@@ -38,12 +38,15 @@ extension StoreCore {
     // handle promised to make durable it waits for.
     guard let turn = try enter(options.durability == .none ? .closingIfFree : .closing) else { return }
     try conclude(turn) { turn throws(StoreError) in
-      if isLong, try !leavesCheckpointToOthers(turn) {
+      let isForOthers = isLong ? try leavesCheckpointToOthers(turn) : false
+      if isLong, !isForOthers {
         var isDone = try checkpoint(turn, .skip)
         if !turn.writer.space.unrecorded.isEmpty { isDone = try checkpoint(turn, .skip) }
         if isDone { try truncateEnd(turn) }
       }
-      if options.durability != .none { try turn.writer.log.sync(upTo: turn.writer.log.tail) }
+      if isForOthers || options.durability != .none {
+        try turn.writer.log.sync(upTo: turn.writer.log.tail)
+      }
     }
   }
 

@@ -161,20 +161,7 @@ extension StoreCore {
     _ key: RawSpan, _ hash: KeyHash, _ index: IndexReader, _ clock: Clock
   ) throws(StoreError) -> IndexReader.Match? {
     guard let match = try index.find(hash, key) else { return nil }
-    let records = RecordReader(memory: index.memory)
-    return try records.isExpired(match.head, at: match.position, clock) ? nil : match
-  }
-
-  /// Where the value of a verified record lies.
-  @inline(__always)
-  func value(_ match: IndexReader.Match, in memory: StoreMemory) throws(StoreError) -> Range<Int> {
-    let records = RecordReader(memory: memory)
-    try records.verify(match.head, at: match.position)
-    let range = try records.valueRange(match.head, at: match.position)
-    if match.head.flags.contains(.external) {
-      try records.verifyExternal(match.head, at: match.position, range: range)
-    }
-    return range
+    return try match.record.isExpired(clock) ? nil : match
   }
 
   @inline(__always)
@@ -182,7 +169,7 @@ extension StoreCore {
     let hash = KeyHash(key, seed: source.seed)
     return try read { memory throws(StoreError) -> [UInt8]? in
       guard let match = try find(key, hash, in: memory) else { return nil }
-      let range = try value(match, in: memory)
+      let range = try match.record.value()
       return memory.bytes.array(range.lowerBound, count: range.count)
     }
   }
@@ -191,7 +178,7 @@ extension StoreCore {
     let hash = KeyHash(key, seed: source.seed)
     return try read { memory throws(StoreError) -> Bool in
       guard let match = try find(key, hash, in: memory) else { return false }
-      try RecordReader(memory: memory).verify(match.head, at: match.position)
+      try match.record.verify()
       return true
     }
   }
@@ -209,7 +196,7 @@ extension StoreCore {
     let hash = KeyHash(key, seed: source.seed)
     let found = try read { memory throws(StoreError) -> FoundBytes? in
       guard let match = try find(key, hash, in: memory) else { return nil }
-      return FoundBytes(bytes: memory.bytes, range: try value(match, in: memory))
+      return FoundBytes(bytes: memory.bytes, range: try match.record.value())
     }
     guard let found else { return nil }
     let result = try body(found.span)

@@ -229,7 +229,8 @@ extension StoreCore {
     backing.forgetFailedSync()
     turn.writer.space = SpaceTable(working: turn.writer.working, backing: backing)
     let isFirst = turn.knownRecoveries == nil
-    let isInherited = isFirst && joinedOthers && live[LivePage.recoveries] == recoveriesWhenJoined
+    // A recovery that was under way when the file was opened stored some of it before.
+    let isInherited = isFirst && joinedOthers && live[LivePage.recoveries] &- recoveriesWhenJoined < 2
     turn.writer.log.inheritance =
       isInherited
       ? LogWriter.Inheritance(
@@ -246,6 +247,10 @@ extension StoreCore {
     _ turn: borrowing WriteTurn, _ lock: borrowing CheckpointLock
   ) throws(StoreError) {
     guard backing.isShared, inheritsPages(turn) || live[LivePage.syncFailed] != 0 else { return }
+    // What is in no log would be forgotten.
+    if turn.writer.isHalfDone {
+      throw StoreError(.outcomeUnknown, "a sync failed while a change was made that only a checkpoint holds")
+    }
     try recoverBesideReaders(turn, lock)
     startAfresh(turn)
     turn.writer.working.refresh()

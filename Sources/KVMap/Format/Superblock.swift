@@ -140,7 +140,7 @@ struct Superblock: Equatable, Sendable {
       logPosition.offset % 8 == 0,
       logPosition.offset >= segmentStart.partialValue + UInt64(SegmentHeader.byteCount),
       logPosition.offset
-        <= segmentStart.partialValue + UInt64(Layout.segmentBytes - RecordHead.linkBytes)
+        <= segmentStart.partialValue + UInt64(Layout.segmentBytes - RecordHeader.linkBytes)
     else { return false }
     let possible = Layout.firstFreeUnit * UInt64(Layout.pagesPerUnit)..<pages
     return possible.contains(root.page.number) && (1...8).contains(root.depth)

@@ -21,8 +21,7 @@ struct IndexReader {
 
   /// A record that was found, and where the slot is that leads to it.
   struct Match {
-    var position: Position
-    var head: RecordHead
+    var record: Record
     var slotOffset: Int
     var slot: Slot
   }
@@ -109,12 +108,12 @@ struct IndexReader {
     // record's bytes are seen. What was scanned may have changed since.
     let slot = Slot(bits: bytes.loadAcquire(offset))
     if slot.isEmpty || slot.isPending { return nil }
-    let records = RecordReader(memory: memory)
-    guard let head = try records.head(at: slot.position, ifKeyIs: key) else {
-      try records.checkBelongs(to: slot)
+    let record = try Record(memory, at: slot.position)
+    guard try record.isOf(key) else {
+      try record.checkBelongs(to: slot)
       return nil
     }
-    return Match(position: slot.position, head: head, slotOffset: offset, slot: slot)
+    return Match(record: record, slotOffset: offset, slot: slot)
   }
 
   @inline(never)

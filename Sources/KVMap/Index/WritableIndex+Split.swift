@@ -125,9 +125,8 @@ extension WritableIndex {
   /// The hash of a slot's record if the record can be believed: its tag and line
   /// must be those of the slot, which a damaged key passes once in two million.
   private func trustedHash(_ slot: Slot, line: Int) -> KeyHash? {
-    let reader = RecordReader(memory: memory)
-    guard let head = try? reader.head(at: slot.position) else { return nil }
-    let hash = reader.keyHash(head, at: slot.position)
+    guard let record = try? Record(memory, at: slot.position) else { return nil }
+    let hash = record.keyHash
     let lines = hash.lines
     guard hash.tag == slot.tag, line == 0 || lines.first == line || lines.second == line else {
       return nil

@@ -137,21 +137,16 @@ struct WritableIndex {
     for index in 0..<Bucket.slotsPerLine {
       let slot = page.load(line: line, slot: index)
       if slot.tag != tag || slot.isEmpty || slot.isPending != pending { continue }
-      let reader = RecordReader(memory: memory)
-      let found: RecordHead?
       do throws(StoreError) {
-        found = try reader.head(at: slot.position, ifKeyIs: key)
+        let record = try Record(memory, at: slot.position)
+        if try record.isOf(key) {
+          return IndexReader.Match(record: record, slotOffset: page.offset(line: line, slot: index), slot: slot)
+        }
+        if !passingDamage { try record.checkBelongs(to: slot) }
       } catch {
         if passingDamage { continue }
         throw error
       }
-      guard let head = found else {
-        if !passingDamage { try reader.checkBelongs(to: slot) }
-        continue
-      }
-      return IndexReader.Match(
-        position: slot.position, head: head, slotOffset: page.offset(line: line, slot: index),
-        slot: slot)
     }
     return nil
   }

@@ -63,14 +63,14 @@ struct LogScanner {
 
   /// Reads on to the end of the log.
   mutating func scan() {
-    while let (position, head) = next() {
-      if head.flags.contains(.external) {
-        let start = bytes.load64(Int(position.offset) + head.externalOffset)
-        let units = (head.valueLength + Layout.unitBytes - 1) / Layout.unitBytes
+    while let record = next() {
+      if record.isExternal {
+        let start = record.externalStart
+        let units = (record.header.valueLength + Layout.unitBytes - 1) / Layout.unitBytes
         highWater = max(highWater, start / UInt64(Layout.unitBytes) + UInt64(units))
       }
       highWater = max(highWater, top)
-      if head.flags.contains(.end) {
+      if record.flags.contains(.end) {
         end = End(tail: tail, segment: segment, header: header, highWater: highWater, runBytes: runBytes)
       }
     }
@@ -89,33 +89,32 @@ struct LogScanner {
   }
 
   /// The next record that counts, or nil.
-  private mutating func next() -> (Position, RecordHead)? {
+  private mutating func next() -> Record? {
     let position = tail.position
     let segmentEnd = Int(segment.position.offset) + Layout.segmentBytes
     guard Self.isInBounds(memory, segment),
-      Int(position.offset) + RecordHead.byteCount <= segmentEnd
+      Int(position.offset) + RecordHeader.byteCount <= segmentEnd
     else { return nil }
-    let head = RecordHead(bytes, at: Int(position.offset))
-    let isCut = head.kind == .cut
+    let record = Record(memory, uncheckedAt: Int(position.offset))
+    let isCut = record.kind == .cut
     let expected = tail.sequence.number + (isCut ? Layout.sequenceJump : 0)
     // The last bytes of a segment are kept for LINK.
-    let room = segmentEnd - Int(position.offset) - (head.kind == .link ? 0 : RecordHead.linkBytes)
-    guard head.fits(in: room), head.isOfItsKind, head.sequence.number == expected,
-      head.isIntact(bytes, at: Int(position.offset), seed: memory.seed)
+    let room = segmentEnd - Int(position.offset) - (record.kind == .link ? 0 : RecordHeader.linkBytes)
+    guard record.header.fits(in: room), record.header.isOfItsKind, record.sequence.number == expected,
+      record.isIntact
     else { return nil }
-    let chain = Checksum.chain(tail.chain, head.checksum)
-    guard head.chain == UInt32(truncatingIfNeeded: chain) else { return nil }
-    if head.flags.contains(.external) {
-      let reader = RecordReader(memory: memory)
-      guard let range = try? reader.valueRange(head, at: position),
+    let chain = Checksum.chain(tail.chain, record.header.checksum)
+    guard record.header.chain == UInt32(truncatingIfNeeded: chain) else { return nil }
+    if record.isExternal {
+      guard let range = try? record.valueRange(),
         runBytes + range.count <= memory.mappedBytes,
-        (try? reader.verifyExternal(head, at: position, range: range)) != nil
+        (try? record.verifyExternal(range)) != nil
       else { return nil }
       runBytes += range.count
     }
-    var next = Position(offset: position.offset + UInt64(head.storedBytes))
-    if head.kind == .link {
-      guard let following = follow(head, at: position, expected + 1) else {
+    var next = Position(offset: position.offset + UInt64(record.storedBytes))
+    if record.kind == .link {
+      guard let following = follow(record, expected + 1) else {
         return nil
       }
       segment = following.segment
@@ -123,14 +122,14 @@ struct LogScanner {
       next = Position(offset: segment.position.offset + UInt64(SegmentHeader.byteCount))
     }
     tail = LogWriter.Tail(position: next, sequence: SequenceNumber(number: expected + 1), chain: chain)
-    return (position, head)
+    return record
   }
 
   /// The segment a LINK leads to, if both it and this segment's header say so.
   private func follow(
-    _ head: RecordHead, at position: Position, _ sequence: UInt64
+    _ record: Record, _ sequence: UInt64
   ) -> (segment: Unit, header: SegmentHeader)? {
-    let target = LogWalk.linkTarget(bytes, head, at: position)
+    let target = record.linkTarget
     guard target % UInt64(Layout.unitBytes) == 0 else { return nil }
     let unit = Position(offset: target).unit
     guard let header, header.next == unit, let found = Self.header(memory, of: unit),
@@ -178,14 +177,14 @@ struct LogScanner {
   private func syncedRecord(from start: Int, to stop: Int, _ limit: Int) -> Position? {
     let first = end.tail.sequence.number
     var at = start
-    while at + 16 <= stop, at + RecordHead.byteCount <= limit {
+    while at + 16 <= stop, at + RecordHeader.byteCount <= limit {
       let order = bytes.load64(at + 8)
       let sequence = order >> 8
-      if order & UInt64(RecordHead.Flags.synced.rawValue) != 0, sequence > first,
+      if order & UInt64(RecordHeader.Flags.synced.rawValue) != 0, sequence > first,
         sequence - first < Self.furthestSequence
       {
-        let head = RecordHead(bytes, at: at)
-        if head.fits(in: limit - at), head.isIntact(bytes, at: at, seed: memory.seed) {
+        let record = Record(memory, uncheckedAt: at)
+        if record.header.fits(in: limit - at), record.isIntact {
           return Position(offset: UInt64(at))
         }
       }

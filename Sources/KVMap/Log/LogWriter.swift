@@ -41,14 +41,14 @@ struct LogWriter {
     var external: (offset: UInt64, length: Int, checksum: UInt64)?
     var isEnd = true
 
-    /// Writes those that are there after the head of the record at `offset`.
+    /// Writes those that are there after the header of the record at `offset`.
     @inline(__always)
-    func encode(_ head: RecordHead, _ bytes: MappedBytes, at offset: Int) {
-      if let expiry { bytes.store64(expiry, offset + head.expiryOffset) }
-      if let version { bytes.store64(version, offset + head.versionOffset) }
+    func encode(_ header: RecordHeader, _ bytes: MappedBytes, at offset: Int) {
+      if let expiry { bytes.store64(expiry, offset + header.expiryOffset) }
+      if let version { bytes.store64(version, offset + header.versionOffset) }
       if let external {
-        bytes.store64(external.offset, offset + head.externalOffset)
-        bytes.store64(external.checksum, offset + head.externalOffset + 8)
+        bytes.store64(external.offset, offset + header.externalOffset)
+        bytes.store64(external.checksum, offset + header.externalOffset + 8)
       }
     }
   }
@@ -87,10 +87,10 @@ struct LogWriter {
     // The end of each segment is left to the CUTs of recoveries, since on a full disk
     // there may be no segment to go on to.
     let kept = reserve > 0 ? Self.recoveryReserve : 0
-    if tail.position.offset + UInt64(stored + RecordHead.linkBytes + kept) > segmentEnd {
+    if tail.position.offset + UInt64(stored + RecordHeader.linkBytes + kept) > segmentEnd {
       try nextSegment(tail: &tail, space: &space)
     }
-    let end = tail.position.offset + UInt64(stored + RecordHead.linkBytes)
+    let end = tail.position.offset + UInt64(stored + RecordHeader.linkBytes)
     try makeReady(upTo: min(end + UInt64(reserve), segmentEnd))
     if reserve > 0, end + UInt64(reserve) > segmentEnd { try makeNextReady() }
   }
@@ -109,7 +109,7 @@ struct LogWriter {
 
   /// Relies on no more disk space in the open segment, and in the next, than a put has to leave.
   func forgetRoom() {
-    let needed = live[LivePage.tail] + UInt64(RecordHead.linkBytes + Self.reserve)
+    let needed = live[LivePage.tail] + UInt64(RecordHeader.linkBytes + Self.reserve)
     if needed < segmentEnd { live[LivePage.nextReady] = 0 }
     live[LivePage.ready] = min(live[LivePage.ready], Layout.endOfPage(needed))
   }
@@ -135,7 +135,7 @@ struct LogWriter {
   /// one can be emptied. The LINK is a commit of its own; if it throws, the caller
   /// rolls the log back.
   func leaveSegment(tail: inout Tail, space: inout SpaceTable) throws(StoreError) {
-    try makeReady(upTo: min(tail.position.offset + UInt64(RecordHead.linkBytes), segmentEnd))
+    try makeReady(upTo: min(tail.position.offset + UInt64(RecordHeader.linkBytes), segmentEnd))
     try nextSegment(isEnd: true, tail: &tail, space: &space)
   }
 
@@ -174,16 +174,16 @@ struct LogWriter {
 
   // MARK: Records
 
-  /// The head a record with these fields gets, to learn its size.
-  static func head(
+  /// The header a record with these fields gets, to learn its size.
+  static func header(
     _ kind: RecordKind, _ fields: Fields, sequence: SequenceNumber, keyLength: Int, valueLength: Int
-  ) -> RecordHead {
-    var flags: RecordHead.Flags = []
+  ) -> RecordHeader {
+    var flags: RecordHeader.Flags = []
     if fields.isEnd { flags.insert(.end) }
     if fields.expiry != nil { flags.insert(.expires) }
     if fields.version != nil { flags.insert(.versioned) }
     if fields.external != nil { flags.insert(.external) }
-    return RecordHead(
+    return RecordHeader(
       kind: kind, flags: flags, sequence: sequence, keyLength: keyLength, valueLength: valueLength)
   }
 
@@ -191,16 +191,16 @@ struct LogWriter {
   @inline(__always)
   func append(
     _ kind: RecordKind, _ fields: Fields, key: RawSpan, value: RawSpan, _ tail: inout Tail
-  ) -> RecordHead {
+  ) -> RecordHeader {
     let external = fields.external != nil
-    let head = begin(
+    let header = begin(
       kind, fields, keyLength: key.byteCount,
       valueLength: external ? externalLength(fields) : value.byteCount, tail)
     let offset = Int(tail.position.offset)
-    bytes.copy(key, to: offset + head.keyOffset)
-    if !external { bytes.copy(value, to: offset + head.valueOffset) }
-    finish(head, &tail)
-    return head
+    bytes.copy(key, to: offset + header.keyOffset)
+    if !external { bytes.copy(value, to: offset + header.valueOffset) }
+    finish(header, &tail)
+    return header
   }
 
   private func externalLength(_ fields: Fields) -> Int { fields.external.map(\.length) ?? 0 }
@@ -209,38 +209,38 @@ struct LogWriter {
   /// and the chain changes, so that no record of before can follow it.
   func appendCut(random: (UInt64, UInt64), _ tail: inout Tail) {
     tail.sequence.number += Layout.sequenceJump
-    let head = begin(.cut, Fields(), keyLength: 0, valueLength: 16, tail)
-    let offset = Int(tail.position.offset) + head.valueOffset
+    let header = begin(.cut, Fields(), keyLength: 0, valueLength: 16, tail)
+    let offset = Int(tail.position.offset) + header.valueOffset
     bytes.store64(random.0, offset)
     bytes.store64(random.1, offset + 8)
-    finish(head, &tail)
+    finish(header, &tail)
   }
 
   @inline(__always)
   private func begin(
     _ kind: RecordKind, _ fields: Fields, keyLength: Int, valueLength: Int, _ tail: Tail
-  ) -> RecordHead {
-    var head = Self.head(
+  ) -> RecordHeader {
+    var header = Self.header(
       kind, fields, sequence: tail.sequence, keyLength: keyLength, valueLength: valueLength)
     let offset = Int(tail.position.offset)
-    if live[LivePage.durableSequence] == tail.sequence.number { head.flags.insert(.synced) }
-    head.encodeOrder(bytes, at: offset)
-    fields.encode(head, bytes, at: offset)
-    return head
+    if live[LivePage.durableSequence] == tail.sequence.number { header.flags.insert(.synced) }
+    header.encodeOrder(bytes, at: offset)
+    fields.encode(header, bytes, at: offset)
+    return header
   }
 
   /// Pads, checksums and chains the record at the tail, and moves the tail on.
   @inline(__always)
-  private func finish(_ head: RecordHead, _ tail: inout Tail) {
+  private func finish(_ header: RecordHeader, _ tail: inout Tail) {
     let offset = Int(tail.position.offset)
-    let end = offset + head.contentBytes
-    if head.storedBytes != head.contentBytes {
-      bytes.zero(end, count: head.storedBytes - head.contentBytes)
+    let end = offset + header.contentBytes
+    if header.storedBytes != header.contentBytes {
+      bytes.zero(end, count: header.storedBytes - header.contentBytes)
     }
-    let checksum = head.computeChecksum(bytes, at: offset, seed: memory.seed)
+    let checksum = header.computeChecksum(bytes, at: offset, seed: memory.seed)
     tail.chain = Checksum.chain(tail.chain, checksum)
     bytes.store64(UInt64(checksum) | UInt64(UInt32(truncatingIfNeeded: tail.chain)) << 32, offset)
-    tail.position.offset += UInt64(head.storedBytes)
+    tail.position.offset += UInt64(header.storedBytes)
     tail.sequence = tail.sequence.next
   }
 
@@ -248,10 +248,10 @@ struct LogWriter {
   /// behind it.
   func rewriteWithEnd(at position: Position, chainBefore: UInt64) -> UInt64 {
     let offset = Int(position.offset)
-    var head = RecordHead(bytes, at: offset)
-    head.flags.insert(.end)
-    head.encodeOrder(bytes, at: offset)
-    let checksum = head.computeChecksum(bytes, at: offset, seed: memory.seed)
+    var header = RecordHeader(bytes, at: offset)
+    header.flags.insert(.end)
+    header.encodeOrder(bytes, at: offset)
+    let checksum = header.computeChecksum(bytes, at: offset, seed: memory.seed)
     let chain = Checksum.chain(chainBefore, checksum)
     bytes.store64(UInt64(checksum) | UInt64(UInt32(truncatingIfNeeded: chain)) << 32, offset)
     return chain
@@ -334,24 +334,21 @@ struct LogWriter {
     }
     let durable = SequenceNumber(number: live[LivePage.durableSequence])
     var walk = walk(from: start.position, upTo: end.position)
-    while let (position, head) = try walk.next() {
-      if head.sequence >= durable { storeAgain(head, at: position) }
+    while let record = try walk.next() {
+      if record.sequence >= durable { storeAgain(record) }
     }
   }
 
   /// Stores a record again, with its large value, and the header of the segment that it points
   /// to: a write that failed leaves pages marked clean, and no sync would write them.
-  func storeAgain(_ head: RecordHead, at position: Position) {
-    bytes.dirtyAgain(Int(position.offset), count: head.storedBytes)
-    if head.flags.contains(.external),
-      let range = try? RecordReader(memory: memory).valueRange(head, at: position)
-    {
+  func storeAgain(_ record: Record) {
+    bytes.dirtyAgain(record.offset, count: record.storedBytes)
+    if record.isExternal, let range = try? record.valueRange() {
       bytes.dirtyAgain(range.lowerBound, count: range.count)
       live[LivePage.runEpoch] = live[LivePage.epoch]
     }
-    if head.kind == .link {
-      let next = LogWalk.linkTarget(bytes, head, at: position)
-      bytes.dirtyAgain(Int(next), count: SegmentHeader.byteCount)
+    if record.kind == .link {
+      bytes.dirtyAgain(Int(record.linkTarget), count: SegmentHeader.byteCount)
     }
   }
 

@@ -60,16 +60,16 @@ struct MoveWriter {
 
   /// Writes a record that another store has, as if it had been moved here from there; room
   /// for it was made.
-  func append(_ head: RecordHead, _ fields: LogWriter.Fields, key: RawSpan, value: RawSpan) -> Position {
+  func append(_ header: RecordHeader, _ fields: LogWriter.Fields, key: RawSpan, value: RawSpan) -> Position {
     let target = Position(offset: live[LivePage.moveTail])
     let offset = Int(target.offset)
-    head.encodeOrder(bytes, at: offset)
-    fields.encode(head, bytes, at: offset)
-    bytes.copy(key, to: offset + head.keyOffset)
-    if fields.external == nil { bytes.copy(value, to: offset + head.valueOffset) }
-    bytes.zero(offset + head.contentBytes, count: head.storedBytes - head.contentBytes)
-    bytes.store64(UInt64(head.computeChecksum(bytes, at: offset, seed: memory.seed)), offset)
-    live[LivePage.moveTail] = target.offset + UInt64(head.storedBytes)
+    header.encodeOrder(bytes, at: offset)
+    fields.encode(header, bytes, at: offset)
+    bytes.copy(key, to: offset + header.keyOffset)
+    if fields.external == nil { bytes.copy(value, to: offset + header.valueOffset) }
+    bytes.zero(offset + header.contentBytes, count: header.storedBytes - header.contentBytes)
+    bytes.store64(UInt64(header.computeChecksum(bytes, at: offset, seed: memory.seed)), offset)
+    live[LivePage.moveTail] = target.offset + UInt64(header.storedBytes)
     return target
   }
 
@@ -77,22 +77,22 @@ struct MoveWriter {
   /// sequence number, and with it its version.
   ///
   /// - Parameter run: where its large value has been copied to, if it has.
-  func copy(_ head: RecordHead, from position: Position, run: Int? = nil) -> Position {
+  func copy(_ record: Record, run: Int? = nil) -> Position {
     let target = Position(offset: live[LivePage.moveTail])
     let offset = Int(target.offset)
-    bytes.copy(from: Int(position.offset), to: offset, count: head.storedBytes)
-    var moved = head
+    bytes.copy(from: record.offset, to: offset, count: record.storedBytes)
+    var moved = record.header
     moved.kindBits = RecordKind.move.rawValue
     moved.flags.remove([.end, .synced])
     moved.encodeOrder(bytes, at: offset)
     if let run {
       let checksum = Checksum.compute(
-        bytes, run, count: head.valueLength, seed: memory.seed, place: UInt64(run))
-      bytes.store64(UInt64(run), offset + head.externalOffset)
-      bytes.store64(checksum, offset + head.externalOffset + 8)
+        bytes, run, count: moved.valueLength, seed: memory.seed, place: UInt64(run))
+      bytes.store64(UInt64(run), offset + moved.externalOffset)
+      bytes.store64(checksum, offset + moved.externalOffset + 8)
     }
     bytes.store64(UInt64(moved.computeChecksum(bytes, at: offset, seed: memory.seed)), offset)
-    live[LivePage.moveTail] = target.offset + UInt64(head.storedBytes)
+    live[LivePage.moveTail] = target.offset + UInt64(record.storedBytes)
     return target
   }
 }

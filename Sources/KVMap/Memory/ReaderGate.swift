@@ -63,7 +63,11 @@ struct ReaderGate: ~Copyable {
   }
 
   /// This moment: whoever enters later sees all that happened before.
-  var now: Moment { Moment(period: period.load(ordering: .sequentiallyConsistent)) }
+  var now: Moment {
+    // What happened before, a plain store above all, is seen before the period is read.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
+    return Moment(period: period.load(ordering: .sequentiallyConsistent))
+  }
 
   /// Whether all readers have left that were inside at a moment. Any thread may ask.
   func haveLeft(since moment: Moment) -> Bool {

@@ -159,8 +159,8 @@ struct Recovery {
     _ offset: UInt64, _ start: LogWriter.Tail, _ block: Superblock, _ end: LogScanner.End
   ) -> Bool {
     var walk = LogWalk(memory: memory, from: start.position, upTo: end.tail.position)
-    while let (position, _) = try? walk.next() {
-      if position.offset == offset { return true }
+    while let record = try? walk.next() {
+      if record.position.offset == offset { return true }
     }
     return false
   }
@@ -174,11 +174,10 @@ struct Recovery {
     // A view of a store that was closed reads nothing of the space table.
     if !isPrivate { try tree.checkSpace(end.tail.position.unit) }
     var walk = LogWalk(memory: memory, from: block.logPosition, upTo: end.tail.position)
-    while let (position, head) = try walk.next() {
-      try tree.checkSpace(position.unit)
-      guard head.kind == .put || head.kind == .delete else { continue }
-      let hash = RecordReader(memory: memory).keyHash(head, at: position)
-      try tree.checkBucket(hash)
+    while let record = try walk.next() {
+      try tree.checkSpace(record.position.unit)
+      guard record.kind == .put || record.kind == .delete else { continue }
+      try tree.checkBucket(record.keyHash)
     }
   }
 
@@ -222,10 +221,10 @@ struct Recovery {
     writer.space.takesReleasedPages = !isTakeover && !isPrivate
     var walk = writer.log.walk(from: start.position, upTo: end.tail.position)
     var length: UInt64 = 0
-    while let (position, head) = try walk.next() {
-      try writer.replay(head, at: position)
-      length += UInt64(head.liveBytes)
-      if !isPrivate, !isRehearsal { writer.log.storeAgain(head, at: position) }
+    while let record = try walk.next() {
+      try writer.replay(record)
+      length += UInt64(record.liveBytes)
+      if !isPrivate, !isRehearsal { writer.log.storeAgain(record) }
     }
     live[LivePage.tail] = end.tail.position.offset
     live[LivePage.sequence] = end.tail.sequence.number
@@ -284,28 +283,28 @@ struct Recovery {
 
 extension Writer {
   /// Does again what a record of the log did.
-  mutating func replay(_ head: RecordHead, at position: Position) throws(StoreError) {
-    switch head.kind {
+  mutating func replay(_ record: Record) throws(StoreError) {
+    switch record.kind {
     case .put:
-      let key = memory.bytes.span(Int(position.offset) + head.keyOffset, count: head.keyLength)
+      let key = record.key
       let hash = KeyHash(key, seed: memory.seed)
-      if head.flags.contains(.external) {
-        let run = try run(of: head, at: position)
+      if record.isExternal {
+        let run = try record.run()
         try space.claim(run.first, run.count, as: .run)
       }
       let prepared = try prepare(key, hash, needsSlot: true)
-      _ = try space.writableEntry(position.unit)
+      _ = try space.writableEntry(record.position.unit)
       try space.recordReleases()
-      try publish(prepared, hash, head, at: position)
+      try publish(prepared, hash, record)
     case .delete:
-      let key = memory.bytes.span(Int(position.offset) + head.keyOffset, count: head.keyLength)
+      let key = record.key
       let prepared = try prepare(key, KeyHash(key, seed: memory.seed), needsSlot: false)
       try space.recordReleases()
       try unpublish(prepared)
     case .link:
       // The segment that opens here was entered when the one before it opened;
       // the one it names was entered when it opened.
-      let opened = Int(LogWalk.linkTarget(memory.bytes, head, at: position))
+      let opened = Int(record.linkTarget)
       guard let header = SegmentHeader(memory.bytes, at: opened, seed: memory.seed) else {
         throw .damaged("log segment", at: opened, "its header is not what was written")
       }

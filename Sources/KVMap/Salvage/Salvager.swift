@@ -150,9 +150,8 @@ final class Salvager {
 
   private func take(_ place: CheckpointWalk.SlotPlace, _ target: StoreCore) throws(StoreError) {
     let position = place.slot.position
-    let records = RecordReader(memory: memory)
-    func fail(_ head: RecordHead?, isKeyCertain: Bool, _ reason: String) {
-      var key = head.map { memory.bytes.array(Int(position.offset) + $0.keyOffset, count: $0.keyLength) }
+    func fail(_ record: Record?, isKeyCertain: Bool, _ reason: String) {
+      var key = record.map(\.keyBytes)
       // The tag and the place of the slot say what the key may be: some 2^20 keys
       // have to be tried to find one that is wrong and passes.
       if let bytes = key, !isKeyCertain, !place.mayHold(unsafe KeyHash(bytes.span.bytes, seed: memory.seed)) {
@@ -160,27 +159,27 @@ final class Salvager {
       }
       damagedSlots.append(DamagedSlot(place: place, key: key, isKeyCertain: isKeyCertain, reason: reason))
     }
-    guard position.unit.number >= Layout.firstFreeUnit, let head = try? records.head(at: position) else {
+    guard position.unit.number >= Layout.firstFreeUnit, let record = try? Record(memory, at: position) else {
       return fail(nil, isKeyCertain: false, "no record can be there")
     }
-    guard head.isIntact(memory.bytes, at: Int(position.offset), seed: memory.seed) else {
-      return fail(head, isKeyCertain: false, "its checksum does not match")
+    guard record.isIntact else {
+      return fail(record, isKeyCertain: false, "its checksum does not match")
     }
-    guard head.kind == .put || head.kind == .move, place.mayHold(records.keyHash(head, at: position)) else {
+    guard record.kind == .put || record.kind == .move, place.mayHold(record.keyHash) else {
       return fail(nil, isKeyCertain: false, "it is not the record that the index means")
     }
-    let key = memory.bytes.array(Int(position.offset) + head.keyOffset, count: head.keyLength)
+    let key = record.keyBytes
     if let events = recent.keys[key], events.isDecided { return }
-    if head.flags.contains(.external) {
+    if record.isExternal {
       do throws(StoreError) {
-        let range = try records.valueRange(head, at: position)
+        let range = try record.valueRange()
         // Before it is read: many records of one value must cost no more than it.
         guard runs.insert(range.lowerBound).inserted else {
-          return fail(head, isKeyCertain: true, "its large value belongs to another record too")
+          return fail(record, isKeyCertain: true, "its large value belongs to another record too")
         }
-        try records.verifyExternal(head, at: position, range: range)
+        try record.verifyExternal(range)
       } catch {
-        return fail(head, isKeyCertain: true, "its large value does not match its checksum")
+        return fail(record, isKeyCertain: true, "its large value does not match its checksum")
       }
     }
     try take(position, target)
@@ -188,18 +187,16 @@ final class Salvager {
 
   /// Puts an intact record into the new store, with its expiry and its version.
   func take(_ position: Position, _ target: StoreCore) throws(StoreError) {
-    let records = RecordReader(memory: memory)
-    let head = try records.head(at: position)
-    let range = try records.valueRange(head, at: position)
-    let version = records.version(head, at: position)
+    let record = try Record(memory, at: position)
+    let range = try record.valueRange()
+    let version = record.version
     try target.takeOver(
-      memory.bytes.span(Int(position.offset) + head.keyOffset, count: head.keyLength),
-      memory.bytes.span(range.lowerBound, count: range.count),
-      expiry: records.expiry(head, at: position),
+      record.key, memory.bytes.span(range.lowerBound, count: range.count),
+      expiry: record.expiry,
       version: version < firstSequence.number ? version : nil)
     // What was verified may have been lost before it was copied.
     try view.checkNotLost()
     taken += 1
-    report.byteCount += head.keyLength + range.count
+    report.byteCount += record.header.keyLength + range.count
   }
 }

@@ -203,11 +203,10 @@ struct Verifier: ~Copyable {
   }
 
   private mutating func checkDifferent(_ positions: [Position]) {
-    let records = RecordReader(memory: memory)
     var keys: Set<[UInt8]> = []
     for position in positions {
-      guard let head = try? records.head(at: position) else { continue }
-      let key = memory.bytes.array(Int(position.offset) + head.keyOffset, count: head.keyLength)
+      guard let record = try? Record(memory, at: position) else { continue }
+      let key = record.keyBytes
       if !keys.insert(key).inserted {
         report.add("record", at: Int(position.offset), "the index has its key twice")
       }
@@ -244,25 +243,24 @@ struct Verifier: ~Copyable {
 
   /// The hash of the record's key, if the record is whole.
   private mutating func checkRecord(_ slot: Slot, from place: Int) -> KeyHash? {
-    let records = RecordReader(memory: memory)
     let position = slot.position
     guard position.unit.number >= Layout.firstFreeUnit, position.unit.number < UInt64(unitCount),
-      let head = try? records.head(at: position)
+      let record = try? Record(memory, at: position)
     else {
       report.add("slot", at: place, "it leads to \(position.offset.hexadecimal), where no record can be")
       return nil
     }
-    guard head.isIntact(memory.bytes, at: Int(position.offset), seed: memory.seed) else {
+    guard record.isIntact else {
       report.add("record", at: Int(position.offset), "its checksum does not match; its value is lost")
       return nil
     }
-    guard head.kind == .put || head.kind == .move else {
+    guard record.kind == .put || record.kind == .move else {
       report.add("record", at: Int(position.offset), "the index leads to it, but it holds no value")
       return nil
     }
-    if head.flags.contains(.external) {
+    if record.isExternal {
       do throws(StoreError) {
-        let range = try records.valueRange(head, at: position)
+        let range = try record.valueRange()
         let unit = UInt64(range.lowerBound / Layout.unitBytes)
         let count = (range.count + Layout.unitBytes - 1) / Layout.unitBytes
         // Before it is read, so that many records of one value cost no more than it.
@@ -270,7 +268,7 @@ struct Verifier: ~Copyable {
           report.add("record", at: Int(position.offset), "its large value belongs to another record too")
           return nil
         }
-        try records.verifyExternal(head, at: position, range: range)
+        try record.verifyExternal(range)
       } catch {
         report.add(
           "record", at: Int(position.offset),
@@ -279,14 +277,14 @@ struct Verifier: ~Copyable {
       }
     }
     let unit = Int(position.unit.number)
-    liveBytes[unit] += head.storedBytes
-    recordBytes += head.liveBytes
-    if let expiry = records.expiry(head, at: position) {
+    liveBytes[unit] += record.storedBytes
+    recordBytes += record.liveBytes
+    if let expiry = record.expiry {
       let before = expiring[unit] ?? (0, expiry, expiry)
       expiring[unit] = (
-        before.bytes + head.storedBytes, min(before.earliest, expiry), max(before.latest, expiry)
+        before.bytes + record.storedBytes, min(before.earliest, expiry), max(before.latest, expiry)
       )
     }
-    return records.keyHash(head, at: position)
+    return record.keyHash
   }
 }

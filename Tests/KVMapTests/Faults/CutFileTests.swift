@@ -205,7 +205,7 @@ struct CutFileTests {
     for key in keys {
       let match = try #require(try store.match(key), what)
       let length = page * Layout.pageBytes
-      #expect(Int(match.position.offset) + match.head.storedBytes <= length, what)
+      #expect(match.record.offset + match.record.header.storedBytes <= length, what)
       #expect(match.slotOffset < length, what)
     }
   }

@@ -57,7 +57,7 @@ extension Mutation {
       survives: noOlderHeader),
     Mutation(
       "only SYNCED tells of damage", in: scanner,
-      .takeForTrue("order & UInt64(RecordHead.Flags.synced.rawValue) != 0"), seenBy: .crashes()),
+      .takeForTrue("order & UInt64(RecordHeader.Flags.synced.rawValue) != 0"), seenBy: .crashes()),
     Mutation(
       "what tells of damage has a checksum", in: scanner,
       .takeForTrue("head.isIntact(bytes, at: at, seed: memory.seed)"), seenBy: .crashes()),
@@ -72,7 +72,7 @@ extension Mutation {
       .replace("fold(previous ^ mix.0,", by: "fold((MUTATED ? 0 : previous) ^ mix.0,"),
       seenBy: .store("LogTests")),
     Mutation(
-      "a record's checksum is bound to its place", in: "KVMap/Format/RecordHead.swift",
+      "a record's checksum is bound to its place", in: "KVMap/Format/RecordHeader.swift",
       .replace("seed: seed, place: UInt64(offset)", by: "seed: seed, place: MUTATED ? 0 : UInt64(offset)"),
       seenBy: .store("SalvageTests/recordsInsideAValueAreNone"), .fixtures),
     Mutation(

@@ -20,7 +20,7 @@ enum RecordKind: UInt8 {
 ///        u64  version, if the flag says so (else it is the sequence number)
 ///        u64 u64  offset of the value's run and checksum of the value, if external
 ///        key, value, zeros to a multiple of 8
-struct RecordHead: Equatable, Sendable {
+struct RecordHeader: Equatable, Sendable {
   static let byteCount = 24
   /// Bytes a LINK takes; kept free at the end of each segment.
   static let linkBytes = byteCount + 8

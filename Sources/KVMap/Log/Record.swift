@@ -1,0 +1,173 @@
+/// A record where it lies in the mapped log.
+///
+/// Every length is checked against what is mapped before it is used. What the record says is not
+/// verified unless a member says so.
+struct Record {
+  let memory: StoreMemory
+  let position: Position
+  let header: RecordHeader
+
+  private var bytes: MappedBytes { memory.bytes }
+  /// Where it begins in the file, in bytes.
+  @inline(__always)
+  var offset: Int { Int(position.offset) }
+
+  var kind: RecordKind? { header.kind }
+  var flags: RecordHeader.Flags { header.flags }
+  var isExternal: Bool { header.flags.contains(.external) }
+  var sequence: SequenceNumber { header.sequence }
+  var storedBytes: Int { header.storedBytes }
+  var liveBytes: Int { header.liveBytes }
+
+  /// The record at `position`, with lengths that fit what is mapped.
+  @inline(__always)
+  init(_ memory: StoreMemory, at position: Position) throws(StoreError) {
+    let mapped = memory.mappedBytes
+    guard let offset = Int(exactly: position.offset), offset <= mapped - RecordHeader.byteCount else {
+      try memory.outside(Int(clamping: position.offset))
+    }
+    header = RecordHeader(memory.bytes, at: offset)
+    self.memory = memory
+    self.position = position
+    guard header.fits(in: mapped - offset) else {
+      throw .damaged("record", at: offset, "its lengths make no sense")
+    }
+  }
+
+  /// Whether it is the record of `key`. One that is of another key must prove it by its
+  /// checksum: damage to a key must never make it look absent.
+  @inline(__always)
+  func isOf(_ key: RawSpan) throws(StoreError) -> Bool {
+    if header.keyLength == key.byteCount, bytes.equals(key, at: keyRange.lowerBound) { return true }
+    try verify()
+    return false
+  }
+
+  /// What lies at `offset`, whatever it is: nothing is checked but that the header is mapped.
+  @inline(__always)
+  init(_ memory: StoreMemory, uncheckedAt offset: Int) {
+    self.init(memory, Position(offset: UInt64(offset)), RecordHeader(memory.bytes, at: offset))
+  }
+
+  @inline(__always)
+  init(_ memory: StoreMemory, _ position: Position, _ header: RecordHeader) {
+    self.memory = memory
+    self.position = position
+    self.header = header
+  }
+
+  // MARK: Whether it is what was written
+
+  /// Whether its checksum matches. The caller has checked that it fits.
+  @inline(__always)
+  var isIntact: Bool { header.isIntact(bytes, at: offset, seed: memory.seed) }
+
+  /// Throws if the record is not what was written.
+  @inline(__always)
+  func verify() throws(StoreError) {
+    guard isIntact else { throw .damaged("record", at: offset, "its checksum does not match") }
+  }
+
+  /// Throws if an intact record is of a key that its slot cannot point to: then it is not
+  /// the one that was written there, but one that lay there before.
+  @inline(never)
+  func checkBelongs(to slot: Slot) throws(StoreError) {
+    guard keyHash.tag == slot.tag else {
+      throw .damaged("record", at: offset, "it is not the one that was written there")
+    }
+  }
+
+  // MARK: What it says
+
+  @inline(__always)
+  var keyRange: Range<Int> {
+    let start = offset + header.keyOffset
+    return start..<start + header.keyLength
+  }
+
+  /// The key, for as long as what is mapped there is in use.
+  var key: RawSpan {
+    @_lifetime(immortal)
+    get { bytes.span(keyRange.lowerBound, count: header.keyLength) }
+  }
+
+  var keyBytes: [UInt8] { bytes.array(keyRange.lowerBound, count: header.keyLength) }
+
+  var keyHash: KeyHash { KeyHash(key, seed: memory.seed) }
+
+  /// When the record ceases to count, in milliseconds since 1970; nil for never.
+  @inline(__always)
+  var expiry: UInt64? {
+    guard header.flags.contains(.expires) else { return nil }
+    return bytes.load64(offset + header.expiryOffset)
+  }
+
+  /// Whether the record has ceased to count. Believed only of a record that is
+  /// intact: damage must not make a key look absent.
+  @inline(__always)
+  func isExpired(_ clock: Clock) throws(StoreError) -> Bool {
+    guard let expiry, expiry <= clock.now() else { return false }
+    try verify()
+    return true
+  }
+
+  var version: UInt64 {
+    guard header.flags.contains(.versioned) else { return header.sequence.number }
+    return bytes.load64(offset + header.versionOffset)
+  }
+
+  /// The offset of the segment that a LINK points to.
+  var linkTarget: UInt64 { bytes.load64(offset + header.valueOffset) }
+
+  // MARK: Its value
+
+  /// Where the value's bytes lie. The run of a large value is checked against
+  /// what is mapped; its checksum is checked by `verifyExternal`.
+  @inline(__always)
+  func valueRange() throws(StoreError) -> Range<Int> {
+    if isExternal {
+      let start = externalStart
+      let mapped = memory.mappedBytes
+      guard let first = Int(exactly: start), first % Layout.unitBytes == 0,
+        first >= Int(Layout.firstFreeUnit) * Layout.unitBytes, first <= mapped,
+        header.valueLength <= mapped - first
+      else { try memory.outside(Int(clamping: start)) }
+      return first..<first + header.valueLength
+    }
+    let start = offset + header.valueOffset
+    return start..<start + header.valueLength
+  }
+
+  /// Where a large value is said to begin.
+  var externalStart: UInt64 { bytes.load64(offset + header.externalOffset) }
+
+  /// What a large value's checksum was when it was written.
+  var externalChecksum: UInt64 { bytes.load64(offset + header.externalOffset + 8) }
+
+  /// Throws if a large value, which lies in `range`, is not what was written.
+  func verifyExternal(_ range: Range<Int>) throws(StoreError) {
+    let found = Checksum.compute(
+      bytes, range.lowerBound, count: range.count, seed: memory.seed, place: UInt64(range.lowerBound))
+    guard externalChecksum == found else {
+      throw .damaged("large value", at: range.lowerBound, "its checksum does not match")
+    }
+  }
+
+  /// Where the value lies, of a record that is verified with its value.
+  @inline(__always)
+  func value() throws(StoreError) -> Range<Int> {
+    try verify()
+    let range = try valueRange()
+    if isExternal { try verifyExternal(range) }
+    return range
+  }
+
+  /// The units of a large value's run.
+  func run() throws(StoreError) -> (first: Unit, count: Int) {
+    let range = try valueRange()
+    return (
+      Position(offset: UInt64(range.lowerBound)).unit,
+      (range.count + Layout.unitBytes - 1) / Layout.unitBytes
+    )
+  }
+}

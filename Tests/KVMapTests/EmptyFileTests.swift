@@ -1,0 +1,22 @@
+import MappedMemory
+import Testing
+
+@testable import KVMap
+
+/// Stores that are made in a file that is there and empty.
+struct EmptyFileTests {
+  /// Another process was faster, and has the store open: this one waited for it until its timeout.
+  @Test func nobodyWaitsForAnEmptyFileThatBecameAStore() throws {
+    let scratch = try Scratch()
+    let path = scratch.path()
+    let empty = try File(opening: path, access: .readWrite, create: true)
+    var options = StoreOptions()
+    options.timeout = .seconds(0)
+    let new = try NewStoreFile(inMemoryFor: path, options)
+    _ = try Opening.create(in: new.map(), clock: .system)
+    let store = try scratch.store()
+    try store.put("value", forKey: "key")
+    #expect(try new.put(into: empty, isOwn: false) == nil)
+    try expectSound(store)
+  }
+}
