@@ -1,4 +1,5 @@
 import MappedMemory
+import SystemPackage
 
 extension StoreError {
   /// The system's refusal as the store's error.
