@@ -1,4 +1,6 @@
 #if CRASH_SIMULATION
+  import TestSupport
+
   @testable import KVMap
 
   /// Makes crash images of lives and checks them. Of some images the life goes on:

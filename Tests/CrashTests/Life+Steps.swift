@@ -1,4 +1,6 @@
 #if CRASH_SIMULATION
+  import TestSupport
+
   @testable import KVMap
 
   /// The random steps of a life.

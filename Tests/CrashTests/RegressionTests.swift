@@ -1,4 +1,5 @@
 #if CRASH_SIMULATION
+  import TestSupport
   import Testing
 
   @testable import KVMap

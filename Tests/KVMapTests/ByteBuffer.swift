@@ -1,3 +1,5 @@
+import TestSupport
+
 @testable import KVMap
 
 /// Memory of a test that is read and written like a mapped file.

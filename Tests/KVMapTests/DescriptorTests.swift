@@ -4,6 +4,7 @@
   import MappedMemory
   import Synchronization
   import SystemPackage
+  import TestSupport
   import Testing
 
   @testable import KVMap

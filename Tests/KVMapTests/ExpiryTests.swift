@@ -1,5 +1,6 @@
-import SystemPackage
 import Synchronization
+import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap

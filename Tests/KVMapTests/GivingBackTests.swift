@@ -1,5 +1,6 @@
 import MappedMemory
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap
@@ -230,38 +231,13 @@ struct GivingBackTests {
 }
 
 /// Memory that notes which units were asked for.
-private final class CountingBacking: Backing, @unchecked Sendable {
-  // Sendable: used by one thread.
-  private let inner: any Backing
+private final class CountingBacking: ForwardingBacking, @unchecked Sendable {
+  // Sendable: one thread uses it.
   /// Where ranges begin that were made real.
   var real: Set<Int> = []
 
-  init(_ inner: any Backing) { self.inner = inner }
-
-  var mapping: StoreMapping { inner.mapping }
-  var isShared: Bool { inner.isShared }
-  func grow(to bytes: Int) throws(StoreError) { try inner.grow(to: bytes) }
-  func extendMapping(to bytes: Int) throws(StoreError) -> Bool { try inner.extendMapping(to: bytes) }
-  func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
+  override func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
     real.insert(offset)
-    try inner.makeReal(offset: offset, count: count, scattered: scattered)
+    try super.makeReal(offset: offset, count: count, scattered: scattered)
   }
-  func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool {
-    try inner.giveBack(offset: offset, count: count)
-  }
-  func cutOff(at bytes: Int) throws(StoreError) { try inner.cutOff(at: bytes) }
-  func dataRanges(_ range: Range<Int>) -> [Range<Int>] { inner.dataRanges(range) }
-  func sync(offset: Int, count: Int) throws(StoreError) { try inner.sync(offset: offset, count: count) }
-  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
-    try inner.tryLock(name, kind)
-  }
-  func unlock(_ name: LockName) throws(StoreError) { try inner.unlock(name) }
-  func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32? {
-    try inner.holder(of: name, against: kind)
-  }
-  func pin(_ epoch: Epoch) throws(StoreError) { try inner.pin(epoch) }
-  func unpin(_ epoch: Epoch) throws(StoreError) { try inner.unpin(epoch) }
-  func lowestPin() throws(StoreError) -> Epoch? { try inner.lowestPin() }
-  func sizes() throws(StoreError) -> (file: Int, allocated: Int) { try inner.sizes() }
-  func residentPages() throws(StoreError) -> Int? { try inner.residentPages() }
 }

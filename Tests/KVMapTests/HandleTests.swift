@@ -2,6 +2,7 @@ import Foundation
 import MappedMemory
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap
@@ -209,7 +210,7 @@ struct HandleTests {
       }
       store.core.pins.lock.unlock()
       _ = try child.waits { child.hasEnded }
-      #expect(child.end == "status 0", "\(board.message)")
+      #expect(child.end == .well, "\(board.message)")
       #expect(try snapshot.get("key", as: String.self) == "value")
     }
   }
@@ -228,7 +229,7 @@ struct HandleTests {
         try store.close()
       }
       _ = try child.waits { child.hasEnded }
-      #expect(child.end == "status 0", "\(board.message)")
+      #expect(child.end == .well, "\(board.message)")
       #expect(try store.get("key", as: String.self) == "value")
       try store.put("y", forKey: "key")
       try expectSound(store)

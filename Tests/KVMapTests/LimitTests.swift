@@ -1,5 +1,6 @@
 import Foundation
 import KVMapFoundation
+import TestSupport
 import Testing
 
 @testable import KVMap
@@ -68,7 +69,7 @@ struct LimitTests {
     try expectSound(store)
   }
 
-  @Test(.enabled(if: ProcessInfo.processInfo.environment["KVMAP_TEST_HUGE"] != nil))
+  @Test(.enabled(if: Environment.isSet("KVMAP_TEST_HUGE")))
   func aValueOfOneGibibyte() throws {
     let scratch = try Scratch()
     let value = patterned(1 << 30, 3)

@@ -1,4 +1,5 @@
 import KVMap
+import TestSupport
 
 /// One change of a store, made from a seed and its number alone, so that parent
 /// and child, or a run and its repetition, agree on it without talking.

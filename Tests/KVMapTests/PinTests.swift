@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import KVMap
@@ -116,50 +117,20 @@ struct PinTests {
 }
 
 /// Another handle's backing, where something happens before the first pin is taken.
-private final class SlowPins: Backing, @unchecked Sendable {
+private final class SlowPins: ForwardingBacking, @unchecked Sendable {
   // Sendable: one thread uses it.
-  private let backing: any Backing
   private var beforeFirst: (() throws(StoreError) -> Void)?
   private(set) var pins: [Epoch] = []
 
   init(_ backing: any Backing, _ beforeFirst: @escaping () throws(StoreError) -> Void) {
-    self.backing = backing
     self.beforeFirst = beforeFirst
+    super.init(backing)
   }
 
-  func pin(_ epoch: Epoch) throws(StoreError) {
+  override func pin(_ epoch: Epoch) throws(StoreError) {
     try beforeFirst?()
     beforeFirst = nil
     pins.append(epoch)
-    try backing.pin(epoch)
+    try super.pin(epoch)
   }
-
-  func unpin(_ epoch: Epoch) throws(StoreError) { try backing.unpin(epoch) }
-
-  var mapping: StoreMapping { backing.mapping }
-  var isShared: Bool { backing.isShared }
-  func grow(to bytes: Int) throws(StoreError) { try backing.grow(to: bytes) }
-  func extendMapping(to bytes: Int) throws(StoreError) -> Bool { try backing.extendMapping(to: bytes) }
-  func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
-    try backing.makeReal(offset: offset, count: count, scattered: scattered)
-  }
-  func reserve(offset: Int, count: Int) throws(StoreError) {
-    try backing.reserve(offset: offset, count: count)
-  }
-  func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool {
-    try backing.giveBack(offset: offset, count: count)
-  }
-  func cutOff(at bytes: Int) throws(StoreError) { try backing.cutOff(at: bytes) }
-  func dataRanges(_ range: Range<Int>) -> [Range<Int>] { backing.dataRanges(range) }
-  func sync(offset: Int, count: Int) throws(StoreError) { try backing.sync(offset: offset, count: count) }
-  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
-    try backing.tryLock(name, kind)
-  }
-  func unlock(_ name: LockName) throws(StoreError) { try backing.unlock(name) }
-  func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32? {
-    try backing.holder(of: name, against: kind)
-  }
-  func lowestPin() throws(StoreError) -> Epoch? { try backing.lowestPin() }
-  func sizes() throws(StoreError) -> (file: Int, allocated: Int) { try backing.sizes() }
-  func residentPages() throws(StoreError) -> Int? { try backing.residentPages() }
 }

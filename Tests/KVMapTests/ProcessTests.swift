@@ -1,17 +1,15 @@
 import Foundation
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap
 
 /// What the environment sets to make tests of several processes longer.
 private enum LongRun {
-  static func setting(_ name: String) -> Int? {
-    ProcessInfo.processInfo.environment[name].flatMap { Int($0) }
-  }
   static let isWanted = ["KVMAP_GROWTH", "KVMAP_OVERWRITES", "KVMAP_INCREMENTS"].contains {
-    setting($0) != nil
+    Environment.isSet($0)
   }
 }
 
@@ -53,7 +51,7 @@ struct ProcessTests {
   /// Growth, compaction, and writers that are killed and taken over from pass by a process
   /// that reads all the while. `KVMAP_GROWTH` sets how many MiB the store becomes (96).
   @Test func aReaderGoesOnThroughAllOfIt() throws {
-    let size = LongRun.setting("KVMAP_GROWTH") ?? 96
+    let size = Environment.number("KVMAP_GROWTH") ?? 96
     let scratch = try Scratch()
     let path = scratch.path().string
     // Until it is killed.
@@ -86,7 +84,7 @@ struct ProcessTests {
   /// Another process keeps a snapshot while all of the store is overwritten again and again.
   /// `KVMAP_OVERWRITES` sets how often a record is (200,000 times).
   @Test func aSnapshotOfAnotherProcessIsKeptThroughOverwrites() throws {
-    let overwrites = LongRun.setting("KVMAP_OVERWRITES") ?? 200_000
+    let overwrites = Environment.number("KVMAP_OVERWRITES") ?? 200_000
     let scratch = try Scratch()
     let store = try scratch.store()
     let records = 20_000
@@ -138,7 +136,7 @@ struct ProcessTests {
   @Test func processesCountTogether() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
-    let count = LongRun.setting("KVMAP_INCREMENTS") ?? 1_000
+    let count = Environment.number("KVMAP_INCREMENTS") ?? 1_000
     func start(_ number: Int) throws -> ChildProcess {
       try ChildProcess(.countUp, [scratch.path().string, "own \(number)", "\(count)"])
     }

@@ -1,5 +1,6 @@
 import Foundation
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap
@@ -33,11 +34,11 @@ struct SalvageSample {
     }
     func put(_ value: [UInt8], _ key: String, _ expires: Expiry = .never) throws {
       try store.put(value, forKey: key, expires: expires)
-      note(value, KVMapTests.bytes(key))
+      note(value, TestSupport.bytes(key))
     }
     func remove(_ key: String) throws {
       try store.remove(key)
-      removed.insert(KVMapTests.bytes(key))
+      removed.insert(TestSupport.bytes(key))
     }
     func change(_ number: Int) throws {
       try put(patterned(50 + number % 60, UInt64(number)), "key \(number % 300)")
@@ -53,7 +54,7 @@ struct SalvageSample {
           for part in 0..<4 {
             let value = patterned(40, UInt64(number * 10 + part))
             try transaction.put(value, forKey: "part \(part)")
-            note(value, KVMapTests.bytes("part \(part)"))
+            note(value, TestSupport.bytes("part \(part)"))
           }
         }
       }

@@ -3,23 +3,13 @@ import Foundation
 import MappedMemory
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap
 
-/// A directory of its own for one test, removed with everything in it.
-final class Scratch: Sendable {
-  let directory: FilePath
-
-  init(in parent: URL = FileManager.default.temporaryDirectory) throws {
-    let url = parent.appendingPathComponent("kvmap-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
-    directory = FilePath(url.path)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: directory.string) }
-
-  func path(_ name: String = "store") -> FilePath { directory.appending(name) }
+extension Scratch {
+  func path() -> FilePath { path("store") }
 
   /// Opens (and creates) a store here, with options as `change` leaves them.
   func store(
@@ -29,42 +19,7 @@ final class Scratch: Sendable {
     change(&options)
     return try Store(path(name), options: options)
   }
-
-  var names: [String] {
-    get throws { try FileManager.default.contentsOfDirectory(atPath: directory.string).sorted() }
-  }
 }
-
-// MARK: Randomness that can be repeated
-
-/// SplitMix64: the same numbers for the same seed, on every host.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
-
-  mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(limit)) }
-  mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
-}
-
-/// A seed for one run, printed; `KVMAP_TEST_SEED` repeats a run.
-func testSeed(_ name: String) -> UInt64 {
-  let given = ProcessInfo.processInfo.environment["KVMAP_TEST_SEED"].flatMap { UInt64($0) }
-  let seed = given ?? UInt64.random(in: 1...999_999_999)
-  print("\(name): seed \(seed); to repeat: KVMAP_TEST_SEED=\(seed) swift test --filter \(name)")
-  return seed
-}
-
-/// How often random tests repeat; `KVMAP_TEST_SCALE` makes them longer.
-let testScale = ProcessInfo.processInfo.environment["KVMAP_TEST_SCALE"].flatMap { Int($0) } ?? 1
 
 // MARK: Bytes
 
@@ -74,12 +29,6 @@ func patterned(_ count: Int, _ stamp: UInt64) -> [UInt8] {
   for index in 0..<min(8, count) { bytes[index] = UInt8(truncatingIfNeeded: stamp >> UInt64(8 * index)) }
   if count > 16 { bytes[count - 1] = UInt8(truncatingIfNeeded: stamp &* 7) }
   return bytes
-}
-
-func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
-
-extension RawSpan {
-  var array: [UInt8] { unsafe withUnsafeBytes { unsafe [UInt8]($0) } }
 }
 
 // MARK: Files

@@ -1,5 +1,6 @@
 import Foundation
 import SystemPackage
+import TestSupport
 
 /// What a run of a program left behind.
 struct ToolResult {

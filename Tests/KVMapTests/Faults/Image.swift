@@ -34,12 +34,3 @@ struct Image {
     for part in parts { try unsafe file.write(part.bytes.span.bytes, at: part.offset) }
   }
 }
-
-extension Scratch {
-  /// A directory in memory where the system has one: syncs take no time there.
-  static func inMemory() throws -> Scratch {
-    let memory = URL(fileURLWithPath: "/dev/shm")
-    let isThere = FileManager.default.isWritableFile(atPath: memory.path)
-    return try isThere ? Scratch(in: memory) : Scratch()
-  }
-}

@@ -2,6 +2,7 @@ import Foundation
 import MappedMemory
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap
@@ -89,7 +90,7 @@ final class StoppingGround {
     if let image { try image.lay(at: path) }
     if occasion == .adoption { try File(opening: path, access: .readWrite, create: true).close() }
     board.message = ""
-    let child = try ForkedChild(board) { try live(signal, nth) }
+    let child = ForkedChild(board) { try live(signal, nth) }
     guard try child.waits(untilStoppedOrEnded: signal) else {
       #expect(board.message == "", "\(occasion) by itself")
       return false
@@ -102,7 +103,7 @@ final class StoppingGround {
     if signal == SIGSTOP {
       kill(child.identifier, SIGCONT)
       _ = try child.waits { false }
-      #expect(child.end == "status 0", "\(what.rawValue): \(board.message)")
+      #expect(child.end == .well, "\(what.rawValue): \(board.message)")
     }
     try check(what, isWritten: isWritten)
     return true

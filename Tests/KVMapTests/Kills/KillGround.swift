@@ -1,6 +1,7 @@
 import Foundation
 import MappedMemory
 import SystemPackage
+import TestSupport
 
 @testable import KVMap
 

@@ -1,3 +1,5 @@
+import TestSupport
+
 /// Where a child is to die.
 struct KillPlan: CustomStringConvertible {
   /// Who sends the signal, and when.
@@ -48,6 +50,6 @@ extension ForkedChild {
       _ = try waits { board.returned > plan.after + limit }
     }
     kill()
-    if !wasKilled { throw KillFailure("a process gave up, \(board.phase), \(end): \(board.message)") }
+    if !wasKilled { throw KillFailure("a process gave up, \(board.phase), \(wait()): \(board.message)") }
   }
 }

@@ -1,4 +1,5 @@
 import KVMap
+import TestSupport
 
 #if canImport(Glibc)
   import Glibc

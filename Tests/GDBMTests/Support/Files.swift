@@ -1,26 +1,6 @@
 import Foundation
 import SystemPackage
 
-/// A directory of its own for one test, removed with everything in it.
-final class Scratch: Sendable {
-  let directory: FilePath
-
-  init() throws {
-    let path = FileManager.default.temporaryDirectory.appendingPathComponent(
-      "kvmap-gdbm-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: path, withIntermediateDirectories: false)
-    directory = FilePath(path.path)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: directory.string) }
-
-  func path(_ name: String) -> FilePath { directory.appending(name) }
-
-  var names: [String] {
-    get throws { try FileManager.default.contentsOfDirectory(atPath: directory.string).sorted() }
-  }
-}
-
 /// All bytes of a file.
 func contents(_ path: FilePath) throws -> [UInt8] { Array(try data(path)) }
 
