@@ -22,77 +22,69 @@ struct KillTests {
 
   @Test(arguments: ["none", "onCommit", "exclusive", "interval"])
   func whatHadReturnedIsThere(mode: String) async throws {
-    let note = try KillNote("whatHadReturnedIsThere")
-    await #expect(processExitsWith: .success) {
-      [seed = note.seed as UInt64, mode = mode as String, path = note.path as String] in
-      try KillNote.write(to: path, "whatHadReturnedIsThere", seed) { ground in
-        try ground.killWriters(mode, KillCount.share(50))
-        return ground.count.report("\(mode), nobody beside")
-      }
-    }
-    note.show()
+    try await runInChild(.whatHadReturnedIsThere, mode)
   }
 
   @Test(arguments: ["none", "onCommit", "exclusive"])
-  func readersGoOn(mode: String) async throws {
-    let note = try KillNote("readersGoOn")
-    await #expect(processExitsWith: .success) {
-      [seed = note.seed as UInt64, mode = mode as String, path = note.path as String] in
-      try KillNote.write(to: path, "readersGoOn", seed) { ground in
-        let reads = try ground.killWritersBesideAReader(mode, KillCount.share(38))
-        return ground.count.report("\(mode), beside a reader", reads: reads)
-      }
-    }
-    note.show()
-  }
+  func readersGoOn(mode: String) async throws { try await runInChild(.readersGoOn, mode) }
 
   @Test(arguments: ["none", "onCommit"])
   func anotherWriterTakesOver(mode: String) async throws {
-    let note = try KillNote("anotherWriterTakesOver")
-    await #expect(processExitsWith: .success) {
-      [seed = note.seed as UInt64, mode = mode as String, path = note.path as String] in
-      try KillNote.write(to: path, "anotherWriterTakesOver", seed) { ground in
-        let reads = try ground.killOneOfTwoWriters(mode, KillCount.share(48))
-        return ground.count.report("\(mode), two writers", reads: reads)
-      }
-    }
-    note.show()
+    try await runInChild(.anotherWriterTakesOver, mode)
   }
 
   @Test(arguments: ["none", "onCommit"])
   func whoCompactsMayBeKilled(mode: String) async throws {
-    let note = try KillNote("whoCompactsMayBeKilled")
-    await #expect(processExitsWith: .success) {
-      [seed = note.seed as UInt64, mode = mode as String, path = note.path as String] in
-      try KillNote.write(to: path, "whoCompactsMayBeKilled", seed) { ground in
-        let reads = try ground.killCompactions(mode, KillCount.share(40))
-        return ground.count.report("\(mode), a writer and one who compacts", reads: reads)
-      }
-    }
-    note.show()
+    try await runInChild(.whoCompactsMayBeKilled, mode)
   }
 
   @Test(arguments: [false, true])
   func recoveryMayBeKilled(isTakeover: Bool) async throws {
-    let note = try KillNote("recoveryMayBeKilled")
-    await #expect(processExitsWith: .success) {
-      [seed = note.seed as UInt64, isTakeover = isTakeover as Bool, path = note.path as String] in
-      try KillNote.write(to: path, "recoveryMayBeKilled", seed) { ground in
-        let reads = try ground.killRecoveries(isTakeover: isTakeover, KillCount.share(40))
-        return ground.count.report(isTakeover ? "takeovers" : "recoveries alone", reads: reads)
-      }
-    }
-    note.show()
+    try await runInChild(.recoveryMayBeKilled, isTakeover ? "takeovers" : "recoveries alone")
   }
 
-  @Test func creationMayBeKilled() async throws {
-    let note = try KillNote("creationMayBeKilled")
-    await #expect(processExitsWith: .success) {
-      [seed = note.seed as UInt64, path = note.path as String] in
-      try KillNote.write(to: path, "creationMayBeKilled", seed) { ground in
+  @Test func creationMayBeKilled() async throws { try await runInChild(.creationMayBeKilled, "creation") }
+
+  /// What is done by the test of the same name. An exit test can be given a name, but no closure.
+  enum Scenario: String, Codable {
+    case whatHadReturnedIsThere, readersGoOn, anotherWriterTakesOver, whoCompactsMayBeKilled
+    case recoveryMayBeKilled, creationMayBeKilled
+
+    /// Returns what was done, for a report.
+    func run(_ mode: String, on ground: KillGround) throws -> String {
+      switch self {
+      case .whatHadReturnedIsThere:
+        try ground.killWriters(mode, KillCount.share(50))
+        return ground.count.report("\(mode), nobody beside")
+      case .readersGoOn:
+        let reads = try ground.killWritersBesideAReader(mode, KillCount.share(38))
+        return ground.count.report("\(mode), beside a reader", reads: reads)
+      case .anotherWriterTakesOver:
+        let reads = try ground.killOneOfTwoWriters(mode, KillCount.share(48))
+        return ground.count.report("\(mode), two writers", reads: reads)
+      case .whoCompactsMayBeKilled:
+        let reads = try ground.killCompactions(mode, KillCount.share(40))
+        return ground.count.report("\(mode), a writer and one who compacts", reads: reads)
+      case .recoveryMayBeKilled:
+        let isTakeover = mode == "takeovers"
+        let reads = try ground.killRecoveries(isTakeover: isTakeover, KillCount.share(40))
+        return ground.count.report(mode, reads: reads)
+      case .creationMayBeKilled:
         try ground.killCreations(KillCount.share(40))
-        return ground.count.report("creation")
+        return ground.count.report(mode)
       }
+    }
+  }
+
+  /// Runs a scenario in an exit test, and prints what it says.
+  private func runInChild(_ scenario: Scenario, _ mode: String) async throws {
+    let note = try KillNote(scenario.rawValue)
+    await #expect(processExitsWith: .success) {
+      [
+        scenario = scenario as Scenario, mode = mode as String, seed = note.seed as UInt64,
+        path = note.path as String
+      ] in
+      try KillNote.write(to: path, scenario.rawValue, seed) { try scenario.run(mode, on: $0) }
     }
     note.show()
   }

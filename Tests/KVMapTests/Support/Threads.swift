@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Synchronization
 import TestSupport
@@ -36,4 +37,31 @@ final class Threads: Sendable {
       UInt(pthread_self())
     #endif
   }
+}
+
+/// Something that one thread waits for and another gives, once.
+final class Signal: Sendable {
+  private let semaphore = DispatchSemaphore(value: 0)
+  private let given = Atomic<Bool>(false)
+  var isGiven: Bool { given.load(ordering: .acquiring) }
+  func give() {
+    given.store(true, ordering: .releasing)
+    semaphore.signal()
+  }
+  func wait() { semaphore.wait() }
+
+  /// Whether it is given within that time: for what must not happen.
+  func isGiven(within milliseconds: Int) -> Bool {
+    semaphore.wait(timeout: .now() + .milliseconds(milliseconds)) == .success
+  }
+}
+
+/// Waits until something holds that other threads bring about; false after a minute.
+func waits(until condition: () throws -> Bool) rethrows -> Bool {
+  let deadline = ContinuousClock.now + .seconds(60)
+  while try !condition() {
+    if ContinuousClock.now > deadline { return false }
+    usleep(1_000)
+  }
+  return true
 }
