@@ -33,7 +33,7 @@ struct BitFlipTests {
   }
 
   /// Every bit that means anything, each opened in one of three ways; of the others
-  /// those of each 7th byte. With commits behind the checkpoint, of its pages too: all
+  /// those of each 7th byte. With commits after the checkpoint, of its pages too: all
   /// bits of those are tried in the store that was closed.
   @Test(arguments: [false, true])
   func eachBitOfATinyStore(isClosed: Bool) async throws {

@@ -2,16 +2,16 @@ import KVMap
 import TestSupport
 import Testing
 
-/// The same random operations on KVMap, on gdbm and on a dictionary: whoever asks
-/// one of them gets what the others answer.
+/// The same random operations on KVMap, on gdbm and on a dictionary. The dictionary is
+/// the judge: both stores must answer as it does.
 @Suite("Against gdbm and a dictionary")
 struct JudgeTests {
   @Test("Random operations", arguments: Workload.all)
   func randomOperations(_ workload: Workload) throws {
     let scratch = try Scratch()
     let dictionary = DictionarySubject()
-    let store = try StoreSubject(scratch.path("judged.kvmap"))
-    let gdbm = try GDBMSubject(scratch.path("judge.gdbm"))
+    let store = try StoreSubject(scratch.path("store.kvmap"))
+    let gdbm = try GDBMSubject(scratch.path("store.gdbm"))
     let seed = testSeed("JudgeTests")
     var generator = SeededGenerator(seed: seed)
     for step in 0..<workload.steps * testScale {

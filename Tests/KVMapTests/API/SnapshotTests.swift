@@ -114,7 +114,7 @@ struct SnapshotTests {
     try expectSound(store)
   }
 
-  /// Who dies in it leaves the last state as it was.
+  /// A process that dies in it leaves the last state as it was.
   @Test func aStateThatIsFrozenLeavesTheLastOneWhole() throws {
     let scratch = try Scratch()
     let store = try scratch.store()

@@ -33,13 +33,13 @@ struct GivingBackTests {
     try store.compact()
     let cut = try store.statistics().fileBytes
     #expect(cut < length / 2)
-    // A look behind the end would be taken for one at a lost page.
+    // A look past the end would be taken for one at a lost page.
     #expect(store.core.memory.mappedBytes <= cut)
   }
 
   // MARK: Units
 
-  /// A large value found no place further down; what was looked at in vain behind it
+  /// A large value found no place further down; what was looked at above it
   /// was not found again before the next checkpoint, and the file grew instead.
   @Test func aSearchBelowALimitLeavesTheRest() throws {
     let core = try Store.inMemory().core
@@ -62,7 +62,7 @@ struct GivingBackTests {
     #expect(space.takenUnits == taken + 11)
   }
 
-  /// Units behind the high-water mark may be cut off or given back. A recovery that raised
+  /// Units above the high-water mark may be cut off or given back. A recovery that raised
   /// the mark over them found them entered as surely real, and they were written without
   /// disk space being asked for.
   @Test func nothingBehindTheMarkIsEnteredAsReal() throws {
@@ -84,7 +84,7 @@ struct GivingBackTests {
     }
   }
 
-  /// The file was cut off behind free units that the table calls real; when it had grown
+  /// The file was cut off after free units that the table calls real; when it had grown
   /// again, index pages were taken there without asking for disk space.
   @Test func unitsAboveTheMarkAreNotTakenForReal() throws {
     let core = try Store.inMemory().core

@@ -48,7 +48,8 @@ struct StoppedProcessTests {
   }
 }
 
-/// Where processes are stopped. Runs in an exit test.
+/// A store, and the occasion at which one process after the other is stopped or killed. Runs in
+/// an exit test.
 final class StoppingGround {
   private let occasion: StoppedProcessTests.Occasion
   private let scratch: Scratch

@@ -212,7 +212,7 @@ struct IndexTests {
     }
     #expect(code { try store.everything() } == .damaged)
     #expect(try !store.verify().isSound)
-    // A cursor says it once and goes on with the buckets behind.
+    // A cursor says it once and goes on with the buckets after it.
     var cursor = store.makeCursor()
     var (met, errors): (Set<[UInt8]>, Int) = ([], 0)
     for _ in 0..<4_000 {

@@ -2,7 +2,7 @@ import TestSupport
 
 /// Where a child is to die.
 struct KillPlan: CustomStringConvertible {
-  /// Who sends the signal, and when.
+  /// From where the signal comes, and when.
   enum Instant {
     /// The test, so long after it saw the phase.
     case signal(microseconds: Int)

@@ -22,7 +22,7 @@ struct SalvageSample {
   var indexUnits: [Int] = []
 
   /// Records, overwritten and removed ones, large values, transactions, expiring
-  /// records, three segments; `recent` of its last changes lie behind the checkpoint.
+  /// records, three segments; `recent` of its last changes lie after the checkpoint.
   init(recent: Int, isSynced: Bool = true) throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.durability = isSynced ? .onCommit : .none }

@@ -12,7 +12,7 @@ import Testing
 /// kind of page goes; `KVMAP_TEST_SCALE` above 1 zeroes all pages.
 @Suite(.timeLimit(.minutes(10)))
 struct SalvageTests {
-  /// The sample at a checkpoint, and with a log behind it.
+  /// The sample at a checkpoint, and with a log after it.
   static let samples: [Int: SalvageSample] = {
     var samples: [Int: SalvageSample] = [:]
     for recent in [0, 60] { samples[recent] = try? SalvageSample(recent: recent) }

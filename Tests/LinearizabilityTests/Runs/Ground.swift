@@ -3,7 +3,7 @@ import KVMap
 import SystemPackage
 import TestSupport
 
-/// A store on which processes make histories, and the judge of them. In an exit test.
+/// A store on which processes make histories, each of which is checked then. In an exit test.
 struct Ground {
   let setting: Setting
   let seed: UInt64
