@@ -61,14 +61,21 @@ let package = Package(
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: swiftSettings),
+    .target(
+      name: "TestSupport",
+      dependencies: [
+        "KVMap", .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      path: "Tests/TestSupport",
+      swiftSettings: swiftSettings),
     .testTarget(
       name: "MappedMemoryTests",
-      dependencies: ["MappedMemory"],
+      dependencies: ["MappedMemory", "TestSupport"],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "CrashTests",
       dependencies: [
-        "KVMap", "MappedMemory",
+        "KVMap", "MappedMemory", "TestSupport",
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: swiftSettings),
@@ -76,29 +83,32 @@ let package = Package(
       name: "CGDBM", path: "Tests/CGDBM", providers: [.apt(["libgdbm-dev"]), .brew(["gdbm"])]),
     .testTarget(
       name: "GDBMTests",
-      dependencies: ["CGDBM", "KVMap", "KVMapCommand"],
+      dependencies: ["CGDBM", "KVMap", "KVMapCommand", "TestSupport"],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "HostileFileTests",
       dependencies: [
-        "KVMap", "MappedMemory",
+        "KVMap", "MappedMemory", "TestSupport",
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "LinearizabilityTests",
       dependencies: [
-        "KVMap",
+        "KVMap", "TestSupport",
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "KVMapCommandTests",
-      dependencies: ["KVMapCommand", "KVMap"],
+      dependencies: [
+        "KVMapCommand", "KVMap", "TestSupport",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "KVMapTests",
-      dependencies: ["KVMap", "KVMapFoundation", "MappedMemory"],
+      dependencies: ["KVMap", "KVMapFoundation", "MappedMemory", "TestSupport"],
       swiftSettings: swiftSettings),
   ]
 )

@@ -1,3 +1,5 @@
+import TestSupport
+
 @testable import KVMap
 
 /// Keys and values of a life, by number: states of the store are compared by

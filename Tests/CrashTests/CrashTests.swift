@@ -1,6 +1,7 @@
 #if CRASH_SIMULATION
   import Foundation
   import Synchronization
+  import TestSupport
   import Testing
 
   @testable import KVMap
@@ -21,15 +22,11 @@
   /// life and `KVMAP_CRASH_LIVES` the number of lives at most: to replay a
   /// failure, set these to the seed it printed and to 1.
   @Suite(.serialized) struct CrashTests {
-    private static func setting(_ name: String) -> Int? {
-      Int(ProcessInfo.processInfo.environment[name] ?? "")
-    }
-
     @Test func everyCrashImageIsAPrefixOfTheCommits() throws {
-      let lives = Self.setting("KVMAP_CRASH_LIVES")
-      let images = lives == nil ? Self.setting("KVMAP_CRASH_IMAGES") ?? 200_000 : Int.max / 2
-      let firstSeed = UInt64(Self.setting("KVMAP_CRASH_SEED") ?? 1)
-      let workers = lives.map { min($0, 2) } ?? max(1, Self.setting("KVMAP_CRASH_WORKERS") ?? 2)
+      let lives = Environment.number("KVMAP_CRASH_LIVES")
+      let images = lives == nil ? Environment.number("KVMAP_CRASH_IMAGES") ?? 200_000 : Int.max / 2
+      let firstSeed = UInt64(Environment.number("KVMAP_CRASH_SEED") ?? 1)
+      let workers = lives.map { min($0, 2) } ?? max(1, Environment.number("KVMAP_CRASH_WORKERS") ?? 2)
       let nextSeed = Atomic<UInt64>(firstSeed)
       let total = Mutex((counts: Crasher.Counts(), violations: [String]()))
       DispatchQueue.concurrentPerform(iterations: workers) { _ in

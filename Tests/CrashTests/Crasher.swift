@@ -1,4 +1,6 @@
 #if CRASH_SIMULATION
+  import TestSupport
+
   @testable import KVMap
 
   /// Makes crash images of lives and checks them. Of some images the life goes on:
@@ -266,9 +268,9 @@
       var walk = LogWalk(memory: memory, from: start.position, upTo: scanner.end.tail.position)
       var records: [Range<Int>] = []
       var vouched = 0
-      while let (position, head) = try walk.next() {
-        if head.flags.contains(.synced) { vouched = records.count }
-        records.append(Int(position.offset)..<Int(position.offset) + head.contentBytes)
+      while let record = try walk.next() {
+        if record.flags.contains(.synced) { vouched = records.count }
+        records.append(record.offset..<record.offset + record.header.contentBytes)
       }
       if vouched == 0 { return nil }
       let record = records[random.below(vouched)]

@@ -1,4 +1,5 @@
 import MappedMemory
+import TestSupport
 
 @testable import KVMap
 

@@ -1,5 +1,7 @@
 #if CRASH_SIMULATION
+
   @testable import KVMap
+  @testable import TestSupport
 
   /// The random steps of a life.
   extension Life {

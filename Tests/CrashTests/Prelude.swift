@@ -1,4 +1,6 @@
 #if CRASH_SIMULATION
+  import TestSupport
+
   @testable import KVMap
 
   /// What a store holds before a life begins, such that something rare comes soon.

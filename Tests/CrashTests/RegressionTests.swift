@@ -2,6 +2,7 @@
   import Testing
 
   @testable import KVMap
+  @testable import TestSupport
 
   /// What the simulation found, each as short as it can be told.
   struct RegressionTests {
@@ -21,7 +22,7 @@
 
     /// A store was opened some times by processes that died before they wrote
     /// anything. Each opening moves the sequence numbers on by 2^24; and what lay
-    /// further than two of these behind the end was taken for something foreign.
+    /// further than two of these past the end was taken for something foreign.
     /// So when a bit of an older record changed, all durable commits since were
     /// lost, and nobody was told.
     @Test func damageIsToldAcrossManyOpenings() throws {
@@ -66,7 +67,7 @@
         let error = #expect(throws: StoreError.self) { try block.finish() }
         #expect(error?.code == .outcomeUnknown)
         #expect(try SuperblockPair(core.memory.bytes).current().block.epoch == before)
-        // Who writes next takes over, and all is there.
+        // The next writer takes over, and all is there.
         try Store(core: other).put([3], forKey: [3])
         #expect(try Store(core: core).get([1]) == [1] && Store(core: core).get([3]) == [3])
       }
@@ -74,7 +75,7 @@
 
     /// A checkpoint ended within a turn, and the log of that turn came back to a segment that
     /// it had freed, in which the last sync had ended. From there the next sync went on: it
-    /// took what lay behind for all there was, and most of the commit was never synced.
+    /// took what lay after it for all there was, and most of the commit was never synced.
     @Test func aSegmentIsReusedInTheTurnInWhichItsCheckpointEnds() throws {
       let file = try SimulatedFile(below: nil)
       let disk = try Disk()
@@ -161,7 +162,7 @@
       }
     }
 
-    /// Who writes a checkpoint does not have the turn, and may die between the two superblocks:
+    /// A process that writes a checkpoint does not have the turn, and may die between the two superblocks:
     /// nobody takes over then. The next one must not write over the whole superblock that
     /// leads to the last checkpoint before the other one does so as well.
     @Test(arguments: 0..<6)
@@ -193,7 +194,7 @@
 
     /// A sync failed outside of any commit, so nothing but its mark said that the
     /// store had to be taken over; and the mark was taken away while the new words
-    /// were still replacing the old. Who died then left a root of one tree and a
+    /// were still replacing the old. A process that died then left a root of one tree and a
     /// space table of another, and nobody noticed.
     @Test func takeoverCutAnywhereIsBegunAgain() throws {
       let file = try SimulatedFile(below: nil)

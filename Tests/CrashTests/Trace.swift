@@ -10,7 +10,7 @@ final class Trace {
   enum Event {
     case store(Store)
     case grow(to: Int)
-    /// What lies behind has been cut off.
+    /// What lies after it has been cut off.
     case cut(at: Int)
     /// The range has disk space from now on, or none any more.
     case real(first: Int, end: Int)

@@ -1,4 +1,5 @@
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap
@@ -9,7 +10,7 @@ import Testing
 struct BitFlipTests {
   @Test func eachByteOfAClosedStore() async throws {
     let directory = try Cage.prepare()
-    let seed = Cage.seed("eachByteOfAClosedStore")
+    let seed = testSeed("eachByteOfAClosedStore")
     await #expect(processExitsWith: .success) { [directory = directory as String, seed = seed as UInt64] in
       try Cage.run("eachByteOfAClosedStore", directory) { cage in
         try Self.flipAll(HostileStore.closed(in: cage.directory), cage, seed)
@@ -22,7 +23,7 @@ struct BitFlipTests {
   /// may be taken for one that a crash cut off.
   @Test func eachByteOfAStoreThatWasNotClosed() async throws {
     let directory = try Cage.prepare()
-    let seed = Cage.seed("eachByteOfAStoreThatWasNotClosed")
+    let seed = testSeed("eachByteOfAStoreThatWasNotClosed")
     await #expect(processExitsWith: .success) { [directory = directory as String, seed = seed as UInt64] in
       try Cage.run("eachByteOfAStoreThatWasNotClosed", directory) { cage in
         try Self.flipAll(HostileStore.unclosed(in: cage.directory), cage, seed)
@@ -32,7 +33,7 @@ struct BitFlipTests {
   }
 
   /// Every bit that means anything, each opened in one of three ways; of the others
-  /// those of each 7th byte. With commits behind the checkpoint, of its pages too: all
+  /// those of each 7th byte. With commits after the checkpoint, of its pages too: all
   /// bits of those are tried in the store that was closed.
   @Test(arguments: [false, true])
   func eachBitOfATinyStore(isClosed: Bool) async throws {
@@ -61,7 +62,7 @@ struct BitFlipTests {
   /// Several buckets: those beside the damaged one are readable.
   @Test func bytesOfAStoreWithSeveralBuckets() async throws {
     let directory = try Cage.prepare()
-    let seed = Cage.seed("bytesOfAStoreWithSeveralBuckets")
+    let seed = testSeed("bytesOfAStoreWithSeveralBuckets")
     await #expect(processExitsWith: .success) { [directory = directory as String, seed = seed as UInt64] in
       try Cage.run("bytesOfAStoreWithSeveralBuckets", directory) { cage in
         let store = try HostileStore.split(in: cage.directory)

@@ -1,5 +1,6 @@
 import Foundation
 import SystemPackage
+import TestSupport
 import Testing
 
 /// A child process in which hostile files are opened: a trap, a hang, a file that
@@ -30,19 +31,10 @@ final class Cage {
   private static let limitsMemory =
     unsafe dlsym(nil, "__tsan_init") == nil && dlsym(nil, "__asan_init") == nil
 
-  static let scale =
-    ProcessInfo.processInfo.environment["KVMAP_HOSTILE_SCALE"].flatMap { Int($0) } ?? 1
+  static let scale = Environment.number("KVMAP_HOSTILE_SCALE") ?? 1
 
   /// `KVMAP_HOSTILE_CASE`: the one forgery that is to be repeated.
-  static let onlyCase =
-    ProcessInfo.processInfo.environment["KVMAP_HOSTILE_CASE"].flatMap { Int($0) }
-
-  static func seed(_ name: String) -> UInt64 {
-    let given = ProcessInfo.processInfo.environment["KVMAP_TEST_SEED"].flatMap { UInt64($0) }
-    let seed = given ?? UInt64.random(in: 1...999_999_999)
-    print("\(name): seed \(seed); to repeat: KVMAP_TEST_SEED=\(seed) swift test --filter \(name)")
-    return seed
-  }
+  static let onlyCase = Environment.number("KVMAP_HOSTILE_CASE")
 
   private init(_ directory: String) throws {
     self.directory = FilePath(directory)
@@ -85,8 +77,7 @@ final class Cage {
 
   /// Makes a directory for a child and says afterwards what became of it.
   static func prepare() throws -> String {
-    let place = FileManager.default.fileExists(atPath: "/dev/shm") ? "/dev/shm" : NSTemporaryDirectory()
-    let directory = "\(place)/kvmap-hostile-\(UUID().uuidString)"
+    let directory = "\(Scratch.memory)/kvmap-hostile-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)
     return directory
   }
@@ -108,20 +99,5 @@ final class Cage {
     let cage = try Cage(directory)
     try body(cage)
     cage.finish(name)
-  }
-}
-
-/// SplitMix64: the same numbers for the same seed, on every host.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
   }
 }

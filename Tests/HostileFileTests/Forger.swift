@@ -189,7 +189,7 @@ struct Forger {
     return next
   }
 
-  /// A log of records of any sort behind the checkpoint.
+  /// A log of records of any sort after the checkpoint.
   private func forgeLog(_ random: inout some RandomNumberGenerator) {
     var at = Int(block.logPosition.offset)
     var chain = block.chain

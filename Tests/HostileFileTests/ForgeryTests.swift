@@ -1,4 +1,5 @@
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap
@@ -11,7 +12,7 @@ struct ForgeryTests {
   @Test(arguments: [false, true])
   func rightChecksums(isClosed: Bool) async throws {
     let directory = try Cage.prepare()
-    let seed = Cage.seed("rightChecksums")
+    let seed = testSeed("rightChecksums")
     await #expect(processExitsWith: .success) {
       [directory = directory as String, seed = seed as UInt64, isClosed = isClosed as Bool] in
       try Cage.run("rightChecksums", directory) { cage in

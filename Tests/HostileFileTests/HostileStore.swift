@@ -30,7 +30,7 @@ final class HostileStore {
     var isLossCertain = false
     /// Whether the last commit is taken for one that a crash cut off.
     var losesLastCommit = false
-    /// Whether all commits behind the checkpoint may be gone without a trace.
+    /// Whether all commits after the checkpoint may be gone without a trace.
     var losesCommits = false
     /// Whether a refusal says where the damage is.
     var namesPlace = false
@@ -77,7 +77,7 @@ final class HostileStore {
     }
   }
 
-  /// Not closed: durable commits lie behind the checkpoint.
+  /// Not closed: durable commits lie after the checkpoint.
   static func unclosed(in directory: FilePath) throws -> HostileStore {
     try HostileStore("unclosed", directory.appending("unclosed")) { script in
       try script.fill()
@@ -91,7 +91,7 @@ final class HostileStore {
     }
   }
 
-  /// As little as makes a store, closed or with commits behind the checkpoint: so
+  /// As little as makes a store, closed or with commits after the checkpoint: so
   /// little that each bit of it can be tried.
   static func tiny(in directory: FilePath, isClosed: Bool) throws -> HostileStore {
     try HostileStore(isClosed ? "tiny" : "tiny and not closed", directory.appending("tiny")) { script in
@@ -138,7 +138,7 @@ final class HostileStore {
     addRecords()
   }
 
-  /// The records of a commit behind the checkpoint, and their runs; not the padding.
+  /// The records of a commit after the checkpoint, and their runs; not the padding.
   private func addLog(_ commit: Script.Commit, _ effect: Effect) {
     var at = Int(commit.start)
     while at < Int(commit.end) {
@@ -240,7 +240,7 @@ final class HostileStore {
     regions.contains { $0.bytes.count == Image.pageBytes && $0.bytes.contains(offset) }
   }
 
-  /// Whether a byte is one of an old page, an old record, or behind a superblock.
+  /// Whether a byte is one of an old page, an old record, or after a superblock.
   func meansNothing(_ offset: Int) -> Bool {
     let isFixed = offset < Int(Layout.firstFreeUnit) * Layout.unitBytes
     if isFixed { return offset % Layout.unitBytes >= LivePage.byteCount }

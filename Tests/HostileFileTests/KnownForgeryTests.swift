@@ -1,4 +1,5 @@
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap
@@ -12,9 +13,9 @@ struct KnownForgeryTests {
     case nextSegmentFarBehindTheEnd
     /// One more than this ordinal is no number.
     case ordinalAtItsLimit
-    /// LINK whose value would lie behind the record, and behind the file.
+    /// LINK whose value would lie past the record, and past the file.
     case linkWithLargeValue
-    /// LINK has no room behind such a record.
+    /// LINK has no room after such a record.
     case recordUpToTheSegmentsEnd
     /// Removing a key takes one from nothing.
     case noRecordsCounted
@@ -34,7 +35,7 @@ struct KnownForgeryTests {
     /// One more is no epoch, and superblocks with it were refused afterwards.
     case epochAtItsLimit
     case liveBytesAtTheirLimit
-    /// Compaction read its records from behind the file.
+    /// Compaction read its records from past the file.
     case segmentAtTheEnd
     /// The live page became a bucket, and slots its words.
     case bucketAmongLiveWords

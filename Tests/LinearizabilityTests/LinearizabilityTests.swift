@@ -1,5 +1,6 @@
 import Foundation
 import SystemPackage
+import TestSupport
 import Testing
 
 /// Histories of several threads, handles and processes on a few keys, some of them
@@ -15,13 +16,11 @@ import Testing
 /// `KVMAP_TEST_SEED` repeats the plan of a run, if not the instants.
 @Suite(.serialized, .timeLimit(.minutes(180)))
 struct LinearizabilityTests {
-  private static let histories =
-    ProcessInfo.processInfo.environment["KVMAP_HISTORIES"].flatMap { Int($0) } ?? 2_000
+  private static let histories = Environment.number("KVMAP_HISTORIES") ?? 2_000
 
   @Test(arguments: Setting.all.map(\.name))
   func historiesAreLinearizable(setting name: String) async throws {
-    let given = ProcessInfo.processInfo.environment["KVMAP_TEST_SEED"].flatMap { UInt64($0) }
-    let seed = given ?? UInt64.random(in: 1...999_999_999)
+    let seed = testSeed("historiesAreLinearizable")
     let scratch = try Scratch()
     let note = scratch.path("note").string
     await #expect(processExitsWith: .success) {
@@ -29,10 +28,7 @@ struct LinearizabilityTests {
       try Self.run(name, seed, note)
     }
     let text = (try? String(contentsOfFile: note, encoding: .utf8)) ?? "the process ended without a word"
-    print(text)
-    print(
-      "seed \(seed); to repeat: KVMAP_TEST_SEED=\(seed) KVMAP_HISTORIES=\(Self.histories) "
-        + "swift test --filter historiesAreLinearizable")
+    print("\(text); seed \(seed), KVMAP_HISTORIES=\(Self.histories)")
   }
 
   /// In the exit test: its own output goes nowhere, so what it says is written down.

@@ -1,3 +1,5 @@
+import TestSupport
+
 /// Values that are numbers in disguise: each number has bytes of its own, few or many,
 /// so that bytes of two values, or of none, are found out.
 enum NumberedValue {

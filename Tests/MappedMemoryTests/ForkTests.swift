@@ -1,5 +1,6 @@
 import Foundation
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import MappedMemory
@@ -89,11 +90,15 @@ struct ForkTests {
       var file = try File(opening: scratch.path(), access: .readWrite)
       try file.closeInForkedChildren()
       #expect(try file.tryLock(.exclusive, range: range))
+      let pipe = try FileDescriptor.pipe()
       let child = startChild {
-        sleep(60)
-        return 0
+        _ = try pipe.writeEnd.writeAll([1])
+        alarm(60)
+        while true { pause() }
       }
-      usleep(200_000)
+      // When the child runs, it has closed the file.
+      var byte: [UInt8] = [0]
+      #expect(try unsafe byte.withUnsafeMutableBytes { try unsafe pipe.readEnd.read(into: $0) } == 1)
       // As if this process had died: it does not unlock.
       try file.close()
       let other = try File(opening: scratch.path(), access: .readWrite)

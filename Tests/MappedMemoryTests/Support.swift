@@ -1,31 +1,13 @@
 import Foundation
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import MappedMemory
 
-/// A directory of its own for one test, removed with everything in it.
-final class Scratch: Sendable {
-  let directory: FilePath
-  private let isOwner: Bool
-
-  init() throws {
-    let path = FileManager.default.temporaryDirectory.appendingPathComponent("mapped-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: path, withIntermediateDirectories: false)
-    directory = FilePath(path.path)
-    isOwner = true
-  }
-
-  /// A directory that someone else removes.
-  init(existing directory: FilePath) {
-    self.directory = directory
-    isOwner = false
-  }
-
-  deinit { if isOwner { try? FileManager.default.removeItem(atPath: directory.string) } }
-
-  func path(_ name: String = "file") -> FilePath { directory.appending(name) }
+extension Scratch {
+  func path() -> FilePath { path("file") }
 
   /// A file of `pages` pages; the bytes of a page are its number, from 1.
   func file(_ name: String = "file", pages: Int) throws -> File {
@@ -34,10 +16,6 @@ final class Scratch: Sendable {
       try file.write([UInt8](repeating: UInt8(page + 1), count: PageSize.bytes), at: page * PageSize.bytes)
     }
     return file
-  }
-
-  var names: [String] {
-    get throws { try FileManager.default.contentsOfDirectory(atPath: directory.string).sorted() }
   }
 }
 
@@ -160,11 +138,6 @@ enum Capability: UInt64 {
     else { return false }
     return held >> rawValue & 1 == 1
   }
-}
-
-/// A function of the C library that its Swift module hides.
-func hidden<Function>(_ name: String, as type: Function.Type) -> Function {
-  unsafe unsafeBitCast(dlsym(nil, name)!, to: type)
 }
 
 /// The exit status of a forked child that runs `body`.

@@ -140,7 +140,8 @@ struct WritableIndex {
       do throws(StoreError) {
         let record = try Record(memory, at: slot.position)
         if try record.isOf(key) {
-          return IndexReader.Match(record: record, slotOffset: page.offset(line: line, slot: index), slot: slot)
+          return IndexReader.Match(
+            record: record, slotOffset: page.offset(line: line, slot: index), slot: slot)
         }
         if !passingDamage { try record.checkBelongs(to: slot) }
       } catch {

@@ -1,6 +1,7 @@
 import Foundation
 import KVMap
 import SystemPackage
+import TestSupport
 import Testing
 
 /// What KVMap and gdbm lose when a process is killed in its changes, and what they
@@ -9,21 +10,18 @@ import Testing
 ///
 /// `KVMAP_CRASHES` sets the kills of each mode that does not sync (a third as many of
 /// those that do), `KVMAP_FLIPS` the flipped bits, of one in each byte at most;
-/// `KVMAP_SEED` repeats a run, but for the instants of the kills.
+/// `KVMAP_TEST_SEED` repeats a run, but for the instants of the kills.
 @Suite("Losses, against gdbm", .serialized, .timeLimit(.minutes(60)))
 struct CrashComparisonTests {
-  static let kills = number("KVMAP_CRASHES") ?? 150
-  static let flips = number("KVMAP_FLIPS") ?? 6_000
-
-  private static func number(_ name: String) -> Int? {
-    ProcessInfo.processInfo.environment[name].flatMap { Int($0) }
-  }
+  static let kills = Environment.number("KVMAP_CRASHES") ?? 150
+  static let flips = Environment.number("KVMAP_FLIPS") ?? 6_000
 
   @Test("Killed while changing")
   func killed() async throws {
     let scratch = try Scratch()
+    let seed = testSeed("CrashComparisonTests/killed")
     await #expect(processExitsWith: .success) {
-      [seed = Run.seed as UInt64, note = scratch.path("note").string as String] in
+      [seed = seed as UInt64, note = scratch.path("note").string as String] in
       var rows: [[String]] = [
         [
           "killed while changing", "kills", "all right at once", "lost records", "wrong values", "repaired",
@@ -62,8 +60,9 @@ struct CrashComparisonTests {
   @Test("One bit flipped")
   func flipped() async throws {
     let scratch = try Scratch()
+    let seed = testSeed("CrashComparisonTests/flipped")
     await #expect(processExitsWith: .success) {
-      [seed = Run.seed as UInt64, note = scratch.path("note").string as String] in
+      [seed = seed as UInt64, note = scratch.path("note").string as String] in
       var rows: [[String]] = [
         [
           "one bit flipped", "bytes in use", "bits flipped", "all right", "error told", "silently wrong",

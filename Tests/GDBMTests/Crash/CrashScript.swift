@@ -1,3 +1,5 @@
+import TestSupport
+
 /// Changes made one after the other until the process is killed, from a seed and
 /// their number alone.
 struct CrashScript {

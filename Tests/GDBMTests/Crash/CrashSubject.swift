@@ -2,6 +2,7 @@ import CGDBM
 import Foundation
 import KVMap
 import SystemPackage
+import TestSupport
 
 /// A store, in one of its modes, that is to be killed and damaged.
 protocol CrashSubject: Sendable {

@@ -1,5 +1,6 @@
 import Foundation
 import SystemPackage
+import TestSupport
 
 /// Flips single bits of a small, closed file and reads every record of it. In an
 /// exit test.
@@ -51,11 +52,11 @@ struct FlipComparison {
     while words[0] < places.count {
       // What a child left behind when it died is not carried over.
       try write(image, to: path)
-      let child = ForkedProcess {
+      let child = ForkedChild(isQuiet: true) {
         let file = try FileDescriptor.open(path, .readWrite)
         while words[0] < places.count {
           let place = places[words[0]]
-          ForkedProcess.limitTime(seconds: 5)
+          ForkedChild.limitTime(seconds: 5)
           _ = try file.writeAll(toAbsoluteOffset: Int64(place), [image[place] ^ masks[words[0]]])
           words[1 + words[0]] = outcome(path).rawValue
           _ = try file.writeAll(toAbsoluteOffset: Int64(place), [image[place]])

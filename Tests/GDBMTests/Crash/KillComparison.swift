@@ -1,5 +1,6 @@
 import Foundation
 import SystemPackage
+import TestSupport
 
 /// Kills processes that change a store of one kind, and counts what is left of what
 /// had returned. In an exit test.
@@ -73,20 +74,19 @@ struct KillComparison {
   private func kill(
     _ path: FilePath, _ script: CrashScript, after: Int, _ generator: inout SeededGenerator
   ) {
-    let child = ForkedProcess {
+    let child = ForkedChild(isQuiet: true) {
       try subject.change(path, script) { self[.returned] = $0 }
     }
     while self[.returned] < after, !child.hasEnded { sched_yield() }
     let end = ContinuousClock.now + .microseconds(generator.number(0...1 << generator.number(0...8)))
     while ContinuousClock.now < end {}
     child.kill()
-    _ = child.wait()
   }
 
-  private func examine(_ path: FilePath, _ script: CrashScript) -> ForkedProcess.End {
+  private func examine(_ path: FilePath, _ script: CrashScript) -> ForkedChild.End {
     let allowed = script.allowed(after: self[.returned])
-    let child = ForkedProcess {
-      ForkedProcess.limitTime(seconds: 10)
+    let child = ForkedChild(isQuiet: true) {
+      ForkedChild.limitTime(seconds: 10)
       var (lost, wrong, refused) = (Word.lost, Word.wrong, Word.refused)
       let repair = try subject.examine(path) { get in
         self[.opened] = 1
@@ -108,7 +108,7 @@ struct KillComparison {
     return child.wait()
   }
 
-  private func count(_ end: ForkedProcess.End, _ counts: inout Counts) {
+  private func count(_ end: ForkedChild.End, _ counts: inout Counts) {
     counts.kills += 1
     if case .signal = end {
       counts.crashes += 1

@@ -1,5 +1,6 @@
 import KVMap
 import SystemPackage
+import TestSupport
 
 /// Records that try a dump format, and where they can be put.
 enum DumpRecords {

@@ -1,6 +1,7 @@
 import Foundation
 import KVMap
 import SystemPackage
+import TestSupport
 import Testing
 
 /// What `kvmap dump` writes, libgdbm has to understand.

@@ -1,5 +1,6 @@
 import KVMap
 import SystemPackage
+import TestSupport
 import Testing
 
 /// Dumps that were written once by gdbm_dump of gdbm 1.23.

@@ -1,5 +1,6 @@
 import KVMap
 import SystemPackage
+import TestSupport
 import Testing
 
 /// What libgdbm dumps, `kvmap load` has to understand.

@@ -1,20 +1,22 @@
 import KVMap
+import TestSupport
 import Testing
 
-/// The same random operations on KVMap, on gdbm and on a dictionary: whoever asks
-/// one of them gets what the others answer.
+/// The same random operations on KVMap, on gdbm and on a dictionary. The dictionary is
+/// the judge: both stores must answer as it does.
 @Suite("Against gdbm and a dictionary")
 struct JudgeTests {
   @Test("Random operations", arguments: Workload.all)
   func randomOperations(_ workload: Workload) throws {
     let scratch = try Scratch()
     let dictionary = DictionarySubject()
-    let store = try StoreSubject(scratch.path("judged.kvmap"))
-    let gdbm = try GDBMSubject(scratch.path("judge.gdbm"))
-    var generator = SeededGenerator(seed: Run.seed)
-    for step in 0..<workload.steps * Run.scale {
+    let store = try StoreSubject(scratch.path("store.kvmap"))
+    let gdbm = try GDBMSubject(scratch.path("store.gdbm"))
+    let seed = testSeed("JudgeTests")
+    var generator = SeededGenerator(seed: seed)
+    for step in 0..<workload.steps * testScale {
       let operation = workload.operation(&generator)
-      let place = "seed \(Run.seed), \(workload.name), step \(step): \(operation)"
+      let place = "seed \(seed), \(workload.name), step \(step): \(operation)"
       let right = try dictionary.perform(operation)
       try compare(right, try store.perform(operation), StoreSubject.name, place)
       try compare(right, try gdbm.perform(operation), GDBMSubject.name, place)
@@ -24,7 +26,7 @@ struct JudgeTests {
       }
     }
     let last = Operation.reopen(exclusive: false, durability: .none)
-    let place = "seed \(Run.seed), \(workload.name), at the end"
+    let place = "seed \(seed), \(workload.name), at the end"
     for subject in [store, gdbm] as [any Subject] {
       _ = try subject.perform(last)
       try compare(dictionary.contents(), try subject.contents(), type(of: subject).name, place)

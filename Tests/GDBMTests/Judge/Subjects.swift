@@ -1,7 +1,7 @@
 import KVMap
 import SystemPackage
 
-/// What can be put to the same operations.
+/// What the same operations are tried on.
 protocol Subject {
   static var name: String { get }
   func perform(_ operation: Operation) throws -> Answer
@@ -15,7 +15,7 @@ struct Disagreement: Error, CustomStringConvertible {
   init(_ description: String) { self.description = description }
 }
 
-/// The dictionary that says what is right.
+/// The judge: a dictionary says what is right.
 final class DictionarySubject: Subject {
   static let name = "the dictionary"
   private var records: [[UInt8]: [UInt8]] = [:]
@@ -121,7 +121,7 @@ final class StoreSubject: Subject {
   func close() throws { try store.close() }
 }
 
-/// The judge.
+/// gdbm, which must answer the same.
 final class GDBMSubject: Subject {
   static let name = "gdbm"
   private let path: FilePath

@@ -1,4 +1,5 @@
 import KVMap
+import TestSupport
 import Testing
 
 /// Random operations of a certain kind.

@@ -1,6 +1,7 @@
 import Foundation
 import KVMap
 import SystemPackage
+import TestSupport
 import Testing
 
 /// A golden store with something wrong in it: a line of `damaged.tsv`.

@@ -1,6 +1,7 @@
 import Foundation
 import KVMap
 import SystemPackage
+import TestSupport
 import Testing
 
 /// Files with one thing wrong: the right bytes or a clear error, and not a byte

@@ -1,6 +1,7 @@
 import Foundation
 import KVMap
 import SystemPackage
+import TestSupport
 import Testing
 
 /// Writes the fixtures that are not there. It is no test: it runs only when asked
@@ -8,9 +9,9 @@ import Testing
 /// `KVMAP_REPLACE_FIXTURES=1` as well. Files of a released format are never replaced.
 @Suite(
   "Writing fixtures", .serialized,
-  .enabled(if: ProcessInfo.processInfo.environment["KVMAP_WRITE_FIXTURES"] != nil))
+  .enabled(if: Environment.isSet("KVMAP_WRITE_FIXTURES")))
 struct FixtureGenerator {
-  private static let replaces = ProcessInfo.processInfo.environment["KVMAP_REPLACE_FIXTURES"] != nil
+  private static let replaces = Environment.isSet("KVMAP_REPLACE_FIXTURES")
 
   private func isWanted(_ path: FilePath) -> Bool {
     if Self.replaces || !FileManager.default.fileExists(atPath: path.string) { return true }

@@ -1,5 +1,6 @@
 import KVMap
 import SystemPackage
+import TestSupport
 import Testing
 
 /// The same real data in KVMap and in gdbm.

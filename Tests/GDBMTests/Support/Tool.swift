@@ -1,7 +1,8 @@
 import Foundation
 import SystemPackage
+import TestSupport
 
-/// What a run of a program left behind.
+/// What came of a run of a program.
 struct ToolResult {
   var status: Int32
   var output: [UInt8]

@@ -1,17 +1,14 @@
 import Foundation
+import SystemPackage
+import TestSupport
 
-/// A directory that is removed with its contents when nobody holds it any more.
-final class Directory: Sendable {
-  let url: URL
+/// A directory that is removed with its contents when nobody holds it any more, and the tool in it.
+struct Directory {
+  private let scratch: Scratch
 
-  init() throws {
-    url = FileManager.default.temporaryDirectory.appendingPathComponent("kvmap-test-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
-  }
+  init() throws { scratch = try Scratch() }
 
-  deinit {
-    try? FileManager.default.removeItem(at: url)
-  }
+  var url: URL { URL(fileURLWithPath: scratch.directory.string, isDirectory: true) }
 
   func path(_ name: String) -> String { url.appendingPathComponent(name).path }
 
@@ -32,9 +29,7 @@ final class Directory: Sendable {
   }
 
   /// The names of all files, hidden ones included.
-  func names() throws -> [String] {
-    try FileManager.default.contentsOfDirectory(atPath: url.path).sorted()
-  }
+  func names() throws -> [String] { try scratch.names }
 
   /// Runs the tool here.
   func kvmap(

@@ -6,7 +6,7 @@ import Foundation
   import Musl
 #endif
 
-/// What a run of the tool left behind.
+/// What came of a run of the tool.
 struct Run {
   /// The exit status; nil if a signal ended it.
   var status: Int32?
@@ -61,7 +61,7 @@ enum Tool {
   }
 
   /// Starts a process that signals reach: threads of the test library block most of them, and a child has the
-  /// mask of the thread that starts it. Who started the tests in the background, or with `nohup`, has others ignored.
+  /// mask of the thread that starts it. Tests started in the background, or with `nohup`, have others ignored.
   static func start(_ process: Process) throws {
     for name in [SIGHUP, SIGINT, SIGTERM] { unsafe signal(name, SIG_DFL) }
     var none = sigset_t()
@@ -72,7 +72,7 @@ enum Tool {
     try process.run()
   }
 
-  /// What an ended process left behind.
+  /// What came of a process that has ended.
   static func result(of process: Process, output: Data = Data(), errors: Data = Data()) -> Run {
     let wasKilled = process.terminationReason == .uncaughtSignal
     return Run(

@@ -2,6 +2,7 @@ import Foundation
 import MappedMemory
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap
@@ -51,7 +52,7 @@ struct CutFileTests {
       try child.send(UInt8(pages & 255))
     }
 
-    /// At the image's own end nothing is cut: what was added behind it since stays.
+    /// At the image's own end nothing is cut: what was added after it stays.
     func cut(to pages: Int) throws {
       if pages * Layout.pageBytes >= image.byteCount { return }
       try beginCutting(to: pages)

@@ -1,6 +1,7 @@
 import MappedMemory
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap
@@ -42,7 +43,7 @@ struct FailedSyncTests {
     try store.put("by the other process", forKey: "after")
     #expect(live[LivePage.recoveries] == recoveries + 1)
     #expect(live[LivePage.syncFailed] == 0)
-    // Its record lies behind the CUT that ended the recovery.
+    // Its record lies after the CUT that ended the recovery.
     let version = try #require(try entry(store, "after")).version
     #expect(version > sequence + Layout.sequenceJump - 1_000)
 

@@ -1,5 +1,6 @@
 import MappedMemory
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap

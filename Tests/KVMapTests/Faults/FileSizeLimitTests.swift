@@ -1,5 +1,6 @@
 import MappedMemory
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap
@@ -50,7 +51,7 @@ struct FileSizeLimitTests {
         for number in 0..<60 { try store.put(patterned(60_000, UInt64(number)), forKey: "key \(number)") }
         try store.close()
       }
-      // Below what the store has: space is refused behind the limit, where its log ends.
+      // Below what the store has: space is refused above the limit, where its log ends.
       try limitFileSize(to: 1 << 20)
       let store = try scratch.store()
       #expect(code { for _ in 0..<3 { try store.put(patterned(60_000, 1), forKey: "key 3") } } == .diskFull)

@@ -2,6 +2,7 @@ import Foundation
 import MappedMemory
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap
@@ -134,7 +135,7 @@ struct FullDiskTests {
         }
       } == .diskFull)
     #expect(try store.everything() == contents)
-    // What was prepared in vain is entered as released by the next checkpoint.
+    // What was prepared and not used is entered as released by the next checkpoint.
     try checkpointTwice(store)
     try expectWorkingStateIsSound(store)
     #expect(try store.verify().isSound)
@@ -326,14 +327,18 @@ struct FullDiskTests {
       for number in 0..<FullDisk.smallCount { try store.put([1, 2, 3], forKey: "key \(number)") }
       try store.checkpoint()
       try disk.takeAllRoom()
+      let isWriting = Signal()
       let isSlow = Atomic<Bool>(true)
       FaultInjection.install { call in
-        if call == .fdatasync, isSlow.exchange(false, ordering: .relaxed) { usleep(500_000) }
+        guard call == .fdatasync, isSlow.exchange(false, ordering: .relaxed) else { return nil }
+        isWriting.give()
+        // As long as a slow disk takes.
+        usleep(500_000)
         return nil
       }
       defer { FaultInjection.install(nil) }
       #expect(store.core.maintenance.requestCheckpoint(store.core))
-      usleep(100_000)
+      isWriting.wait()
       for number in 0..<FullDisk.smallCount where number % 4 != 3 {
         #expect(try store.remove("key \(number)"))
       }

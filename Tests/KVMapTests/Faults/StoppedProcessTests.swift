@@ -2,6 +2,7 @@ import Foundation
 import MappedMemory
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap
@@ -47,7 +48,8 @@ struct StoppedProcessTests {
   }
 }
 
-/// Where processes are stopped. Runs in an exit test.
+/// A store, and the occasion at which one process after the other is stopped or killed. Runs in
+/// an exit test.
 final class StoppingGround {
   private let occasion: StoppedProcessTests.Occasion
   private let scratch: Scratch
@@ -89,7 +91,7 @@ final class StoppingGround {
     if let image { try image.lay(at: path) }
     if occasion == .adoption { try File(opening: path, access: .readWrite, create: true).close() }
     board.message = ""
-    let child = try ForkedChild(board) { try live(signal, nth) }
+    let child = ForkedChild(board) { try live(signal, nth) }
     guard try child.waits(untilStoppedOrEnded: signal) else {
       #expect(board.message == "", "\(occasion) by itself")
       return false
@@ -102,7 +104,7 @@ final class StoppingGround {
     if signal == SIGSTOP {
       kill(child.identifier, SIGCONT)
       _ = try child.waits { false }
-      #expect(child.end == "status 0", "\(what.rawValue): \(board.message)")
+      #expect(child.end == .well, "\(what.rawValue): \(board.message)")
     }
     try check(what, isWritten: isWritten)
     return true

@@ -4,6 +4,7 @@
   import MappedMemory
   import Synchronization
   import SystemPackage
+  import TestSupport
 
   /// A file system that a child process serves (FUSE), and that fails as it is told to: it
   /// passes everything on to the files of one flat directory, and has neither hard links nor

@@ -2,6 +2,7 @@
   import Foundation
   import MappedMemory
   import SystemPackage
+  import TestSupport
   import Testing
 
   @testable import KVMap

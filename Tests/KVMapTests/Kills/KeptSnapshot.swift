@@ -1,3 +1,5 @@
+import TestSupport
+
 @testable import KVMap
 
 /// A snapshot, and what it showed at first: it must show the same at its end.

@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 
 /// How many processes are killed, and which died where.
 struct KillCount {
   /// All of a run's kills together; `KVMAP_KILLS` sets it.
-  static let total = ProcessInfo.processInfo.environment["KVMAP_KILLS"].flatMap { Int($0) } ?? 400
+  static let total = Environment.number("KVMAP_KILLS") ?? 400
 
   /// A part of them, in 530ths.
   static func share(_ count: Int) -> Int { max(1, count * total / 530) }

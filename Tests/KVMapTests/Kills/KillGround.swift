@@ -1,6 +1,7 @@
 import Foundation
 import MappedMemory
 import SystemPackage
+import TestSupport
 
 @testable import KVMap
 
@@ -80,7 +81,7 @@ final class KillGround {
 
   // MARK: Looking at the store
 
-  /// What a view of the last checkpoint and the log behind it holds.
+  /// What a view of the last checkpoint and the log after it holds.
   func viewed() throws -> Operation.Contents {
     let view = try scratch.store { $0.access = .scratch }
     let found = try entries(view)

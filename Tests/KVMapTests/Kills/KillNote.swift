@@ -1,5 +1,6 @@
 import Foundation
 import SystemPackage
+import TestSupport
 import Testing
 
 /// What an exit test of kills has to say, in a file: its own output goes nowhere.

@@ -1,6 +1,8 @@
+import TestSupport
+
 /// Where a child is to die.
 struct KillPlan: CustomStringConvertible {
-  /// Who sends the signal, and when.
+  /// From where the signal comes, and when.
   enum Instant {
     /// The test, so long after it saw the phase.
     case signal(microseconds: Int)
@@ -48,6 +50,6 @@ extension ForkedChild {
       _ = try waits { board.returned > plan.after + limit }
     }
     kill()
-    if !wasKilled { throw KillFailure("a process gave up, \(board.phase), \(end): \(board.message)") }
+    if !wasKilled { throw KillFailure("a process gave up, \(board.phase), \(wait()): \(board.message)") }
   }
 }

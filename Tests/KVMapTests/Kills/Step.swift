@@ -1,3 +1,5 @@
+import TestSupport
+
 @testable import KVMap
 
 /// One step of a writer that will be killed, made from a seed and its number alone.
@@ -59,15 +61,15 @@ struct Script {
   init(seed: UInt64, prefix: String = "") {
     self.seed = seed
     mix = KillTests.mix
-    mix.prefix = KVMapTests.bytes(prefix)
+    mix.prefix = TestSupport.bytes(prefix)
     for key in 0..<Board.steadyKeys { contents[steadyKey(key)] = Self.steadyValue(key, 0) }
   }
 
   // MARK: Keys that are always there
 
-  func steadyKey(_ key: Int) -> [UInt8] { mix.prefix + KVMapTests.bytes("steady \(key)") }
+  func steadyKey(_ key: Int) -> [UInt8] { mix.prefix + TestSupport.bytes("steady \(key)") }
 
-  func expiringKey(_ key: Int) -> [UInt8] { mix.prefix + KVMapTests.bytes("expiring \(key)") }
+  func expiringKey(_ key: Int) -> [UInt8] { mix.prefix + TestSupport.bytes("expiring \(key)") }
 
   /// Tells its number in the first eight bytes; now and then of a length that needs
   /// units of its own.

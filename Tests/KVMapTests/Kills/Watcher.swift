@@ -1,3 +1,5 @@
+import TestSupport
+
 @testable import KVMap
 
 /// In a child: reads all the time what writers keep there at each instant. No

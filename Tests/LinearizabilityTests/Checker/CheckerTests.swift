@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// The checker must accept what may be and refuse what must not: histories made by hand.

@@ -44,7 +44,7 @@ final class Board: Sendable {
     unsafe (base + 8 * word).assumingMemoryBound(to: Atomic<UInt64>.self)
   }
 
-  // MARK: Who is how far
+  // MARK: How far each one is
 
   /// How many histories a lane has done.
   subscript(done lane: Int) -> Int {

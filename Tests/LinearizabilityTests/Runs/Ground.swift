@@ -1,8 +1,9 @@
 import Foundation
 import KVMap
 import SystemPackage
+import TestSupport
 
-/// A store on which processes make histories, and the judge of them. In an exit test.
+/// A store on which processes make histories, each of which is checked then. In an exit test.
 struct Ground {
   let setting: Setting
   let seed: UInt64
@@ -51,24 +52,25 @@ struct Ground {
     let plan = Plan(seed: generator.next(), setting: setting)
     let board = Board(histories: histories, lanes: setting.lanes.count)
     var lives = [Int](repeating: 0, count: setting.processes.count)
-    var children: [pid_t: Int] = [:]
+    var children: [(process: Int, child: ForkedChild)] = []
     func start(_ process: Int) {
       let member = Member(plan: plan, process: process, board: board, path: path, life: lives[process])
       lives[process] += 1
-      children[ForkedChild { member.run() }.identifier] = process
+      children.append((process, ForkedChild { member.run() }))
     }
     for process in setting.processes.indices { start(process) }
-    while let (identifier, status) = ForkedChild.waitForAny() {
-      guard let process = children.removeValue(forKey: identifier) else { continue }
+    while let child = ForkedChild.firstToEnd(of: children.map(\.child)) {
+      guard let index = children.firstIndex(where: { $0.child === child }) else { continue }
+      let process = children.remove(at: index).process
       let lanes = setting.lanes.indices.filter { setting.lanes[$0].process == process }
       for lane in lanes { board.bury(lane) }
-      if setting.isDeadly, ForkedChild.wasKilled(status) {
+      if setting.isDeadly, child.wasKilled {
         tally.kills += 1
         // In the last history nobody takes the place of the dead.
         let goesOn = lanes.contains { board[done: $0] < histories - 1 }
         if goesOn, !board.hasFailed { start(process) }
-      } else if !ForkedChild.succeeded(status) {
-        board.fail("process \(process) ended with status \(status)")
+      } else if child.end != .well {
+        board.fail("process \(process) ended: \(child.wait())")
       }
     }
     if board.hasFailed { throw Failure("group \(group): \(board.message)") }

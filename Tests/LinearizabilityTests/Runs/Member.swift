@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 @testable import KVMap
 
@@ -53,7 +54,7 @@ struct Member {
   }
 
   private func work(_ lane: Int, _ store: Store) {
-    let worker = Worker(plan: plan, store: store, board: board, lane: lane, scene: Worker.Scene())
+    let worker = Worker(plan: plan, store: store, board: board, lane: lane, activity: Worker.Activity())
     do {
       try observe(worker)
     } catch {
@@ -78,7 +79,7 @@ struct Member {
       let yields = generator.chance(70) ? UInt64(4 + generator.below(30)) : UInt64.max
       var left = plan.setting.isDeadly && diesAtStore ? 1 + generator.below(800) : Int.max
       let observer = unsafe StoreObserver { _, _, _ in
-        if worker.scene.isInCall { left -= 1 }
+        if worker.activity.isInCall { left -= 1 }
         if left == 0 { kill(getpid(), SIGKILL) }
         if generator.next() % yields == 0 { sched_yield() }
       }

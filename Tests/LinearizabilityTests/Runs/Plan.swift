@@ -1,4 +1,5 @@
 import KVMap
+import TestSupport
 
 /// What each worker does in each history, by lot: the same for the same seed.
 struct Plan: Sendable {

@@ -1,6 +1,6 @@
 import KVMap
 
-/// Who works on a store beside whom.
+/// Which processes, handles and threads work on a store at the same time.
 struct Setting: Sendable {
   var name: String
   /// The processes, by the handles they have.

@@ -1,4 +1,5 @@
 import KVMap
+import TestSupport
 
 #if canImport(Glibc)
   import Glibc
@@ -12,10 +13,10 @@ struct Worker {
   let store: Store
   let board: Board
   let lane: Int
-  let scene: Scene
+  let activity: Activity
 
-  /// What is going on, for who sees this thread's stores into the file.
-  final class Scene {
+  /// Whether the thread is in a call, for the observer of its stores into the file.
+  final class Activity {
     var isInCall = false
   }
 
@@ -31,9 +32,9 @@ struct Worker {
         if let chore = step.chore { try perform(chore, history) }
         if step.isTogether { waitForOthers(history, index) }
         board.invoke(step.call, history, lane, index)
-        scene.isInCall = true
+        activity.isInCall = true
         let answer = try perform(step, history)
-        scene.isInCall = false
+        activity.isInCall = false
         board.complete(answer, history, lane, index)
       }
       first = 0

@@ -8,7 +8,7 @@ struct Workload {
 
   /// Record numbers in a random order; each phase has its own.
   func order(_ phase: UInt64) -> [Int] {
-    var generator = Mixer(state: Self.seed &+ phase &* 0x1234_5678_9ABC_DEF1)
+    var generator = SeededGenerator(seed: Self.seed &+ phase &* 0x1234_5678_9ABC_DEF1)
     var order = Array(0..<count)
     order.shuffle(using: &generator)
     return order
@@ -16,7 +16,7 @@ struct Workload {
 
   /// The key of a record; from `count` on those that are never stored.
   func key(_ number: Int) -> [UInt8] {
-    var generator = Mixer(state: Self.seed &+ UInt64(number) &* 2)
+    var generator = SeededGenerator(seed: Self.seed &+ UInt64(number) &* 2)
     var key = [UInt8](repeating: 0, count: Self.keyBytes)
     Bytes.store(generator.next(), in: &key, at: 0)
     Bytes.store(generator.next(), in: &key, at: 8)
@@ -40,19 +40,6 @@ struct Workload {
       Self.fill(&value, number, version: version)
       return unsafe sum &+ value.withUnsafeBytes { unsafe Bytes.checksum($0) }
     }
-  }
-}
-
-/// SplitMix64.
-struct Mixer: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
   }
 }
 

@@ -1,0 +1,95 @@
+import SystemPackage
+import TestSupport
+import Testing
+
+@testable import KVMap
+
+/// What reads and writes in one step.
+@Suite struct UpdateTests {
+  @Test func numbers() throws {
+    let store = try Store.inMemory()
+    #expect(try store.increment("n") == 1)
+    #expect(try store.increment("n", by: -5) == -4)
+    #expect(try store.get("n", as: String.self) == "-4")
+    try store.put("\(Int64.max)", forKey: "n")
+    #expect(code { try store.increment("n") } == .notANumber)
+    #expect(try store.get("n", as: String.self) == "\(Int64.max)")
+    for text in ["", "1.5", " 1", "99999999999999999999", "x"] {
+      try store.put(text, forKey: "n")
+      #expect(code { try store.increment("n") } == .notANumber, "'\(text)'")
+    }
+    try store.put([0xff, 0xfe], forKey: "n")
+    #expect(code { try store.increment("n") } == .notANumber)
+  }
+
+  @Test func comparingAndSetting() throws {
+    let store = try Store.inMemory()
+    #expect(try !store.compareAndSet("k", expected: [1], new: [2]))
+    #expect(try store.compareAndSet("k", expected: nil, new: [1]))
+    #expect(try !store.compareAndSet("k", expected: nil, new: [9]))
+    #expect(try store.compareAndSet("k", expected: [1], new: [2]))
+    #expect(try store.get("k") == [2])
+    #expect(try store.compareAndSet("k", expected: [2], new: nil))
+    #expect(try store.get("k") == nil)
+    #expect(try store.compareAndSet("k", expected: nil, new: nil))
+  }
+
+  @Test func byVersion() throws {
+    let store = try Store.inMemory()
+    try store.put("one", forKey: "k")
+    let version = try #require(try store.entry(forKey: "k")).version
+    #expect(try store.put("two", forKey: "k", if: .version(version)))
+    #expect(try !store.put("three", forKey: "k", if: .version(version)))
+    #expect(try store.get("k", as: String.self) == "two")
+    #expect(try !store.put("x", forKey: "absent", if: .version(version)))
+    try store.transaction { transaction in
+      let now = try #require(try store.entry(forKey: "k")).version
+      #expect(try transaction.put("four", forKey: "k", if: .version(now)))
+      #expect(try !transaction.put("five", forKey: "k", if: .version(now)))
+    }
+    #expect(try store.get("k", as: String.self) == "four")
+  }
+
+  @Test func exchangingAndAppending() throws {
+    let store = try Store.inMemory()
+    #expect(try store.exchange([1], forKey: "k") == nil)
+    #expect(try store.exchange([2], forKey: "k") == [1])
+    #expect(try store.append([3, 4], toKey: "k") == 3)
+    #expect(try store.append([], toKey: "new") == 0)
+    #expect(try store.get("k") == [2, 3, 4])
+    #expect(try store.get("new") == [])
+    #expect(try store.append(patterned(200_000, 1), toKey: "k") == 200_003)
+    #expect(try store.append([7], toKey: "k") == 200_004)
+    #expect(try store.get("k") == [2, 3, 4] + patterned(200_000, 1) + [7])
+  }
+
+  @Test func updating() throws {
+    struct Stop: Error {}
+    let store = try Store.inMemory()
+    #expect(try store.update("k") { old in old == nil ? [1] : nil } == [1])
+    #expect(throws: Stop.self) { try store.update("k") { _ in throw Stop() } }
+    #expect(
+      code {
+        try store.update("k") { _ in
+          try store.put([2], forKey: "k"); return nil
+        }
+      } == .reentrant)
+    #expect(try store.get("k") == [1])
+    #expect(try store.update("k") { _ in nil } == nil)
+    #expect(try !store.contains("k"))
+  }
+
+  @Test func timesOfExpiryStay() throws {
+    let scratch = try Scratch()
+    let time = TestClock(1_000)
+    let store = Store(
+      core: try Opening(path: scratch.path(), options: StoreOptions(), clock: time.clock).open())
+    try store.put("1", forKey: "n", expires: .after(.milliseconds(100)))
+    try store.increment("n")
+    try store.append(bytes("0"), toKey: "n")
+    #expect(try store.entry(forKey: "n")?.expiry == .at(millisecondsSince1970: 1_100))
+    time.advance(milliseconds: 100)
+    #expect(try store.increment("n") == 1)
+    #expect(try store.entry(forKey: "n")?.expiry == .never)
+  }
+}

@@ -1,0 +1,136 @@
+import TestSupport
+import Testing
+
+@testable import KVMap
+
+/// Pins of epochs, and the writer who looks for them.
+struct PinTests {
+  /// Between the look at the epoch and the lock another process made a checkpoint and
+  /// looked for pins: what the epoch needs may be reused by then.
+  @Test func aPinThatComesTooLateIsTakenAgain() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let reader = try scratch.store { $0.access = .readOnly }
+    let live = store.core.memory.live
+    let first = live[LivePage.epoch]
+    let backing = SlowPins(reader.core.backing) { () throws(StoreError) in
+      try store.checkpoint()
+      try store.core.withWriteLock { turn throws(StoreError) in
+        try turn.writer.space.reuse.refresh(store.core.memory, store.core.backing)
+      }
+    }
+    let epoch = try ProcessPins(backing, reader.core.source).pinCurrent()
+    #expect(backing.pins == [Epoch(number: first), Epoch(number: first + 1)])
+    #expect(epoch.number == first + 1)
+    #expect(try store.core.backing.lowestPin() == epoch)
+  }
+
+  /// Pages that were released later than the pin, in whatever epoch, stay as they are.
+  @Test func pagesThatAPinnedReaderMaySeeAreNotRewritten() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let reader = try scratch.store { $0.access = .readOnly }
+    var memory: StoreMemory { store.core.memory }
+    for number in 0..<2_000 { try store.put("first", forKey: "key \(number)") }
+    try store.checkpoint()
+    let pin = try reader.core.pins.pinCurrent()
+    let root = PagePointer(bits: memory.live[LivePage.root])
+    #expect(root.depth == 1)
+    let node = NodePage(bytes: memory.bytes, page: root.page)
+    let pages = Set((0..<NodePage.entryCount).map { node[$0].page }).union([root.page])
+    let before = pages.map { memory.bytes.array($0.offset, count: Layout.pageBytes) }
+    for round in 0..<6 {
+      for number in 0..<2_000 { try store.put("\(round)", forKey: "key \(number)") }
+      try store.checkpoint()
+    }
+    let after = pages.map { memory.bytes.array($0.offset, count: Layout.pageBytes) }
+    let isSame = before == after
+    #expect(isSame, "pages were rewritten")
+    try reader.core.pins.unpin(pin)
+    try expectSound(store)
+  }
+
+  /// A pin of an epoch whose pages may have been reused found that out by the floor. But
+  /// the writer who met it lowered the floor to it, and so did a takeover: then the next
+  /// one that came as late, or the same, would pass for one in time.
+  @Test func theFloorDoesNotFall() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let reader = try scratch.store { $0.access = .readOnly }
+    let live = store.core.memory.live
+    func checkpointAndLookForPins() throws {
+      try store.put("v", forKey: "key")
+      try store.checkpoint()
+      try store.core.withWriteLock { turn throws(StoreError) in
+        try turn.writer.space.reuse.refresh(store.core.memory, store.core.backing)
+      }
+    }
+    for _ in 0..<3 { try checkpointAndLookForPins() }
+    let floor = live[LivePage.pinFloor]
+    #expect(floor > 2)
+    try reader.core.backing.pin(Epoch(number: 2))
+    try checkpointAndLookForPins()
+    #expect(live[LivePage.pinFloor] >= floor)
+    live[LivePage.syncFailed] = 1
+    try store.put("w", forKey: "key")
+    #expect(live[LivePage.syncFailed] == 0)
+    #expect(live[LivePage.pinFloor] >= floor)
+    try reader.core.backing.unpin(Epoch(number: 2))
+  }
+
+  /// With the turn for life a closure's bytes are kept by the reader gate alone. A recovery
+  /// forgot that the writer was waiting for a reader to leave, and flipped the gate back to
+  /// where that reader was not looked for.
+  @Test func aRecoveryForgetsNoReader() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.exclusive = true }
+    var memory: StoreMemory { store.core.memory }
+    try store.put(patterned(100_000, 1), forKey: "key")
+    try store.checkpoint()
+    try store.withValue(forKey: "key") { value in
+      try store.remove("key")
+      try store.checkpoint()
+      try store.core.withWriteLock { turn throws(StoreError) in
+        try turn.writer.space.reuse.refresh(memory, store.core.backing)
+      }
+      memory.live[LivePage.syncFailed] = 1
+      for round in 0..<6 as Range<UInt64> {
+        try store.put(patterned(100_000, 2 + round), forKey: "other \(round)")
+        try store.checkpoint()
+      }
+      #expect(value.array == patterned(100_000, 1))
+    }
+  }
+
+  /// The system names any of the locks.
+  @Test func theLowestPinIsFoundInWhateverOrderTheyWereTaken() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let readers = try (0..<3).map { _ in try scratch.store { $0.access = .readOnly } }
+    for order in [[5, 7, 9], [5, 9, 7], [7, 5, 9], [7, 9, 5], [9, 5, 7], [9, 7, 5]] as [[UInt64]] {
+      for (reader, epoch) in zip(readers, order) { try reader.core.backing.pin(Epoch(number: epoch)) }
+      #expect(try store.core.backing.lowestPin() == Epoch(number: 5), "pinned in the order \(order)")
+      for (reader, epoch) in zip(readers, order) { try reader.core.backing.unpin(Epoch(number: epoch)) }
+      #expect(try store.core.backing.lowestPin() == nil)
+    }
+  }
+}
+
+/// Another handle's backing, where something happens before the first pin is taken.
+private final class SlowPins: ForwardingBacking, @unchecked Sendable {
+  // Sendable: one thread uses it.
+  private var beforeFirst: (() throws(StoreError) -> Void)?
+  private(set) var pins: [Epoch] = []
+
+  init(_ backing: any Backing, _ beforeFirst: @escaping () throws(StoreError) -> Void) {
+    self.beforeFirst = beforeFirst
+    super.init(backing)
+  }
+
+  override func pin(_ epoch: Epoch) throws(StoreError) {
+    try beforeFirst?()
+    beforeFirst = nil
+    pins.append(epoch)
+    try super.pin(epoch)
+  }
+}

@@ -1,0 +1,235 @@
+import SystemPackage
+import TestSupport
+import Testing
+
+@testable import KVMap
+
+/// The file stays close to what it holds, while in use and after `compact`.
+@Suite struct CompactionTests {
+  /// Records whose number says what they hold.
+  private func value(_ number: Int, _ round: Int) -> [UInt8] {
+    patterned(60 + number * 7 % 200, UInt64(number &+ round &* 1_000_003))
+  }
+
+  private func fill(_ store: Store, _ count: Int, round: Int = 0) throws {
+    for number in 0..<count { try store.put(value(number, round), forKey: "key \(number)") }
+  }
+
+  private func expectSound(_ store: Store, _ path: FilePath) throws {
+    let report = try Store.verify(path)
+    #expect(report.isSound, "\(report.faults)")
+    try expectWorkingStateIsSound(store)
+  }
+
+  /// They may hold nothing that lives, and are not to be given back under who writes to them.
+  @Test func segmentsThatAreWrittenToAreInUse() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let live = store.core.memory.live
+    try store.core.withWriteLock { turn throws(StoreError) in
+      for word in [LivePage.segment, LivePage.nextSegment, LivePage.moveSegment, LivePage.victim] {
+        let before = live[word]
+        defer { live[word] = before }
+        live[word] = 4_711
+        let isInUse = turn.writer.isInUse(Unit(number: 4_711))
+        #expect(isInUse)
+      }
+      let isInUse = turn.writer.isInUse(Unit(number: 4_711))
+      #expect(!isInUse)
+    }
+  }
+
+  /// A store that is overwritten again and again takes no more than half more than
+  /// it holds, and 16 MiB; what is written beside a checkpoint comes on top of that.
+  @Test func overwritingKeepsTheFileSmall() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store {
+      $0.exclusive = true
+      $0.checkpoints = .inline
+    }
+    let count = 60_000
+    var random = SeededGenerator(seed: testSeed("overwritingKeepsTheFileSmall"))
+    var rounds = [Int](repeating: 0, count: count)
+    try fill(store, count)
+    for step in 1...count * 12 {
+      let number = random.below(count)
+      rounds[number] = step
+      try store.put(value(number, step), forKey: "key \(number)")
+      if step % count == 0 {
+        let statistics = try store.statistics()
+        let bound = (statistics.liveBytes + statistics.indexBytes) * 3 / 2 + 16 << 20
+        #expect(statistics.allocatedBytes <= bound)
+      }
+    }
+    for number in 0..<count {
+      #expect(try store.get("key \(number)") == value(number, rounds[number]))
+    }
+    try expectSound(store, scratch.path())
+    try store.close()
+    #expect(try Store(scratch.path()).count == count)
+  }
+
+  /// "The file never shrinks": ten keys are left of many, and the file is small.
+  @Test func aStoreThatIsAlmostEmptiedTakesLittle() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let count = 400_000
+    try fill(store, count)
+    for number in 10..<count { try store.remove("key \(number)") }
+    try store.compact()
+    let statistics = try store.statistics()
+    #expect(statistics.allocatedBytes < 1 << 20)
+    #expect(statistics.fileBytes < 8 << 20)
+    #expect(statistics.bucketPages <= 4)
+    for number in 0..<10 { #expect(try store.get("key \(number)") == value(number, 0)) }
+    #expect(try store.get("key 10") == nil)
+    try expectSound(store, scratch.path())
+    try fill(store, 1_000, round: 1)
+    try store.close()
+    let again = try Store(scratch.path())
+    #expect(try again.count == 1_000)
+    #expect(try again.get("key 999") == value(999, 1))
+  }
+
+  /// Large values take units of their own, which come back whole.
+  @Test func largeValuesGiveTheirSpaceBack() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    for number in 0..<24 { try store.put(patterned(900_000, UInt64(number)), forKey: "large \(number)") }
+    for number in 0..<24 where number % 4 != 3 { try store.remove("large \(number)") }
+    try store.compact()
+    let statistics = try store.statistics()
+    #expect(statistics.allocatedBytes < 6 * 983_040 + 1 << 20)
+    #expect(statistics.fileBytes < 14 << 20)
+    for number in 0..<24 {
+      #expect(
+        try store.get("large \(number)") == (number % 4 == 3 ? patterned(900_000, UInt64(number)) : nil))
+    }
+    try expectSound(store, scratch.path())
+  }
+
+  /// A record is the same after it was moved: its version and expiry too.
+  @Test func movedRecordsKeepVersionAndExpiry() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let expiry = Expiry.at(millisecondsSince1970: 4_000_000_000_000)
+    for number in 0..<20_000 {
+      try store.put(value(number, 0), forKey: "key \(number)", expires: number % 3 == 0 ? expiry : .never)
+    }
+    for number in 0..<20_000 where number % 2 == 0 { try store.remove("key \(number)") }
+    var before: [[UInt8]: Entry] = [:]
+    var cursor = store.makeCursor()
+    while let entry = try cursor.next() { before[entry.key] = entry }
+    try store.compact()
+    var after: [[UInt8]: Entry] = [:]
+    cursor = store.makeCursor()
+    while let entry = try cursor.next() { after[entry.key] = entry }
+    #expect(before.count == 10_000)
+    #expect(after == before)
+  }
+
+  /// Expired records are absent at once, and their space comes back without anybody
+  /// removing them.
+  @Test func expiredRecordsAreReclaimed() throws {
+    let scratch = try Scratch()
+    let time = TestClock(1_000_000)
+    let store = Store(
+      core: try Opening(path: scratch.path(), options: StoreOptions(), clock: time.clock).open())
+    for number in 0..<40_000 {
+      try store.put(value(number, 0), forKey: "old \(number)", expires: .after(.seconds(10 + number % 50)))
+    }
+    for number in 0..<100 { try store.put(value(number, 0), forKey: "key \(number)") }
+    time.advance(milliseconds: 61_000)
+    #expect(try store.get("old 7") == nil)
+    let full = try store.statistics().allocatedBytes
+    try store.compact()
+    #expect(try store.count == 100)
+    #expect(try store.statistics().allocatedBytes < full / 4)
+    for number in 0..<100 { #expect(try store.get("key \(number)") == value(number, 0)) }
+    try expectSound(store, scratch.path())
+  }
+
+  /// The same by writing alone: nobody calls `compact`.
+  @Test func expiredRecordsAreReclaimedByWriting() throws {
+    let scratch = try Scratch()
+    let time = TestClock(1_000_000)
+    let store = Store(
+      core: try Opening(path: scratch.path(), options: StoreOptions(), clock: time.clock).open())
+    var most = 0
+    for number in 0..<600_000 {
+      try store.put(value(number, 0), forKey: "session \(number)", expires: .after(.milliseconds(500)))
+      if number % 20 == 0 { time.advance(milliseconds: 1) }
+      if number % 20_000 == 0 { most = max(most, try store.statistics().allocatedBytes) }
+    }
+    // Some 10,000 sessions live at a time: 2 MB.
+    #expect(most < 40 << 20)
+    try expectSound(store, scratch.path())
+  }
+
+  /// Compaction gives up nothing that others may still look at.
+  @Test func aValueInUseStaysWhileItsSegmentIsEmptied() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try fill(store, 30_000)
+    let kept = try store.withValue(forKey: "key 17") { span in
+      let before = span.array
+      for number in 0..<30_000 where number != 18 { try store.remove("key \(number)") }
+      try store.compact()
+      try fill(store, 30_000, round: 1)
+      try store.compact()
+      return (before, span.array)
+    }
+    #expect(kept?.0 == value(17, 0))
+    #expect(kept?.1 == value(17, 0))
+    #expect(try store.get("key 17") == value(17, 1))
+    try expectSound(store, scratch.path())
+  }
+
+  /// A private view of the last checkpoint keeps all it needs.
+  @Test func aViewStaysWhileTheStoreIsCompacted() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try fill(store, 20_000)
+    let view = try scratch.store { $0.access = .scratch }
+    for round in 1...3 {
+      try fill(store, 20_000, round: round)
+      try store.compact()
+    }
+    for number in 0..<20_000 { #expect(try view.get("key \(number)") == value(number, 0)) }
+    try view.close()
+    try store.compact()
+    try expectSound(store, scratch.path())
+  }
+
+  /// Another handle goes on while this one compacts, and is not cut off.
+  @Test func anotherHandleReadsAndWritesMeanwhile() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let other = try scratch.store()
+    try fill(store, 20_000)
+    for number in 0..<20_000 where number % 5 != 0 { try other.remove("key \(number)") }
+    var steps = 0
+    try store.compact { _ in
+      steps += 1
+      #expect(try other.get("key 0") == value(0, 0))
+      try other.put(value(steps, 5), forKey: "meanwhile \(steps)")
+    }
+    #expect(steps > 0)
+    for number in 0..<20_000 {
+      #expect(try other.get("key \(number)") == (number % 5 == 0 ? value(number, 0) : nil))
+    }
+    for step in 1...steps { #expect(try store.get("meanwhile \(step)") == value(step, 5)) }
+    try expectSound(store, scratch.path())
+  }
+
+  @Test func aStoreInMemoryIsCompactedToo() throws {
+    let store = try Store.inMemory()
+    try fill(store, 50_000)
+    for number in 100..<50_000 { try store.remove("key \(number)") }
+    try store.compact()
+    for number in 0..<100 { #expect(try store.get("key \(number)") == value(number, 0)) }
+    try fill(store, 5_000, round: 2)
+    #expect(try store.count == 5_000)
+    try expectWorkingStateIsSound(store)
+  }
+}

@@ -1,0 +1,243 @@
+import MappedMemory
+import SystemPackage
+import TestSupport
+import Testing
+
+@testable import KVMap
+
+/// Compaction gives space back in steps, any of which may fail or be given up.
+@Suite(.timeLimit(.minutes(5)))
+struct GivingBackTests {
+  private func fill(_ store: Store, _ count: Int, round: Int = 0) throws {
+    for number in 0..<count {
+      try store.put(
+        patterned(60 + number * 7 % 200, UInt64(number + round * 1_000_003)), forKey: "key \(number)")
+    }
+  }
+
+  private func isCompacting(_ store: Store) -> Bool {
+    store.core.fullCompactions.areUnderWay
+  }
+
+  @Test func theFileIsNotCutOffUnderOthers() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try fill(store, 20_000)
+    let reader = try scratch.store { $0.access = .readOnly }
+    #expect(try reader.contains("key 19999"))
+    let length = try store.statistics().fileBytes
+    for number in 0..<20_000 { try store.remove("key \(number)") }
+    try store.compact()
+    #expect(try store.statistics().fileBytes >= length)
+    try reader.close()
+    try store.compact()
+    let cut = try store.statistics().fileBytes
+    #expect(cut < length / 2)
+    // A look past the end would be taken for one at a lost page.
+    #expect(store.core.memory.mappedBytes <= cut)
+  }
+
+  // MARK: Units
+
+  /// A large value found no place further down; what was looked at above it
+  /// was not found again before the next checkpoint, and the file grew instead.
+  @Test func aSearchBelowALimitLeavesTheRest() throws {
+    let core = try Store.inMemory().core
+    let live = core.memory.live
+    var space = SpaceTable(working: WorkingMemory(core.source), backing: core.backing)
+    let low = try space.allocate(4, as: .run)
+    let wall = try space.allocate(2, as: .run)
+    let high = try space.allocate(8, as: .run)
+    _ = try space.allocate(2, as: .run)
+    try space.releaseUnits(low)
+    try space.releaseUnits(high)
+    live[LivePage.durableEpoch] = live[LivePage.epoch]
+    live[LivePage.epoch] += 1
+    let taken = space.takenUnits
+    #expect(try space.allocateBelow(wall, 8, as: .run) == nil)
+    #expect(space.takenUnits == taken)
+    #expect(try space.allocateBelow(wall, 3, as: .run) == low)
+    #expect(space.takenUnits == taken + 3)
+    #expect(try space.allocate(8, as: .run) == high)
+    #expect(space.takenUnits == taken + 11)
+  }
+
+  /// Units above the high-water mark may be cut off or given back. A recovery that raised
+  /// the mark over them found them entered as surely real, and they were written without
+  /// disk space being asked for.
+  @Test func nothingBehindTheMarkIsEnteredAsReal() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.checkpoints = .inline }
+    for number in 0..<12_000 { try store.put([], forKey: "key \(number)") }
+    try store.checkpoint()
+    let before = store.core.memory.live[LivePage.highWater]
+    for number in 0..<12_000 { try store.remove("key \(number)") }
+    for round in 0..<12 {
+      try store.checkpoint()
+      for number in 0..<40 { try store.put([1], forKey: "\(round) \(number % 3)") }
+    }
+    let end = store.core.memory.live[LivePage.highWater]
+    #expect(end < before)
+    let space = SpaceTable(working: WorkingMemory(store.core.source), backing: store.core.backing)
+    for number in end..<before {
+      #expect(try space.entry(Unit(number: number))?.diskSpace != .all, "unit \(number)")
+    }
+  }
+
+  /// The file was cut off after free units that the table calls real; when it had grown
+  /// again, index pages were taken there without asking for disk space.
+  @Test func unitsAboveTheMarkAreNotTakenForReal() throws {
+    let core = try Store.inMemory().core
+    let backing = CountingBacking(core.backing)
+    let live = core.memory.live
+    var space = SpaceTable(working: WorkingMemory(core.source), backing: backing)
+    let end = space.highWater
+    // As a unit of index pages is entered that became free, and then the end of the file.
+    let entry = try space.writableEntry(Unit(number: end + 1))
+    entry.reset(.free)
+    entry.diskSpace = .all
+    live[LivePage.epoch] += 1
+    backing.real = []
+    while space.highWater <= end + 1 {
+      try space.ensurePages(8)
+      for _ in 0..<8 { _ = try space.takePage() }
+    }
+    #expect(backing.real.contains(Int(end + 1) * Layout.unitBytes))
+  }
+
+  // MARK: Ending a compaction
+
+  struct Enough: Error {}
+
+  @Test func whoTellsOfProgressMayEndIt() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try fill(store, 40_000)
+    try fill(store, 40_000, round: 1)
+    for last in [1, 2, 5, 9] {
+      var reports = 0
+      #expect(throws: Enough.self) {
+        try store.compact { _ in
+          #expect(isCompacting(store))
+          reports += 1
+          if reports == last { throw Enough() }
+        }
+      }
+      #expect(!isCompacting(store))
+      try store.put("here", forKey: "after \(last)")
+    }
+    try expectSound(store)
+    try store.compact()
+    #expect(!isCompacting(store))
+    #expect(try store.count == 40_004)
+    try expectSound(store)
+  }
+
+  /// When the end of a compaction could not be entered, because another process had the
+  /// turn, commits never compacted again.
+  @Test func commitsCompactAgainAfterOneThatCouldNotEnd() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.timeout = .milliseconds(20) }
+    try fill(store, 20_000)
+    try fill(store, 20_000, round: 1)
+    var other: Store?
+    let found = code {
+      try store.compact { _ in
+        if other != nil { return }
+        other = try scratch.store { $0.exclusive = true }
+        try other?.put("has the turn", forKey: "other")
+      }
+    }
+    #expect(found == .busy)
+    #expect(!isCompacting(store))
+    try other?.close()
+    try store.put("1", forKey: "again")
+    try expectSound(store)
+  }
+
+  /// Nobody could open the store any more, for as long as this handle was open.
+  @Test func othersMayOpenWhereTheEndCannotBeCutOff() async throws {
+    await #expect(processExitsWith: .success) {
+      let scratch = try Scratch()
+      // Which call is the nth must not depend on threads.
+      let store = try scratch.store { $0.checkpoints = .inline }
+      for number in 0..<100 { try store.put(patterned(60_000, UInt64(number)), forKey: "key \(number)") }
+      for number in 0..<99 { try store.remove("key \(number)") }
+      let size = try store.statistics().fileBytes
+      var failures = 0
+      for nth in 1... {
+        let fault = Fault([.ftruncate], nth: nth, as: .ioError)
+        let found = code { try fault.during { try store.compact() } }
+        let other = try scratch.store { $0.timeout = .milliseconds(50) }
+        try other.put("opened", forKey: "other")
+        try other.close()
+        // Growing asks for less when it fails.
+        #expect(found == nil || found == .system)
+        if found != nil { failures += 1 }
+        if !fault.hasStruck { break }
+        for number in 0..<40 { try store.put(patterned(60_000, 1), forKey: "again \(number)") }
+        for number in 0..<40 { try store.remove("again \(number)") }
+      }
+      #expect(failures > 0)
+      #expect(try store.statistics().fileBytes < size / 2)
+      try expectSound(store)
+    }
+  }
+
+  // MARK: How much is done
+
+  @Test func progressNeverExceedsItsEnd() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try fill(store, 60_000)
+    for number in 0..<60_000 where number % 3 != 0 { try store.remove("key \(number)") }
+    for number in 0..<8 { try store.put(patterned(300_000, UInt64(number)), forKey: "large \(number)") }
+    for number in 0..<4 { try store.remove("large \(number)") }
+    var (last, reports) = (CompactionProgress(), 0)
+    try store.compact { progress in
+      #expect(progress.movedBytes >= last.movedBytes)
+      #expect(progress.movedBytes <= progress.totalBytes)
+      last = progress
+      reports += 1
+    }
+    #expect(reports > 4)
+    #expect(last.movedBytes > 2 << 20)
+  }
+
+  /// Compacting what is compact rewrites the index once; and what a view pins is not
+  /// moved from one place that it keeps from being reused to the next.
+  @Test(arguments: [false, true]) func nothingIsMovedInVain(isPinned: Bool) throws {
+    let scratch = try Scratch()
+    // Another epoch that begins meanwhile has pages copied once more.
+    let store = try scratch.store { $0.checkpoints = .inline }
+    try fill(store, 60_000)
+    for number in 0..<60_000 where number % 2 == 0 { try store.remove("key \(number)") }
+    var view: Store?
+    if isPinned { view = try scratch.store { $0.access = .scratch } } else { try store.compact() }
+    let before = try store.statistics()
+    var last = CompactionProgress()
+    try store.compact { last = $0 }
+    let most = before.indexBytes + (isPinned ? before.liveBytes : Layout.segmentBytes) * 5 / 4
+    #expect(last.movedBytes <= most)
+    // Segments that are left for others are only part of what a file grows by.
+    let growth = try store.statistics().fileBytes - before.fileBytes
+    #expect(growth <= 2 * most + 8 * Layout.segmentBytes)
+    try view?.close()
+    try store.compact()
+    let after = try store.statistics()
+    #expect(after.allocatedBytes < after.liveBytes * 5 / 4 + 2 * after.indexBytes + 1 << 20)
+    try expectSound(store)
+  }
+}
+
+/// Memory that notes which units were asked for.
+private final class CountingBacking: ForwardingBacking, @unchecked Sendable {
+  // Sendable: one thread uses it.
+  /// Where ranges begin that were made real.
+  var real: Set<Int> = []
+
+  override func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
+    real.insert(offset)
+    try super.makeReal(offset: offset, count: count, scattered: scattered)
+  }
+}

@@ -1,0 +1,134 @@
+import TestSupport
+import Testing
+
+@testable import KVMap
+
+/// Each part of a record and of a page is verified by whoever relies on it. The bytes are
+/// changed where they are mapped: so a change is seen at once, and by all handles.
+struct DamageTests {
+  private let scratch: Scratch
+  private let store: Store
+  private var memory: StoreMemory { store.core.memory }
+
+  init() throws {
+    scratch = try Scratch()
+    store = try scratch.store()
+    try store.put("value", forKey: "key", expires: .after(.seconds(3_600)))
+    try store.put(patterned(200_000, 1), forKey: "large")
+    try store.checkpoint()
+  }
+
+  private func match(_ key: String) throws -> IndexReader.Match { try #require(try store.match(bytes(key))) }
+
+  private func change(_ offset: Int, by mask: UInt8 = 1) {
+    memory.bytes.store8(memory.bytes.load8(offset) ^ mask, offset)
+  }
+
+  @Test func aValue() throws {
+    let found = try match("key")
+    change(found.record.offset + found.record.header.valueOffset)
+    #expect(code { try store.get("key") } == .damaged)
+    #expect(code { try store.contains("key") } == .damaged)
+    #expect(code { try store.withValue(forKey: "key") { $0.byteCount } } == .damaged)
+    #expect(code { try store.everything() } == .damaged)
+    #expect(try store.get("large") == patterned(200_000, 1))
+  }
+
+  @Test func aLargeValue() throws {
+    let found = try match("large")
+    let offset = memory.bytes.load64(found.record.offset + found.record.header.externalOffset)
+    change(Int(offset) + 100_000)
+    #expect(code { try store.get("large") } == .damaged)
+    #expect(code { try store.withValue(forKey: "large") { $0.byteCount } } == .damaged)
+    #expect(try store.get("key", as: String.self) == "value")
+  }
+
+  /// It is not passed over as one that is not there.
+  @Test func aKey() throws {
+    let found = try match("key")
+    change(found.record.offset + found.record.header.keyOffset)
+    #expect(code { try store.get("key") } == .damaged)
+    #expect(code { try store.everythingByCursor() } == .damaged)
+  }
+
+  /// It does not make the key expire.
+  @Test func aTimeOfExpiry() throws {
+    let found = try match("key")
+    memory.bytes.store64(1, found.record.offset + found.record.header.expiryOffset)
+    #expect(code { try store.get("key") } == .damaged)
+    #expect(code { try store.contains("key") } == .damaged)
+  }
+
+  /// Nothing beyond the file is looked at for it.
+  @Test func aLength() throws {
+    let found = try match("key")
+    change(found.record.offset + 16 + 6, by: 0x80)
+    #expect(code { try store.get("key") } == .damaged)
+  }
+
+  /// Compaction moves nothing that it cannot verify: the copy gets a checksum of its own,
+  /// under which the damage would pass for data.
+  @Test func aRecordThatIsToBeMoved() throws {
+    for number in 0..<2_000 { try store.put(patterned(400, UInt64(number)), forKey: "more \(number)") }
+    for number in 0..<1_900 { try store.remove("more \(number)") }
+    let found = try match("key")
+    change(found.record.offset + found.record.header.valueOffset)
+    try store.compact()
+    #expect(code { try store.get("key") } == .damaged)
+    for number in 1_900..<2_000 { #expect(try store.get("more \(number)") == patterned(400, UInt64(number))) }
+  }
+
+  /// The same for a large value, and for the key that leads to it.
+  @Test(arguments: [false, true])
+  func aLargeValueThatIsToBeMoved(isInKey: Bool) throws {
+    for number in 0..<8 { try store.put(patterned(900_000, UInt64(number)), forKey: "before \(number)") }
+    try store.put(patterned(200_000, 9), forKey: "last")
+    try store.put(patterned(200_000, 10), forKey: "sound")
+    for number in 0..<8 { try store.remove("before \(number)") }
+    let found = try match("last")
+    let run = memory.bytes.load64(found.record.offset + found.record.header.externalOffset)
+    let sound = try store.run("sound")
+    change(isInKey ? found.record.offset + found.record.header.keyOffset : Int(run) + 100_000)
+    try store.compact()
+    #expect(code { try store.get("last") } == .damaged)
+    #expect(try store.get("sound") == patterned(200_000, 10))
+    #expect(try store.run("sound") != sound, "nothing was to be moved")
+  }
+
+  /// A page that is whole, but not the one that is meant: an old one that a write should
+  /// have replaced.
+  @Test(arguments: [false, true])
+  func anotherPage(isOfAnotherEpoch: Bool) throws {
+    try makeAnother(isOfAnotherEpoch)
+    // A handle that has not looked at it before.
+    let reader = try scratch.store { $0.access = .readOnly }
+    #expect(code { try reader.get("key") } == .damaged)
+  }
+
+  /// Recovery finds it before it has written anything.
+  @Test(arguments: [false, true])
+  func anotherPageInRecovery(isOfAnotherEpoch: Bool) throws {
+    let page = try makeAnother(isOfAnotherEpoch)
+    let pages = try contents(scratch.path())[page.offset..<page.offset + Layout.pageBytes]
+    try makeAnother(isOfAnotherEpoch)
+    let fresh = try Scratch()
+    try write(contents(scratch.path()), to: fresh.path())
+    let other = try fresh.store()
+    try other.put("after", forKey: "key")
+    try write(contents(fresh.path()), to: fresh.path("copy"))
+    try overwrite(fresh.path("copy"), at: page.offset, with: Array(pages))
+    let before = try contents(fresh.path("copy"))
+    #expect(code { try fresh.store("copy") } == .damaged)
+    #expect(try contents(fresh.path("copy")) == before)
+  }
+
+  /// Changes kind or epoch of the bucket and seals it; done twice, nothing has changed.
+  @discardableResult
+  private func makeAnother(_ isOfAnotherEpoch: Bool) throws -> PageNumber {
+    let hash = unsafe KeyHash(bytes("key").span.bytes, seed: memory.seed)
+    let page = try IndexReader(memory: memory).bucket(hash, workingTag: 0).page
+    change(page.offset + (isOfAnotherEpoch ? PageHeader.epoch : PageHeader.kind), by: 3)
+    PageHeader(bytes: memory.bytes, page: page).seal(seed: memory.seed)
+    return page
+  }
+}

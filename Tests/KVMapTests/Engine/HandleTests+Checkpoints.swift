@@ -1,0 +1,125 @@
+import MappedMemory
+import Synchronization
+import Testing
+
+@testable import KVMap
+@testable import TestSupport
+
+// Checkpoints that one handle writes beside the commits, openings and closings of others.
+extension HandleTests {
+  /// While one handle writes a checkpoint without the turn, others have the turn, and begin none.
+  @Test func oneCheckpointIsWrittenAtATime() throws {
+    let scratch = try Scratch()
+    let (store, other) = (try scratch.store(), try scratch.store())
+    try store.put("value", forKey: "key")
+    let block = try #require(try BegunCheckpoint(store.core))
+    #expect(try BegunCheckpoint(other.core) == nil)
+    try other.put("value", forKey: "other")
+    try block.finish()
+    let next = try #require(try BegunCheckpoint(other.core))
+    try next.finish()
+    try expectSound(store)
+  }
+
+  /// A writer that is far ahead of the disk is slowed down, in every handle, and gets on.
+  @Test func noPutWaitsUntilACheckpointIsWritten() throws {
+    let scratch = try Scratch()
+    let (store, other) = (try scratch.store(), try scratch.store())
+    try store.put("value", forKey: "key")
+    let block = try #require(try BegunCheckpoint(store.core))
+    let epoch = store.core.memory.live[LivePage.durableEpoch]
+    // A whole quarter and more above the length at which the next one is due.
+    try store.put(patterned(11 << 19, 1), forKey: "key")
+    for handle in [store, other] {
+      let start = ContinuousClock.now
+      for number in 0..<50 { try handle.put("\(number)", forKey: "number") }
+      #expect(ContinuousClock.now - start >= .milliseconds(50))
+    }
+    #expect(store.core.memory.live[LivePage.durableEpoch] == epoch)
+    try block.finish()
+    try expectSound(store)
+  }
+
+  /// As long as another process takes for its checkpoint, asking for one has no effect.
+  @Test func aCheckpointIsAskedForAgainAfterThatOfOthers() throws {
+    let scratch = try Scratch()
+    let (store, other) = (try scratch.store(), try scratch.store())
+    try store.put("value", forKey: "key")
+    try store.core.withWriteLock { turn throws(StoreError) in turn.throttle.lengthWhenAsked = 1 << 40 }
+    try other.checkpoint()
+    let epoch = store.core.memory.live[LivePage.durableEpoch]
+    for number in 0..<6 { try store.put(patterned(1 << 20, UInt64(number)), forKey: "key") }
+    #expect(waits { store.core.memory.live[LivePage.durableEpoch] > epoch })
+  }
+
+  /// The thread of the store waits for the turn with a checkpoint when the handle is closed.
+  /// The locks must last until it has been written: who opens the store then would recover
+  /// it, and be mixed with it.
+  @Test func closingWaitsForACheckpointThatBeginsMeanwhile() async {
+    await #expect(processExitsWith: .success) {
+      let scratch = try Scratch()
+      let store = try scratch.store()
+      let other = try scratch.store()
+      for number in 0..<2_000 { try store.put(patterned(100, UInt64(number)), forKey: "key \(number)") }
+      let (isInside, isWaiting, mayReturn) = (Signal(), Signal(), Signal())
+      let (isWriting, mayEnd, isClosed) = (Signal(), Signal(), Signal())
+      let holder = Threads(1) {
+        try? other.transaction { transaction in
+          try transaction.put("x", forKey: "other")
+          isInside.give()
+          mayReturn.wait()
+        }
+      }
+      isInside.wait()
+      let thread = Threads.current
+      let asked = Atomic<Int>(0)
+      FaultInjection.install { call in
+        // A thread that asks for the turn again waits for it.
+        if call == .lock, Threads.current != thread {
+          if asked.wrappingAdd(1, ordering: .relaxed).newValue == 2 { isWaiting.give() }
+        }
+        guard call == .fdatasync, !isWriting.isGiven else { return nil }
+        isWriting.give()
+        mayEnd.wait()
+        return nil
+      }
+      #expect(store.core.maintenance.requestCheckpoint(store.core))
+      isWaiting.wait()
+      let closer = Threads(1) {
+        try? store.close()
+        isClosed.give()
+      }
+      #expect(waits { code { try store.get("key 1") } == .closed })
+      mayReturn.give()
+      isWriting.wait()
+      holder.join()
+      #expect(!isClosed.isGiven(within: 200))
+      mayEnd.give()
+      closer.join()
+      FaultInjection.install(nil)
+      try other.close()
+      #expect(try Store.verify(scratch.path()).recordCount == 2_001)
+    }
+  }
+
+  /// Somebody has the turn, and the two superblocks differ for the moment: it is for them to
+  /// see to that.
+  @Test func openingBesideAHalfWrittenCheckpointWaitsForNobody() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.exclusive = true }
+    try store.put("value", forKey: "key")
+    var memory: MappedBytes { store.core.memory.bytes }
+    let before = Layout.superblockOffsets.b
+    let old = memory.array(before, count: Superblock.byteCount)
+    try store.checkpoint()
+    unsafe memory.copy(old.span.bytes, to: before)
+    let other = try scratch.store { $0.timeout = .zero }
+    #expect(try other.get("key", as: String.self) == "value")
+    #expect(code { try other.put("x", forKey: "key") } == .busy)
+    try store.put("2", forKey: "key")
+    try store.checkpoint()
+    try store.close()
+    try other.put("3", forKey: "key")
+    try expectSound(other)
+  }
+}

@@ -1,0 +1,184 @@
+#if os(Linux)
+  import Foundation
+  import Glibc
+  import MappedMemory
+  import SystemPackage
+  import TestSupport
+  import Testing
+
+  @testable import KVMap
+
+  /// Names that go somewhere else than to a store of their own.
+  @Suite(.timeLimit(.minutes(5)))
+  struct NameTests {
+    private static func isSymbolicLink(_ path: FilePath) -> Bool {
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: path.string)) != nil
+    }
+
+    private static func link(_ path: FilePath, to target: String) throws {
+      try FileManager.default.createSymbolicLink(atPath: path.string, withDestinationPath: target)
+    }
+
+    // MARK: Links
+
+    /// Also a chain of them, relative and absolute, at whose end there is nothing yet.
+    @Test func symbolicLinksAreFollowed() throws {
+      let scratch = try Scratch()
+      let files = FileManager.default
+      try files.createDirectory(atPath: scratch.path("sub").string, withIntermediateDirectories: false)
+      try Self.link(scratch.path("third"), to: "sub/second")
+      try Self.link(scratch.path("sub/second"), to: scratch.path("first").string)
+      try Self.link(scratch.path("first"), to: "sub/store")
+      #expect(code { try scratch.store("third") { $0.access = .readOnly } } == .notFound)
+      #expect(code { try scratch.store("third") { $0.create = false } } == .notFound)
+      let store = try scratch.store("third")
+      try store.put("value", forKey: "key")
+      #expect(try scratch.names == ["first", "sub", "third"])
+      #expect(
+        try files.contentsOfDirectory(atPath: scratch.path("sub").string).sorted() == ["second", "store"])
+      for name in ["first", "sub/second", "third"] { #expect(Self.isSymbolicLink(scratch.path(name))) }
+      for name in ["sub/store", "first", "sub/second", "third"] {
+        let other = try scratch.store(name)
+        #expect(try other.get("key", as: String.self) == "value")
+        try other.put(name, forKey: "name")
+        #expect(try store.get("name", as: String.self) == name)
+        try other.close()
+      }
+      // A copy goes where a link shows.
+      for (number, name) in ["backup", "salvage"].enumerated() {
+        try Self.link(scratch.path("\(name) link"), to: "sub/\(name)")
+        if number == 0 {
+          try store.backup(to: scratch.path("\(name) link"))
+        } else {
+          _ = try Store.salvage(from: scratch.path("third"), into: scratch.path("\(name) link"))
+        }
+        #expect(Self.isSymbolicLink(scratch.path("\(name) link")))
+        #expect(!Self.isSymbolicLink(scratch.path("sub/\(name)")))
+        #expect(try scratch.store("sub/\(name)").count == 2)
+        // And nowhere if there is something.
+        #expect(code { try store.backup(to: scratch.path("\(name) link")) } == .cannotCreate)
+      }
+      try expectSound(store)
+    }
+
+    @Test func linksInCirclesAreTold() throws {
+      let scratch = try Scratch()
+      try scratch.store("store").close()
+      try Self.link(scratch.path("a"), to: "b")
+      try Self.link(scratch.path("b"), to: "c")
+      try Self.link(scratch.path("c"), to: "a")
+      try Self.link(scratch.path("self"), to: "self")
+      for name in ["a", "self", "self/store"] {
+        func expectTold(_ expected: StoreError.Code, _ body: () throws -> Void) {
+          let error = #expect(throws: StoreError.self) { try body() }
+          #expect(error?.code == expected, "\(name)")
+          #expect(error?.message.contains(scratch.path(name).string) == true, "\(name)")
+          #expect(error?.message.contains("symbolic links go in circles") == true, "\(name)")
+        }
+        expectTold(.cannotCreate) { _ = try scratch.store(name) }
+        expectTold(.system) { _ = try scratch.store(name) { $0.create = false } }
+        expectTold(.system) { _ = try scratch.store(name) { $0.access = .readOnly } }
+        expectTold(.cannotCreate) { try scratch.store("store").backup(to: scratch.path(name)) }
+        expectTold(.cannotCreate) {
+          _ = try Store.salvage(from: scratch.path("store"), into: scratch.path(name))
+        }
+      }
+      #expect(try scratch.names == ["a", "b", "c", "self", "store"])
+    }
+
+    /// Another process counts in it under its other name.
+    @Test func hardLinksAreOneStore() throws {
+      let scratch = try Scratch()
+      let store = try scratch.store()
+      try FileManager.default.linkItem(atPath: scratch.path().string, toPath: scratch.path("link").string)
+      let other = try ChildProcess(.count, [scratch.path("link").string])
+      #expect(try other.receive() != nil)
+      for number in 1...50 {
+        try store.put("\(number)", forKey: "here")
+        try other.send(1)
+        #expect(try other.receive() != nil)
+        #expect(try store.get("key", as: String.self) == "\(number)")
+      }
+      try other.endInput()
+      #expect(other.wait() == 0)
+      let exclusive = try scratch.store("link") { $0.exclusive = true }
+      #expect(code { try scratch.store { $0.timeout = .zero }.put("x", forKey: "x") } == .busy)
+      try exclusive.close()
+      try expectSound(store)
+      // It stays what it is when one of its names goes.
+      try store.close()
+      try File.remove(scratch.path())
+      #expect(try scratch.store("link").get("here", as: String.self) == "50")
+    }
+
+    // MARK: Lengths
+
+    /// In bytes; also where the file has a hidden name of its own for the time being.
+    @Test(arguments: ["n", "ä", "€", "😀"], [false, true])
+    func theLongestNames(character: String, hasHiddenName: Bool) async {
+      await #expect(processExitsWith: .success) {
+        [character = character as String, hasHiddenName = hasHiddenName as Bool] in
+        let scratch = try Scratch.inMemory()
+        var name = String(repeating: character, count: 255 / character.utf8.count)
+        name += String(repeating: "n", count: 255 - name.utf8.count)
+        let fault = Fault([.openUnnamed], nth: hasHiddenName ? 1 : .max, as: .notSupported)
+        let store = try fault.during { try scratch.store(name) }
+        #expect(fault.hasStruck == hasHiddenName)
+        try store.put("value", forKey: "key")
+        try store.close()
+        #expect(try scratch.store(name) { $0.access = .readOnly }.get("key", as: String.self) == "value")
+        let copy = "c" + name.dropLast(1)
+        try scratch.store(name).backup(to: scratch.path(copy))
+        #expect(try scratch.names.count == 2)
+        #expect(try scratch.store(copy).count == 1)
+        let tooLong = [name + "n", String(repeating: name + "/", count: 17) + "store"]
+        for path in tooLong.map(scratch.path) {
+          func expectTold(_ expected: StoreError.Code, _ body: () throws -> Void) {
+            let error = #expect(throws: StoreError.self) { try body() }
+            #expect(error?.code == expected)
+            #expect(error?.message.contains("Use a shorter name") == true, "\(error?.message ?? "")")
+          }
+          expectTold(.cannotCreate) { _ = try Store(path) }
+          var options = StoreOptions()
+          options.access = .readOnly
+          expectTold(.system) { _ = try Store(path, options: options) }
+          expectTold(.cannotCreate) { try scratch.store(name).backup(to: path) }
+          expectTold(.cannotCreate) { _ = try Store.salvage(from: scratch.path(name), into: path) }
+        }
+        #expect(try scratch.names.count == 2)
+      }
+    }
+
+    // MARK: What is no regular file
+
+    @Test func whatCanHoldNoStoreIsRefused() throws {
+      let scratch = try Scratch()
+      try scratch.store("store").close()
+      try FileManager.default.createDirectory(
+        atPath: scratch.path("directory").string, withIntermediateDirectories: false)
+      #expect(unsafe mkfifo(scratch.path("pipe").string, 0o600) == 0)
+      #expect(unsafe mknod(scratch.path("socket").string, S_IFSOCK | 0o600, 0) == 0)
+      let own = ["directory", "pipe", "socket"]
+      for name in own { try Self.link(scratch.path("to \(name)"), to: name) }
+      let names = try scratch.names
+      let paths =
+        (own + own.map { "to \($0)" }).map(scratch.path) + [
+          "/dev/null", "/dev/full", "/dev/zero",
+        ]
+      for path in paths {
+        for access in [Access.readWrite, .readOnly, .scratch] {
+          var options = StoreOptions()
+          options.access = access
+          let error = #expect(throws: StoreError.self) { try Store(path, options: options) }
+          #expect(error?.code == .notAStore, "\(path) \(access)")
+          #expect(error?.message.contains(path.string) == true)
+        }
+        #expect(code { try Store.salvage(from: path, into: scratch.path("new")) } == .notAStore, "\(path)")
+        #expect(code { try scratch.store("store").backup(to: path) } == .cannotCreate, "\(path)")
+        #expect(
+          code { try Store.salvage(from: scratch.path("store"), into: path) } == .cannotCreate, "\(path)")
+      }
+      #expect(try scratch.names == names)
+    }
+  }
+#endif

@@ -1,0 +1,297 @@
+import TestSupport
+import Testing
+
+@testable import KVMap
+
+/// When released space is used again, and that none is lost.
+@Suite(.timeLimit(.minutes(5)))
+struct SpaceTests {
+  // MARK: Pages
+
+  /// One page through all its states, by hand.
+  @Test func aPageIsReusedOnceItsReleaseIsDurable() throws {
+    let core = try Store.inMemory().core
+    let live = core.memory.live
+    var space = SpaceTable(working: WorkingMemory(core.source), backing: core.backing)
+    func take(_ count: Int) throws -> [PageNumber] {
+      try (0..<count).map { _ in
+        try space.ensurePages(1)
+        return try space.takePage()
+      }
+    }
+    func state(_ page: PageNumber) throws -> (isUsed: Bool, before: Bool, lately: Bool) {
+      let entry = try #require(try space.entry(page.unit))
+      let bit: UInt16 = 1 << UInt16(page.indexInUnit)
+      return (entry.used & bit != 0, entry.releasedBefore & bit != 0, entry.releasedLately & bit != 0)
+    }
+    // Ten pages of one unit: five are released in one epoch, five in the next.
+    // (A unit is opened again only if it has a few free pages.)
+    let all = try take(26)
+    let unit = try #require(all.map(\.unit).first { unit in all.count { $0.unit == unit } >= 10 })
+    let pages = all.filter { $0.unit == unit }
+    let (first, second) = (Set(pages[..<5]), Set(pages[5..<10]))
+    #expect(Set(all).count == 26)
+    for page in pages { #expect(try state(page) == (true, false, false)) }
+
+    live[LivePage.epoch] += 1
+    let firstEpoch = live[LivePage.epoch]
+    let counted = live[LivePage.indexPages]
+    for page in first { space.release(page) }
+    try space.recordReleases()
+    #expect(live[LivePage.indexPages] <= counted - 5 + 3)
+    for page in first { #expect(try state(page) == (false, false, true)) }
+    live[LivePage.epoch] += 1
+    for page in second { space.release(page) }
+    try space.recordReleases()
+    for page in first { #expect(try state(page) == (false, true, false)) }
+    for page in second { #expect(try state(page) == (false, false, true)) }
+
+    // Not in the epoch of their release, nor before the checkpoint of it is durable.
+    live[LivePage.durableEpoch] = firstEpoch - 1
+    #expect(try first.union(second).isDisjoint(with: take(60)))
+    live[LivePage.epoch] += 1
+    live[LivePage.durableEpoch] = firstEpoch
+    var taken = Set(try take(200))
+    // Some of them go to copies of the table itself.
+    #expect(second.isDisjoint(with: taken))
+    for page in first { #expect(try state(page).isUsed) }
+    live[LivePage.epoch] += 1
+    live[LivePage.durableEpoch] = firstEpoch + 1
+    taken = Set(try take(200))
+    #expect(first.isDisjoint(with: taken))
+    for page in pages { #expect(try state(page).isUsed) }
+  }
+
+  /// Rewriting the same keys again and again takes two sets of pages, not more.
+  @Test func theIndexDoesNotGrowByOverwriting() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.exclusive = true }
+    var generator = SeededGenerator(seed: testSeed("theIndexDoesNotGrowByOverwriting"))
+    for number in 0..<3_000 { try store.put("value", forKey: "key \(number)") }
+    var sizes: [Int] = []
+    for round in 0..<30 {
+      for _ in 0..<200 {
+        let key = "key \(generator.below(3_000))"
+        if generator.chance(30) {
+          try store.remove(key)
+        } else {
+          try store.put("\(round)", forKey: key)
+        }
+      }
+      try store.checkpoint()
+      let statistics = try store.statistics()
+      // What is neither log nor large values.
+      sizes.append(try store.highWater - 196_608 - statistics.logBytes - statistics.freeBytes)
+      if round % 6 == 0 { try expectSound(store) }
+    }
+    #expect(sizes[29] <= sizes[4], "\(sizes)")
+    try expectSound(store)
+  }
+
+  // MARK: Large values
+
+  @Test func aRunIsReusedAfterACheckpoint() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try store.put(patterned(200_000, 1), forKey: "key")
+    let run = try store.run("key")
+    try store.put(patterned(200_000, 2), forKey: "key")
+    for number in 0..<5 {
+      try store.put(patterned(200_000, UInt64(number)), forKey: "before \(number)")
+      #expect(try store.run("before \(number)") != run, "a crash would need what it overwrites")
+    }
+    try store.checkpoint()
+    try store.put(patterned(200_000, 3), forKey: "after")
+    #expect(try store.run("after") == run)
+    try expectSound(store)
+  }
+
+  @Test func theDiskSpaceOfRunsIsGivenBack() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    for number in 0..<40 { try store.put(patterned(500_000, 1), forKey: "key \(number)") }
+    try store.put(patterned(500_000, 1), forKey: "last")
+    for number in 0..<40 { try store.remove("key \(number)") }
+    for _ in 0..<4 {
+      try store.checkpoint()
+      for number in 0..<50 { try store.put("small", forKey: "key \(number)") }
+    }
+    #expect(try store.statistics().allocatedBytes < 5 << 20)
+    try expectSound(store)
+  }
+
+  @Test func whatIsNoRunIsNotReleasedAsOne() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let unit = PagePointer(bits: store.core.memory.live[LivePage.root]).page.unit
+    try store.core.withWriteLock { turn throws(StoreError) in
+      let error = #expect(throws: StoreError.self) { try turn.writer.space.releaseUnits(unit) }
+      #expect(error?.code == .damaged)
+    }
+  }
+
+  /// With the turn for life, `exclusive`, nothing but the counting of its readers tells the writer.
+  @Test(arguments: [false, true]) func whatAReaderLooksAtIsNotReused(exclusive: Bool) throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.exclusive = exclusive }
+    let value = patterned(200_000, 1)
+    let readers = exclusive ? [store] : [store, try scratch.store { $0.access = .readOnly }]
+    for reader in readers {
+      try store.put(value, forKey: "key")
+      let run = try store.run("key")
+      try reader.withValue(forKey: "key") { span in
+        for round in 0..<4 {
+          try store.put(patterned(200_000, UInt64(round + 2)), forKey: "key")
+          #expect(try store.run("key") != run)
+          try store.checkpoint()
+          // Not compared by the macro, which would list the differences, for hours.
+          let isSame = span.array == value
+          #expect(isSame, "the bytes changed while they were looked at")
+        }
+      }
+      // Not for ever.
+      try store.checkpoint()
+      var runs = Set<UInt64>()
+      for number in 0..<6 {
+        try store.put(patterned(200_000, 9), forKey: "after \(number)")
+        runs.insert(try store.run("after \(number)"))
+      }
+      #expect(runs.contains(run))
+      try expectSound(store)
+    }
+  }
+
+  @Test func aPinKeepsWhatWasReleasedSince() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let other = try scratch.store { $0.access = .readOnly }
+    try store.put(patterned(100_000, 1), forKey: "key")
+    let run = try store.run("key")
+    try store.checkpoint()
+    let pin = try other.core.pins.pinCurrent()
+    try store.remove("key")
+    for round in 0..<5 {
+      try store.checkpoint()
+      try store.put(patterned(100_000, UInt64(round)), forKey: "other \(round)")
+      #expect(try store.run("other \(round)") != run)
+    }
+    try other.core.pins.unpin(pin)
+    try store.checkpoint()
+    var runs = Set<UInt64>()
+    for round in 0..<5 {
+      try store.put(patterned(100_000, UInt64(round)), forKey: "last \(round)")
+      runs.insert(try store.run("last \(round)"))
+    }
+    #expect(runs.contains(run))
+  }
+
+  /// Large values leave hardly a trace in the log, and without checkpoints what
+  /// they leave behind is never used again.
+  @Test func overwritingLargeValuesKeepsTheFileSmall() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    for number in 0..<600 { try store.put(patterned(262_144, UInt64(number)), forKey: "key") }
+    let size = try store.statistics().fileBytes
+    #expect(size < 100 << 20, "\(size >> 20) MiB for one value of 256 KiB")
+    try expectSound(store)
+  }
+
+  /// Each time all of it is written anew, into a space that none of the old ones fills.
+  @Test func appendingToALargeValueKeepsTheFileSmall() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store { $0.checkpoints = .inline }
+    let piece = patterned(1 << 20, 1)
+    for count in 1...40 {
+      try store.append(piece, toKey: "key")
+      let size = try store.statistics().allocatedBytes
+      #expect(size < (count * 5 / 2 + 16) << 20, "\(size >> 20) MiB for \(count) MiB")
+    }
+    try expectSound(store)
+  }
+
+  @Test func overwritingInAPrivateViewTakesNoMoreAndMoreMemory() throws {
+    let scratch = try Scratch()
+    try scratch.store().close()
+    let store = try scratch.store { $0.access = .scratch }
+    for number in 0..<100_000 {
+      try store.put(patterned(1_000, UInt64(number)), forKey: "key \(number % 1_000)")
+    }
+    let size = try store.highWater
+    #expect(size < 50 << 20, "\(size >> 20) MiB for 1 MiB")
+    try expectSound(store)
+  }
+
+  @Test func overwritingLargeValuesInMemoryKeepsTheStoreSmall() throws {
+    let store = try Store.inMemory()
+    for number in 0..<600 { try store.put(patterned(262_144, UInt64(number)), forKey: "key") }
+    let size = try store.highWater
+    #expect(size < 100 << 20, "\(size >> 20) MiB for one value of 256 KiB")
+  }
+
+  // MARK: All of it
+
+  /// After anything, each unit belongs to one owner or to nobody, and the figures
+  /// of `statistics` add up to the store.
+  @Test func nothingIsLost() throws {
+    let scratch = try Scratch()
+    let seed = testSeed("nothingIsLost")
+    var number = 0
+    for round in 0..<8 * testScale {
+      let store = try scratch.store { $0.exclusive = round % 2 == 0 }
+      for _ in 0..<80 {
+        try Operation(seed: seed, number: number).apply(to: store)
+        number += 1
+      }
+      if round % 3 != 0 { try store.checkpoint() }
+      try expectSound(store, "round \(round)")
+      let statistics = try store.statistics()
+      let indexUnits = try store.units(of: .index)
+      let sum =
+        Int(Layout.firstFreeUnit) * Layout.unitBytes + statistics.logBytes + statistics.largeValueBytes
+        + statistics.freeBytes + indexUnits * Layout.unitBytes
+      #expect(sum == (try store.highWater))
+      // As many segments as the log has gone through, and the one that is next.
+      #expect(UInt64(statistics.segments) <= store.core.memory.live[LivePage.segmentOrdinal] + 1)
+      #expect(statistics.indexPages <= indexUnits * Layout.pagesPerUnit)
+      #expect(statistics.recordCount == (try store.count))
+      #expect(statistics.fileBytes >= (try store.highWater))
+      try store.close()
+    }
+  }
+
+  @Test func removingEverythingLeavesNothingLive() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    for number in 0..<500 {
+      try store.put(patterned(number % 10 == 0 ? 70_000 : number, 1), forKey: "key \(number)")
+    }
+    for number in 0..<500 { #expect(try store.remove("key \(number)")) }
+    try store.checkpoint()
+    let statistics = try store.statistics()
+    #expect(statistics.liveBytes == 0)
+    #expect(statistics.recordCount == 0)
+    #expect(statistics.largeValueBytes == 0)
+    #expect(try store.everything().isEmpty)
+    try expectSound(store)
+  }
+}
+
+extension Store {
+  fileprivate var highWater: Int {
+    get throws { Int(core.memory.live[LivePage.highWater]) * Layout.unitBytes }
+  }
+
+  /// Where the run of a key's large value begins.
+  func run(_ key: String) throws -> UInt64 {
+    let match = try #require(try match(bytes(key)))
+    #expect(match.record.header.flags.contains(.external))
+    return core.memory.bytes.load64(match.record.offset + match.record.header.externalOffset)
+  }
+
+  fileprivate func units(of kind: UnitKind) throws -> Int {
+    let space = SpaceTable(working: WorkingMemory(core.source), backing: core.backing)
+    return try (0..<core.memory.live[LivePage.highWater]).reduce(0) { count, number in
+      try space.entry(Unit(number: number))?.kind == kind ? count + 1 : count
+    }
+  }
+}

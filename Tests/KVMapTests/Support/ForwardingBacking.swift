@@ -1,0 +1,47 @@
+@testable import KVMap
+
+/// A backing that leaves everything to another one: a test double overrides what it is about.
+class ForwardingBacking: Backing, @unchecked Sendable {
+  // Sendable: one thread uses it.
+  private let inner: any Backing
+
+  init(_ inner: any Backing) { self.inner = inner }
+
+  var mapping: StoreMapping { inner.mapping }
+  var isShared: Bool { inner.isShared }
+
+  func grow(to bytes: Int) throws(StoreError) { try inner.grow(to: bytes) }
+  func prepareToGrow(by bytes: Int) throws(StoreError) { try inner.prepareToGrow(by: bytes) }
+  func extendMapping(to bytes: Int) throws(StoreError) -> Bool { try inner.extendMapping(to: bytes) }
+  func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
+    try inner.makeReal(offset: offset, count: count, scattered: scattered)
+  }
+  func reserve(offset: Int, count: Int) throws(StoreError) {
+    try inner.reserve(offset: offset, count: count)
+  }
+  func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool {
+    try inner.giveBack(offset: offset, count: count)
+  }
+  func cutOff(at bytes: Int) throws(StoreError) { try inner.cutOff(at: bytes) }
+  func dataRanges(_ range: Range<Int>) -> [Range<Int>] { inner.dataRanges(range) }
+
+  func sync(offset: Int, count: Int) throws(StoreError) { try inner.sync(offset: offset, count: count) }
+  func syncAll() throws(StoreError) { try inner.syncAll() }
+  func forgetFailedSync() { inner.forgetFailedSync() }
+
+  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
+    try inner.tryLock(name, kind)
+  }
+  func unlock(_ name: LockName) throws(StoreError) { try inner.unlock(name) }
+  func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32? {
+    try inner.holder(of: name, against: kind)
+  }
+
+  func pin(_ epoch: Epoch) throws(StoreError) { try inner.pin(epoch) }
+  func unpin(_ epoch: Epoch) throws(StoreError) { try inner.unpin(epoch) }
+  func lowestPin() throws(StoreError) -> Epoch? { try inner.lowestPin() }
+  func holderOfLowestPin() throws(StoreError) -> Int32? { try inner.holderOfLowestPin() }
+
+  func sizes() throws(StoreError) -> (file: Int, allocated: Int) { try inner.sizes() }
+  func residentPages() throws(StoreError) -> Int? { try inner.residentPages() }
+}

@@ -1,0 +1,63 @@
+import SystemPackage
+import TestSupport
+import Testing
+
+@testable import KVMap
+
+extension Scratch {
+  func path() -> FilePath { path("store") }
+
+  /// Opens (and creates) a store here, with options as `change` leaves them.
+  func store(
+    _ name: String = "store", _ change: (inout StoreOptions) -> Void = { _ in }
+  ) throws(StoreError) -> Store {
+    var options = StoreOptions()
+    change(&options)
+    return try Store(path(name), options: options)
+  }
+}
+
+extension Store {
+  /// All keys and values, by `forEach`; a key met twice is recorded as an issue.
+  func everything() throws -> [[UInt8]: [UInt8]] {
+    var found: [[UInt8]: [UInt8]] = [:]
+    try forEach { key, value in
+      let previous = found.updateValue(value.array, forKey: key.array)
+      #expect(previous == nil, "a key was passed twice")
+    }
+    return found
+  }
+
+  /// The same, by cursor.
+  func everythingByCursor() throws -> [[UInt8]: [UInt8]] {
+    var cursor = makeCursor()
+    var found: [[UInt8]: [UInt8]] = [:]
+    while let entry = try cursor.next() {
+      #expect(found.updateValue(entry.value, forKey: entry.key) == nil, "a key was returned twice")
+    }
+    return found
+  }
+}
+
+/// Checks the working state and what a recovery makes of the file.
+func expectSound(
+  _ store: Store, _ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation
+) throws {
+  let working = try store.core.withWriteLock { _ throws(StoreError) in store.core.verify() }
+  #expect(working.isSound, "working state: \(working.faults) \(comment)", sourceLocation: sourceLocation)
+  let recovered = try store.verify()
+  #expect(recovered.isSound, "recovered: \(recovered.faults) \(comment)", sourceLocation: sourceLocation)
+}
+
+/// The code of the error that `body` throws, nil if it throws none.
+func code<R>(_ body: () throws -> R) -> StoreError.Code? {
+  do {
+    _ = try body()
+    return nil
+  } catch let error as StoreError {
+    return error.code
+  } catch {
+    Issue.record("an error of another type: \(error)")
+    return nil
+  }
+}

@@ -1,0 +1,24 @@
+import Foundation
+
+/// What environment variables say about this run of tests.
+package enum Environment {
+  package static func isSet(_ name: String) -> Bool { text(name) != nil }
+
+  /// The number that a variable has; nil if it is not set or no number.
+  package static func number(_ name: String) -> Int? { text(name).flatMap { Int($0) } }
+
+  fileprivate static func text(_ name: String) -> String? { ProcessInfo.processInfo.environment[name] }
+}
+
+/// The seed of one test, printed: `KVMAP_TEST_SEED` if that is set, else `usual`, else any.
+///
+/// - Parameter name: a test or a suite, as `swift test --filter` takes it.
+package func testSeed(_ name: String, usual: UInt64? = nil) -> UInt64 {
+  let given = Environment.text("KVMAP_TEST_SEED").flatMap { UInt64($0) }
+  let seed = given ?? usual ?? UInt64.random(in: 1...999_999_999)
+  print("\(name): seed \(seed); to repeat: KVMAP_TEST_SEED=\(seed) swift test --filter \(name)")
+  return seed
+}
+
+/// How often random tests repeat; `KVMAP_TEST_SCALE` makes them longer.
+package let testScale = max(1, Environment.number("KVMAP_TEST_SCALE") ?? 1)
