@@ -82,7 +82,7 @@ struct History {
   /// The latest of the states `candidates` that `memory` holds exactly; nil if none.
   func find(_ candidates: [Int], in memory: StoreMemory) throws(StoreError) -> Int? {
     let index = IndexReader(memory: memory)
-    let count = Int(memory.live[LivePage.recordCount])
+    let count = Int(memory.shared[.recordCount])
     var found = 0
     var left = candidates
     for key in catalogue.keys.indices where !left.isEmpty {

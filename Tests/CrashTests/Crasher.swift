@@ -165,7 +165,7 @@
             try Simulation.recover(backing, crashed.time)
             if let problem = image.problem { throw problem }
             let memory = backing.mapping.source(seed: Simulation.seed).memory
-            var verifier = Verifier(memory: memory, live: memory.live, report: VerificationReport())
+            var verifier = Verifier(memory: memory, shared: memory.shared, report: VerificationReport())
             verifier.run()
             if !verifier.report.isSound {
               throw Violation(verifier.report.faults.map(\.description).joined(separator: "; "))

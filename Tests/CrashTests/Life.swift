@@ -260,13 +260,13 @@
           writer = (Store(core: core), backing)
         }
         guard let store = writer?.store else { continue }
-        let before = store.core.memory.live[LivePage.recoveries]
+        let before = store.core.memory.shared[.recoveries]
         let isSynced = random.once(in: 2)
         let outcome = try attempt(isFailure ? .takeoverAfterFailure : .takeover) {
           if isSynced { try store.sync() } else { try store.transaction { _ in } }
         }
         guard outcome == .done else { continue }
-        let wasTaken = store.core.memory.live[LivePage.recoveries] != before
+        let wasTaken = store.core.memory.shared[.recoveries] != before
         if wasTaken {
           tally.takeovers += 1
           stepsSinceTakeover = 0
@@ -364,13 +364,13 @@
 
     init(_ core: StoreCore) throws {
       let memory = try core.allOfMemory()
-      let root = PagePointer(bits: memory.live[LivePage.root])
+      let root = memory.shared[.root]
       height = root.depth
       (nodes, buckets, overflow) = (0, 0, 0)
-      segment = memory.live[LivePage.segment]
-      moveTail = memory.live[LivePage.moveTail]
-      victimOffset = memory.live[LivePage.victimOffset]
-      highWater = memory.live[LivePage.highWater]
+      segment = memory.shared[.segment].number
+      moveTail = memory.shared[.moveTail].offset
+      victimOffset = memory.shared[.victimOffset].offset
+      highWater = memory.shared[.highWater].number
       count(root.page, height, memory)
     }
 

@@ -66,12 +66,12 @@
         let file = try SimulatedFile(below: nil)
         try Simulation.observing(file) {
           let store = try Prelude.store(file, Simulation.Time())
-          let root = PagePointer(bits: store.core.memory.live[LivePage.root])
+          let root = store.core.memory.shared[.root]
           for key in keys {
             try store.put([0], forKey: key)
             let index = IndexReader(memory: store.core.memory)
             let hash = unsafe KeyHash(key.span.bytes, seed: Simulation.seed)
-            let tag = UInt16(truncatingIfNeeded: store.core.memory.live[LivePage.epoch])
+            let tag = UInt16(truncatingIfNeeded: store.core.memory.shared[.epoch].number)
             if try index.bucket(hash, workingTag: tag).depth > 0 || index.root.depth > root.depth {
               break
             }
@@ -148,14 +148,14 @@
         try put(store, style.freshKey, catalogue.newValue(count: random.below(30), &random))
         style.freshKey += 1
       }
-      let live = store.core.memory.live
+      let shared = store.core.memory.shared
       switch kind {
       case .segment:
         let value = catalogue.newValue(count: 40_000, &random)
         let short = 600 + random.below(8_000)
         func left() -> Int {
-          Int(live[LivePage.segment] + Layout.segmentUnits) * Layout.unitBytes
-            - Int(live[LivePage.tail])
+          Int(shared[.segment].number + Layout.segmentUnits) * Layout.unitBytes
+            - Int(shared[.tail].offset)
         }
         while left() > 40_000 + short + 1_000 { try put(store, 0, value) }
         if left() > short {

@@ -30,7 +30,7 @@
       try Simulation.observing(file) {
         try Simulation.create(file, Self.time)
         var (core, backing) = try Simulation.open(file, Self.time, StoreOptions())
-        let place = Int(core.memory.live[LivePage.tail])
+        let place = Int(core.memory.shared[.tail].offset)
         try Store(core: core).put([1], forKey: [1], durability: .onCommit)
         for _ in 0..<20 {
           backing.die()
@@ -90,7 +90,7 @@
         let (core, backing) = try Simulation.open(file, Self.time, options)
         let store = Store(core: core)
         try store.put(value, forKey: [1], durability: .onCommit)
-        let durable = core.memory.live[LivePage.durableSegment]
+        let durable = core.memory.shared[.durableSegment].number
         var begun = try Self.beginCheckpoint(core)
         for _ in 0..<55 { try store.put(value, forKey: [1]) }
         try begun.finish()
@@ -102,7 +102,7 @@
           try begun.finish()
           for number in 1..<32 as Range<UInt8> {
             try transaction.put(value, forKey: [3, number])
-            segments.insert(core.memory.live[LivePage.segment])
+            segments.insert(core.memory.shared[.segment].number)
           }
         }
         #expect(segments.contains(durable), "the log did not come back to where it was")
@@ -115,7 +115,7 @@
         try Simulation.observing(disk.image) {
           let backing = try SimulatedBacking(disk.image)
           try Simulation.recover(backing, Self.time)
-          #expect(backing.live[LivePage.recordCount] == 34)
+          #expect(backing.shared[.recordCount] == 34)
         }
       }
     }
@@ -156,7 +156,7 @@
           try Simulation.observing(disk.image) {
             let backing = try SimulatedBacking(disk.image)
             try Simulation.recover(backing, Self.time)
-            #expect(backing.live[LivePage.recordCount] >= 1)
+            #expect(backing.shared[.recordCount] >= 1)
           }
         }
       }
@@ -176,7 +176,7 @@
         let begun = try Self.beginCheckpoint(core)
         let block = begun.block
         let checkpoint = Checkpoint(source: core.source, backing: backing, previous: block)
-        try checkpoint.seal(block, after: Epoch(number: core.memory.live[LivePage.durableEpoch]))
+        try checkpoint.seal(block, after: core.memory.shared[.durableEpoch])
         try backing.syncAll()
         block.encode(core.memory.bytes, at: Layout.superblockOffsets.a)
         try backing.sync(offset: Layout.superblockOffsets.a, count: Layout.pageBytes)
@@ -326,7 +326,7 @@
         let store = Store(core: core)
         try store.put([1], forKey: [1])
         let hash = unsafe KeyHash([1].span.bytes, seed: Simulation.seed)
-        let root = PagePointer(bits: core.live[LivePage.root])
+        let root = core.shared[.root]
         let bucket = try IndexReader(memory: core.memory).bucket(hash, workingTag: root.epochTag).page
         let before = core.memory.bytes.array(bucket.offset, count: Layout.pageBytes)
         core.memory.bytes.zero(bucket.offset, count: Layout.pageBytes)

@@ -28,7 +28,7 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
   }
 
   var isShared: Bool { true }
-  var live: LivePage { LivePage(bytes: fixed, start: LivePage.publicOffset) }
+  var shared: SharedState { SharedState(bytes: fixed, start: SharedState.publicOffset) }
 
   func grow(to bytes: Int) throws(StoreError) {
     try file.grow(to: bytes)

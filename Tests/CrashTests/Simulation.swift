@@ -47,7 +47,7 @@
       try Recovery(
         source: source, backing: backing, clock: time.clock, isTakeover: false, isPrivate: false
       ).run(block, bothAgree: bothAgree)
-      source.live[LivePage.syncFailed] = 0
+      source.shared[.syncFailed] = 0
     }
 
     /// Recovers what is in the file and opens it.
@@ -79,7 +79,7 @@
   extension StoreCore {
     /// The store with all that others have grown, for who looks at it without a call.
     func allOfMemory() throws(StoreError) -> StoreMemory {
-      _ = try backing.extendMapping(to: Int(live[LivePage.highWater]) * Layout.unitBytes)
+      _ = try backing.extendMapping(to: Int(shared[.highWater].number) * Layout.unitBytes)
       return memory
     }
   }

@@ -243,7 +243,7 @@ final class HostileStore {
   /// Whether a byte is one of an old page, an old record, or after a superblock.
   func meansNothing(_ offset: Int) -> Bool {
     let isFixed = offset < Int(Layout.firstFreeUnit) * Layout.unitBytes
-    if isFixed { return offset % Layout.unitBytes >= LivePage.byteCount }
+    if isFixed { return offset % Layout.unitBytes >= SharedState.byteCount }
     return !regions.contains { $0.bytes.contains(offset) }
   }
 
@@ -272,7 +272,7 @@ struct Script {
 
   var states: [[[UInt8]: [UInt8]]] { earlier + [contents] }
 
-  private var tail: UInt64 { store.core.memory.live[LivePage.tail] }
+  private var tail: UInt64 { store.core.memory.shared[.tail].offset }
 
   private mutating func commit(_ body: (inout Script) throws -> Void) rethrows {
     if isDurable { earlier.append(contents) }

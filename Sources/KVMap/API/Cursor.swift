@@ -104,7 +104,7 @@ extension StoreCore {
     from: UInt64, behind: inout UInt64?, _ slots: inout [Slot], _ index: IndexReader
   ) throws(StoreError) {
     let memory = index.memory
-    let tag = UInt16(truncatingIfNeeded: live[LivePage.epoch])
+    let tag = shared[.epoch].tag
     let pointer = try index.bucketForWalk(from, behind: &behind)
     // Buckets that merged since the last step begin below what is still to come.
     let beginsBelow = PageHeader(bytes: memory.bytes, page: pointer.page).prefix < from

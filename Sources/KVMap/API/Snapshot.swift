@@ -29,7 +29,7 @@ public final class Snapshot: Sendable {
     hold = core.backing.mapping.hold()
     let now = core.clock.now()
     clock = Clock { now }
-    mayHaveExpired = core.live[LivePage.earliestExpiry] <= now
+    mayHaveExpired = core.shared[.earliestExpiry] <= now
   }
 
   deinit { end() }
@@ -163,14 +163,14 @@ extension StoreCore {
   func snapshot() throws(StoreError) -> Snapshot {
     if options.access == .readOnly, backing.isShared { return try frozenSnapshot() }
     return try withWriteLock { _ throws(StoreError) in
-      let live = live
-      let epoch = Epoch(number: live[LivePage.epoch]).next
+      let shared = shared
+      let epoch = shared[.epoch].next
       // Nobody raises the floor while this thread has the turn.
       guard try pins.pin(epoch) else {
         throw StoreError(.damaged, "the live page contradicts itself; close the store in all processes")
       }
-      live.freeze()
-      return Snapshot(self, root: live.frozen.root, count: live.frozen.count, pinned: epoch)
+      shared.freeze()
+      return Snapshot(self, root: shared.frozen.root, count: shared.frozen.count, pinned: epoch)
     }
   }
 
@@ -179,13 +179,13 @@ extension StoreCore {
     try checkOpen()
     defer { withExtendedLifetime(self) {} }
     let deadline = ContinuousClock.now + options.timeout
-    let live = live
+    let shared = shared
     while true {
-      let word = live[LivePage.frozen]
-      let frozen = live.frozen
+      let word = shared[.frozen]
+      let frozen = shared.frozen
       let epoch = frozen.epoch.next
       if try pins.pin(epoch) {
-        if live[LivePage.frozen] == word {
+        if shared[.frozen] == word {
           return Snapshot(self, root: frozen.root, count: frozen.count, pinned: epoch)
         }
         try pins.unpin(epoch)

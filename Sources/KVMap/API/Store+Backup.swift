@@ -44,7 +44,7 @@ extension Store {
       let snapshot = try snapshot()
       defer { snapshot.end() }
       try withoutActuallyEscaping(progress) { progress throws(StoreError) in
-        let next = SequenceNumber(number: core.live[LivePage.sequence])
+        let next = core.shared[.sequence]
         try target.createComplete(firstSequence: next) { copy throws(StoreError) in
           try snapshot.copy(to: copy, progress)
         }

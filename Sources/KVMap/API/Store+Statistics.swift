@@ -89,13 +89,13 @@ extension StoreCore {
     } catch {
       throw error.naming(name)
     }
-    let live = live
-    statistics.recordCount = Int(live[LivePage.recordCount])
-    statistics.liveBytes = Int(live[LivePage.liveBytes])
-    statistics.indexPages = Int(live[LivePage.indexPages])
-    statistics.logSinceCheckpoint = Int(live[LivePage.logSinceCheckpoint])
-    statistics.checkpointEpoch = live[LivePage.durableEpoch]
-    statistics.directoryHeight = PagePointer(bits: live[LivePage.root]).depth
+    let shared = shared
+    statistics.recordCount = Int(shared[.recordCount])
+    statistics.liveBytes = Int(shared[.liveBytes])
+    statistics.indexPages = Int(shared[.indexPages])
+    statistics.logSinceCheckpoint = Int(shared[.logSinceCheckpoint])
+    statistics.checkpointEpoch = shared[.durableEpoch].number
+    statistics.directoryHeight = shared[.root].depth
     do throws(StoreError) {
       statistics.writer =
         options.exclusive ? processIdentifier : try backing.holder(of: .turn, against: .exclusive)
@@ -123,7 +123,7 @@ extension StoreCore {
     _ from: UInt64, _ behind: inout UInt64?, _ memory: StoreMemory
   ) throws(StoreError) -> (pages: Int, used: Int, fullLines: Int) {
     let index = IndexReader(memory: memory)
-    let tag = UInt16(truncatingIfNeeded: live[LivePage.epoch])
+    let tag = shared[.epoch].tag
     let pointer = try index.bucketForWalk(from, behind: &behind)
     var (pages, used, full) = (0, 0, 0)
     var page = pointer.page
@@ -166,7 +166,7 @@ extension StoreCore {
     var liveInLog = 0
     var indexUnits = 0
     var number = Layout.firstFreeUnit
-    let end = live[LivePage.highWater]
+    let end = shared[.highWater].number
     while number < end {
       let unit = try read { memory throws(StoreError) in
         try SpaceReader(memory: memory).entry(Unit(number: number)).map { UnitFigures($0) }
@@ -184,7 +184,7 @@ extension StoreCore {
       case .free, nil:
         statistics.freeBytes += Layout.unitBytes
         if unit?.isStored == true { statistics.freeStoredBytes += Layout.unitBytes }
-        let released = max(unit?.released.number ?? 0, live[LivePage.quarantine])
+        let released = max(unit?.released.number ?? 0, shared[.quarantine].number)
         if released > durable.number {
           statistics.freeAwaitingCheckpointBytes += Layout.unitBytes
         } else if let pin, released >= pin.number {
@@ -215,19 +215,19 @@ extension StoreCore {
   private func releaseLimits() throws(StoreError) -> (durable: Epoch, pin: Epoch?) {
     let pin: Epoch?
     do { pin = try ReuseRule.lowestPin(memory, backing) } catch { throw error.naming(name) }
-    return (Epoch(number: live[LivePage.durableEpoch]), pin)
+    return (shared[.durableEpoch], pin)
   }
 
   /// Log that is yet to be written: the rest of the segments of the tail and of moved
   /// records, and the next segment.
   private func logRoom() -> Int {
-    func rest(_ segment: LivePage.Word, _ tail: LivePage.Word) -> Int {
-      let unit = live[segment]
+    func rest(_ segment: SharedWord<Unit>, _ tail: SharedWord<Position>) -> Int {
+      let unit = shared[segment].number
       if unit == 0 { return 0 }
-      let (end, from) = (unit * UInt64(Layout.unitBytes) + UInt64(Layout.segmentBytes), live[tail])
+      let (end, from) = (unit * UInt64(Layout.unitBytes) + UInt64(Layout.segmentBytes), shared[tail].offset)
       return min(Layout.segmentBytes, Int(clamping: end - min(end, from)))
     }
-    return Layout.segmentBytes + rest(LivePage.segment, LivePage.tail)
-      + rest(LivePage.moveSegment, LivePage.moveTail)
+    return Layout.segmentBytes + rest(.segment, .tail)
+      + rest(.moveSegment, .moveTail)
   }
 }

@@ -46,7 +46,7 @@ extension Store {
     do throws(StoreError) { view = try SourceView(opening) } catch { throw error.naming(opening.path.string) }
     report.add(view)
     if let block = view.block {
-      var verifier = Verifier(memory: view.memory, live: view.liveWords(of: block), report: report)
+      var verifier = Verifier(memory: view.memory, shared: view.liveWords(of: block), report: report)
       verifier.run()
       report = verifier.report
       let log = try RecentLog(view: view, block: block)
@@ -66,18 +66,18 @@ extension Store {
 extension SourceView {
   /// A checkpoint's state in the words that an open store keeps its own in. They are
   /// private, as all of the view is.
-  fileprivate func liveWords(of block: Superblock) -> LivePage {
-    let live = shadowWords
-    live[LivePage.epoch] = block.epoch.next.number
-    live[LivePage.sealedEpoch] = block.epoch.number
-    live[LivePage.root] = block.root.bits
-    live[LivePage.spaceRoot] = block.spaceRoot.bits
-    live[LivePage.recordCount] = block.recordCount
-    live[LivePage.liveBytes] = block.liveBytes
-    live[LivePage.indexPages] = block.indexPages
-    live[LivePage.earliestExpiry] = block.earliestExpiry
-    live[LivePage.highWater] = block.highWater.number
-    return live
+  fileprivate func liveWords(of block: Superblock) -> SharedState {
+    let shared = shadowWords
+    shared[.epoch] = block.epoch.next
+    shared[.sealedEpoch] = block.epoch
+    shared[.root] = block.root
+    shared[.spaceRoot] = block.spaceRoot
+    shared[.recordCount] = block.recordCount
+    shared[.liveBytes] = block.liveBytes
+    shared[.indexPages] = block.indexPages
+    shared[.earliestExpiry] = block.earliestExpiry
+    shared[.highWater] = block.highWater
+    return shared
   }
 }
 
@@ -88,7 +88,7 @@ extension StoreCore {
     // Of a store in memory others may go on to write.
     let hold = backing.mapping.hold()
     defer { backing.mapping.release(hold) }
-    var verifier = Verifier(memory: memory, live: live, report: report)
+    var verifier = Verifier(memory: memory, shared: shared, report: report)
     verifier.run()
     return verifier.report
   }

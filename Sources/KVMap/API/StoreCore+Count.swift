@@ -3,18 +3,18 @@ extension StoreCore {
   func count() throws(StoreError) -> Int {
     try checkOpen()
     defer { withExtendedLifetime(self) {} }
-    let live = live
+    let shared = shared
     // The time goes down before the number goes up.
-    let count = live[LivePage.recordCount]
+    let count = shared[.recordCount]
     let now = clock.now()
-    if live[LivePage.earliestExpiry] > now { return Int(clamping: count) }
+    if shared[.earliestExpiry] > now { return Int(clamping: count) }
     if try !holdsExpired(at: now) { return Int(clamping: count) }
     return try pinning { Result { () throws(StoreError) in try countUnexpired(in: nil) } }.get()
   }
 
   /// Whether some segment may hold a record that has expired by now.
   private func holdsExpired(at now: UInt64) throws(StoreError) -> Bool {
-    let end = min(live[LivePage.highWater], Layout.largestFile / UInt64(Layout.unitBytes))
+    let end = min(shared[.highWater].number, Layout.largestFile / UInt64(Layout.unitBytes))
     let perLeaf = UInt64(SpaceEntry.entriesPerLeaf)
     var number = Layout.firstFreeUnit
     while number < end {

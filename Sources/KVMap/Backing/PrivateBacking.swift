@@ -95,7 +95,7 @@ final class PrivateBacking: UnsharedBacking {
       try place(reservation, range)
     }
     // Readers that are under way look at what is not written to any more.
-    LivePage(bytes: fixed, start: LivePage.publicOffset).raise(LivePage.generation, by: 1)
+    SharedState(bytes: fixed, start: SharedState.publicOffset).raise(.generation, by: 1)
   }
 
   /// Gives back what keeps writers from reusing what is viewed.

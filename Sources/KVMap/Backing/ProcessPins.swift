@@ -20,7 +20,7 @@ final class ProcessPins: @unchecked Sendable {
   /// Pins what is current, such that nothing current is reused before `unpin`.
   func pinCurrent() throws(StoreError) -> Epoch {
     while true {
-      let epoch = Epoch(number: source.live[LivePage.epoch])
+      let epoch = source.shared[.epoch]
       if try pin(epoch) { return epoch }
     }
   }
@@ -35,7 +35,7 @@ final class ProcessPins: @unchecked Sendable {
     // The pin first, then the floor: a writer stores the floor first and then
     // looks at the pins, so one of the two notices.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
-    if source.live[LivePage.pinFloor] <= epoch.number { return true }
+    if source.shared[.pinFloor] <= epoch { return true }
     try unpin(epoch)
     return false
   }

@@ -15,26 +15,26 @@ struct Checkpoint {
   let previous: Superblock
 
   private var memory: StoreMemory { source.memory }
-  private var live: LivePage { source.live }
+  private var shared: SharedState { source.shared }
 
   /// How much log is written before a checkpoint is due: in proportion to the
   /// store, so that each byte is checkpointed a bounded number of times, and
   /// bounded itself, because recovery has to read it.
-  static func dueAfter(_ live: LivePage) -> UInt64 {
-    let index = indexPages(live) * UInt64(Layout.pageBytes)
-    return min(max(live[LivePage.liveBytes] / 32, leastLog), max(32 << 20, index))
+  static func dueAfter(_ shared: SharedState) -> UInt64 {
+    let index = indexPages(shared) * UInt64(Layout.pageBytes)
+    return min(max(shared[.liveBytes] / 32, leastLog), max(32 << 20, index))
   }
 
   /// How many pages of the index may wait for a checkpoint before one is due. Each is copied
   /// once between two checkpoints, and once more for each snapshot that is taken.
-  static func dueAfterReleasing(_ live: LivePage) -> UInt64 {
-    let pages = indexPages(live)
+  static func dueAfterReleasing(_ shared: SharedState) -> UInt64 {
+    let pages = indexPages(shared)
     return pages + pages / 4 + 1024
   }
 
   /// Nonsense in the live page must not overflow.
-  private static func indexPages(_ live: LivePage) -> UInt64 {
-    min(live[LivePage.indexPages], Layout.largestFile / UInt64(Layout.pageBytes))
+  private static func indexPages(_ shared: SharedState) -> UInt64 {
+    min(shared[.indexPages], Layout.largestFile / UInt64(Layout.pageBytes))
   }
 
   /// Replayed in some 60 ms; a checkpoint of less would sync more often than it helps.
@@ -44,27 +44,27 @@ struct Checkpoint {
   /// left to be entered as released.
   func freeze() -> Superblock {
     let block = capture()
-    live.freeze()
-    live[LivePage.logSinceCheckpoint] = 0
-    live[LivePage.releasedPages] = 0
+    shared.freeze()
+    shared[.logSinceCheckpoint] = 0
+    shared[.releasedPages] = 0
     return block
   }
 
   private func capture() -> Superblock {
     var block = previous
-    block.epoch = Epoch(number: live[LivePage.epoch])
-    block.root = PagePointer(bits: live[LivePage.root])
+    block.epoch = shared[.epoch]
+    block.root = shared[.root]
     // A damaged file may have led to counts that no superblock may have.
-    block.recordCount = min(live[LivePage.recordCount], Superblock.largestCount(in: live[LivePage.highWater]))
-    block.liveBytes = min(live[LivePage.liveBytes], Layout.largestFile)
-    block.spaceRoot = PagePointer(bits: live[LivePage.spaceRoot])
-    block.highWater = Unit(number: live[LivePage.highWater])
-    block.logPosition = Position(offset: live[LivePage.tail])
-    block.sequence = SequenceNumber(number: live[LivePage.sequence])
-    block.chain = live[LivePage.chain]
-    block.segment = Unit(number: live[LivePage.segment])
-    block.earliestExpiry = live[LivePage.earliestExpiry]
-    block.indexPages = min(live[LivePage.indexPages], block.highWater.number * UInt64(Layout.pagesPerUnit))
+    block.recordCount = min(shared[.recordCount], Superblock.largestCount(in: shared[.highWater].number))
+    block.liveBytes = min(shared[.liveBytes], Layout.largestFile)
+    block.spaceRoot = shared[.spaceRoot]
+    block.highWater = shared[.highWater]
+    block.logPosition = shared[.tail]
+    block.sequence = shared[.sequence]
+    block.chain = shared[.chain]
+    block.segment = shared[.segment]
+    block.earliestExpiry = shared[.earliestExpiry]
+    block.indexPages = min(shared[.indexPages], block.highWater.number * UInt64(Layout.pagesPerUnit))
     return block
   }
 
@@ -77,15 +77,15 @@ struct Checkpoint {
     var sealing = Sealing(after: after, upTo: block.epoch, pagesLeft: memory.mappedBytes / Layout.pageBytes)
     try sealTree(block.root, height: block.root.depth, .directory, .bucket, &sealing)
     try sealTree(block.spaceRoot, height: block.spaceRoot.depth, .spaceNode, .spaceLeaf, &sealing)
-    live[LivePage.sealedEpoch] = block.epoch.number
+    shared[.sealedEpoch] = block.epoch
   }
 
   /// Seals all of the working tree's directory, for those who have pinned it: a takeover
   /// leaves it behind, and no checkpoint will find its pages any more.
   func sealWorkingTree() {
-    let root = PagePointer(bits: live[LivePage.root])
+    let root = shared[.root]
     var sealing = Sealing(
-      after: Epoch(number: live[LivePage.sealedEpoch]), upTo: Epoch(number: live[LivePage.epoch]),
+      after: shared[.sealedEpoch], upTo: shared[.epoch],
       pagesLeft: memory.mappedBytes / Layout.pageBytes, isStrict: false)
     // What is damaged there is met by who reads it.
     try? sealTree(root, height: root.depth, .directory, .bucket, &sealing)
@@ -180,7 +180,7 @@ struct Checkpoint {
   func record(_ block: Superblock) throws(StoreError) {
     try backing.syncAll()
     // Pages whose sync failed elsewhere may have been clean by then, and are not written.
-    if live[LivePage.syncFailed] != 0 {
+    if shared[.syncFailed] != 0 {
       throw StoreError(.outcomeUnknown, "a sync failed while the checkpoint was written")
     }
     try writeSuperblocks(block)
@@ -203,10 +203,10 @@ struct Checkpoint {
   /// Lets the space that the checkpoint freed be used again: tells readers
   /// before anybody does.
   func release(_ block: Superblock) {
-    live[LivePage.checkpointPosition] = block.logPosition.offset
-    live[LivePage.checkpointSegment] = block.segment.number
-    live[LivePage.checkpointSequence] = block.sequence.number
-    live.raise(LivePage.generation, by: 1)
-    live[LivePage.durableEpoch] = block.epoch.number
+    shared[.checkpointPosition] = block.logPosition
+    shared[.checkpointSegment] = block.segment
+    shared[.checkpointSequence] = block.sequence
+    shared.raise(.generation, by: 1)
+    shared[.durableEpoch] = block.epoch
   }
 }

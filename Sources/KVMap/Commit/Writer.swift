@@ -28,7 +28,7 @@ struct Writer: ~Copyable {
   private var runBytes: UInt64 = 0
 
   var memory: StoreMemory { working.memory }
-  var live: LivePage { memory.live }
+  var shared: SharedState { memory.shared }
 
   init(_ source: MemorySource, backing: any Backing, clock: Clock) {
     working = WorkingMemory(source)
@@ -197,15 +197,15 @@ struct Writer: ~Copyable {
   }
 
   mutating func complete(_ tail: LogWriter.Tail) {
-    let before = live[LivePage.tail]
+    let before = shared[.tail].offset
     log.tail = tail
-    live[LivePage.published] = tail.position.offset
+    shared[.published] = tail.position
     // Across segments this undercounts by what was written to those before; it
     // only decides when the next checkpoint is due.
-    let segment = live[LivePage.segment] * UInt64(Layout.unitBytes)
+    let segment = shared[.segment].number * UInt64(Layout.unitBytes)
     let isSame = before >= segment && before <= tail.position.offset
     let grown = tail.position.offset - (isSame ? before : segment)
-    live.raise(LivePage.logSinceCheckpoint, by: grown + runBytes)
+    shared.raise(.logSinceCheckpoint, by: grown + runBytes)
     written += Int(grown)
     runBytes = 0
     isHalfDone = false
@@ -345,7 +345,7 @@ struct Writer: ~Copyable {
       throw error
     }
     memory.bytes.copy(value, to: offset)
-    live[LivePage.runEpoch] = live[LivePage.epoch]
+    shared[.runEpoch] = shared[.epoch]
     runBytes += UInt64(value.byteCount)
     let checksum = Checksum.compute(
       memory.bytes, offset, count: value.byteCount, seed: memory.seed, place: UInt64(offset))
@@ -360,11 +360,11 @@ struct Writer: ~Copyable {
       Slot(tag: hash.tag, position: record.position).bits, prepared.slotOffset)
     try space.addRecord(
       record.position.unit, bytes: record.storedBytes, expiry: record.expiry)
-    live.raise(LivePage.liveBytes, by: UInt64(record.liveBytes))
+    shared.raise(.liveBytes, by: UInt64(record.liveBytes))
     if let old = prepared.old {
       try retire(old)
     } else {
-      live.raise(LivePage.recordCount, by: 1)
+      shared.raise(.recordCount, by: 1)
     }
   }
 
@@ -372,7 +372,7 @@ struct Writer: ~Copyable {
   mutating func unpublish(_ prepared: Prepared) throws(StoreError) {
     guard let old = prepared.old else { return }
     memory.bytes.storeRelease(Slot.empty.bits, prepared.slotOffset)
-    live.lower(LivePage.recordCount, by: 1)
+    shared.lower(.recordCount, by: 1)
     try retire(old)
   }
 
@@ -380,8 +380,8 @@ struct Writer: ~Copyable {
   private mutating func retire(_ old: IndexReader.Match) throws(StoreError) {
     try space.removeRecord(
       old.record.position.unit, bytes: old.record.storedBytes, expires: old.record.flags.contains(.expires))
-    live.raise(LivePage.garbage, by: UInt64(old.record.storedBytes))
-    live.lower(LivePage.liveBytes, by: UInt64(old.record.liveBytes))
+    shared.raise(.garbage, by: UInt64(old.record.storedBytes))
+    shared.lower(.liveBytes, by: UInt64(old.record.liveBytes))
     if let run = try runToRelease(old) { try space.releaseUnits(run.first) }
   }
 }

@@ -3,7 +3,7 @@ extension Compactor {
   /// Begins to look through the table for all that can be won.
   mutating func beginWholeLook(_ writer: inout Writer) throws(StoreError) {
     try writer.space.reuse.refresh(writer.memory, writer.backing)
-    begin(writer.live[LivePage.durableEpoch], taken: 0)
+    begin(writer.shared[.durableEpoch].number, taken: 0)
   }
 
   /// Keeps as candidates what has garbage, or lies behind where the file could

@@ -3,7 +3,7 @@ extension Compactor {
   mutating func beginLook(_ writer: inout Writer) throws(StoreError) {
     // What has become free since is to be seen as free.
     try writer.space.reuse.refresh(writer.memory, writer.backing)
-    begin(writer.live[LivePage.durableEpoch], taken: writer.space.takenUnits)
+    begin(writer.shared[.durableEpoch].number, taken: writer.space.takenUnits)
     writer.space.takenUnits = 0
     if writer.space.trimmedEnd > 0, try writer.giveBackEnd(upTo: writer.space.trimmedEnd) {
       writer.space.trimmedEnd = 0
@@ -74,8 +74,8 @@ extension Compactor {
 
   private mutating func finishLook(_ writer: inout Writer) {
     endLook(
-      indexBytes: Int(clamping: writer.live[LivePage.indexPages]) * Layout.pageBytes,
-      checkpointLog: Int(clamping: Checkpoint.dueAfter(writer.live)))
-    writer.live[LivePage.garbage] = UInt64(max(0, segmentBytes - liveBytes))
+      indexBytes: Int(clamping: writer.shared[.indexPages]) * Layout.pageBytes,
+      checkpointLog: Int(clamping: Checkpoint.dueAfter(writer.shared)))
+    writer.shared[.garbage] = UInt64(max(0, segmentBytes - liveBytes))
   }
 }

@@ -15,14 +15,15 @@ extension Compactor {
   /// Looks at the next record of the segment that is being emptied, and moves it
   /// if it lives. Returns what that cost, in bytes; nil if nothing is worth it.
   mutating func moveNextRecord(_ writer: inout Writer, fullest: Int) throws(StoreError) -> Int? {
-    if writer.live[LivePage.victim] == 0 {
+    if writer.shared[.victim].number == 0 {
       guard let segment = try chooseVictim(&writer, fullest) else { return nil }
-      writer.live[LivePage.victim] = segment.number
-      writer.live[LivePage.victimOffset] = segment.position.offset + UInt64(SegmentHeader.byteCount)
+      writer.shared[.victim] = segment
+      writer.shared[.victimOffset] = Position(
+        offset: segment.position.offset + UInt64(SegmentHeader.byteCount))
     }
-    let victim = Unit(number: writer.live[LivePage.victim])
+    let victim = writer.shared[.victim]
     let end = Int(victim.position.offset) + Layout.segmentBytes
-    let offset = Int(writer.live[LivePage.victimOffset])
+    let offset = Int(writer.shared[.victimOffset].offset)
     guard offset + RecordHeader.byteCount <= end else { return try finishVictim(&writer, victim) }
     let record = Record(writer.memory, uncheckedAt: offset)
     guard record.header.fits(in: end - offset), record.kind != .link else {
@@ -38,7 +39,7 @@ extension Compactor {
         cost = record.storedBytes
       }
     }
-    writer.live[LivePage.victimOffset] = UInt64(offset + record.storedBytes)
+    writer.shared[.victimOffset] = Position(offset: UInt64(offset + record.storedBytes))
     prefetchNext(&writer, offset + record.storedBytes, end)
     return cost
   }
@@ -75,14 +76,14 @@ extension Compactor {
     } else {
       damaged.insert(segment.number)
     }
-    writer.live[LivePage.victim] = 0
+    writer.shared[.victim] = Unit(number: 0)
     return 64
   }
 
   mutating func releaseSegment(_ writer: inout Writer, _ segment: Unit) throws(StoreError) {
     try writer.space.makeWritable((segment, Int(Layout.segmentUnits)))
     try writer.space.releaseUnits(segment)
-    writer.live.lower(LivePage.garbage, by: UInt64(Layout.segmentBytes))
+    writer.shared.lower(.garbage, by: UInt64(Layout.segmentBytes))
   }
 
   /// Moves a live record, or drops it if it has expired.
@@ -103,7 +104,7 @@ extension Compactor {
       try writer.space.recordReleases()
       try writer.unpublish(Writer.Prepared(slotOffset: slot, old: match))
       // It was counted as garbage already, as one that has probably expired.
-      writer.live.lower(LivePage.garbage, by: UInt64(record.storedBytes))
+      writer.shared.lower(.garbage, by: UInt64(record.storedBytes))
       return try writer.mergeAfterRemoval(hash)
     }
     _ = try writer.space.writableEntry(position.unit)
@@ -115,7 +116,7 @@ extension Compactor {
     writer.memory.bytes.storeRelease(Slot(tag: hash.tag, position: target).bits, slot)
     try writer.space.addRecord(unit, bytes: record.storedBytes, expiry: expiry)
     try writer.space.removeRecord(position.unit, bytes: record.storedBytes, expires: expiry != nil)
-    writer.live.raise(LivePage.garbage, by: UInt64(record.storedBytes))
+    writer.shared.raise(.garbage, by: UInt64(record.storedBytes))
     movedBytes += record.storedBytes
   }
 }

@@ -65,8 +65,8 @@ struct Compactor {
   /// moving records if that is not the time for it.
   @inline(__always)
   mutating func step(_ writer: inout Writer, moves: Bool) throws(StoreError) {
-    let garbage = Int(clamping: writer.live[LivePage.garbage])
-    if checkpoint == writer.live[LivePage.durableEpoch], cursor == nil,
+    let garbage = Int(clamping: writer.shared[.garbage])
+    if checkpoint == writer.shared[.durableEpoch].number, cursor == nil,
       !hasTooMuchSpare, garbage <= allowedGarbage
     {
       return
@@ -78,7 +78,7 @@ struct Compactor {
   private mutating func stepNow(_ writer: inout Writer, _ garbage: Int, moves: Bool) throws(StoreError) {
     if calls.areUnderWay { return }
     var steps = takeSteps(taken: writer.space.takenUnits)
-    if checkpoint != writer.live[LivePage.durableEpoch] { try beginLook(&writer) }
+    if checkpoint != writer.shared[.durableEpoch].number { try beginLook(&writer) }
     if isPaused { return }
     // Tidying up leaves the reserve to removals.
     let before = writer.space.reserve.exchangePurpose(.adding)

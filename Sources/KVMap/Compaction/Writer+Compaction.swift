@@ -3,8 +3,8 @@ extension Writer {
   /// Whether the log or compaction writes to the segment now, or soon.
   func isInUse(_ segment: Unit) -> Bool {
     let number = segment.number
-    return number == live[LivePage.segment] || number == live[LivePage.nextSegment]
-      || number == live[LivePage.moveSegment] || number == live[LivePage.victim]
+    return number == shared[.segment].number || number == shared[.nextSegment].number
+      || number == shared[.moveSegment].number || number == shared[.victim].number
   }
 
   /// No segment ends behind the mark; a forged entry may say so.
@@ -15,14 +15,14 @@ extension Writer {
   /// Ends the segments that are being written, so that they can be emptied like the
   /// others; in a later round those that lie behind `end`.
   mutating func beginWholeCompaction(behind end: UInt64?) throws(StoreError) {
-    func isLeft(_ segment: LivePage.Word) -> Bool {
-      end.map { live[segment] + Layout.segmentUnits > $0 } ?? true
+    func isLeft(_ segment: SharedWord<Unit>) -> Bool {
+      end.map { shared[segment].number + Layout.segmentUnits > $0 } ?? true
     }
-    if isLeft(LivePage.moveSegment) {
-      live[LivePage.moveSegment] = 0
-      live[LivePage.moveTail] = 0
+    if isLeft(.moveSegment) {
+      shared[.moveSegment] = Unit(number: 0)
+      shared[.moveTail] = Position(offset: 0)
     }
-    if isLeft(LivePage.segment) || isLeft(LivePage.nextSegment) { try leaveSegment() }
+    if isLeft(.segment) || isLeft(.nextSegment) { try leaveSegment() }
   }
 
   private mutating func leaveSegment() throws(StoreError) {
@@ -109,13 +109,13 @@ extension Writer {
   func giveBackRoom() throws(StoreError) {
     log.forgetRoom()
     mover.forgetRoom()
-    let segments: [(segment: LivePage.Word, ready: UInt64)] = [
-      (LivePage.segment, live[LivePage.ready]),
-      (LivePage.moveSegment, live[LivePage.moveReady]),
-      (LivePage.nextSegment, log.nextReadyEnd),
+    let segments: [(segment: SharedWord<Unit>, ready: UInt64)] = [
+      (.segment, shared[.ready].offset),
+      (.moveSegment, shared[.moveReady].offset),
+      (.nextSegment, log.nextReadyEnd),
     ]
-    for (word, ready) in segments where live[word] != 0 {
-      let end = Unit(number: live[word]).position.offset + UInt64(Layout.segmentBytes)
+    for (word, ready) in segments where shared[word].number != 0 {
+      let end = shared[word].position.offset + UInt64(Layout.segmentBytes)
       if ready < end { _ = try backing.giveBack(offset: Int(ready), count: Int(end - ready)) }
     }
   }

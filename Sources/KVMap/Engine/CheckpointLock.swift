@@ -51,9 +51,9 @@ extension StoreCore {
   /// A sync that was announced, and whose process is gone, counts as failed: that process may be
   /// the only one that was told of an error.
   fileprivate func noteSyncOfTheDead() {
-    if live[LivePage.announcedSync] == 0 { return }
-    live[LivePage.syncFailed] = 1
-    live[LivePage.announcedSync] = 0
+    if shared[.announcedSync] == 0 { return }
+    shared[.syncFailed] = 1
+    shared[.announcedSync] = 0
   }
 
   /// Tries again until `attempt` meets no checkpoint that is being written.

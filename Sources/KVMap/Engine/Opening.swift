@@ -241,8 +241,8 @@ struct Opening {
     guard try backing.isLockedByOthers(.vouched, .exclusive), try backing.tryLock(.valid, .shared),
       try backing.isLockedByOthers(.vouched, .exclusive), try backing.tryLock(.vouched, .shared)
     else { return .nobody }
-    let live = LivePage(bytes: backing.fixed, start: LivePage.publicOffset)
-    if live[LivePage.layout] == LivePage.layoutVersion { return .joined }
+    let shared = SharedState(bytes: backing.fixed, start: SharedState.publicOffset)
+    if shared[.layout] == SharedState.layoutVersion { return .joined }
     try backing.unlock(.vouched)
     return .otherVersion
   }
@@ -260,7 +260,7 @@ struct Opening {
     if block.epoch == Epoch(number: 1) { try? File.syncDirectory(File.followingLinks(path).directory) }
     try recovery.rebuild(block, bothAgree: bothAgree, end)
     // Whoever died holding these cannot hold them now.
-    source.live[LivePage.syncFailed] = 0
+    source.shared[.syncFailed] = 0
     guard try backing.tryLock(.vouched, .shared), try backing.tryLock(.valid, .shared) else {
       throw StoreError(.system, "a lock of this handle was lost; try again")
     }
@@ -343,7 +343,7 @@ struct Opening {
     try Recovery(
       source: source, backing: backing, clock: clock, isTakeover: false, isPrivate: true
     ).run(block, bothAgree: true)
-    source.live[LivePage.syncFailed] = 0
+    source.shared[.syncFailed] = 0
     return try StoreCore(
       name: name, path: path, backing: backing, block: block, options: options, clock: clock,
       pinned: pinned)

@@ -11,7 +11,7 @@ extension StoreCore {
   /// should pause.
   @inline(__always)
   func checkpointIfDue(_ turn: borrowing WriteTurn) throws(StoreError) -> Int {
-    let length = live[LivePage.logSinceCheckpoint]
+    let length = shared[.logSinceCheckpoint]
     if length < Self.leastLookedAt { return 0 }
     return try checkpointIfDue(turn, length)
   }
@@ -38,10 +38,10 @@ extension StoreCore {
 
   /// What has happened since the last checkpoint, in quarters of what makes one due.
   private func quartersOfDue() -> UInt64 {
-    let live = live
+    let shared = shared
     return max(
-      live[LivePage.logSinceCheckpoint] / (Checkpoint.dueAfter(live) / 4),
-      live[LivePage.releasedPages] / (Checkpoint.dueAfterReleasing(live) / 4))
+      shared[.logSinceCheckpoint] / (Checkpoint.dueAfter(shared) / 4),
+      shared[.releasedPages] / (Checkpoint.dueAfterReleasing(shared) / 4))
   }
 
   /// Whether a checkpoint that is being written is about to free space, and the file takes a
@@ -49,13 +49,13 @@ extension StoreCore {
   ///
   /// Not while something is pinned, or after much was removed: then it would not help.
   private func takesMoreThanPromised(_ turn: borrowing WriteTurn) -> Bool {
-    let live = live
-    guard turn.writer.space.reuse.limit.number >= live[LivePage.durableEpoch],
+    let shared = shared
+    guard turn.writer.space.reuse.limit.number >= shared[.durableEpoch].number,
       let allocated = try? backing.sizes().allocated
     else { return false }
     // Corrupt counters must not overflow.
     let most = Layout.largestFile
-    let held = min(live[LivePage.liveBytes], most) + min(live[LivePage.indexPages], most >> 12) << 12
+    let held = min(shared[.liveBytes], most) + min(shared[.indexPages], most >> 12) << 12
     let promised = Compactor.promisedBytes(forHolding: Int(held))
     return allocated > promised && allocated < promised + promised / 4
   }
@@ -65,10 +65,10 @@ extension StoreCore {
   @inline(never)
   func pauseWriting(forMilliseconds milliseconds: Int) {
     let deadline = ContinuousClock.now + .milliseconds(milliseconds)
-    let epoch = live[LivePage.epoch]
+    let epoch = shared[.epoch].number
     repeat {
       pause(microseconds: 500)
-    } while live[LivePage.epoch] == epoch
+    } while shared[.epoch].number == epoch
       && (isCheckpointing.load(ordering: .acquiring) || quartersOfDue() > 4)
       && ContinuousClock.now < deadline
   }
@@ -144,17 +144,17 @@ extension StoreCore {
     // Without a file nothing has to be durable; a new epoch lets space be reused.
     if backing.isShared {
       // A process that dies over the sync may be the only one that was told of an error.
-      live[LivePage.announcedSync] = UInt64(processIdentifier)
+      shared[.announcedSync] = UInt64(processIdentifier)
       do throws(StoreError) {
-        try checkpoint.seal(block, after: Epoch(number: live[LivePage.durableEpoch]))
+        try checkpoint.seal(block, after: shared[.durableEpoch])
         try checkpoint.settleSuperblocks()
         try checkpoint.record(block)
       } catch {
         noteFailure(lossOr(error))
-        live[LivePage.announcedSync] = 0
+        shared[.announcedSync] = 0
         throw error
       }
-      live[LivePage.announcedSync] = 0
+      shared[.announcedSync] = 0
     }
     checkpoint.release(block)
   }

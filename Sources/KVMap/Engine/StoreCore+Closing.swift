@@ -32,7 +32,7 @@ extension StoreCore {
   }
 
   private func persist() throws(StoreError) {
-    let isLong = live[LivePage.logSinceCheckpoint] > Self.checkpointAtClose
+    let isLong = shared[.logSinceCheckpoint] > Self.checkpointAtClose
     guard isLong || options.durability != .none else { return }
     // If somebody else is writing, a checkpoint is theirs to make; but what this
     // handle promised to make durable it waits for.
@@ -58,7 +58,7 @@ extension StoreCore {
   /// Truncates the file after what is used, if nobody else has it open. Right after a
   /// checkpoint: both superblocks know no more than this.
   func truncateEnd(_ turn: borrowing WriteTurn) throws(StoreError) {
-    let end = Int(live[LivePage.highWater]) * Layout.unitBytes
+    let end = Int(shared[.highWater].number) * Layout.unitBytes
     guard backing.isShared, try backing.sizes().file > end,
       try backing.tryLock(.attached, .exclusive)
     else { return }

@@ -33,15 +33,15 @@ extension StoreCore {
   private func isWorthMoving() throws(StoreError) -> Bool {
     guard backing.isShared else { return true }
     try checkpoint()
-    let live = live
-    if live[LivePage.earliestExpiry] <= clock.now() { return true }
+    let shared = shared
+    if shared[.earliestExpiry] <= clock.now() { return true }
     let most = Layout.largestFile
-    let pages = min(live[LivePage.indexPages], most / UInt64(Layout.pageBytes))
+    let pages = min(shared[.indexPages], most / UInt64(Layout.pageBytes))
     let unitBytes = UInt64(Layout.unitBytes)
     let index = (pages * UInt64(Layout.pageBytes) + unitBytes - 1) / unitBytes * unitBytes
     let runs = try compacting { turn throws(StoreError) in try turn.writer.runCount() }
     let needed =
-      Int(min(live[LivePage.liveBytes], most) + index) + runs * Layout.pageBytes + LogWriter.reserve
+      Int(min(shared[.liveBytes], most) + index) + runs * Layout.pageBytes + LogWriter.reserve
     return try backing.sizes().allocated > needed + needed / 16 + 3 * Layout.unitBytes
   }
 
@@ -95,7 +95,7 @@ extension StoreCore {
     }
     let indexBytes =
       behind == nil
-      ? Int(live[LivePage.indexPages]) * Layout.pageBytes : now.index * Layout.unitBytes
+      ? Int(shared[.indexPages]) * Layout.pageBytes : now.index * Layout.unitBytes
     meter.beginRound(moved, toMove: toMove + indexBytes + now.runs * Layout.unitBytes)
     try report(meter.progress)
     try moveRecords(&meter, report)
@@ -168,9 +168,9 @@ extension StoreCore {
       try turn.compactor.lookAtUnits(&turn.writer, 4096)
       return turn.compactor.cursor != nil
     }) {}
-    let live = live
-    let pages = live[LivePage.indexPages] / UInt64(Layout.pagesPerUnit)
-    let bytes = live[LivePage.liveBytes] / UInt64(Layout.unitBytes)
+    let shared = shared
+    let pages = shared[.indexPages] / UInt64(Layout.pagesPerUnit)
+    let bytes = shared[.liveBytes] / UInt64(Layout.unitBytes)
     // Two epochs of index pages, segments that are open, and what does not fit exactly.
     return Layout.firstFreeUnit + 2 * pages + bytes + bytes / 16 + 4 * Layout.segmentUnits
   }

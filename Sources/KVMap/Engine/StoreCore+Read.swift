@@ -56,13 +56,13 @@ extension StoreCore {
     defer { unsafe source.local.pointee.readers.leave(ticket) }
     var attempts = 0
     while attempts < 3 {
-      let generation = live[LivePage.generation]
+      let generation = shared[.generation]
       // After the generation: a copy that is not written to any more has an older one.
       let memory = source.memory
       do {
         let result = try body(memory)
         atomicMemoryFence(ordering: .acquiring)
-        if live[LivePage.generation] == generation, unsafe !source.local.pointee.isLost,
+        if shared[.generation] == generation, unsafe !source.local.pointee.isLost,
           isOpen.load(ordering: .relaxed)
         {
           return result
@@ -86,7 +86,7 @@ extension StoreCore {
     try checkNotLost()
     try checkOpen()
     atomicMemoryFence(ordering: .acquiring)
-    if live[LivePage.generation] != generation { return }
+    if shared[.generation] != generation { return }
     if try mapGrowth(since: mapped) { return }
     throw error.naming(name)
   }
@@ -96,7 +96,7 @@ extension StoreCore {
     // Another thread may have mapped it meanwhile.
     if backing.mappedBytes > before { return true }
     let end = Int(
-      clamping: live[LivePage.highWater].multipliedReportingOverflow(
+      clamping: shared[.highWater].number.multipliedReportingOverflow(
         by: UInt64(Layout.unitBytes)
       ).partialValue)
     do {

@@ -107,6 +107,6 @@ extension StoreCore {
   /// What has been committed and is not durable.
   var needsSync: Bool {
     defer { withExtendedLifetime(self) {} }
-    return live[LivePage.durableSequence] < live[LivePage.sequence]
+    return shared[.durableSequence] < shared[.sequence]
   }
 }

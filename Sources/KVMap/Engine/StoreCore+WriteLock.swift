@@ -84,7 +84,7 @@ extension StoreCore {
   /// After a failed sync, or a loss, what was published may not have reached the pages
   /// of the file.
   func noteFailure(_ error: StoreError) {
-    if error.code == .outcomeUnknown || error.code == .lost { live[LivePage.syncFailed] = 1 }
+    if error.code == .outcomeUnknown || error.code == .lost { shared[.syncFailed] = 1 }
   }
 
   // MARK: The beginning
@@ -142,20 +142,20 @@ extension StoreCore {
   /// Sees to it that what this handle knows is what the store is now.
   @inline(__always)
   private func begin(_ turn: borrowing WriteTurn) throws(StoreError) {
-    let live = live
+    let shared = shared
     try checkNotLost()
-    if live[LivePage.busy] | live[LivePage.syncFailed] != 0 { try recoverFromDeadWriter(turn) }
-    if live[LivePage.recoveries] != turn.knownRecoveries { startAfresh(turn) }
+    if shared[.busy] | shared[.syncFailed] != 0 { try recoverFromDeadWriter(turn) }
+    if shared[.recoveries] != turn.knownRecoveries { startAfresh(turn) }
     turn.writer.log.adoptCheckpoint()
     // This thread has no address in the store at hand, and no other one writes.
     backing.mapping.unmapOutgrown()
-    let end = Int(live[LivePage.highWater]) * Layout.unitBytes
+    let end = Int(shared[.highWater].number) * Layout.unitBytes
     if end > backing.mappedBytes { _ = try backing.extendMapping(to: end) }
     turn.writer.working.refresh()
     try turn.writer.ensureAddresses(for: 0)
     try checkPath(turn)
-    live[LivePage.busy] = UInt64(processIdentifier)
-    turn.throttle.lengthAtStart = live[LivePage.logSinceCheckpoint]
+    shared[.busy] = UInt64(processIdentifier)
+    turn.throttle.lengthAtStart = shared[.logSinceCheckpoint]
   }
 
   /// Throws if the path names another file now, or none: what is written
@@ -186,12 +186,12 @@ extension StoreCore {
   /// the next turn begins with recovery.
   @inline(__always)
   func conclude(_ turn: borrowing WriteTurn, after error: StoreError?) {
-    let live = live
+    let shared = shared
     if let error { noteFailure(error) }
     if error == nil || !turn.writer.isHalfDone {
       // Pages that were copied for a change that failed: others must not find the originals in use.
       if !turn.writer.space.unrecorded.isEmpty { try? turn.writer.space.recordReleases() }
-      live[LivePage.busy] = 0
+      shared[.busy] = 0
     }
     turn.writer.isHalfDone = false
   }
@@ -205,7 +205,7 @@ extension StoreCore {
       // Its superblocks would be mixed with those of a checkpoint under way.
       let lock = try CheckpointLock(waitingFor: self)
       try recoverBesideReaders(turn, lock)
-    } else if live[LivePage.busy] != 0 {
+    } else if shared[.busy] != 0 {
       // Nobody else writes here: the failure was this handle's own.
       throw StoreError(.damaged, "\(name): an earlier change failed half-way; reopen the store")
     }
@@ -230,14 +230,14 @@ extension StoreCore {
     turn.writer.space = SpaceTable(working: turn.writer.working, backing: backing)
     let isFirst = turn.knownRecoveries == nil
     // A recovery that was under way when the file was opened stored some of it before.
-    let isInherited = isFirst && joinedOthers && live[LivePage.recoveries] &- recoveriesWhenJoined < 2
+    let isInherited = isFirst && joinedOthers && shared[.recoveries] &- recoveriesWhenJoined < 2
     turn.writer.log.inheritance =
       isInherited
       ? LogWriter.Inheritance(
-        sequence: SequenceNumber(number: live[LivePage.sequence]),
-        epoch: Epoch(number: live[LivePage.epoch]))
+        sequence: shared[.sequence],
+        epoch: shared[.epoch])
       : nil
-    turn.knownRecoveries = live[LivePage.recoveries]
+    turn.knownRecoveries = shared[.recoveries]
   }
 
   /// Rebuilds the index from the log if some of its pages cannot be trusted: those that were
@@ -246,7 +246,7 @@ extension StoreCore {
   func rebuildDoubtfulPages(
     _ turn: borrowing WriteTurn, _ lock: borrowing CheckpointLock
   ) throws(StoreError) {
-    guard backing.isShared, inheritsPages(turn) || live[LivePage.syncFailed] != 0 else { return }
+    guard backing.isShared, inheritsPages(turn) || shared[.syncFailed] != 0 else { return }
     // What is in no log would be forgotten.
     if turn.writer.isHalfDone {
       throw StoreError(.outcomeUnknown, "a sync failed while a change was made that only a checkpoint holds")
@@ -254,14 +254,14 @@ extension StoreCore {
     try recoverBesideReaders(turn, lock)
     startAfresh(turn)
     turn.writer.working.refresh()
-    live[LivePage.busy] = UInt64(processIdentifier)
+    shared[.busy] = UInt64(processIdentifier)
   }
 
   /// Whether pages of the index are others', who could have been told of errors that this handle
   /// was not told of.
   private func inheritsPages(_ turn: borrowing WriteTurn) -> Bool {
     guard let inheritance = turn.writer.log.inheritance else { return false }
-    return live[LivePage.durableEpoch] < inheritance.epoch.number
+    return shared[.durableEpoch] < inheritance.epoch
   }
 
   /// Whether closing leaves the checkpoint to other handles: they stored these index pages

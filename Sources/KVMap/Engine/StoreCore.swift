@@ -51,7 +51,7 @@ final class StoreCore: @unchecked Sendable {
     superblock = block
     source = backing.mapping.source(seed: block.seed)
     self.joinedOthers = joinedOthers
-    recoveriesWhenJoined = source.live[LivePage.recoveries]
+    recoveriesWhenJoined = source.shared[.recoveries]
     pins = ProcessPins(backing, source)
     writeLock = WriteLock(
       Writer(source, backing: backing, clock: clock), Compactor(fullCompactions), backing,
@@ -68,7 +68,7 @@ final class StoreCore: @unchecked Sendable {
 
   /// The words that all processes share.
   @inline(__always)
-  var live: LivePage { source.live }
+  var shared: SharedState { source.shared }
 
   deinit {
     try? shutDown()

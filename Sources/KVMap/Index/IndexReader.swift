@@ -10,7 +10,7 @@ struct IndexReader {
 
   @inline(__always)
   init(memory: StoreMemory) {
-    self.init(memory: memory, root: PagePointer(bits: memory.live[LivePage.root]))
+    self.init(memory: memory, root: memory.shared[.root])
   }
 
   @inline(__always)
@@ -48,7 +48,7 @@ struct IndexReader {
   /// is met twice. `behind` becomes the first hash behind those that were looked
   /// for in vain, if this throws, or behind the bucket's; nil if there is none.
   func bucketForWalk(_ hash: UInt64, behind: inout UInt64?) throws(StoreError) -> PagePointer {
-    let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
+    let tag = memory.shared[.epoch].tag
     behind = nil
     var pointer = PagePointer(page: root.page, depth: 0, epochTag: root.epochTag)
     for level in 0...root.depth {
@@ -74,7 +74,7 @@ struct IndexReader {
   /// The published record of `key`, expired or not; nil if there is none.
   @inline(__always)
   func find(_ hash: KeyHash, _ key: RawSpan) throws(StoreError) -> Match? {
-    let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
+    let tag = memory.shared[.epoch].tag
     let pointer = try bucket(hash, workingTag: tag)
     let lines = hash.lines
     let page = Bucket(bytes: bytes, page: pointer.page)
@@ -139,7 +139,7 @@ struct IndexReader {
   func slot(
     leadingTo position: Position, _ hash: KeyHash
   ) throws(StoreError) -> Int? {
-    let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
+    let tag = memory.shared[.epoch].tag
     let pointer = try bucket(hash, workingTag: tag)
     try memory.check(pointer, .bucket, workingTag: tag)
     let bits = Slot(tag: hash.tag, position: position).bits
@@ -170,7 +170,7 @@ struct IndexReader {
 
   /// Asks for what a lookup of `hash` will read.
   func prefetch(_ hash: KeyHash) {
-    let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
+    let tag = memory.shared[.epoch].tag
     guard let pointer = try? bucket(hash, workingTag: tag) else { return }
     let page = Bucket(bytes: bytes, page: pointer.page)
     let lines = hash.lines

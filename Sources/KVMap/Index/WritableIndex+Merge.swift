@@ -111,10 +111,10 @@ extension WritableIndex {
 
   /// Takes the root away if all its entries lead to one directory page.
   private func lowerRoot(_ root: PagePointer, space: inout SpaceTable) -> Bool {
-    let height = PagePointer(bits: live[LivePage.root]).depth
+    let height = shared[.root].depth
     let only = NodePage(bytes: bytes, page: root.page)[0]
     guard height > 1, only.depth == 0 else { return false }
-    live[LivePage.root] = only.withDepth(height - 1).bits
+    shared[.root] = only.withDepth(height - 1)
     space.release(root.page)
     return true
   }

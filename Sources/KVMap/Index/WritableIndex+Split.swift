@@ -19,7 +19,7 @@ extension WritableIndex {
 
   /// Puts a directory page above the root, all of whose entries lead to it.
   private func raiseRoot(_ old: PagePointer, space: inout SpaceTable) throws(StoreError) {
-    let height = PagePointer(bits: live[LivePage.root]).depth
+    let height = shared[.root].depth
     guard height < 8 else {
       throw StoreError(.damaged, "the index is deeper than its hash has bits; run 'kvmap verify'")
     }
@@ -30,7 +30,7 @@ extension WritableIndex {
     for entry in 0..<NodePage.entryCount {
       node[entry] = PagePointer(page: old.page, depth: 0, epoch: epoch)
     }
-    live[LivePage.root] = PagePointer(page: page, depth: height + 1, epoch: epoch).bits
+    shared[.root] = PagePointer(page: page, depth: height + 1, epoch: epoch)
   }
 
   /// Replaces a directory page by two, one bit deeper.

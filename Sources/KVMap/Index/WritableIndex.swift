@@ -14,8 +14,8 @@ struct WritableIndex {
 
   var memory: StoreMemory { working.memory }
   var bytes: MappedBytes { memory.bytes }
-  var live: LivePage { memory.live }
-  var epoch: Epoch { Epoch(number: live[LivePage.epoch]) }
+  var shared: SharedState { memory.shared }
+  var epoch: Epoch { shared[.epoch] }
 
   /// The directory pages from the root to a bucket, all writable, and the bucket.
   struct Path {
@@ -34,10 +34,10 @@ struct WritableIndex {
   func writablePath(_ hash: KeyHash, space: inout SpaceTable) throws(StoreError) -> Path {
     let epoch = epoch
     var path = Path()
-    var pointer = PagePointer(bits: live[LivePage.root])
+    var pointer = shared[.root]
     let height = pointer.depth
     let top = try writableCopy(pointer, kind: .directory, depth: height, space: &space)
-    if top != pointer { live[LivePage.root] = top.bits }
+    if top != pointer { shared[.root] = top }
     pointer = PagePointer(page: top.page, depth: 0, epoch: epoch)
     for level in 0..<height {
       path.nodes[level] = pointer

@@ -9,7 +9,7 @@ struct LogWriter {
 
   var memory: StoreMemory { working.memory }
   private var bytes: MappedBytes { memory.bytes }
-  private var live: LivePage { memory.live }
+  private var shared: SharedState { memory.shared }
 
   /// What other handles had stored when this one wrote for the first time, if they were there
   /// before it; nil if none were, or all of it is known to be durable.
@@ -56,13 +56,13 @@ struct LogWriter {
   var tail: Tail {
     get {
       Tail(
-        position: Position(offset: live[LivePage.tail]),
-        sequence: SequenceNumber(number: live[LivePage.sequence]), chain: live[LivePage.chain])
+        position: shared[.tail],
+        sequence: shared[.sequence], chain: shared[.chain])
     }
     nonmutating set {
-      live[LivePage.tail] = newValue.position.offset
-      live[LivePage.sequence] = newValue.sequence.number
-      live[LivePage.chain] = newValue.chain
+      shared[.tail] = newValue.position
+      shared[.sequence] = newValue.sequence
+      shared[.chain] = newValue.chain
     }
   }
 
@@ -70,7 +70,7 @@ struct LogWriter {
   private static let readyChunk = 65_536
 
   private var segmentEnd: UInt64 {
-    live[LivePage.segment] * UInt64(Layout.unitBytes) + UInt64(Layout.segmentBytes)
+    shared[.segment].number * UInt64(Layout.unitBytes) + UInt64(Layout.segmentBytes)
   }
 
   // MARK: Room
@@ -102,33 +102,33 @@ struct LogWriter {
 
   /// Up to where the next segment surely has disk space.
   var nextReadyEnd: UInt64 {
-    let next = live[LivePage.nextSegment]
+    let next = shared[.nextSegment].number
     let start = Unit(number: next).position.offset
-    return live[LivePage.nextReady] == next ? start + UInt64(Self.readyChunk) : start
+    return shared[.nextReady].number == next ? start + UInt64(Self.readyChunk) : start
   }
 
   /// Relies on no more disk space in the open segment, and in the next, than a put has to leave.
   func forgetRoom() {
-    let needed = live[LivePage.tail] + UInt64(RecordHeader.linkBytes + Self.reserve)
-    if needed < segmentEnd { live[LivePage.nextReady] = 0 }
-    live[LivePage.ready] = min(live[LivePage.ready], Layout.endOfPage(needed))
+    let needed = shared[.tail].offset + UInt64(RecordHeader.linkBytes + Self.reserve)
+    if needed < segmentEnd { shared[.nextReady] = Unit(number: 0) }
+    shared[.ready] = Position(offset: min(shared[.ready].offset, Layout.endOfPage(needed)))
   }
 
   private func makeNextReady() throws(StoreError) {
-    let next = live[LivePage.nextSegment]
-    if live[LivePage.nextReady] == next { return }
+    let next = shared[.nextSegment].number
+    if shared[.nextReady].number == next { return }
     let start = Int(Unit(number: next).position.offset)
     try backing.makeReal(offset: start, count: Self.readyChunk, scattered: false)
-    live[LivePage.nextReady] = next
+    shared[.nextReady] = Unit(number: next)
   }
 
   private func makeReady(upTo end: UInt64) throws(StoreError) {
-    let ready = live[LivePage.ready]
+    let ready = shared[.ready].offset
     if end <= ready { return }
     let chunk = UInt64(Self.readyChunk)
     let target = min((end + chunk - 1) / chunk * chunk, segmentEnd)
     try backing.makeReal(offset: Int(ready), count: Int(target - ready), scattered: false)
-    live[LivePage.ready] = target
+    shared[.ready] = Position(offset: target)
   }
 
   /// Goes on to the next segment although there is room in this one, so that this
@@ -143,8 +143,8 @@ struct LogWriter {
   private func nextSegment(
     isEnd: Bool = false, tail: inout Tail, space: inout SpaceTable
   ) throws(StoreError) {
-    let next = Unit(number: live[LivePage.nextSegment])
-    let ordinal = live[LivePage.segmentOrdinal] + 1
+    let next = shared[.nextSegment]
+    let ordinal = shared[.segmentOrdinal] + 1
     // All that can fail comes first: the segment after the next, and disk space.
     let purpose = space.reserve.purpose
     // A segment for removals alone is not what the reserve is for.
@@ -166,10 +166,10 @@ struct LogWriter {
     SegmentHeader(ordinal: ordinal, next: following, sequence: tail.sequence).encode(
       bytes, at: Int(start), seed: memory.seed)
     tail.position = Position(offset: start + UInt64(SegmentHeader.byteCount))
-    live[LivePage.nextSegment] = following.number
-    live[LivePage.segmentOrdinal] = ordinal
-    live[LivePage.segment] = next.number
-    live[LivePage.ready] = start + UInt64(Self.readyChunk)
+    shared[.nextSegment] = following
+    shared[.segmentOrdinal] = ordinal
+    shared[.segment] = next
+    shared[.ready] = Position(offset: start + UInt64(Self.readyChunk))
   }
 
   // MARK: Records
@@ -223,7 +223,7 @@ struct LogWriter {
     var header = Self.header(
       kind, fields, sequence: tail.sequence, keyLength: keyLength, valueLength: valueLength)
     let offset = Int(tail.position.offset)
-    if live[LivePage.durableSequence] == tail.sequence.number { header.flags.insert(.synced) }
+    if shared[.durableSequence] == tail.sequence { header.flags.insert(.synced) }
     header.encodeOrder(bytes, at: offset)
     fields.encode(header, bytes, at: offset)
     return header
@@ -274,19 +274,19 @@ struct LogWriter {
 
   func mark(_ tail: Tail) -> Mark {
     Mark(
-      tail: tail, segment: live[LivePage.segment], ordinal: live[LivePage.segmentOrdinal],
-      next: live[LivePage.nextSegment], ready: live[LivePage.ready])
+      tail: tail, segment: shared[.segment].number, ordinal: shared[.segmentOrdinal],
+      next: shared[.nextSegment].number, ready: shared[.ready].offset)
   }
 
   /// Takes the log back to `mark`. Segments opened since are given back, except
   /// the first, which stays chosen as the next one.
   func rollBack(to mark: Mark, space: inout SpaceTable) throws(StoreError) {
     var opened = Unit(number: mark.next)
-    let current = live[LivePage.segment]
-    live[LivePage.segment] = mark.segment
-    live[LivePage.segmentOrdinal] = mark.ordinal
-    live[LivePage.nextSegment] = mark.next
-    live[LivePage.ready] = mark.ready
+    let current = shared[.segment].number
+    shared[.segment] = Unit(number: mark.segment)
+    shared[.segmentOrdinal] = mark.ordinal
+    shared[.nextSegment] = Unit(number: mark.next)
+    shared[.ready] = Position(offset: mark.ready)
     var ordinal = mark.ordinal
     while current != mark.segment {
       ordinal += 1
@@ -308,16 +308,16 @@ struct LogWriter {
     // that it freed: from what was durable before, there is no way on to the tail.
     adoptCheckpoint()
     if isDurable(upTo: tail) { return }
-    if let inheritance, inheritance.sequence.number > live[LivePage.durableSequence] {
+    if let inheritance, inheritance.sequence.number > shared[.durableSequence].number {
       try storeAgain(upTo: inheritance)
     }
-    if live[LivePage.runEpoch] > live[LivePage.durableEpoch] {
-      try backing.sync(offset: 0, count: Int(live[LivePage.highWater]) * Layout.unitBytes)
-      live[LivePage.runEpoch] = 0
+    if shared[.runEpoch] > shared[.durableEpoch] {
+      try backing.sync(offset: 0, count: Int(shared[.highWater].number) * Layout.unitBytes)
+      shared[.runEpoch] = Epoch(number: 0)
     } else {
       try syncSegments(upTo: tail)
     }
-    noteDurable(tail.position, in: live[LivePage.segment], tail.sequence)
+    noteDurable(tail.position, in: shared[.segment].number, tail.sequence)
   }
 
   /// Stores what was inherited of the log again, so that the sync that follows writes it, if
@@ -332,7 +332,7 @@ struct LogWriter {
       throw .damaged(
         "log", at: Int(end.position.offset), "it ends before records that were published")
     }
-    let durable = SequenceNumber(number: live[LivePage.durableSequence])
+    let durable = shared[.durableSequence]
     var walk = walk(from: start.position, upTo: end.position)
     while let record = try walk.next() {
       if record.sequence >= durable { storeAgain(record) }
@@ -345,19 +345,19 @@ struct LogWriter {
     bytes.dirtyAgain(record.offset, count: record.storedBytes)
     if record.isExternal, let range = try? record.valueRange() {
       bytes.dirtyAgain(range.lowerBound, count: range.count)
-      live[LivePage.runEpoch] = live[LivePage.epoch]
+      shared[.runEpoch] = shared[.epoch]
     }
     if record.kind == .link {
       bytes.dirtyAgain(Int(record.linkTarget), count: SegmentHeader.byteCount)
     }
   }
 
-  func isDurable(upTo tail: Tail) -> Bool { live[LivePage.durableSequence] >= tail.sequence.number }
+  func isDurable(upTo tail: Tail) -> Bool { shared[.durableSequence] >= tail.sequence }
 
   private func syncSegments(upTo tail: Tail) throws(StoreError) {
-    let segment = live[LivePage.segment]
-    var from = live[LivePage.durable]
-    var at = live[LivePage.durableSegment]
+    let segment = shared[.segment].number
+    var from = shared[.durable].offset
+    var at = shared[.durableSegment].number
     while at != segment {
       let start = Unit(number: at).position.offset
       try backing.sync(offset: Int(from), count: Int(start + UInt64(Layout.segmentBytes) - from))
@@ -377,14 +377,14 @@ struct LogWriter {
   /// at most one, the last that was begun, is not taken note of.
   @inline(__always)
   func adoptCheckpoint() {
-    if live[LivePage.checkpointSequence] > live[LivePage.durableSequence] { adopt() }
+    if shared[.checkpointSequence] > shared[.durableSequence] { adopt() }
   }
 
   @inline(never)
   private func adopt() {
-    let sequence = live[LivePage.checkpointSequence]
-    let position = live[LivePage.checkpointPosition]
-    let segment = live[LivePage.checkpointSegment]
+    let sequence = shared[.checkpointSequence].number
+    let position = shared[.checkpointPosition].offset
+    let segment = shared[.checkpointSegment].number
     // The next checkpoint may just be storing its own, later ones.
     let start = segment * UInt64(Layout.unitBytes)
     guard position >= start, position <= start + UInt64(Layout.segmentBytes) else { return }
@@ -392,8 +392,8 @@ struct LogWriter {
   }
 
   private func noteDurable(_ position: Position, in segment: UInt64, _ sequence: SequenceNumber) {
-    live[LivePage.durable] = position.offset
-    live[LivePage.durableSegment] = segment
-    live[LivePage.durableSequence] = sequence.number
+    shared[.durable] = position
+    shared[.durableSegment] = Unit(number: segment)
+    shared[.durableSequence] = sequence
   }
 }

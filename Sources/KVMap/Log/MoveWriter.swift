@@ -11,35 +11,36 @@ struct MoveWriter {
 
   var memory: StoreMemory { working.memory }
   private var bytes: MappedBytes { memory.bytes }
-  private var live: LivePage { memory.live }
+  private var shared: SharedState { memory.shared }
 
   /// How much disk space is made real at a time.
   private static let readyChunk = 65_536
 
   private var segmentEnd: UInt64 {
-    let segment = live[LivePage.moveSegment]
+    let segment = shared[.moveSegment].number
     return segment == 0 ? 0 : segment * UInt64(Layout.unitBytes) + UInt64(Layout.segmentBytes)
   }
 
   /// Sees to it that a record of `stored` bytes can be written; returns the unit
   /// it will start in.
   func makeRoom(for stored: Int, space: inout SpaceTable) throws(StoreError) -> Unit {
-    if live[LivePage.moveTail] + UInt64(stored) > segmentEnd { try openSegment(&space) }
-    let tail = live[LivePage.moveTail]
+    if shared[.moveTail].offset + UInt64(stored) > segmentEnd { try openSegment(&space) }
+    let tail = shared[.moveTail].offset
     let end = tail + UInt64(stored)
-    let ready = live[LivePage.moveReady]
+    let ready = shared[.moveReady].offset
     if end > ready {
       let chunk = UInt64(Self.readyChunk)
       let target = min((end + chunk - 1) / chunk * chunk, segmentEnd)
       try backing.makeReal(offset: Int(ready), count: Int(target - ready), scattered: true)
-      live[LivePage.moveReady] = target
+      shared[.moveReady] = Position(offset: target)
     }
     return Position(offset: tail).unit
   }
 
   /// Relies on no more disk space in the open segment than is used.
   func forgetRoom() {
-    live[LivePage.moveReady] = min(live[LivePage.moveReady], Layout.endOfPage(live[LivePage.moveTail]))
+    shared[.moveReady] = Position(
+      offset: min(shared[.moveReady].offset, Layout.endOfPage(shared[.moveTail].offset)))
   }
 
   private func openSegment(_ space: inout SpaceTable) throws(StoreError) {
@@ -53,15 +54,15 @@ struct MoveWriter {
     }
     SegmentHeader(ordinal: 0, next: Unit(number: 0), sequence: SequenceNumber(number: 0)).encode(
       bytes, at: start, seed: memory.seed)
-    live[LivePage.moveSegment] = segment.number
-    live[LivePage.moveTail] = UInt64(start + SegmentHeader.byteCount)
-    live[LivePage.moveReady] = UInt64(start + Self.readyChunk)
+    shared[.moveSegment] = segment
+    shared[.moveTail] = Position(offset: UInt64(start + SegmentHeader.byteCount))
+    shared[.moveReady] = Position(offset: UInt64(start + Self.readyChunk))
   }
 
   /// Writes a record that another store has, as if it had been moved here from there; room
   /// for it was made.
   func append(_ header: RecordHeader, _ fields: LogWriter.Fields, key: RawSpan, value: RawSpan) -> Position {
-    let target = Position(offset: live[LivePage.moveTail])
+    let target = shared[.moveTail]
     let offset = Int(target.offset)
     header.encodeOrder(bytes, at: offset)
     fields.encode(header, bytes, at: offset)
@@ -69,7 +70,7 @@ struct MoveWriter {
     if fields.external == nil { bytes.copy(value, to: offset + header.valueOffset) }
     bytes.zero(offset + header.contentBytes, count: header.storedBytes - header.contentBytes)
     bytes.store64(UInt64(header.computeChecksum(bytes, at: offset, seed: memory.seed)), offset)
-    live[LivePage.moveTail] = target.offset + UInt64(header.storedBytes)
+    shared[.moveTail] = Position(offset: target.offset + UInt64(header.storedBytes))
     return target
   }
 
@@ -78,7 +79,7 @@ struct MoveWriter {
   ///
   /// - Parameter run: where its large value has been copied to, if it has.
   func copy(_ record: Record, run: Int? = nil) -> Position {
-    let target = Position(offset: live[LivePage.moveTail])
+    let target = shared[.moveTail]
     let offset = Int(target.offset)
     bytes.copy(from: record.offset, to: offset, count: record.storedBytes)
     var moved = record.header
@@ -92,7 +93,7 @@ struct MoveWriter {
       bytes.store64(checksum, offset + moved.externalOffset + 8)
     }
     bytes.store64(UInt64(moved.computeChecksum(bytes, at: offset, seed: memory.seed)), offset)
-    live[LivePage.moveTail] = target.offset + UInt64(record.storedBytes)
+    shared[.moveTail] = Position(offset: target.offset + UInt64(record.storedBytes))
     return target
   }
 }

@@ -33,7 +33,7 @@ struct StoreMemory: @unchecked Sendable {
   }
 
   @inline(__always)
-  var live: LivePage { LivePage(bytes: fixed, start: liveOffset) }
+  var shared: SharedState { SharedState(bytes: fixed, start: liveOffset) }
 
   /// Checks, at the first touch in this process, that a page is what it was when
   /// its checkpoint sealed it.
@@ -66,8 +66,8 @@ struct StoreMemory: @unchecked Sendable {
     }
     // Acquire: the working epoch that is loaded next is no older than the page.
     let epoch = Epoch(number: bytes.loadAcquire(pointer.page.offset + PageHeader.epoch))
-    let durable = min(live[LivePage.sealedEpoch], live[LivePage.durableEpoch])
-    if epoch.tag == pointer.epochTag, epoch.number > durable, epoch.number <= live[LivePage.epoch] {
+    let durable = min(shared[.sealedEpoch].number, shared[.durableEpoch].number)
+    if epoch.tag == pointer.epochTag, epoch.number > durable, epoch.number <= shared[.epoch].number {
       return
     }
     guard header.isIntact(seed: seed) else {
@@ -123,7 +123,7 @@ struct MemorySource: @unchecked Sendable {
   let local: UnsafeMutablePointer<LocalState>
   let fixed: MappedBytes
   let seed: StoreSeed
-  var liveOffset = LivePage.publicOffset
+  var liveOffset = SharedState.publicOffset
 
   /// The store as it is mapped now.
   @inline(__always)
@@ -131,12 +131,12 @@ struct MemorySource: @unchecked Sendable {
 
   /// The words that are shared, which never move.
   @inline(__always)
-  var live: LivePage { LivePage(bytes: fixed, start: liveOffset) }
+  var shared: SharedState { SharedState(bytes: fixed, start: liveOffset) }
 
   /// The same with recovery's own live words.
   var shadow: MemorySource {
     var copy = self
-    copy.liveOffset = LivePage.shadowOffset
+    copy.liveOffset = SharedState.shadowOffset
     return copy
   }
 }

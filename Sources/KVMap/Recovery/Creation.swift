@@ -17,10 +17,10 @@ struct Creation {
     }
     try backing.makeReal(
       offset: Int(first) * Layout.unitBytes, count: Layout.unitBytes, scattered: true)
-    let live = source.live
-    live[LivePage.epoch] = 1
-    live[LivePage.highWater] = first + 1
-    live[LivePage.earliestExpiry] = .max
+    let shared = source.shared
+    shared[.epoch] = Epoch(number: 1)
+    shared[.highWater] = Unit(number: first + 1)
+    shared[.earliestExpiry] = .max
 
     var writer = Writer(source, backing: backing, clock: clock)
     writer.space.create()
@@ -31,10 +31,10 @@ struct Creation {
     try backing.makeReal(offset: Int(start), count: Layout.pageBytes, scattered: false)
     SegmentHeader(ordinal: 1, next: next, sequence: firstSequence).encode(
       writer.memory.bytes, at: Int(start), seed: source.seed)
-    live[LivePage.segment] = segment.number
-    live[LivePage.tail] = start + UInt64(SegmentHeader.byteCount)
-    live[LivePage.sequence] = firstSequence.number
-    live[LivePage.chain] = source.seed.low
+    shared[.segment] = segment
+    shared[.tail] = Position(offset: start + UInt64(SegmentHeader.byteCount))
+    shared[.sequence] = firstSequence
+    shared[.chain] = source.seed.low
     try writer.space.recordReleases()
 
     let checkpoint = Checkpoint(
@@ -56,6 +56,6 @@ struct Creation {
     for entry in 0..<NodePage.entryCount {
       node[entry] = PagePointer(page: bucket, depth: 0, epoch: epoch)
     }
-    source.live[LivePage.root] = PagePointer(page: root, depth: 1, epoch: epoch).bits
+    source.shared[.root] = PagePointer(page: root, depth: 1, epoch: epoch)
   }
 }

@@ -44,7 +44,7 @@ struct Recovery {
 
   /// Where the log ends, if everything that tells of it is sound. Changes nothing.
   func examine(_ block: Superblock) throws(StoreError) -> LogScanner.End {
-    let published = source.live
+    let published = source.shared
     let used = Int(block.highWater.number) * Layout.unitBytes
     // All of the file: what was written last lies beyond what the checkpoint knows, and what
     // is not mapped would look as if the log had ended.
@@ -72,8 +72,8 @@ struct Recovery {
           + "written after it")
     }
     let end = scanner.end
-    if isTakeover, end.tail.position.offset != published[LivePage.published],
-      !reaches(published[LivePage.published], start, block, end)
+    if isTakeover, end.tail.position.offset != published[.published].offset,
+      !reaches(published[.published].offset, start, block, end)
     {
       throw .damaged(
         "log", at: Int(end.tail.position.offset), "it ends before records that were published")
@@ -125,14 +125,14 @@ struct Recovery {
       Checkpoint(source: source, backing: backing, previous: block).sealWorkingTree()
     }
     let target = source.shadow
-    begin(target, block, end, source.live)
+    begin(target, block, end, source.shared)
     try replay(target, block, start, end, header)
     // What was rebuilt is the last state that readers can have a snapshot of.
-    target.live.freeze()
+    target.shared.freeze()
     // The epoch that is published, not one before: who pins meanwhile may have seen it, and
     // the old root.
-    if isTakeover { target.live[LivePage.quarantine] = target.live[LivePage.epoch] }
-    publish(target.live, source.live)
+    if isTakeover { target.shared[.quarantine] = target.shared[.epoch] }
+    source.shared.publish(target.shared)
   }
 
   /// Sees to it that both superblocks lead to the checkpoint that counts: a lagging
@@ -145,7 +145,7 @@ struct Recovery {
   private func settleSuperblocks(
     _ block: Superblock, _ bothAgree: Bool
   ) throws(StoreError) {
-    if !bothAgree || (isTakeover && source.live[LivePage.syncFailed] != 0) {
+    if !bothAgree || (isTakeover && source.shared[.syncFailed] != 0) {
       try Checkpoint(source: source, backing: backing, previous: block).writeSuperblocks(block)
     } else {
       for offset in SuperblockPair.offsets {
@@ -183,39 +183,40 @@ struct Recovery {
 
   /// Sets the new words to the state of the checkpoint.
   private func begin(
-    _ target: MemorySource, _ block: Superblock, _ end: LogScanner.End, _ published: LivePage
+    _ target: MemorySource, _ block: Superblock, _ end: LogScanner.End, _ published: SharedState
   ) {
-    let live = target.live
-    target.fixed.zero(LivePage.shadowOffset, count: LivePage.byteCount)
-    let working = isTakeover ? Epoch(number: published[LivePage.epoch]) : block.epoch
-    live[LivePage.layout] = LivePage.layoutVersion
-    live[LivePage.epoch] = max(working, block.epoch).next.number
-    live[LivePage.sealedEpoch] = block.epoch.number
-    live[LivePage.durableEpoch] = block.epoch.number
+    let shared = target.shared
+    target.fixed.zero(SharedState.shadowOffset, count: SharedState.byteCount)
+    let working = isTakeover ? published[.epoch] : block.epoch
+    shared[.layout] = SharedState.layoutVersion
+    shared[.epoch] = Epoch(number: max(working, block.epoch).next.number)
+    shared[.sealedEpoch] = block.epoch
+    shared[.durableEpoch] = block.epoch
     // A pin that came too late for what was reused before still does.
-    live[LivePage.pinFloor] = isTakeover ? published[LivePage.pinFloor] : 0
-    live[LivePage.root] = block.root.bits
-    live[LivePage.spaceRoot] = block.spaceRoot.bits
-    live[LivePage.recordCount] = block.recordCount
-    live[LivePage.liveBytes] = block.liveBytes
-    live[LivePage.indexPages] = block.indexPages
-    live[LivePage.earliestExpiry] = block.earliestExpiry
-    live[LivePage.highWater] = max(
-      block.highWater.number, end.highWater, isTakeover ? published[LivePage.highWater] : 0)
-    live[LivePage.checkpointPosition] = block.logPosition.offset
-    live[LivePage.checkpointSegment] = block.segment.number
-    live[LivePage.checkpointSequence] = block.sequence.number
-    live[LivePage.durable] = block.logPosition.offset
-    live[LivePage.durableSegment] = block.segment.number
-    live[LivePage.durableSequence] = block.sequence.number
+    shared[.pinFloor] = isTakeover ? published[.pinFloor] : Epoch(number: 0)
+    shared[.root] = block.root
+    shared[.spaceRoot] = block.spaceRoot
+    shared[.recordCount] = block.recordCount
+    shared[.liveBytes] = block.liveBytes
+    shared[.indexPages] = block.indexPages
+    shared[.earliestExpiry] = block.earliestExpiry
+    shared[.highWater] = Unit(
+      number: max(
+        block.highWater.number, end.highWater, isTakeover ? published[.highWater].number : 0))
+    shared[.checkpointPosition] = block.logPosition
+    shared[.checkpointSegment] = block.segment
+    shared[.checkpointSequence] = block.sequence
+    shared[.durable] = block.logPosition
+    shared[.durableSegment] = block.segment
+    shared[.durableSequence] = block.sequence
   }
 
   private func replay(
     _ target: MemorySource, _ block: Superblock, _ start: LogWriter.Tail, _ end: LogScanner.End,
     _ header: SegmentHeader
   ) throws(StoreError) {
-    let live = target.live
-    try backing.grow(to: Int(live[LivePage.highWater]) * Layout.unitBytes)
+    let shared = target.shared
+    try backing.grow(to: Int(shared[.highWater].number) * Layout.unitBytes)
     var writer = Writer(target, backing: backing, clock: clock)
     writer.space.isRecovering = true
     writer.space.takesReleasedPages = !isTakeover && !isPrivate
@@ -226,16 +227,16 @@ struct Recovery {
       length += UInt64(record.liveBytes)
       if !isPrivate, !isRehearsal { writer.log.storeAgain(record) }
     }
-    live[LivePage.tail] = end.tail.position.offset
-    live[LivePage.sequence] = end.tail.sequence.number
-    live[LivePage.chain] = end.tail.chain
-    live[LivePage.segment] = end.segment.number
-    live[LivePage.segmentOrdinal] = header.ordinal
-    live[LivePage.nextSegment] = header.next.number
-    live[LivePage.ready] = readyEnd(end)
-    live[LivePage.logSinceCheckpoint] = length
-    if !isPrivate { try cut(&writer, live) }
-    live[LivePage.published] = live[LivePage.tail]
+    shared[.tail] = end.tail.position
+    shared[.sequence] = end.tail.sequence
+    shared[.chain] = end.tail.chain
+    shared[.segment] = end.segment
+    shared[.segmentOrdinal] = header.ordinal
+    shared[.nextSegment] = header.next
+    shared[.ready] = Position(offset: readyEnd(end))
+    shared[.logSinceCheckpoint] = length
+    if !isPrivate { try cut(&writer) }
+    shared[.published] = shared[.tail]
   }
 
   /// How far the segment surely has disk space: what was made real after the
@@ -246,38 +247,13 @@ struct Recovery {
   }
 
   /// Ends what the crash left behind, and makes everything up to there durable.
-  private func cut(_ writer: inout Writer, _ live: LivePage) throws(StoreError) {
+  private func cut(_ writer: inout Writer) throws(StoreError) {
     var tail = writer.log.tail
     try writer.makeRoomForCut(&tail)
     var generator = SystemRandomNumberGenerator()
     writer.log.appendCut(random: (generator.next(), generator.next()), &tail)
     try writer.log.sync(upTo: tail)
     writer.log.tail = tail
-  }
-
-  /// Lets everybody see the new state. The root comes last but one, and any
-  /// mixture of old and new words before it reads the old tree rightly. What made
-  /// recovery necessary is forgotten after all else: who dies in between leaves
-  /// words that do not belong together, and the next turn has to begin again.
-  private func publish(_ new: LivePage, _ old: LivePage) {
-    let generation = old[LivePage.generation] &+ 1
-    let recoveries = old[LivePage.recoveries] &+ 1
-    let root = new[LivePage.root]
-    let skipped =
-      [
-        LivePage.generation, LivePage.root, LivePage.busy, LivePage.recoveries,
-        LivePage.syncFailed, LivePage.frozen,
-      ].map(\.offset) + (LivePage.frozenRoots + LivePage.frozenCounts).map(\.offset)
-    for offset in stride(from: 0, to: LivePage.byteCount, by: 8) where !skipped.contains(offset) {
-      let word = LivePage.Word(offset)
-      old[word] = new[word]
-    }
-    old.frozen = new.frozen
-    old[LivePage.recoveries] = recoveries
-    old[LivePage.root] = root
-    old[LivePage.generation] = generation
-    old[LivePage.syncFailed] = 0
-    old[LivePage.busy] = 0
   }
 }
 

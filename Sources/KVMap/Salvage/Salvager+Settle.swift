@@ -95,7 +95,7 @@ extension KeyHistory.Events {
 }
 
 extension StoreCore {
-  var recordCount: Int { Int(live[LivePage.recordCount]) }
+  var recordCount: Int { Int(shared[.recordCount]) }
 
   /// Whether the key has a record, expired or not.
   func holds(_ key: [UInt8]) throws(StoreError) -> Bool {

@@ -26,7 +26,7 @@ struct ReuseRule: ~Copyable {
 
   /// Looks again at checkpoints, pins and readers.
   mutating func refresh(_ memory: StoreMemory, _ backing: any Backing) throws(StoreError) {
-    let durable = Epoch(number: memory.live[LivePage.durableEpoch])
+    let durable = memory.shared[.durableEpoch]
     if let (candidate, moment) = waiting {
       guard unsafe memory.local.pointee.readers.haveLeft(since: moment) else { return }
       limit = candidate
@@ -40,7 +40,7 @@ struct ReuseRule: ~Copyable {
     var candidate = durable
     // The floor stays there whatever is pinned below: the pin may have come too late for
     // what was allowed before, and must not find that it came in time.
-    memory.live.storeAndFence(candidate.number + 1, LivePage.pinFloor)
+    memory.shared.storeAndFence(candidate.next, .pinFloor)
     held = nil
     if let pin = try Self.lowestPin(memory, backing), pin <= candidate {
       candidate = Epoch(number: pin.number - min(pin.number, 1))

@@ -6,7 +6,7 @@ struct SpaceReader {
   @inline(__always)
   init(memory: StoreMemory) {
     self.memory = memory
-    root = PagePointer(bits: memory.live[LivePage.spaceRoot])
+    root = memory.shared[.spaceRoot]
   }
 
   /// The entry of `unit`; nil if it was never used.
@@ -16,7 +16,7 @@ struct SpaceReader {
     var pointer = root
     let height = pointer.depth
     if height < 8, leaf >> UInt64(8 * height) != 0 { return nil }
-    let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
+    let tag = memory.shared[.epoch].tag
     for level in 0..<height {
       try memory.check(pointer, .spaceNode, workingTag: tag)
       let digit = Int((leaf >> UInt64(8 * (height - 1 - level))) & 0xff)

@@ -36,7 +36,7 @@ struct SpaceReserve: ~Copyable {
   /// None for a store whose pages fit into a third of a unit: with the copies of two epochs
   /// they fill one, which all has disk space.
   static func kept(_ memory: StoreMemory) -> UInt64 {
-    let pages = memory.live[LivePage.indexPages]
+    let pages = memory.shared[.indexPages]
     return pages <= UInt64(Layout.pagesPerUnit) / 3 ? 0 : 4 + pages / UInt64(8 * Layout.pagesPerUnit)
   }
 
@@ -60,7 +60,7 @@ struct SpaceReserve: ~Copyable {
   mutating func ensure(
     above end: UInt64, _ memory: StoreMemory, _ backing: any Backing
   ) throws(StoreError) {
-    let durable = memory.live[LivePage.durableEpoch]
+    let durable = memory.shared[.durableEpoch].number
     if knownAt != durable { (known, knownAt) = (0, durable) }
     let wanted = end + units(memory)
     if wanted <= known || wanted == end { return }

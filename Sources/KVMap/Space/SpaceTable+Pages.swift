@@ -66,7 +66,7 @@ extension SpaceTable {
   /// Whether all pages of an index unit, none of them in use, may be rewritten.
   func isUnusedIndexUnit(_ entry: SpaceEntry) -> Bool {
     entry.used == 0 && max(entry.epoch, entry.epochBefore) <= reuse.limit
-      && memory.live[LivePage.quarantine] <= reuse.limit.number
+      && memory.shared[.quarantine] <= reuse.limit
   }
 
   private static func free(_ entry: SpaceEntry) -> UInt16 {
@@ -96,7 +96,7 @@ extension SpaceTable {
       current.free &= ~(1 << UInt16(bit))
       open = current
     }
-    memory.live.raise(LivePage.indexPages, by: 1)
+    memory.shared.raise(.indexPages, by: 1)
     return PageNumber(number: current.unit.firstPage.number + UInt64(bit))
   }
 
@@ -107,9 +107,9 @@ extension SpaceTable {
   /// of the working epoch, which will be sealed as well.
   mutating func release(_ page: PageNumber) {
     let header = PageHeader(bytes: memory.bytes, page: page)
-    if header.epoch.number > memory.live[LivePage.sealedEpoch] { header.seal(seed: memory.seed) }
+    if header.epoch.number > memory.shared[.sealedEpoch].number { header.seal(seed: memory.seed) }
     unrecorded.append(page)
-    memory.live.raise(LivePage.releasedPages, by: 1)
+    memory.shared.raise(.releasedPages, by: 1)
   }
 
   /// Enters released pages in the table. Each entry made writable may release a
@@ -127,7 +127,7 @@ extension SpaceTable {
       }
       let bit: UInt16 = 1 << UInt16(page.indexInUnit)
       entry.used &= ~bit
-      memory.live.lower(LivePage.indexPages, by: 1)
+      memory.shared.lower(.indexPages, by: 1)
       if isUnseen { continue }
       if entry.epoch != epoch {
         entry.releasedBefore |= entry.releasedLately
@@ -153,7 +153,7 @@ extension SpaceTable {
     if !takesReleasedPages { return nil }
     try reuse.refresh(memory, backing)
     // After a takeover even free pages may be seen by readers of what was.
-    guard memory.live[LivePage.quarantine] <= reuse.limit.number else { return nil }
+    guard memory.shared[.quarantine] <= reuse.limit else { return nil }
     if let known = pagesExhausted, known.limit == reuse.limit, known.count <= freePages { return nil }
     // From the start of the file whenever more is free: its end is to become free.
     if pageCursor.limit != reuse.limit { pageCursor = (Layout.firstFreeUnit, reuse.limit) }

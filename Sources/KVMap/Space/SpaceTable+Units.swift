@@ -85,7 +85,7 @@ extension SpaceTable {
     try backing.grow(to: Int(end) * Layout.unitBytes)
     try reserve.ensure(above: end, memory, backing)
     working.refresh()
-    memory.live[LivePage.highWater] = end
+    memory.shared[.highWater] = Unit(number: end)
     return Unit(number: first)
   }
 
@@ -131,7 +131,7 @@ extension SpaceTable {
     let end = try endOfUse()
     guard end < highWater else { return }
     trimmedEnd = max(trimmedEnd, highWater)
-    memory.live[LivePage.highWater] = end
+    memory.shared[.highWater] = Unit(number: end)
     unitCursor.unit = min(unitCursor.unit, end)
     reserve.forget()
   }
@@ -162,7 +162,7 @@ extension SpaceTable {
 
   /// Whether the unit of an entry may be rewritten or given back now.
   func isFree(_ entry: SpaceEntry?) -> Bool {
-    let quarantine = memory.live[LivePage.quarantine]
+    let quarantine = memory.shared[.quarantine].number
     guard let entry else { return quarantine <= reuse.limit.number }
     return entry.kind == .free && max(entry.epoch.number, quarantine) <= reuse.limit.number
   }

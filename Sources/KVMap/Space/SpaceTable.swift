@@ -67,12 +67,12 @@ struct SpaceTable: ~Copyable {
   }
 
   var memory: StoreMemory { working.memory }
-  var epoch: Epoch { Epoch(number: memory.live[LivePage.epoch]) }
-  var highWater: UInt64 { memory.live[LivePage.highWater] }
+  var epoch: Epoch { memory.shared[.epoch] }
+  var highWater: UInt64 { memory.shared[.highWater].number }
 
   var root: PagePointer {
-    get { PagePointer(bits: memory.live[LivePage.spaceRoot]) }
-    nonmutating set { memory.live[LivePage.spaceRoot] = newValue.bits }
+    get { memory.shared[.spaceRoot] }
+    nonmutating set { memory.shared[.spaceRoot] = newValue }
   }
 
   static func leaf(of unit: Unit) -> UInt64 { unit.number / UInt64(SpaceEntry.entriesPerLeaf) }
@@ -258,7 +258,7 @@ struct SpaceTable: ~Copyable {
     let entry = try writableEntry(unit)
     entry.live += bytes
     guard let expiry else { return }
-    if expiry < memory.live[LivePage.earliestExpiry] { memory.live[LivePage.earliestExpiry] = expiry }
+    if expiry < memory.shared[.earliestExpiry] { memory.shared[.earliestExpiry] = expiry }
     let isFirst = entry.expiring == 0
     entry.earliestExpiry = isFirst ? expiry : min(entry.earliestExpiry, expiry)
     entry.latestExpiry = isFirst ? expiry : max(entry.latestExpiry, expiry)
@@ -308,7 +308,7 @@ struct SpaceTable: ~Copyable {
     let entry = SpaceEntry(bytes: memory.bytes, offset: offset)
     entry.reset(.index, length: 1)
     entry.used = 0b11
-    memory.live[LivePage.indexPages] = 2
+    memory.shared[.indexPages] = 2
     open = OpenUnit(unit: unit, free: 0, entryOffset: offset, epoch: epoch)
   }
 }

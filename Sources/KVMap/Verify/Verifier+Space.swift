@@ -3,7 +3,7 @@ extension Verifier {
   // MARK: Space table
 
   mutating func walkSpace() {
-    let root = PagePointer(bits: live[LivePage.spaceRoot])
+    let root = shared[.spaceRoot]
     guard (1...4).contains(root.depth) else {
       report.add("space table root", at: Layout.liveOffset, "its height, \(root.depth), is impossible")
       return
@@ -19,10 +19,10 @@ extension Verifier {
     // What is said of a unit by a page that cannot be read would be told for each.
     if !isTableWhole { return }
     checkUnits(units)
-    if isIndexWhole, Int(clamping: live[LivePage.indexPages]) != indexPages {
+    if isIndexWhole, Int(clamping: shared[.indexPages]) != indexPages {
       report.add(
         "index page count", at: Layout.liveOffset,
-        "it says \(live[LivePage.indexPages]), but \(indexPages) are in use")
+        "it says \(shared[.indexPages]), but \(indexPages) are in use")
     }
   }
 
@@ -164,7 +164,7 @@ extension Verifier {
     if entry.releasedBefore & entry.releasedLately != 0 {
       report.add("space table entry", at: entry.offset, "pages of unit \(unit) were released twice")
     }
-    if entry.epochBefore > entry.epoch || entry.epoch.number > live[LivePage.epoch] {
+    if entry.epochBefore > entry.epoch || entry.epoch.number > shared[.epoch].number {
       report.add(
         "space table entry", at: entry.offset, "pages of unit \(unit) were released in an epoch to come")
     }
@@ -175,7 +175,7 @@ extension Verifier {
   }
 
   private mutating func checkFree(_ unit: Int, _ entry: SpaceEntry) {
-    if entry.epoch.number > live[LivePage.epoch] {
+    if entry.epoch.number > shared[.epoch].number {
       report.add("space table entry", at: entry.offset, "unit \(unit) was released in an epoch to come")
     }
     if !entry.isDiskSpaceKnown {

@@ -8,7 +8,7 @@
 /// no more than a sound one.
 struct Verifier: ~Copyable {
   let memory: StoreMemory
-  let live: LivePage
+  let shared: SharedState
   var report: VerificationReport
 
   /// A bit for each page that something led to.
@@ -28,12 +28,12 @@ struct Verifier: ~Copyable {
 
   let unitCount: Int
 
-  init(memory: StoreMemory, live: LivePage, report: VerificationReport) {
+  init(memory: StoreMemory, shared: SharedState, report: VerificationReport) {
     self.memory = memory
-    self.live = live
+    self.shared = shared
     self.report = report
     let mapped = memory.mappedBytes / Layout.unitBytes
-    unitCount = min(Int(clamping: live[LivePage.highWater]), mapped)
+    unitCount = min(Int(clamping: shared[.highWater].number), mapped)
     reached = Array(repeating: 0, count: (unitCount * Layout.pagesPerUnit + 63) / 64)
     liveBytes = Array(repeating: 0, count: unitCount)
   }
@@ -48,20 +48,20 @@ struct Verifier: ~Copyable {
 
   private mutating func checkCounters() {
     let counted = report.recordCount
-    if isIndexWhole, Int(clamping: live[LivePage.recordCount]) != counted {
+    if isIndexWhole, Int(clamping: shared[.recordCount]) != counted {
       report.add(
         "record count", at: Layout.liveOffset,
-        "it says \(live[LivePage.recordCount]), but the index leads to \(counted) records")
+        "it says \(shared[.recordCount]), but the index leads to \(counted) records")
     }
-    if isIndexWhole, Int(clamping: live[LivePage.liveBytes]) != recordBytes {
+    if isIndexWhole, Int(clamping: shared[.liveBytes]) != recordBytes {
       report.add(
         "live bytes", at: Layout.liveOffset,
-        "they are said to be \(live[LivePage.liveBytes]), but the records take \(recordBytes)")
+        "they are said to be \(shared[.liveBytes]), but the records take \(recordBytes)")
     }
-    if let earliest = expiring.values.map({ $0.earliest }).min(), earliest < live[LivePage.earliestExpiry] {
+    if let earliest = expiring.values.map({ $0.earliest }).min(), earliest < shared[.earliestExpiry] {
       report.add(
         "earliest expiry", at: Layout.liveOffset,
-        "it says \(live[LivePage.earliestExpiry]), but a record expires at \(earliest)")
+        "it says \(shared[.earliestExpiry]), but a record expires at \(earliest)")
     }
   }
 
@@ -87,11 +87,11 @@ struct Verifier: ~Copyable {
     reached[number / 64] |= 1 << UInt64(number % 64)
     indexPages += 1
     let header = PageHeader(bytes: memory.bytes, page: page)
-    if header.epoch.number > live[LivePage.epoch] {
+    if header.epoch.number > shared[.epoch].number {
       report.add("index page", at: page.offset, "it is from an epoch that has not come yet\(meaning)")
       return false
     }
-    if header.epoch.number <= live[LivePage.sealedEpoch], !header.isIntact(seed: memory.seed) {
+    if header.epoch.number <= shared[.sealedEpoch].number, !header.isIntact(seed: memory.seed) {
       report.add("index page", at: page.offset, "its checksum does not match\(meaning)")
       return false
     }
@@ -108,7 +108,7 @@ struct Verifier: ~Copyable {
   // MARK: Directory
 
   private mutating func walkDirectory() {
-    let root = PagePointer(bits: live[LivePage.root])
+    let root = shared[.root]
     guard (1...8).contains(root.depth) else {
       report.add("directory root", at: Layout.liveOffset, "its height, \(root.depth), is impossible")
       return

@@ -100,7 +100,7 @@ import Testing
 
   /// Files of versions that did not note when the first value expires.
   @Test func theTimeMayBeUnknown() throws {
-    store.core.live[LivePage.earliestExpiry] = 0
+    store.core.shared[.earliestExpiry] = 0
     try store.put("value", forKey: "stays")
     try expectCount(1, store)
     try store.put("value", forKey: "goes", expires: .after(.seconds(1)))

@@ -41,11 +41,11 @@ struct SnapshotTests {
     try writer.snapshot().end()
     #expect(try reader.snapshot().get("key", as: String.self) == "2")
     // As if its last holder had died in its turn.
-    let live = writer.core.memory.live
-    let epoch = live[LivePage.epoch]
-    live[LivePage.busy] = 1
+    let shared = writer.core.memory.shared
+    let epoch = shared[.epoch].number
+    shared[.busy] = 1
     try writer.put("x", forKey: "other")
-    #expect(live[LivePage.epoch] > epoch)
+    #expect(shared[.epoch].number > epoch)
     #expect(try reader.snapshot().get("key", as: String.self) == "2")
     try expectSound(writer)
   }
@@ -118,15 +118,15 @@ struct SnapshotTests {
   @Test func aStateThatIsFrozenLeavesTheLastOneWhole() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
-    let live = store.core.memory.live
+    let shared = store.core.memory.shared
     for number in 0..<4 {
-      let last = live.frozen
-      let pair = Int(live[LivePage.frozen] & 1)
+      let last = shared.frozen
+      let pair = Int(shared[.frozen] & 1)
       try store.put("value", forKey: "key \(number)")
       try store.snapshot().end()
-      #expect(live.frozen.epoch > last.epoch && live.frozen.count == UInt64(number + 1))
+      #expect(shared.frozen.epoch > last.epoch && shared.frozen.count == UInt64(number + 1))
       #expect(
-        live[LivePage.frozenRoots[pair]] == last.root.bits && live[LivePage.frozenCounts[pair]] == last.count)
+        shared[SharedState.frozenRoots[pair]] == last.root && shared[SharedState.frozenCounts[pair]] == last.count)
     }
   }
 
@@ -210,7 +210,7 @@ struct SnapshotTests {
     let reader = try scratch.store()
     let snapshot = try reader.snapshot()
     try fill(store, 1_500, round: 2)
-    store.core.memory.live[LivePage.busy] = 1
+    store.core.memory.shared[.busy] = 1
     for round in 3..<6 {
       try fill(store, 3_000, round: UInt64(round))
       try store.checkpoint()
@@ -218,7 +218,7 @@ struct SnapshotTests {
         #expect(try snapshot.get("key \(number)") == patterned(100, UInt64(number) << 8 | 1))
       }
     }
-    #expect(store.core.memory.live[LivePage.recoveries] > 0)
+    #expect(store.core.memory.shared[.recoveries] > 0)
     try expectSound(store)
   }
 

@@ -11,8 +11,8 @@ struct PinTests {
     let scratch = try Scratch()
     let store = try scratch.store()
     let reader = try scratch.store { $0.access = .readOnly }
-    let live = store.core.memory.live
-    let first = live[LivePage.epoch]
+    let shared = store.core.memory.shared
+    let first = shared[.epoch].number
     let backing = SlowPins(reader.core.backing) { () throws(StoreError) in
       try store.checkpoint()
       try store.core.withWriteLock { turn throws(StoreError) in
@@ -34,7 +34,7 @@ struct PinTests {
     for number in 0..<2_000 { try store.put("first", forKey: "key \(number)") }
     try store.checkpoint()
     let pin = try reader.core.pins.pinCurrent()
-    let root = PagePointer(bits: memory.live[LivePage.root])
+    let root = memory.shared[.root]
     #expect(root.depth == 1)
     let node = NodePage(bytes: memory.bytes, page: root.page)
     let pages = Set((0..<NodePage.entryCount).map { node[$0].page }).union([root.page])
@@ -57,7 +57,7 @@ struct PinTests {
     let scratch = try Scratch()
     let store = try scratch.store()
     let reader = try scratch.store { $0.access = .readOnly }
-    let live = store.core.memory.live
+    let shared = store.core.memory.shared
     func checkpointAndLookForPins() throws {
       try store.put("v", forKey: "key")
       try store.checkpoint()
@@ -66,15 +66,15 @@ struct PinTests {
       }
     }
     for _ in 0..<3 { try checkpointAndLookForPins() }
-    let floor = live[LivePage.pinFloor]
+    let floor = shared[.pinFloor].number
     #expect(floor > 2)
     try reader.core.backing.pin(Epoch(number: 2))
     try checkpointAndLookForPins()
-    #expect(live[LivePage.pinFloor] >= floor)
-    live[LivePage.syncFailed] = 1
+    #expect(shared[.pinFloor].number >= floor)
+    shared[.syncFailed] = 1
     try store.put("w", forKey: "key")
-    #expect(live[LivePage.syncFailed] == 0)
-    #expect(live[LivePage.pinFloor] >= floor)
+    #expect(shared[.syncFailed] == 0)
+    #expect(shared[.pinFloor].number >= floor)
     try reader.core.backing.unpin(Epoch(number: 2))
   }
 
@@ -93,7 +93,7 @@ struct PinTests {
       try store.core.withWriteLock { turn throws(StoreError) in
         try turn.writer.space.reuse.refresh(memory, store.core.backing)
       }
-      memory.live[LivePage.syncFailed] = 1
+      memory.shared[.syncFailed] = 1
       for round in 0..<6 as Range<UInt64> {
         try store.put(patterned(100_000, 2 + round), forKey: "other \(round)")
         try store.checkpoint()

@@ -25,12 +25,13 @@ import Testing
   @Test func segmentsThatAreWrittenToAreInUse() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
-    let live = store.core.memory.live
+    let shared = store.core.memory.shared
     try store.core.withWriteLock { turn throws(StoreError) in
-      for word in [LivePage.segment, LivePage.nextSegment, LivePage.moveSegment, LivePage.victim] {
-        let before = live[word]
-        defer { live[word] = before }
-        live[word] = 4_711
+      let words: [SharedWord<Unit>] = [.segment, .nextSegment, .moveSegment, .victim]
+      for word in words {
+        let before = shared[word]
+        defer { shared[word] = before }
+        shared[word] = Unit(number: 4_711)
         let isInUse = turn.writer.isInUse(Unit(number: 4_711))
         #expect(isInUse)
       }

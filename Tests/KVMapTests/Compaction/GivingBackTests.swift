@@ -43,7 +43,7 @@ struct GivingBackTests {
   /// was not found again before the next checkpoint, and the file grew instead.
   @Test func aSearchBelowALimitLeavesTheRest() throws {
     let core = try Store.inMemory().core
-    let live = core.memory.live
+    let shared = core.memory.shared
     var space = SpaceTable(working: WorkingMemory(core.source), backing: core.backing)
     let low = try space.allocate(4, as: .run)
     let wall = try space.allocate(2, as: .run)
@@ -51,8 +51,8 @@ struct GivingBackTests {
     _ = try space.allocate(2, as: .run)
     try space.releaseUnits(low)
     try space.releaseUnits(high)
-    live[LivePage.durableEpoch] = live[LivePage.epoch]
-    live[LivePage.epoch] += 1
+    shared[.durableEpoch] = shared[.epoch]
+    shared[.epoch].number += 1
     let taken = space.takenUnits
     #expect(try space.allocateBelow(wall, 8, as: .run) == nil)
     #expect(space.takenUnits == taken)
@@ -70,13 +70,13 @@ struct GivingBackTests {
     let store = try scratch.store { $0.checkpoints = .inline }
     for number in 0..<12_000 { try store.put([], forKey: "key \(number)") }
     try store.checkpoint()
-    let before = store.core.memory.live[LivePage.highWater]
+    let before = store.core.memory.shared[.highWater].number
     for number in 0..<12_000 { try store.remove("key \(number)") }
     for round in 0..<12 {
       try store.checkpoint()
       for number in 0..<40 { try store.put([1], forKey: "\(round) \(number % 3)") }
     }
-    let end = store.core.memory.live[LivePage.highWater]
+    let end = store.core.memory.shared[.highWater].number
     #expect(end < before)
     let space = SpaceTable(working: WorkingMemory(store.core.source), backing: store.core.backing)
     for number in end..<before {
@@ -89,14 +89,14 @@ struct GivingBackTests {
   @Test func unitsAboveTheMarkAreNotTakenForReal() throws {
     let core = try Store.inMemory().core
     let backing = CountingBacking(core.backing)
-    let live = core.memory.live
+    let shared = core.memory.shared
     var space = SpaceTable(working: WorkingMemory(core.source), backing: backing)
     let end = space.highWater
     // As a unit of index pages is entered that became free, and then the end of the file.
     let entry = try space.writableEntry(Unit(number: end + 1))
     entry.reset(.free)
     entry.diskSpace = .all
-    live[LivePage.epoch] += 1
+    shared[.epoch].number += 1
     backing.real = []
     while space.highWater <= end + 1 {
       try space.ensurePages(8)

@@ -1,4 +1,5 @@
 import MappedMemory
+import TestSupport
 import Testing
 
 @testable import KVMap

@@ -27,7 +27,7 @@ extension HandleTests {
     let (store, other) = (try scratch.store(), try scratch.store())
     try store.put("value", forKey: "key")
     let block = try #require(try BegunCheckpoint(store.core))
-    let epoch = store.core.memory.live[LivePage.durableEpoch]
+    let epoch = store.core.memory.shared[.durableEpoch].number
     // A whole quarter and more above the length at which the next one is due.
     try store.put(patterned(11 << 19, 1), forKey: "key")
     for handle in [store, other] {
@@ -35,7 +35,7 @@ extension HandleTests {
       for number in 0..<50 { try handle.put("\(number)", forKey: "number") }
       #expect(ContinuousClock.now - start >= .milliseconds(50))
     }
-    #expect(store.core.memory.live[LivePage.durableEpoch] == epoch)
+    #expect(store.core.memory.shared[.durableEpoch].number == epoch)
     try block.finish()
     try expectSound(store)
   }
@@ -47,9 +47,9 @@ extension HandleTests {
     try store.put("value", forKey: "key")
     try store.core.withWriteLock { turn throws(StoreError) in turn.throttle.lengthWhenAsked = 1 << 40 }
     try other.checkpoint()
-    let epoch = store.core.memory.live[LivePage.durableEpoch]
+    let epoch = store.core.memory.shared[.durableEpoch].number
     for number in 0..<6 { try store.put(patterned(1 << 20, UInt64(number)), forKey: "key") }
-    #expect(waits { store.core.memory.live[LivePage.durableEpoch] > epoch })
+    #expect(waits { store.core.memory.shared[.durableEpoch].number > epoch })
   }
 
   /// The thread of the store waits for the turn with a checkpoint when the handle is closed.

@@ -21,10 +21,10 @@ extension HandleTests {
       try store.put("value", forKey: "key")
       #expect(FileManager.default.changeCurrentDirectoryPath("/"))
       // The thread of the store goes on, too.
-      let epoch = store.core.memory.live[LivePage.durableEpoch]
+      let epoch = store.core.memory.shared[.durableEpoch].number
       try store.put("value", forKey: "other")
       #expect(store.core.maintenance.requestCheckpoint(store.core))
-      #expect(waits { store.core.memory.live[LivePage.durableEpoch] > epoch })
+      #expect(waits { store.core.memory.shared[.durableEpoch].number > epoch })
       #expect(try store.verify().recordCount == 2)
     }
   }

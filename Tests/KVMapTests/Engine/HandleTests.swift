@@ -202,8 +202,8 @@ struct HandleTests {
     let scratch = try Scratch()
     let store = try scratch.store()
     try store.put("value", forKey: "key")
-    let live = store.core.memory.live
-    live[LivePage.layout] += 1
+    let shared = store.core.memory.shared
+    shared[.layout] += 1
     let refusal = #expect(throws: StoreError.self) { try scratch.store() }
     #expect(refusal?.code == .busy)
     #expect(refusal?.holder == getpid())
@@ -211,7 +211,7 @@ struct HandleTests {
     let reader = try scratch.store { $0.access = .readOnly }
     #expect(try reader.get("key", as: String.self) == "value")
     try reader.close()
-    live[LivePage.layout] -= 1
+    shared[.layout] -= 1
     #expect(try scratch.store().get("key", as: String.self) == "value")
   }
 }

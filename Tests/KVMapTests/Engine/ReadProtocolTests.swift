@@ -69,12 +69,12 @@ struct ReadProtocolTests {
   @Test func aClosureKeepsWhatItLooksAtPinned() throws {
     try reader.withValue(forKey: "key") { _ in
       let pin = try writer.core.backing.lowestPin()
-      #expect(pin?.number == writer.core.memory.live[LivePage.epoch])
+      #expect(pin?.number == writer.core.memory.shared[.epoch].number)
     }
     #expect(try writer.core.backing.lowestPin() == nil)
     try reader.forEach { _, _ in
       let pin = try writer.core.backing.lowestPin()
-      #expect(pin?.number == writer.core.memory.live[LivePage.epoch])
+      #expect(pin?.number == writer.core.memory.shared[.epoch].number)
     }
     #expect(try writer.core.backing.lowestPin() == nil)
     let view = try scratch.store { $0.access = .scratch }
@@ -100,10 +100,10 @@ struct ReadProtocolTests {
     try writer.core.withWriteLock { _ throws(StoreError) in
       let checkpoint = Checkpoint(
         source: writer.core.source, backing: writer.core.backing, previous: writer.core.superblock)
-      let durable = Epoch(number: memory.live[LivePage.durableEpoch])
+      let durable = memory.shared[.durableEpoch]
       let block = checkpoint.freeze()
       try checkpoint.seal(block, after: durable)
-      let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
+      let tag = memory.shared[.epoch].tag
       try reader.core.read { _ throws(StoreError) in
         _ = try reader.core.memory.check(old, .bucket, workingTag: tag)
       }

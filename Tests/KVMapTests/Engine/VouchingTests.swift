@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import KVMap
@@ -12,7 +13,7 @@ struct VouchingTests {
     let first = try scratch.store()
     try first.put("value", forKey: "key")
     let other = try scratch.store()
-    other.core.live[LivePage.recoveries] += recoveries
+    other.core.shared[.recoveries] += recoveries
     try other.put("value", forKey: "other")
     #expect((other.core.writeLock.enter().writer.log.inheritance != nil) == inherits)
     try expectSound(first)
@@ -29,7 +30,7 @@ struct VouchingTests {
       try core.withWriteLock { turn throws(StoreError) in
         let lock = try CheckpointLock(waitingFor: core)
         turn.writer.isHalfDone = true
-        core.live[LivePage.syncFailed] = 1
+        core.shared[.syncFailed] = 1
         try core.checkpoint(turn, lock)
       }
     }
@@ -45,8 +46,8 @@ struct VouchingTests {
     let other = try scratch.store()
     try other.put("value", forKey: "other")
     try other.close()
-    let live = first.core.live
-    #expect(live[LivePage.durableSequence] == live[LivePage.sequence])
+    let shared = first.core.shared
+    #expect(shared[.durableSequence] == shared[.sequence])
   }
 
   /// Pages that nobody changes for 65,536 epochs are referred to like those of the present one:

@@ -32,17 +32,17 @@ struct FailedSyncTests {
     try store.put("kept", forKey: "before")
     let child = try ChildProcess(.failSync, [scratch.path().string, occasion.rawValue])
     #expect(try child.receive() == 1)
-    let live = store.core.memory.live
-    #expect(live[LivePage.syncFailed] != 0)
-    let recoveries = live[LivePage.recoveries]
-    let sequence = live[LivePage.sequence]
+    let shared = store.core.memory.shared
+    #expect(shared[.syncFailed] != 0)
+    let recoveries = shared[.recoveries]
+    let sequence = shared[.sequence].number
 
     // Reading goes on as it was.
     #expect(try store.get("before", as: String.self) == "kept")
-    #expect(live[LivePage.recoveries] == recoveries)
+    #expect(shared[.recoveries] == recoveries)
     try store.put("by the other process", forKey: "after")
-    #expect(live[LivePage.recoveries] == recoveries + 1)
-    #expect(live[LivePage.syncFailed] == 0)
+    #expect(shared[.recoveries] == recoveries + 1)
+    #expect(shared[.syncFailed] == 0)
     // Its record lies after the CUT that ended the recovery.
     let version = try #require(try entry(store, "after")).version
     #expect(version > sequence + Layout.sequenceJump - 1_000)
@@ -50,7 +50,7 @@ struct FailedSyncTests {
     // The first process goes on as well, without another recovery.
     try child.send(1)
     #expect(try child.receive() == 1)
-    #expect(live[LivePage.recoveries] == recoveries + 1)
+    #expect(shared[.recoveries] == recoveries + 1)
     #expect(try store.get("once more", as: String.self) == "by the first process")
     for key in ["before", "acknowledged"] { #expect(try store.get(key, as: String.self) == "kept") }
     let unknown = try store.get("unknown", as: String.self)
@@ -88,8 +88,8 @@ struct FailedSyncTests {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch()
       let store = try scratch.store { $0.checkpoints = .inline }
-      let live = store.core.memory.live
-      let recoveries = live[LivePage.recoveries]
+      let shared = store.core.memory.shared
+      let recoveries = shared[.recoveries]
       let fault = Fault([.fdatasync], nth: 1, as: .ioError)
       try fault.during {
         for number in 0..<1_000 where !fault.hasStruck {
@@ -97,10 +97,10 @@ struct FailedSyncTests {
         }
       }
       #expect(fault.hasStruck)
-      #expect(live[LivePage.recoveries] == recoveries)
-      #expect(live[LivePage.syncFailed] != 0)
+      #expect(shared[.recoveries] == recoveries)
+      #expect(shared[.syncFailed] != 0)
       try store.put("value", forKey: "key")
-      #expect(live[LivePage.recoveries] == recoveries + 1)
+      #expect(shared[.recoveries] == recoveries + 1)
       try expectSound(store)
     }
   }
@@ -111,18 +111,18 @@ struct FailedSyncTests {
       let scratch = try Scratch()
       let failed = Atomic<Int>(0)
       let store = try scratch.store { $0.durability = .interval(milliseconds: 1) }
-      let live = store.core.memory.live
-      let recoveries = live[LivePage.recoveries]
+      let shared = store.core.memory.shared
+      let recoveries = shared[.recoveries]
       FaultInjection.install { call in
         guard call == .msync else { return nil }
         return failed.add(1, ordering: .relaxed).oldValue == 0 ? .ioError : nil
       }
       for number in 0..<1_000_000 {
         _ = try? store.put("\(number)", forKey: "key")
-        if live[LivePage.recoveries] > recoveries { break }
+        if shared[.recoveries] > recoveries { break }
       }
       FaultInjection.install(nil)
-      #expect(live[LivePage.recoveries] > recoveries)
+      #expect(shared[.recoveries] > recoveries)
       try store.put("value", forKey: "key")
       try expectSound(store)
     }

@@ -49,7 +49,7 @@ struct LostFileTests {
     let store = try scratch.store()
     try store.put(patterned(100_000, 1), forKey: "large")
     var memory: StoreMemory { store.core.memory }
-    let end = Int(memory.live[LivePage.highWater]) * Layout.unitBytes
+    let end = Int(memory.shared[.highWater].number) * Layout.unitBytes
     #expect(
       code {
         try store.core.withWriteLock { _ throws(StoreError) in
@@ -80,7 +80,7 @@ struct LostFileTests {
     for key in keys { try store.put("value", forKey: key) }
     let pages = try keys.map { try #require(try store.match($0)).slotOffset / Layout.pageBytes }
     let last = try #require(pages.max())
-    let root = PagePointer(bits: store.core.memory.live[LivePage.root]).page
+    let root = store.core.memory.shared[.root].page
     try #require(root.number < UInt64(last))
     try cutShort(scratch.path(), to: Int64(last * Layout.pageBytes))
     for (key, page) in zip(keys, pages) where page == last {
@@ -152,10 +152,10 @@ struct LostFileTests {
     let scratch = try Scratch()
     let store = try scratch.store()
     try store.put("value", forKey: "key")
-    let live = store.core.memory.live
-    let page = live[LivePage.tail] / UInt64(Layout.pageBytes) * UInt64(Layout.pageBytes)
+    let shared = store.core.memory.shared
+    let page = shared[.tail].offset / UInt64(Layout.pageBytes) * UInt64(Layout.pageBytes)
     try cutShort(scratch.path(), to: Int64(page))
     #expect(code { try store.put("other", forKey: "key") } == .lost)
-    #expect(live[LivePage.syncFailed] != 0)
+    #expect(shared[.syncFailed] != 0)
   }
 }

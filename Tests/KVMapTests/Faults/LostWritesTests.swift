@@ -184,7 +184,7 @@
       for (key, value) in durable { try store.put(value, forKey: key) }
       try store.checkpoint()
       for (key, value) in contents where durable[key] != value { try store.put(value, forKey: key) }
-      let end = store.core.live[LivePage.sequence]
+      let end = store.core.shared[.sequence].number
       try Parent.tell()
       while let order = Order(rawValue: try Parent.listen()) {
         try Parent.tell(try obey(order, store, arguments[0], end))
@@ -195,7 +195,7 @@
       _ order: Order, _ store: Store, _ path: String, _ end: UInt64
     ) throws -> UInt8 {
       switch order {
-      case .compareEnds: return store.core.live[LivePage.sequence] == end ? 0 : 1
+      case .compareEnds: return store.core.shared[.sequence].number == end ? 0 : 1
       case .close: return code { try store.close() } == nil ? 0 : 1
       case .failCheckpoint:
         FaultInjection.install { call in

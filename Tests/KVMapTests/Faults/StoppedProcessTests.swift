@@ -138,7 +138,7 @@ final class StoppingGround {
     case .takeover:
       let store = try open()
       try store.put("by the child", forKey: "child")
-      store.core.live[LivePage.busy] = 1
+      store.core.shared[.busy] = 1
       try counted { try store.put("again", forKey: "child") }
     case .put, .durablePut:
       options.durability = occasion == .put ? .none : .onCommit

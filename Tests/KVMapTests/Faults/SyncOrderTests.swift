@@ -52,10 +52,10 @@ struct SyncOrderTests {
   @Test func anIntervalMakesDurableWhatWasCommitted() throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.durability = .interval(milliseconds: 1) }
-    let live = store.core.memory.live
+    let shared = store.core.memory.shared
     for number in 0..<3 {
       try store.put("\(number)", forKey: "key")
-      while live[LivePage.durableSequence] < live[LivePage.sequence] { sched_yield() }
+      while shared[.durableSequence] < shared[.sequence] { sched_yield() }
     }
     try store.close()
   }
@@ -64,8 +64,8 @@ struct SyncOrderTests {
   @Test func whatChangesNothingIsDurableAsWell() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
-    let live = store.core.memory.live
-    func isDurable() -> Bool { live[LivePage.durableSequence] == live[LivePage.sequence] }
+    let shared = store.core.memory.shared
+    func isDurable() -> Bool { shared[.durableSequence] == shared[.sequence] }
     try store.put("value", forKey: "key")
     #expect(!isDurable())
     #expect(try !store.put("other", forKey: "key", if: .absent, durability: .onCommit))

@@ -66,7 +66,7 @@ struct FloodTests {
     work.overflowPages = statistics.overflowPages
     var memory: StoreMemory { store.core.memory }
     let index = IndexReader(memory: memory)
-    let tag = UInt16(truncatingIfNeeded: memory.live[LivePage.epoch])
+    let tag = memory.shared[.epoch].tag
     for key in keys {
       let hash = unsafe KeyHash(key.span.bytes, seed: memory.seed)
       let page = Bucket(bytes: memory.bytes, page: try index.bucket(hash, workingTag: tag).page)

@@ -15,7 +15,7 @@ struct LogTests {
     return scanner.end
   }
 
-  private func tail(_ store: Store) -> UInt64 { store.core.memory.live[LivePage.tail] }
+  private func tail(_ store: Store) -> UInt64 { store.core.memory.shared[.tail].offset }
 
   @Test func theScannerComesToTheTail() throws {
     let store = try Store.inMemory()
@@ -24,9 +24,9 @@ struct LogTests {
       try Operation(seed: seed, number: number).apply(to: store)
       let end = try scanned(store)
       #expect(end.tail.position.offset == tail(store), "operation \(number)")
-      #expect(end.tail.sequence.number == store.core.memory.live[LivePage.sequence])
-      #expect(end.tail.chain == store.core.memory.live[LivePage.chain])
-      #expect(end.segment.number == store.core.memory.live[LivePage.segment])
+      #expect(end.tail.sequence.number == store.core.memory.shared[.sequence].number)
+      #expect(end.tail.chain == store.core.memory.shared[.chain])
+      #expect(end.segment.number == store.core.memory.shared[.segment].number)
     }
   }
 
@@ -147,11 +147,11 @@ struct LogTests {
     var next = Unit(number: 0)
     do {
       let store = try scratch.store()
-      next = Unit(number: store.core.memory.live[LivePage.nextSegment])
+      next = store.core.memory.shared[.nextSegment]
       for number in 0..<30 {
         try store.put(patterned(60_000, UInt64(number)), forKey: "key \(number)", durability: .onCommit)
       }
-      #expect(store.core.memory.live[LivePage.segment] == next.number)
+      #expect(store.core.memory.shared[.segment] == next)
       try write(contents(scratch.path()), to: scratch.path("crashed"))
     }
     let path = scratch.path("crashed")
@@ -225,25 +225,25 @@ struct LogTests {
   @Test func aSegmentIsNotDurableForBeingLower() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
-    let live = store.core.memory.live
+    let shared = store.core.memory.shared
     try store.put(patterned(2 << 20, 1), forKey: "large")
-    let start = live[LivePage.segment]
-    while live[LivePage.segment] == start { try store.put(patterned(60_000, 2), forKey: "key") }
+    let start = shared[.segment].number
+    while shared[.segment].number == start { try store.put(patterned(60_000, 2), forKey: "key") }
     // Where the large value was there is room for a segment.
     try store.remove("large")
     try store.checkpoint()
-    for _ in 0..<100 where live[LivePage.nextSegment] > live[LivePage.segment] {
+    for _ in 0..<100 where shared[.nextSegment] > shared[.segment] {
       try store.put(patterned(60_000, 3), forKey: "key")
     }
-    let last = live[LivePage.segment]
-    while live[LivePage.segment] == last {
+    let last = shared[.segment].number
+    while shared[.segment].number == last {
       try store.sync()
       try store.put(patterned(60_000, 4), forKey: "key")
     }
-    #expect(tail(store) < live[LivePage.durable], "the log did not go on below")
+    #expect(tail(store) < shared[.durable].offset, "the log did not go on below")
     #expect(store.core.needsSync)
     try store.sync()
-    #expect(live[LivePage.durable] == tail(store))
+    #expect(shared[.durable].offset == tail(store))
     #expect(!store.core.needsSync)
     try expectSound(store)
   }

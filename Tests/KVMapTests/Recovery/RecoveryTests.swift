@@ -106,10 +106,10 @@ struct RecoveryTests {
     let store = try scratch.store()
     try store.put("before", forKey: "key")
     try store.checkpoint()
-    let live = store.core.memory.live
+    let shared = store.core.memory.shared
     let key = unsafe KeyHash(bytes("key").span.bytes, seed: store.core.memory.seed)
     let bucket = try IndexReader(memory: store.core.memory).bucket(key, workingTag: 0).page
-    let page = isSpaceTable ? PagePointer(bits: live[LivePage.spaceRoot]).page : bucket
+    let page = isSpaceTable ? shared[.spaceRoot].page : bucket
     try store.put("after", forKey: "key")
     let copy = scratch.path("copy")
     try write(contents(scratch.path()), to: copy)

@@ -44,10 +44,10 @@ struct TakeoverTests {
     let other = try scratch.store()
     for number in 0..<2_000 { try store.put("value", forKey: "key \(number)") }
     try store.checkpoint()
-    let live = store.core.memory.live
+    let shared = store.core.memory.shared
     let slot = try #require(try store.match(bytes("key 1"))).slotOffset
     store.core.writeLock.enter().writer.space.release(PageNumber(number: UInt64(slot / Layout.pageBytes)))
-    live[LivePage.busy] = 1
+    shared[.busy] = 1
     try other.put("value", forKey: "other")
     try store.put("value", forKey: "store")
     try store.checkpoint()
@@ -95,12 +95,12 @@ struct TakeoverTests {
       try store.checkpoint()
     }
     for number in 0..<100 { try store.put("since", forKey: "key \(number)") }
-    let pin = Epoch(number: memory.live[LivePage.epoch] + (isNewEpoch ? 1 : 0))
+    let pin = Epoch(number: memory.shared[.epoch].number + (isNewEpoch ? 1 : 0))
     try reader.core.backing.pin(pin)
-    let root = PagePointer(bits: memory.live[LivePage.root])
+    let root = memory.shared[.root]
     let seen = try pages(root, level: root.depth, memory).map { ($0, page($0, memory)) }
     #expect(seen.count > 4)
-    store.core.memory.live[LivePage.syncFailed] = 1
+    store.core.memory.shared[.syncFailed] = 1
     for round in 0..<3 {
       for number in 0..<2_000 { try store.put("after \(round)", forKey: "key \(number)") }
       try store.checkpoint()
@@ -134,10 +134,10 @@ struct TakeoverTests {
     let store = try scratch.store()
     let other = try scratch.store()
     try store.put("v", forKey: "key")
-    let live = store.core.memory.live
-    let root = PagePointer(bits: live[LivePage.root]).page
+    let shared = store.core.memory.shared
+    let root = shared[.root].page
     try store.core.withWriteLock { turn throws(StoreError) in turn.writer.space.release(root) }
-    live[LivePage.syncFailed] = 1
+    shared[.syncFailed] = 1
     try other.put("w", forKey: "key")
     try store.put("x", forKey: "key")
     try expectSound(store)

@@ -256,7 +256,7 @@ struct SalvageTests {
       for number in 0..<200 { try store.put("right", forKey: "key \(number)") }
       try store.put(Array(contents(scratch.path("other"))), forKey: "whole store")
       try store.put(Array(contents(scratch.path())), forKey: "itself")
-      let first = Int(store.core.memory.live[LivePage.segment]) * Layout.unitBytes
+      let first = Int(store.core.memory.shared[.segment].number) * Layout.unitBytes
       let log = try contents(scratch.path())[first..<first + 20_000]
       try store.put(Array(log), forKey: "log of itself")
       try store.close()

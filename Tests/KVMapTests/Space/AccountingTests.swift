@@ -34,7 +34,7 @@ struct AccountingTests {
       }
       let statistics = try store.statistics()
       expectSum(statistics, "operation \(number)")
-      let highWater = Int(store.core.memory.live[LivePage.highWater]) * Layout.unitBytes
+      let highWater = Int(store.core.memory.shared[.highWater].number) * Layout.unitBytes
       #expect(statistics.usedBytes == highWater)
       #expect(statistics.fileBytes >= highWater)
       #expect(statistics.liveBytes >= model.reduce(0) { $0 + $1.key.count + $1.value.count })
@@ -160,15 +160,15 @@ struct AccountingTests {
   }
 
   private func falsify(_ counter: Counter, _ writer: inout Writer) throws(StoreError) {
-    let live = writer.live
+    let shared = writer.shared
     func segment(_ isWanted: (SpaceEntry) -> Bool = { $0.live > 0 }) throws(StoreError) -> SpaceEntry {
       try unit(.segment, &writer.space, isWanted)
     }
     switch counter {
-    case .recordCount: live[LivePage.recordCount] += 1
-    case .liveBytes: live[LivePage.liveBytes] -= 8
-    case .indexPages: live[LivePage.indexPages] += 1
-    case .highWater: live[LivePage.highWater] = live[LivePage.segment] + Layout.segmentUnits
+    case .recordCount: shared[.recordCount] += 1
+    case .liveBytes: shared[.liveBytes] -= 8
+    case .indexPages: shared[.indexPages] += 1
+    case .highWater: shared[.highWater] = Unit(number: shared[.segment].number + Layout.segmentUnits)
     case .live: try segment().live += 8
     case .liveTooSmall: try segment().live -= 8
     case .liveOfLargeValue: try unit(.run, &writer.space).live = 8
@@ -243,7 +243,7 @@ struct AccountingTests {
 extension StoreCore {
   /// A checkpoint of what the live page says, whatever that is.
   fileprivate func checkpointWithoutTrimming() throws(StoreError) -> Bool {
-    let durable = Epoch(number: memory.live[LivePage.durableEpoch])
+    let durable = memory.shared[.durableEpoch]
     let checkpoint = Checkpoint(source: source, backing: backing, previous: superblock)
     let block = checkpoint.freeze()
     try checkpoint.seal(block, after: durable)

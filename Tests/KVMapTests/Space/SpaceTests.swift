@@ -11,7 +11,7 @@ struct SpaceTests {
   /// One page through all its states, by hand.
   @Test func aPageIsReusedOnceItsReleaseIsDurable() throws {
     let core = try Store.inMemory().core
-    let live = core.memory.live
+    let shared = core.memory.shared
     var space = SpaceTable(working: WorkingMemory(core.source), backing: core.backing)
     func take(_ count: Int) throws -> [PageNumber] {
       try (0..<count).map { _ in
@@ -33,30 +33,30 @@ struct SpaceTests {
     #expect(Set(all).count == 26)
     for page in pages { #expect(try state(page) == (true, false, false)) }
 
-    live[LivePage.epoch] += 1
-    let firstEpoch = live[LivePage.epoch]
-    let counted = live[LivePage.indexPages]
+    shared[.epoch].number += 1
+    let firstEpoch = shared[.epoch].number
+    let counted = shared[.indexPages]
     for page in first { space.release(page) }
     try space.recordReleases()
-    #expect(live[LivePage.indexPages] <= counted - 5 + 3)
+    #expect(shared[.indexPages] <= counted - 5 + 3)
     for page in first { #expect(try state(page) == (false, false, true)) }
-    live[LivePage.epoch] += 1
+    shared[.epoch].number += 1
     for page in second { space.release(page) }
     try space.recordReleases()
     for page in first { #expect(try state(page) == (false, true, false)) }
     for page in second { #expect(try state(page) == (false, false, true)) }
 
     // Not in the epoch of their release, nor before the checkpoint of it is durable.
-    live[LivePage.durableEpoch] = firstEpoch - 1
+    shared[.durableEpoch] = Epoch(number: firstEpoch - 1)
     #expect(try first.union(second).isDisjoint(with: take(60)))
-    live[LivePage.epoch] += 1
-    live[LivePage.durableEpoch] = firstEpoch
+    shared[.epoch].number += 1
+    shared[.durableEpoch] = Epoch(number: firstEpoch)
     var taken = Set(try take(200))
     // Some of them go to copies of the table itself.
     #expect(second.isDisjoint(with: taken))
     for page in first { #expect(try state(page).isUsed) }
-    live[LivePage.epoch] += 1
-    live[LivePage.durableEpoch] = firstEpoch + 1
+    shared[.epoch].number += 1
+    shared[.durableEpoch] = Epoch(number: firstEpoch + 1)
     taken = Set(try take(200))
     #expect(first.isDisjoint(with: taken))
     for page in pages { #expect(try state(page).isUsed) }
@@ -123,7 +123,7 @@ struct SpaceTests {
   @Test func whatIsNoRunIsNotReleasedAsOne() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
-    let unit = PagePointer(bits: store.core.memory.live[LivePage.root]).page.unit
+    let unit = store.core.memory.shared[.root].page.unit
     try store.core.withWriteLock { turn throws(StoreError) in
       let error = #expect(throws: StoreError.self) { try turn.writer.space.releaseUnits(unit) }
       #expect(error?.code == .damaged)
@@ -251,7 +251,7 @@ struct SpaceTests {
         + statistics.freeBytes + indexUnits * Layout.unitBytes
       #expect(sum == (try store.highWater))
       // As many segments as the log has gone through, and the one that is next.
-      #expect(UInt64(statistics.segments) <= store.core.memory.live[LivePage.segmentOrdinal] + 1)
+      #expect(UInt64(statistics.segments) <= store.core.memory.shared[.segmentOrdinal] + 1)
       #expect(statistics.indexPages <= indexUnits * Layout.pagesPerUnit)
       #expect(statistics.recordCount == (try store.count))
       #expect(statistics.fileBytes >= (try store.highWater))
@@ -278,7 +278,7 @@ struct SpaceTests {
 
 extension Store {
   fileprivate var highWater: Int {
-    get throws { Int(core.memory.live[LivePage.highWater]) * Layout.unitBytes }
+    get throws { Int(core.memory.shared[.highWater].number) * Layout.unitBytes }
   }
 
   /// Where the run of a key's large value begins.
@@ -290,7 +290,7 @@ extension Store {
 
   fileprivate func units(of kind: UnitKind) throws -> Int {
     let space = SpaceTable(working: WorkingMemory(core.source), backing: core.backing)
-    return try (0..<core.memory.live[LivePage.highWater]).reduce(0) { count, number in
+    return try (0..<core.memory.shared[.highWater].number).reduce(0) { count, number in
       try space.entry(Unit(number: number))?.kind == kind ? count + 1 : count
     }
   }
