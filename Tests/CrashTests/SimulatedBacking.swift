@@ -41,10 +41,10 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
     }
   }
 
-  func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
-    file.makeReal(offset, count)
+  func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError) {
+    file.allocate(offset, count)
     // As the file does it: log space is overwritten with zeros.
-    if scattered { return }
+    if order == .random { return }
     var at = offset
     while at < offset + count {
       let end = min(offset + count, (at / Layout.pageBytes + 1) * Layout.pageBytes)
@@ -53,12 +53,12 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
     }
   }
 
-  func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool {
-    file.trace?.during(.givingBack) { file.giveBack(offset, count) } ?? file.giveBack(offset, count)
+  func punch(offset: Int, count: Int) throws(StoreError) -> Bool {
+    file.trace?.during(.givingBack) { file.punch(offset, count) } ?? file.punch(offset, count)
     return true
   }
 
-  func reserve(offset: Int, count: Int) throws(StoreError) { file.makeReal(offset, count) }
+  func preallocate(offset: Int, count: Int) throws(StoreError) { file.allocate(offset, count) }
 
   func cutOff(at bytes: Int) throws(StoreError) {
     try mapping.noteCut(at: bytes) {

@@ -90,14 +90,14 @@ final class SimulatedFile {
     trace?.append(.grow(to: length))
   }
 
-  func makeReal(_ offset: Int, _ count: Int) {
+  func allocate(_ offset: Int, _ count: Int) {
     space.set(offset, offset + count, true)
     trace?.append(.real(first: offset, end: offset + count))
   }
 
   /// Zeros are seen at once, and reach the disk as other bytes do; the disk space may
   /// be gone from now on.
-  func giveBack(_ offset: Int, _ count: Int) {
+  func punch(_ offset: Int, _ count: Int) {
     for page in stride(from: offset, to: offset + count, by: Layout.pageBytes)
     where isWritten(page: page / Layout.pageBytes) {
       // Not a store of the process's: that would ask for disk space.
@@ -111,7 +111,7 @@ final class SimulatedFile {
   }
 
   func cut(at bytes: Int) {
-    giveBack(bytes, length - bytes)
+    punch(bytes, length - bytes)
     length = bytes
     trace?.append(.cut(at: bytes))
   }

@@ -234,7 +234,7 @@ struct Forger {
       image.bytes.store64(UInt64(truncatingIfNeeded: run), at + head.externalOffset)
       if run >= 0, run < image.length, head.valueLength <= image.length - run {
         let sum = Checksum.compute(
-          image.bytes, run, count: head.valueLength, seed: block.seed, place: UInt64(run))
+          image.bytes, extent, count: head.valueLength, seed: block.seed, place: UInt64(extent))
         image.bytes.store64(sum, at + head.externalOffset + 8)
       }
     }

@@ -121,7 +121,7 @@ struct KnownForgeryTests {
       for unit in 0..<SpaceEntry.entriesPerLeaf {
         let entry = SpaceEntry(
           bytes: bytes, offset: leaf.offset + PageHeader.byteCount + unit * SpaceEntry.byteCount)
-        if entry.kind == .run { entry.length = Int(UInt32.max) }
+        if entry.kind == .extent { entry.length = Int(UInt32.max) }
       }
       seal(leaf)
     case .sequenceAtItsLimit: write { $0.sequence.number = 1 << 56 - 1 }
@@ -190,8 +190,8 @@ struct KnownForgeryTests {
     head.encodeOrder(bytes, at: at)
     if isLink {
       let run = Int(Layout.firstFreeUnit) * Layout.unitBytes
-      bytes.store64(UInt64(run), at + head.externalOffset)
-      let sum = Checksum.compute(bytes, run, count: 8, seed: block.seed, place: UInt64(run))
+      bytes.store64(UInt64(extent), at + head.externalOffset)
+      let sum = Checksum.compute(bytes, extent, count: 8, seed: block.seed, place: UInt64(extent))
       bytes.store64(sum, at + head.externalOffset + 8)
     }
     let sum = head.computeChecksum(bytes, at: at, seed: block.seed)

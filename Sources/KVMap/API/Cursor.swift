@@ -39,9 +39,9 @@ public struct Cursor {
         if let entry = try unsafe core.entry(bytes.span.bytes, in: snapshot) { return entry }
       }
       guard let from = position else { return nil }
-      var behind: UInt64?
-      keys = try core.bucketKeys(from: from, behind: &behind, in: snapshot)
-      position = behind
+      var next: UInt64?
+      keys = try core.bucketKeys(from: from, next: &next, in: snapshot)
+      position = next
     }
   }
 }
@@ -60,12 +60,12 @@ extension StoreCore {
   ///
   /// A record or page that cannot be read is an error in its place among the keys.
   func bucketKeys(
-    from: UInt64, behind: inout UInt64?, in snapshot: Snapshot?
+    from: UInt64, next: inout UInt64?, in snapshot: Snapshot?
   ) throws(StoreError) -> [Result<[UInt8], StoreError>] {
     try read(snapshot) { index throws(StoreError) -> [Result<[UInt8], StoreError>] in
       let memory = index.memory
       var slots: [Slot] = []
-      let damage = try bucketSlots(from: from, behind: &behind, &slots, in: snapshot)
+      let damage = try bucketSlots(from: from, next: &next, &slots, in: snapshot)
       for slot in slots { memory.bytes.prefetch(Int(slot.position.offset)) }
       var keys: [Result<[UInt8], StoreError>] = []
       keys.reserveCapacity(slots.count + 1)
@@ -86,12 +86,12 @@ extension StoreCore {
   /// The slots of the bucket that covers hash `from`, without those of hashes
   /// below, as far as they can be read, and why no further.
   func bucketSlots(
-    from: UInt64, behind: inout UInt64?, _ slots: inout [Slot], in snapshot: Snapshot?
+    from: UInt64, next: inout UInt64?, _ slots: inout [Slot], in snapshot: Snapshot?
   ) throws(StoreError) -> StoreError? {
     do {
       try read(snapshot) { index throws(StoreError) in
         slots = []
-        try readSlots(from: from, behind: &behind, &slots, index)
+        try readSlots(from: from, next: &next, &slots, index)
       }
       return nil
     } catch {
@@ -101,11 +101,11 @@ extension StoreCore {
   }
 
   private func readSlots(
-    from: UInt64, behind: inout UInt64?, _ slots: inout [Slot], _ index: IndexReader
+    from: UInt64, next: inout UInt64?, _ slots: inout [Slot], _ index: IndexReader
   ) throws(StoreError) {
     let memory = index.memory
     let tag = shared[.epoch].tag
-    let pointer = try index.bucketForWalk(from, behind: &behind)
+    let pointer = try index.bucketForWalk(from, next: &next)
     // Buckets that merged since the last step begin below what is still to come.
     let beginsBelow = PageHeader(bytes: memory.bytes, page: pointer.page).prefix < from
     var page = pointer.page
@@ -179,7 +179,7 @@ extension StoreCore {
     var next: UInt64? = 0
     while let from = next {
       var slots: [Slot] = []
-      let damage = try bucketSlots(from: from, behind: &next, &slots, in: snapshot)
+      let damage = try bucketSlots(from: from, next: &next, &slots, in: snapshot)
       let bytes = source.memory.bytes
       for slot in slots { bytes.prefetch(Int(slot.position.offset)) }
       for slot in slots {

@@ -68,7 +68,7 @@ extension Snapshot {
       count += 1
       if count % 1_024 == 0 { progress(count) }
     }
-    try copy.giveBackAll()
+    try copy.punchAll()
     // Pages of the index, filled in another order, may lie less densely.
     let (here, there) = try (core.backing.sizes().allocated, copy.backing.sizes().allocated)
     if there - Layout.pageBytes > here { try copy.moveAll() }
@@ -85,16 +85,16 @@ extension Writer {
   ) throws(StoreError) {
     space.isUnseen = true
     defer { space.isUnseen = false }
-    try ensureAddresses(for: value.byteCount)
+    try reserveAddressSpace(for: value.byteCount)
     let hash = KeyHash(key, seed: memory.seed)
     let prepared = try prepare(key, hash, needsSlot: true)
     var fields = LogWriter.Fields(expiry: expiry, isEnd: false)
-    fields.external = try writeRun(value)
+    fields.external = try writeExtent(value)
     let header = LogWriter.header(
       .move, fields, sequence: sequence, keyLength: key.byteCount, valueLength: value.byteCount)
     let unit = try mover.makeRoom(for: header.storedBytes, space: &space)
     _ = try space.writableEntry(unit)
-    try space.recordReleases()
+    try space.flushReleases()
     let position = mover.append(header, fields, key: key, value: value)
     try publish(prepared, hash, Record(memory, position, header))
   }

@@ -98,7 +98,7 @@ extension StoreCore {
     statistics.directoryHeight = shared[.root].depth
     do throws(StoreError) {
       statistics.writer =
-        options.exclusive ? processIdentifier : try backing.holder(of: .turn, against: .exclusive)
+        options.exclusive ? processIdentifier : try backing.holder(of: .write, against: .exclusive)
       statistics.oldestPinHolder = try oldestPinHolder()
     } catch {
       throw error.naming(name)
@@ -120,11 +120,11 @@ extension StoreCore {
   }
 
   private func bucketFill(
-    _ from: UInt64, _ behind: inout UInt64?, _ memory: StoreMemory
+    _ from: UInt64, _ next: inout UInt64?, _ memory: StoreMemory
   ) throws(StoreError) -> (pages: Int, used: Int, fullLines: Int) {
     let index = IndexReader(memory: memory)
     let tag = shared[.epoch].tag
-    let pointer = try index.bucketForWalk(from, behind: &behind)
+    let pointer = try index.bucketForWalk(from, next: &next)
     var (pages, used, full) = (0, 0, 0)
     var page = pointer.page
     var chain = ChainGuard()
@@ -177,7 +177,7 @@ extension StoreCore {
       case .segment:
         statistics.segments += 1
         statistics.logBytes += Layout.segmentBytes
-      case .run:
+      case .extent:
         let length = min(max(1, UInt64(unit?.length ?? 1)), end - number)
         statistics.largeValueBytes += Int(length) * Layout.unitBytes
         number += length - 1

@@ -40,7 +40,7 @@ extension StoreCore {
     var next: UInt64? = 0
     while let from = next {
       var slots: [Slot] = []
-      if let damage = try bucketSlots(from: from, behind: &next, &slots, in: snapshot) { throw damage }
+      if let damage = try bucketSlots(from: from, next: &next, &slots, in: snapshot) { throw damage }
       let bytes = source.memory.bytes
       for slot in slots { bytes.prefetch(Int(slot.position.offset)) }
       count += try read(snapshot) { index throws(StoreError) in

@@ -10,10 +10,13 @@ enum LockName: Int64, CaseIterable {
   /// Exclusive while a checkpoint is written.
   case checkpoint = 3
   /// Exclusive: the writer's turn.
-  case turn = 4
+  case write = 4
 }
 
 enum LockKind { case shared, exclusive }
+
+/// In which order a range will be written.
+enum WriteOrder { case sequential, random }
 
 /// What holds a store's bytes: a mapped file, or memory of this process.
 ///
@@ -29,20 +32,20 @@ protocol Backing: AnyObject, Sendable {
   func grow(to bytes: Int) throws(StoreError)
   /// Sees to it that the store can grow by so many bytes without being copied for that, which
   /// happens here if at all: only where the caller has no address in the store at hand.
-  func prepareToGrow(by bytes: Int) throws(StoreError)
+  func reserveAddressSpace(by bytes: Int) throws(StoreError)
   /// Maps what others have grown, up to `bytes`; false if the file is not that long.
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool
   /// Gives the range disk space, so that a store into it cannot fail. It reads as zeros then,
   /// as far as the file system can do that. `scattered`: the range will be written in no order.
-  func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError)
+  func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError)
   /// Takes disk space for the range, without touching it: `makeReal` will find it there.
-  func reserve(offset: Int, count: Int) throws(StoreError)
+  func preallocate(offset: Int, count: Int) throws(StoreError)
   /// Gives the disk space of a range back; it reads as zeros then. False where the
   /// system cannot.
-  func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool
+  func punch(offset: Int, count: Int) throws(StoreError) -> Bool
   /// Cuts off what lies behind `bytes`, a multiple of the unit. Only while nobody
   /// else has the store open.
-  func cutOff(at bytes: Int) throws(StoreError)
+  func truncate(to bytes: Int) throws(StoreError)
   /// The parts of a range that may hold anything but zeros.
   func dataRanges(_ range: Range<Int>) -> [Range<Int>]
   /// Blocks until the range as it is now is durable.
@@ -86,8 +89,8 @@ extension Backing {
   }
 
   // For memory, which has no space of its own.
-  func reserve(offset: Int, count: Int) throws(StoreError) {}
-  func prepareToGrow(by bytes: Int) throws(StoreError) {}
+  func preallocate(offset: Int, count: Int) throws(StoreError) {}
+  func reserveAddressSpace(by bytes: Int) throws(StoreError) {}
   func syncAll() throws(StoreError) { try sync(offset: 0, count: mappedBytes) }
   func forgetFailedSync() {}
   func holderOfLowestPin() throws(StoreError) -> Int32? { nil }
@@ -98,7 +101,7 @@ protocol UnsharedBacking: Backing {}
 
 extension UnsharedBacking {
   var isShared: Bool { false }
-  func cutOff(at bytes: Int) throws(StoreError) {}
+  func truncate(to bytes: Int) throws(StoreError) {}
   func sync(offset: Int, count: Int) throws(StoreError) {}
   func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool { true }
   func unlock(_ name: LockName) throws(StoreError) {}

@@ -116,12 +116,12 @@ final class FileBacking: Backing {
     }
   }
 
-  func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
+  func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError) {
     // Both calls would make the file longer.
     _ = try wholeSize()
     do {
       try file.allocateZeroed(offset: Int64(offset), length: Int64(count))
-      if scattered {
+      if order == .random {
         try mapping.withReservation(for: offset..<offset + count) { reservation throws(MappingError) in
           try reservation.populateForWriting(at: offset, length: count)
         }
@@ -135,7 +135,7 @@ final class FileBacking: Backing {
     }
   }
 
-  func reserve(offset: Int, count: Int) throws(StoreError) {
+  func preallocate(offset: Int, count: Int) throws(StoreError) {
     _ = try wholeSize()
     do {
       try file.allocate(offset: Int64(offset), length: Int64(count))
@@ -144,13 +144,13 @@ final class FileBacking: Backing {
     }
   }
 
-  func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool {
+  func punch(offset: Int, count: Int) throws(StoreError) -> Bool {
     do { return try file.releaseStorage(offset: Int64(offset), length: Int64(count)) } catch {
       throw StoreError(error)
     }
   }
 
-  func cutOff(at bytes: Int) throws(StoreError) {
+  func truncate(to bytes: Int) throws(StoreError) {
     try mapping.noteCut(at: bytes) { () throws(StoreError) in
       do throws(MappingError) { try file.setSize(Int64(bytes)) } catch { throw StoreError(error) }
     }

@@ -31,9 +31,9 @@ final class MemoryBacking: UnsharedBacking {
   }
 
   /// Memory is taken when it is first touched.
-  func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {}
+  func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError) {}
 
-  func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool {
+  func punch(offset: Int, count: Int) throws(StoreError) -> Bool {
     do { return try file.releaseStorage(offset: Int64(offset), length: Int64(count)) } catch {
       throw StoreError(error)
     }

@@ -7,7 +7,7 @@ import SystemPackage
 ///
 /// Pages that were changed cannot be mapped twice. So when the view outgrows its address
 /// space, they are copied to a larger one; only where no address in the store is at hand
-/// (see `prepareToGrow`).
+/// (see `reserveAddressSpace`).
 final class PrivateBacking: UnsharedBacking {
   let mapping: StoreMapping
   private let file: File
@@ -87,7 +87,7 @@ final class PrivateBacking: UnsharedBacking {
     }
   }
 
-  func prepareToGrow(by bytes: Int) throws(StoreError) {
+  func reserveAddressSpace(by bytes: Int) throws(StoreError) {
     let slack = isTight ? 1 << 20 : (8 << 20) + mappedBytes / 8
     let needed = mappedBytes + bytes + slack
     if needed <= mapping.capacity { return }
@@ -105,10 +105,10 @@ final class PrivateBacking: UnsharedBacking {
   }
 
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool { bytes <= mappedBytes }
-  func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {}
+  func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError) {}
 
   /// What is viewed of the file would come back, not zeros.
-  func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool { false }
+  func punch(offset: Int, count: Int) throws(StoreError) -> Bool { false }
 
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] { locks.dataRanges(range) }
   func sizes() throws(StoreError) -> (file: Int, allocated: Int) { try locks.sizes() }

@@ -177,7 +177,7 @@ struct Checkpoint {
   }
 
   /// Makes the file durable and writes both superblocks.
-  func record(_ block: Superblock) throws(StoreError) {
+  func persist(_ block: Superblock) throws(StoreError) {
     try backing.syncAll()
     // Pages whose sync failed elsewhere may have been clean by then, and are not written.
     if shared[.syncFailed] != 0 {
@@ -188,7 +188,7 @@ struct Checkpoint {
 
   /// Who wrote the last checkpoint may have died between the two superblocks: then the
   /// whole one must not be written over before the other is whole as well.
-  func settleSuperblocks() throws(StoreError) {
+  func repairSuperblocks() throws(StoreError) {
     let (current, bothAgree) = try SuperblockPair(source.fixed).current()
     if !bothAgree { try writeSuperblocks(current) }
   }
@@ -202,7 +202,7 @@ struct Checkpoint {
 
   /// Lets the space that the checkpoint freed be used again: tells readers
   /// before anybody does.
-  func release(_ block: Superblock) {
+  func publishReuse(_ block: Superblock) {
     shared[.checkpointPosition] = block.logPosition
     shared[.checkpointSegment] = block.segment
     shared[.checkpointSequence] = block.sequence

@@ -32,7 +32,7 @@ extension Writer {
     in open: inout PendingTransaction,
     isEnd: Bool = false
   ) throws(StoreError) -> Bool {
-    try ensureAddresses(for: value.byteCount)
+    try reserveAddressSpace(for: value.byteCount)
     if request.condition != .always, try !isMet(request.condition, by: match(key, hash, open)) {
       return false
     }
@@ -44,7 +44,7 @@ extension Writer {
   mutating func remove(
     _ key: RawSpan, _ hash: KeyHash, in open: inout PendingTransaction, isEnd: Bool = false
   ) throws(StoreError) -> Bool {
-    try ensureAddresses(for: 0)
+    try reserveAddressSpace(for: 0)
     guard try match(key, hash, open) != nil else { return false }
     try append(.delete, key, hash, RawSpan(), LogWriter.Fields(isEnd: isEnd), &open)
     return true
@@ -72,11 +72,11 @@ extension Writer {
       let path = try index.writablePath(hash, space: &space)
       let pending = try index.find(hash, key, in: path.bucket.page, pending: true)
       if let pending, pending.record.isExternal {
-        try space.makeWritable(try pending.record.run())
+        try space.makeWritable(try pending.record.extent())
       }
       let slot =
         if let pending { pending.slotOffset } else { try index.emptySlot(hash, path, space: &space) }
-      fields.external = try writeRun(value)
+      fields.external = try writeExtent(value)
       let size = LogWriter.header(
         kind, fields, sequence: tail.sequence, keyLength: key.byteCount, valueLength: value.byteCount
       ).storedBytes
@@ -88,7 +88,7 @@ extension Writer {
         Slot(tag: hash.tag, position: start, pending: true).bits, slot)
       open.tail = tail
     } catch {
-      if let run = fields.external { try space.releaseUnits(Position(offset: run.offset).unit) }
+      if let extent = fields.external { try space.releaseUnits(Position(offset: extent.offset).unit) }
       try log.rollBack(to: mark, space: &space)
       throw error
     }
@@ -160,7 +160,7 @@ extension Writer {
     // A later record of the same key has taken the slot over, or it has been settled.
     let isLatest = pending?.record.position == record.position
     if !isLatest || !isCommitted, record.isExternal {
-      try space.releaseUnits(try record.run().first)
+      try space.releaseUnits(try record.extent().first)
     }
     guard let pending, isLatest else { return }
     guard isCommitted else {

@@ -25,7 +25,7 @@ struct Writer: ~Copyable {
   /// Set if the last removal failed because the log has no room for it.
   private(set) var lacksLog = false
   /// Bytes of large values written since the last commit.
-  private var runBytes: UInt64 = 0
+  private var extentBytes: UInt64 = 0
 
   var memory: StoreMemory { working.memory }
   var shared: SharedState { memory.shared }
@@ -45,9 +45,9 @@ struct Writer: ~Copyable {
 
   /// Sees to it that the store can grow by a value of so many bytes, and by what goes with
   /// it. Before anything is looked up: a private view may have to be copied for that.
-  func ensureAddresses(for bytes: Int) throws(StoreError) {
+  func reserveAddressSpace(for bytes: Int) throws(StoreError) {
     if isShared { return }
-    try backing.prepareToGrow(by: bytes)
+    try backing.reserveAddressSpace(by: bytes)
     working.refresh()
   }
 
@@ -66,7 +66,7 @@ struct Writer: ~Copyable {
   mutating func put(
     _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest
   ) throws(StoreError) -> Bool {
-    try ensureAddresses(for: value.byteCount)
+    try reserveAddressSpace(for: value.byteCount)
     if let group { return try putInGroup(key, hash, value, request, group) }
     if request.condition != .always, try !isMet(request.condition, by: liveMatch(hash, key)) {
       if request.isDurable { try log.sync(upTo: log.tail) }
@@ -90,7 +90,7 @@ struct Writer: ~Copyable {
     let prepared: Prepared
     do {
       prepared = try prepare(key, hash, needsSlot: true)
-      fields.external = try writeRun(value)
+      fields.external = try writeExtent(value)
       let size = LogWriter.header(
         .put, fields, sequence: tail.sequence, keyLength: key.byteCount, valueLength: value.byteCount
       ).storedBytes
@@ -126,7 +126,7 @@ struct Writer: ~Copyable {
     _ key: RawSpan, _ hash: KeyHash, isDurable: Bool
   ) throws(StoreError) -> Bool {
     lacksLog = false
-    try ensureAddresses(for: 0)
+    try reserveAddressSpace(for: 0)
     if let group { return try removeInGroup(key, hash, group) }
     guard let found = try IndexReader(memory: memory).find(hash, key) else {
       if isDurable { try log.sync(upTo: log.tail) }
@@ -175,7 +175,7 @@ struct Writer: ~Copyable {
     let wasLive = try !isExpired(found)
     try taking(for: .removing) { writer throws(StoreError) in
       let prepared = try writer.prepare(key, hash, needsSlot: false)
-      try writer.space.recordReleases()
+      try writer.space.flushReleases()
       writer.isHalfDone = true
       try writer.unpublish(prepared)
     }
@@ -184,7 +184,7 @@ struct Writer: ~Copyable {
 
   /// Puts back what a commit that failed before it was appended has changed.
   private mutating func undo(_ fields: LogWriter.Fields, _ mark: LogWriter.Mark) throws(StoreError) {
-    if let run = fields.external { try space.releaseUnits(Position(offset: run.offset).unit) }
+    if let extent = fields.external { try space.releaseUnits(Position(offset: extent.offset).unit) }
     try log.rollBack(to: mark, space: &space)
   }
 
@@ -205,9 +205,9 @@ struct Writer: ~Copyable {
     let segment = shared[.segment].number * UInt64(Layout.unitBytes)
     let isSame = before >= segment && before <= tail.position.offset
     let grown = tail.position.offset - (isSame ? before : segment)
-    shared.raise(.logSinceCheckpoint, by: grown + runBytes)
+    shared.raise(.logSinceCheckpoint, by: grown + extentBytes)
     written += Int(grown)
-    runBytes = 0
+    extentBytes = 0
     isHalfDone = false
   }
 
@@ -235,7 +235,7 @@ struct Writer: ~Copyable {
     do {
       try space.taking(for: .adding) { space throws(StoreError) in
         try index.mergeBucket(hash, space: &space)
-        try space.recordReleases()
+        try space.flushReleases()
       }
     } catch {
       guard error.code != .lost else { throw error }
@@ -291,18 +291,18 @@ struct Writer: ~Copyable {
   /// Makes the table's entries for a record that will no longer be live writable.
   mutating func prepareRelease(_ match: IndexReader.Match) throws(StoreError) {
     _ = try space.writableEntry(match.record.position.unit)
-    if let run = try runToRelease(match) {
-      guard try space.row(run.first, of: [.run]) == run.count else {
+    if let extent = try extentToRelease(match) {
+      guard try space.row(extent.first, of: [.extent]) == extent.count else {
         throw .damaged(
-          "space table", at: Int(run.first.position.offset), "the large value there is not entered")
+          "space table", at: Int(extent.first.position.offset), "the large value there is not entered")
       }
-      try space.makeWritable(run)
+      try space.makeWritable(extent)
     }
   }
 
   /// The run that ends with a record. Where recovery replaces one that is damaged,
   /// it is unknown, and stays entered.
-  private func runToRelease(
+  private func extentToRelease(
     _ match: IndexReader.Match
   ) throws(StoreError) -> (first: Unit, count: Int)? {
     guard match.record.isExternal else { return nil }
@@ -311,7 +311,7 @@ struct Writer: ~Copyable {
     {
       return nil
     }
-    return try match.record.run()
+    return try match.record.extent()
   }
 
   mutating func makeRoom(
@@ -319,34 +319,34 @@ struct Writer: ~Copyable {
   ) throws(StoreError) {
     try log.makeRoom(for: stored, reserve: reserve, tail: &tail, space: &space)
     _ = try space.writableEntry(tail.position.unit)
-    try space.recordReleases()
+    try space.flushReleases()
   }
 
   /// Room for a record that the index never leads to: the space table counts no bytes of
   /// it, so that a store without anything to replay opens without taking a page.
   mutating func makeRoomForCut(_ tail: inout LogWriter.Tail) throws(StoreError) {
     try log.makeRoom(for: RecordHeader.byteCount + 16, reserve: 0, tail: &tail, space: &space)
-    try space.recordReleases()
+    try space.flushReleases()
   }
 
   /// Writes a value too large for the log into a run of units of its own.
-  mutating func writeRun(
+  mutating func writeExtent(
     _ value: RawSpan
   ) throws(StoreError) -> (offset: UInt64, length: Int, checksum: UInt64)? {
     if value.byteCount <= Layout.largestInlineValue { return nil }
     let count = (value.byteCount + Layout.unitBytes - 1) / Layout.unitBytes
-    let unit = try space.allocate(count, as: .run)
+    let unit = try space.allocate(count, as: .extent)
     let offset = Int(unit.position.offset)
     do {
       let pages = (value.byteCount + Layout.pageBytes - 1) / Layout.pageBytes
-      try backing.makeReal(offset: offset, count: pages * Layout.pageBytes, scattered: true)
+      try backing.allocate(offset: offset, count: pages * Layout.pageBytes, order: .random)
     } catch {
       try space.releaseUnits(unit)
       throw error
     }
     memory.bytes.copy(value, to: offset)
-    shared[.runEpoch] = shared[.epoch]
-    runBytes += UInt64(value.byteCount)
+    shared[.extentEpoch] = shared[.epoch]
+    extentBytes += UInt64(value.byteCount)
     let checksum = Checksum.compute(
       memory.bytes, offset, count: value.byteCount, seed: memory.seed, place: UInt64(offset))
     return (UInt64(offset), value.byteCount, checksum)
@@ -382,6 +382,6 @@ struct Writer: ~Copyable {
       old.record.position.unit, bytes: old.record.storedBytes, expires: old.record.flags.contains(.expires))
     shared.raise(.garbage, by: UInt64(old.record.storedBytes))
     shared.lower(.liveBytes, by: UInt64(old.record.liveBytes))
-    if let run = try runToRelease(old) { try space.releaseUnits(run.first) }
+    if let extent = try extentToRelease(old) { try space.releaseUnits(extent.first) }
   }
 }

@@ -44,7 +44,7 @@ extension Compactor {
     var end: UInt64
     /// All of them, which also merges them; else those that lie behind the end.
     var isOfAll: Bool
-    var includesRuns: Bool
+    var includesExtents: Bool
   }
 
   /// Rewrites the index pages of some buckets, which puts them into the lowest free
@@ -58,7 +58,7 @@ extension Compactor {
       guard let from = next else { return nil }
       let key = KeyHash(bits: from)
       if rewriting.isOfAll { try writer.index.mergeBucket(key, space: &writer.space) }
-      if !rewriting.isOfAll, !rewriting.includesRuns, try !writer.isBehind(rewriting.end, key, &next) {
+      if !rewriting.isOfAll, !rewriting.includesExtents, try !writer.isBeyond(rewriting.end, key, &next) {
         continue
       }
       let bucket = try writer.index.writablePath(key, space: &writer.space).bucket
@@ -66,14 +66,14 @@ extension Compactor {
         try writer.index.makeOverflowWritable(bucket.page, space: &writer.space)
       }
       movedBytes += Layout.pageBytes
-      if rewriting.includesRuns { try moveRuns(&writer, bucket.page, behind: rewriting.end) }
-      try writer.space.recordReleases()
+      if rewriting.includesExtents { try moveExtents(&writer, bucket.page, beyond: rewriting.end) }
+      try writer.space.flushReleases()
       next = bucket.end(after: from)
     }
     return next
   }
 
-  private mutating func moveRuns(_ writer: inout Writer, _ bucket: PageNumber, behind end: UInt64)
+  private mutating func moveExtents(_ writer: inout Writer, _ bucket: PageNumber, beyond end: UInt64)
     throws(StoreError)
   {
     var page = bucket
@@ -86,9 +86,9 @@ extension Compactor {
           if slot.isEmpty { continue }
           let record = try Record(writer.memory, at: slot.position)
           guard record.isExternal else { continue }
-          let run = try record.run()
-          guard run.first.number + UInt64(run.count) > end else { continue }
-          try moveRun(&writer, record, slot, at: slots.offset(line: line, slot: index), run)
+          let extent = try record.extent()
+          guard extent.first.number + UInt64(extent.count) > end else { continue }
+          try moveExtent(&writer, record, slot, at: slots.offset(line: line, slot: index), extent)
         }
       }
       page = PageHeader(bytes: writer.memory.bytes, page: page).overflow
@@ -96,9 +96,9 @@ extension Compactor {
   }
 
   /// Copies a large value and its record, if there is room for it further down.
-  private mutating func moveRun(
+  private mutating func moveExtent(
     _ writer: inout Writer, _ record: Record, _ slot: Slot, at slotOffset: Int,
-    _ run: (first: Unit, count: Int)
+    _ extent: (first: Unit, count: Int)
   ) throws(StoreError) {
     let range = try record.valueRange()
     // Damage stays where it is, and is told when it is met.
@@ -107,11 +107,11 @@ extension Compactor {
     try writer.prepareRelease(match)
     let unit = try writer.mover.makeRoom(for: record.storedBytes, space: &writer.space)
     _ = try writer.space.writableEntry(unit)
-    guard let target = try writer.space.allocateBelow(run.first, run.count, as: .run) else { return }
+    guard let target = try writer.space.allocateBelow(extent.first, extent.count, as: .extent) else { return }
     do {
-      try writer.backing.makeReal(
-        offset: Int(target.position.offset), count: run.count * Layout.unitBytes, scattered: true)
-      try writer.space.recordReleases()
+      try writer.backing.allocate(
+        offset: Int(target.position.offset), count: extent.count * Layout.unitBytes, order: .random)
+      try writer.space.flushReleases()
     } catch {
       try writer.space.releaseUnits(target)
       throw error
@@ -119,11 +119,11 @@ extension Compactor {
     let offset = Int(target.position.offset)
     writer.memory.bytes.copy(from: range.lowerBound, to: offset, count: range.count)
     movedBytes += range.count
-    let position = writer.mover.copy(record, run: offset)
+    let position = writer.mover.copy(record, extent: offset)
     writer.memory.bytes.storeRelease(Slot(tag: slot.tag, position: position).bits, slotOffset)
     let expiry = record.expiry
     try writer.space.addRecord(unit, bytes: record.storedBytes, expiry: expiry)
     try writer.space.removeRecord(slot.position.unit, bytes: record.storedBytes, expires: expiry != nil)
-    try writer.space.releaseUnits(run.first)
+    try writer.space.releaseUnits(extent.first)
   }
 }

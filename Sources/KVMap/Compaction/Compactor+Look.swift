@@ -5,7 +5,7 @@ extension Compactor {
     try writer.space.reuse.refresh(writer.memory, writer.backing)
     begin(writer.shared[.durableEpoch].number, taken: writer.space.takenUnits)
     writer.space.takenUnits = 0
-    if writer.space.trimmedEnd > 0, try writer.giveBackEnd(upTo: writer.space.trimmedEnd) {
+    if writer.space.trimmedEnd > 0, try writer.punchEnd(upTo: writer.space.trimmedEnd) {
       writer.space.trimmedEnd = 0
     }
   }

@@ -2,7 +2,7 @@
 extension Compactor {
   mutating func moveSomeRecords(_ writer: inout Writer, _ garbage: Int) throws(StoreError) {
     credit = min(
-      credit + writer.takeWritten() * pace(garbage), Compactor.mostCredit)
+      credit + writer.takeWritten() * moveRatio(garbage), Compactor.mostCredit)
     while credit > 0 {
       guard let cost = try moveNextRecord(&writer, fullest: Compactor.fullest) else {
         credit = 0
@@ -101,7 +101,7 @@ extension Compactor {
       record: record, slotOffset: slot, slot: Slot(tag: hash.tag, position: position))
     if try writer.isExpired(match) {
       try writer.prepareRelease(match)
-      try writer.space.recordReleases()
+      try writer.space.flushReleases()
       try writer.unpublish(Writer.Prepared(slotOffset: slot, old: match))
       // It was counted as garbage already, as one that has probably expired.
       writer.shared.lower(.garbage, by: UInt64(record.storedBytes))
@@ -110,7 +110,7 @@ extension Compactor {
     _ = try writer.space.writableEntry(position.unit)
     let unit = try writer.mover.makeRoom(for: record.storedBytes, space: &writer.space)
     _ = try writer.space.writableEntry(unit)
-    try writer.space.recordReleases()
+    try writer.space.flushReleases()
     let expiry = record.expiry
     let target = writer.mover.copy(record)
     writer.memory.bytes.storeRelease(Slot(tag: hash.tag, position: target).bits, slot)

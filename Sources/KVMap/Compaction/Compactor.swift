@@ -100,7 +100,7 @@ struct Compactor {
       if cursor != nil {
         try lookAtUnits(&writer, Compactor.unitsForOneStep)
       } else if hasTooMuchSpare {
-        try giveBackSpare(&writer)
+        try punchSpare(&writer)
       } else {
         return
       }
@@ -148,7 +148,7 @@ struct Compactor {
   static let fullest = Layout.segmentBytes / 10 * 9
 
   /// Bytes to copy for each byte that was written: more, the more garbage there is.
-  func pace(_ garbage: Int) -> Int {
+  func moveRatio(_ garbage: Int) -> Int {
     if garbage <= allowedGarbage { return 0 }
     return min(4, 2 + (garbage - allowedGarbage) * 8 / allowedGarbage)
   }

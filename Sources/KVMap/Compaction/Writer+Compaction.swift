@@ -14,7 +14,7 @@ extension Writer {
 
   /// Ends the segments that are being written, so that they can be emptied like the
   /// others; in a later round those that lie behind `end`.
-  mutating func beginWholeCompaction(behind end: UInt64?) throws(StoreError) {
+  mutating func beginWholeCompaction(beyond end: UInt64?) throws(StoreError) {
     func isLeft(_ segment: SharedWord<Unit>) -> Bool {
       end.map { shared[segment].number + Layout.segmentUnits > $0 } ?? true
     }
@@ -40,12 +40,12 @@ extension Writer {
 
   /// Whether a page that leads to the bucket of `hash`, or one of its own, lies behind
   /// `end`; `next` becomes the first hash of the bucket that follows.
-  func isBehind(
+  func isBeyond(
     _ end: UInt64, _ hash: KeyHash, _ next: inout UInt64?
   ) throws(StoreError) -> Bool {
     let reader = IndexReader(memory: memory)
     let tag = index.epoch.tag
-    let bucket = try reader.bucketForWalk(hash.bits, behind: &next)
+    let bucket = try reader.bucketForWalk(hash.bits, next: &next)
     if bucket.page.unit.number >= end { return true }
     var pointer = reader.root
     var depth = 0
@@ -71,14 +71,14 @@ extension Writer {
     for number in stride(from: 0, to: space.highWater, by: SpaceEntry.entriesPerLeaf) {
       _ = try space.writableEntry(Unit(number: number))
     }
-    try space.recordReleases()
+    try space.flushReleases()
   }
 
   /// How many large values there are.
-  func runCount() throws(StoreError) -> Int {
+  func extentCount() throws(StoreError) -> Int {
     var count = 0
     for number in Layout.firstFreeUnit..<max(Layout.firstFreeUnit, space.highWater) {
-      if try space.entry(Unit(number: number))?.kind == .run { count += 1 }
+      if try space.entry(Unit(number: number))?.kind == .extent { count += 1 }
     }
     return count
   }
@@ -88,14 +88,14 @@ extension Writer {
   ///
   /// A crash leads back to the last checkpoint: what that uses, or calls free and real,
   /// ends at its own mark, and must be left as it is.
-  func giveBackEnd(upTo end: UInt64) throws(StoreError) -> Bool {
+  func punchEnd(upTo end: UInt64) throws(StoreError) -> Bool {
     guard backing.isShared else { return true }
     let (block, bothAgree) = try SuperblockPair(memory.fixed).current()
     guard bothAgree, block.highWater.number < end else { return false }
     let first = max(block.highWater.number, space.highWater) + SpaceReserve.kept(memory)
     if first >= end { return true }
     let offset = Int(Unit(number: first).position.offset)
-    return try backing.giveBack(offset: offset, count: Int(end - first) * Layout.unitBytes)
+    return try backing.punch(offset: offset, count: Int(end - first) * Layout.unitBytes)
   }
 
   /// Gives back the disk space of segments that are open, but for what is used and for what
@@ -106,7 +106,7 @@ extension Writer {
   /// which die with the last process: whoever recovers, alone or beside readers, takes no
   /// more for real than the page that the log ends in. In the checkpoint before, the same
   /// units may be free ones that are said to be real.
-  func giveBackRoom() throws(StoreError) {
+  func punchRoom() throws(StoreError) {
     log.forgetRoom()
     mover.forgetRoom()
     let segments: [(segment: SharedWord<Unit>, ready: UInt64)] = [
@@ -116,7 +116,7 @@ extension Writer {
     ]
     for (word, ready) in segments where shared[word].number != 0 {
       let end = shared[word].position.offset + UInt64(Layout.segmentBytes)
-      if ready < end { _ = try backing.giveBack(offset: Int(ready), count: Int(end - ready)) }
+      if ready < end { _ = try backing.punch(offset: Int(ready), count: Int(end - ready)) }
     }
   }
 }

@@ -131,7 +131,7 @@ struct LogHistory {
       // Left over from before a crash: the log went on with higher numbers elsewhere.
       if first <= lastRead { continue }
       filter.drop(from: first)
-      let following = number(behind: index)
+      let following = number(after: index)
       let end = try search.walk(
         range(of: segment.start), after: first - 1, below: following ?? limit, isWhole: true
       ) { finding throws(StoreError) in
@@ -173,7 +173,7 @@ struct LogHistory {
   }
 
   /// The number of the record behind a segment's last one, where it is known.
-  private func number(behind index: Int) -> UInt64? {
+  private func number(after index: Int) -> UInt64? {
     let (start, header) = segments[index]
     if let block, Int(block.segment.position.offset) == start { return block.sequence.number }
     guard index + 1 < segments.count else { return nil }

@@ -17,7 +17,7 @@ struct RecentLog {
       position: block.logPosition, sequence: block.sequence, chain: block.chain)
     var scanner = LogScanner(memory: memory, tail: start, segment: block.segment)
     scanner.scan()
-    var behind = Behind()
+    var behind = UnitsBeyond()
     // A writer beside may have gone on since the end was found. What it appends
     // may look like the far side of a gap until it is looked at again.
     for _ in 0..<1_000 {
@@ -45,7 +45,7 @@ struct RecentLog {
   }
 
   /// What lies behind the end of the log.
-  private struct Behind {
+  private struct UnitsBeyond {
     /// Whole commits, and the gaps before them.
     var findings: [LogSearch.Finding] = []
     var isCut = false
@@ -53,13 +53,13 @@ struct RecentLog {
 
   private static func search(
     behind end: LogScanner.End, _ view: SourceView
-  ) throws(StoreError) -> Behind {
+  ) throws(StoreError) -> UnitsBeyond {
     let memory = view.memory
     let search = LogSearch(memory: memory)
     let first = end.tail.sequence.number
     let limit = min(SequenceNumber.limit.number, first + LogScanner.furthestSequence)
     var filter = CommitFilter()
-    var behind = Behind()
+    var behind = UnitsBeyond()
     var segment = end.segment
     var header = end.header
     var from = Int(end.tail.position.offset)

@@ -126,7 +126,7 @@ struct NewStoreFile: ~Copyable {
   private func putIntoFileThatIsThere() throws(StoreError) -> FileBacking? {
     let found: File
     do { found = try File(opening: target, access: .readWrite) } catch { return nil }
-    guard case .empty? = try? FileContents(found) else { return nil }
+    guard case .empty? = try? FileKind(found) else { return nil }
     return try put(into: found, isOwn: false)
   }
 
@@ -143,14 +143,14 @@ struct NewStoreFile: ~Copyable {
     for lock in [LockName.attached, .valid] {
       while try !backing.tryLock(lock, .exclusive) {
         // Another process may have made it a store, and have that open now.
-        guard case .empty? = try? FileContents(empty) else { return nil }
+        guard case .empty? = try? FileKind(empty) else { return nil }
         if patience.wait() { continue }
         throw patience.busy(try backing.holder(of: lock, against: .exclusive), "has had the empty file open")
       }
     }
     do throws(MappingError) {
       // Another process may have been faster, or have removed it.
-      guard try backing.identity == File.identity(of: target), case .empty = try FileContents(empty) else {
+      guard try backing.identity == File.identity(of: target), case .empty = try FileKind(empty) else {
         return nil
       }
     } catch {
@@ -170,11 +170,11 @@ struct NewStoreFile: ~Copyable {
   /// What is there says at each moment that it is no store yet, or is one.
   private func copy(into empty: borrowing File) throws(MappingError) {
     empty.changeInPlace()
-    let marker = (0..<FileContents.markerBytes).map {
-      UInt8(truncatingIfNeeded: FileContents.creationMarker >> (8 * $0))
+    let marker = (0..<FileKind.markerBytes).map {
+      UInt8(truncatingIfNeeded: FileKind.creationMarker >> (8 * $0))
     }
     try unsafe empty.write(marker.span.bytes, at: 0)
-    try empty.setSize(Int64(FileContents.markerBytes))
+    try empty.setSize(Int64(FileKind.markerBytes))
     try empty.sync()
     try File.syncDirectory(target.directory)
     let (a, b) = (Int64(Layout.superblockOffsets.a), Int64(Layout.superblockOffsets.b))

@@ -33,7 +33,7 @@ extension Opening {
     try fillAndClose(try makeCore(backing, block), fill)
     // Nobody uses the live words any more; opening the store takes disk space for them. A saving:
     // punching a hole may itself need space.
-    _ = try? backing.giveBack(offset: Layout.liveOffset, count: Layout.pageBytes)
+    _ = try? backing.punch(offset: Layout.liveOffset, count: Layout.pageBytes)
     try publish(&new, backing)
   }
 
@@ -66,7 +66,7 @@ extension Opening {
   }
 
   private func isEmptyFile() throws(MappingError) -> Bool {
-    if case .empty = try FileContents(File(opening: path, access: .readOnly)) { return true }
+    if case .empty = try FileKind(File(opening: path, access: .readOnly)) { return true }
     return false
   }
 
@@ -123,7 +123,7 @@ extension Opening {
 
 extension StoreCore {
   /// Stores a value that another store had, with the version it had there.
-  func takeOver(
+  func importRecord(
     _ key: RawSpan, _ value: RawSpan, expiry: UInt64?, version: UInt64?
   ) throws(StoreError) {
     let hash = KeyHash(key, seed: source.seed)

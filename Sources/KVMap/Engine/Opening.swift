@@ -116,12 +116,12 @@ struct Opening {
   }
 
   /// What the file is by its first bytes; throws if it can be nothing of ours.
-  private func contents(_ file: borrowing File) throws(StoreError) -> FileContents {
+  private func contents(_ file: borrowing File) throws(StoreError) -> FileKind {
     let size: Int64
-    let contents: FileContents
+    let contents: FileKind
     do throws(MappingError) {
       size = try file.status().size
-      contents = try FileContents(file)
+      contents = try FileKind(file)
     } catch {
       throw StoreError(error)
     }
@@ -162,7 +162,7 @@ struct Opening {
     if options.exclusive { try core.withWriteLock { _ throws(StoreError) in } }
     // A process died while it wrote a checkpoint. Or one is being written, or somebody has
     // the turn: then the next one will be whole.
-    if try !SuperblockPair(backing.fixed).current().bothAgree { try core.settleSuperblocksIfFree() }
+    if try !SuperblockPair(backing.fixed).current().bothAgree { try core.repairSuperblocksIfFree() }
     return core
   }
 
@@ -254,8 +254,8 @@ struct Opening {
     let recovery = Recovery(
       source: source, backing: backing, clock: clock, isTakeover: false, isPrivate: false)
     let end = try recovery.examine(block)
-    try recovery.rehearse(backing, block, end)
-    try backing.makeReal(offset: Layout.liveOffset, count: Layout.pageBytes, scattered: true)
+    try recovery.dryRun(backing, block, end)
+    try backing.allocate(offset: Layout.liveOffset, count: Layout.pageBytes, order: .random)
     // Its maker may have died before its name was durable. As far as rights allow.
     if block.epoch == Epoch(number: 1) { try? File.syncDirectory(File.followingLinks(path).directory) }
     try recovery.rebuild(block, bothAgree: bothAgree, end)

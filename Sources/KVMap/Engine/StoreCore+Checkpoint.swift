@@ -126,7 +126,7 @@ extension StoreCore {
     _ turn: borrowing WriteTurn, _ lock: consuming CheckpointLock
   ) throws(StoreError) -> FrozenCheckpoint {
     try rebuildDoubtfulPages(turn, lock)
-    try recordReleasesIfThereIsRoom(turn)
+    try flushReleasesIfThereIsRoom(turn)
     if backing.isShared { try turn.writer.space.trimEnd() }
     turn.throttle.reset()
     let block = Checkpoint(source: source, backing: backing, previous: superblock).freeze()
@@ -147,8 +147,8 @@ extension StoreCore {
       shared[.announcedSync] = UInt64(processIdentifier)
       do throws(StoreError) {
         try checkpoint.seal(block, after: shared[.durableEpoch])
-        try checkpoint.settleSuperblocks()
-        try checkpoint.record(block)
+        try checkpoint.repairSuperblocks()
+        try checkpoint.persist(block)
       } catch {
         noteFailure(lossOr(error))
         shared[.announcedSync] = 0
@@ -156,25 +156,25 @@ extension StoreCore {
       }
       shared[.announcedSync] = 0
     }
-    checkpoint.release(block)
+    checkpoint.publishReuse(block)
   }
 
   /// Makes both superblocks name the same checkpoint: its writer died between the two. Does
   /// nothing if another process holds the write lock or writes a checkpoint.
-  func settleSuperblocksIfFree() throws(StoreError) {
+  func repairSuperblocksIfFree() throws(StoreError) {
     guard let turn = try enter(.ifFree) else { return }
     try conclude(turn) { _ throws(StoreError) in
       guard let lock = try CheckpointLock(ifFree: self) else { return }
-      try Checkpoint(source: source, backing: backing, previous: superblock).settleSuperblocks()
+      try Checkpoint(source: source, backing: backing, previous: superblock).repairSuperblocks()
       withExtendedLifetime(lock) {}
     }
   }
 
   /// On a full disk there may be no page to enter released pages in. They stay listed,
   /// and are entered after the checkpoint, which makes others free.
-  private func recordReleasesIfThereIsRoom(_ turn: borrowing WriteTurn) throws(StoreError) {
+  private func flushReleasesIfThereIsRoom(_ turn: borrowing WriteTurn) throws(StoreError) {
     do throws(StoreError) {
-      try turn.writer.space.recordReleases()
+      try turn.writer.space.flushReleases()
     } catch {
       guard error.code == .diskFull else { throw error }
     }

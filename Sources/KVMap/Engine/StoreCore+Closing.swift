@@ -41,7 +41,7 @@ extension StoreCore {
       let isForOthers = isLong ? try leavesCheckpointToOthers(turn) : false
       if isLong, !isForOthers {
         var isDone = try checkpoint(turn, .skip)
-        if !turn.writer.space.unrecorded.isEmpty { isDone = try checkpoint(turn, .skip) }
+        if !turn.writer.space.pendingReleases.isEmpty { isDone = try checkpoint(turn, .skip) }
         if isDone { try truncateEnd(turn) }
       }
       if isForOthers || options.durability != .none {
@@ -74,6 +74,6 @@ extension StoreCore {
     // A handle that was opened during a truncation has no lock A, but a pin.
     guard try backing.lowestPin() == nil else { return }
     turn.writer.space.reserve.forget()
-    try backing.cutOff(at: end)
+    try backing.truncate(to: end)
   }
 }

@@ -15,7 +15,7 @@ extension StoreCore {
     fullCompactions.begin()
     defer { fullCompactions.end() }
     if try isWorthMoving() { try moveAll(report) }
-    try giveBackAll()
+    try punchAll()
   }
 
   /// Moves whatever can be moved, in a store that nobody else knows.
@@ -25,7 +25,7 @@ extension StoreCore {
     } catch {
       throw error as? StoreError ?? StoreError(.system, "\(name): \(error)")
     }
-    try giveBackAll()
+    try punchAll()
   }
 
   /// Whether moving wins more than it may leave in half-filled units and segments, so that a
@@ -39,7 +39,7 @@ extension StoreCore {
     let pages = min(shared[.indexPages], most / UInt64(Layout.pageBytes))
     let unitBytes = UInt64(Layout.unitBytes)
     let index = (pages * UInt64(Layout.pageBytes) + unitBytes - 1) / unitBytes * unitBytes
-    let runs = try compacting { turn throws(StoreError) in try turn.writer.runCount() }
+    let runs = try compacting { turn throws(StoreError) in try turn.writer.extentCount() }
     let needed =
       Int(min(shared[.liveBytes], most) + index) + runs * Layout.pageBytes + LogWriter.reserve
     return try backing.sizes().allocated > needed + needed / 16 + 3 * Layout.unitBytes
@@ -47,11 +47,11 @@ extension StoreCore {
 
   private func moveAll(_ report: (CompactionProgress) throws -> Void) throws {
     var meter = Meter()
-    var behind: Writer.Behind?
+    var behind: Writer.UnitsBeyond?
     for _ in 0..<Self.mostRounds {
       let end = try compactOnce(behind, &meter, report)
       let left = try compacting { turn throws(StoreError) in
-        try turn.writer.unitsBehind(end)
+        try turn.writer.unitsBeyond(end)
       }
       if left.total == 0 || !left.hasRoom || !left.isLess(than: behind) { break }
       behind = left
@@ -80,17 +80,17 @@ extension StoreCore {
   ///
   /// - Parameter behind: what the round before has left there; nil for the first.
   private func compactOnce(
-    _ behind: Writer.Behind?, _ meter: inout Meter, _ report: (CompactionProgress) throws -> Void
+    _ behind: Writer.UnitsBeyond?, _ meter: inout Meter, _ report: (CompactionProgress) throws -> Void
   ) throws -> UInt64 {
     try compacting { turn throws(StoreError) in
-      try turn.writer.beginWholeCompaction(behind: behind?.end)
+      try turn.writer.beginWholeCompaction(beyond: behind?.end)
     }
     try checkpoint()
     let end = try lookAtAll()
     let (toMove, moved, now) = try compacting { turn throws(StoreError) in
       (
         turn.compactor.chooseAllCandidates(end: end, room: behind?.freeBefore), turn.compactor.movedBytes,
-        try turn.writer.unitsBehind(end)
+        try turn.writer.unitsBeyond(end)
       )
     }
     let indexBytes =
@@ -101,7 +101,7 @@ extension StoreCore {
     try moveRecords(&meter, report)
     try checkpoint()
     if indexBytes + now.runs > 0 {
-      let rewriting = Compactor.Rewriting(end: end, isOfAll: behind == nil, includesRuns: now.runs > 0)
+      let rewriting = Compactor.Rewriting(end: end, isOfAll: behind == nil, includesExtents: now.runs > 0)
       try rewriteIndex(rewriting, &meter, report)
     }
     // The second one knows the first's superblocks to be durable, and so may count
@@ -176,7 +176,7 @@ extension StoreCore {
   }
 
   /// Gives back all that is free, without moving anything.
-  func giveBackAll() throws(StoreError) {
+  func punchAll() throws(StoreError) {
     // What is entered as real is entered as something else first, durably.
     for _ in 0..<2 {
       try compacting { turn throws(StoreError) in
@@ -184,7 +184,7 @@ extension StoreCore {
       }
       try lookAtAll()
       while try compacting({ turn throws(StoreError) in
-        try turn.compactor.giveBackSpare(&turn.writer)
+        try turn.compactor.punchSpare(&turn.writer)
         return turn.compactor.spareUnits > 0 && !turn.compactor.isPaused
       }) {}
       try checkpoint()
@@ -192,11 +192,11 @@ extension StoreCore {
     try waitingForCheckpoint { () throws(StoreError) -> Void? in
       try withWriteLock { turn throws(StoreError) -> Void? in
         guard try checkpoint(turn, .skip) else { return nil }
-        try turn.writer.giveBackRoom()
+        try turn.writer.punchRoom()
         try truncateEnd(turn)
         // Where others have it open, it stays as long as it is.
         let end = UInt64(try backing.sizes().file / Layout.unitBytes)
-        _ = try turn.writer.giveBackEnd(upTo: end)
+        _ = try turn.writer.punchEnd(upTo: end)
         return ()
       }
     }

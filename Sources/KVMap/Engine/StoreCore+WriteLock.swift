@@ -152,7 +152,7 @@ extension StoreCore {
     let end = Int(shared[.highWater].number) * Layout.unitBytes
     if end > backing.mappedBytes { _ = try backing.extendMapping(to: end) }
     turn.writer.working.refresh()
-    try turn.writer.ensureAddresses(for: 0)
+    try turn.writer.reserveAddressSpace(for: 0)
     try checkPath(turn)
     shared[.busy] = UInt64(processIdentifier)
     turn.throttle.lengthAtStart = shared[.logSinceCheckpoint]
@@ -190,7 +190,7 @@ extension StoreCore {
     if let error { noteFailure(error) }
     if error == nil || !turn.writer.isHalfDone {
       // Pages that were copied for a change that failed: others must not find the originals in use.
-      if !turn.writer.space.unrecorded.isEmpty { try? turn.writer.space.recordReleases() }
+      if !turn.writer.space.pendingReleases.isEmpty { try? turn.writer.space.flushReleases() }
       shared[.busy] = 0
     }
     turn.writer.isHalfDone = false
@@ -219,7 +219,7 @@ extension StoreCore {
     let recovery = Recovery(
       source: source, backing: backing, clock: clock, isTakeover: true, isPrivate: false)
     let end = try recovery.examine(block)
-    if let file = backing as? FileBacking { try recovery.rehearse(file, block, end) }
+    if let file = backing as? FileBacking { try recovery.dryRun(file, block, end) }
     try recovery.rebuild(block, bothAgree: bothAgree, end)
   }
 

@@ -9,7 +9,7 @@ enum UnitKind: UInt8 {
   /// First unit of a log segment.
   case segment = 3
   /// First unit of a run that holds one large value.
-  case run = 4
+  case extent = 4
   /// A further unit of the segment or run that begins before it.
   case continuation = 5
 }

@@ -47,9 +47,9 @@ struct IndexReader {
   /// the way must cover the hashes that the reference to it says, so that no page
   /// is met twice. `behind` becomes the first hash behind those that were looked
   /// for in vain, if this throws, or behind the bucket's; nil if there is none.
-  func bucketForWalk(_ hash: UInt64, behind: inout UInt64?) throws(StoreError) -> PagePointer {
+  func bucketForWalk(_ hash: UInt64, next: inout UInt64?) throws(StoreError) -> PagePointer {
     let tag = memory.shared[.epoch].tag
-    behind = nil
+    next = nil
     var pointer = PagePointer(page: root.page, depth: 0, epochTag: root.epochTag)
     for level in 0...root.depth {
       let kind: PageKind = level == root.depth ? .bucket : .directory
@@ -66,7 +66,7 @@ struct IndexReader {
         throw .damaged("index page", at: pointer.page.offset, "it leads to a page of impossible depth")
       }
       pointer = child
-      behind = pointer.end(after: hash)
+      next = pointer.end(after: hash)
     }
     return pointer
   }

@@ -19,7 +19,7 @@ struct LogScanner {
     /// First unit above everything the log's records need.
     var highWater: UInt64
     /// Bytes of the large values up to here.
-    var runBytes = 0
+    var extentBytes = 0
   }
   private(set) var end: End
   /// First unit above everything seen, in commits that are whole or not.
@@ -27,7 +27,7 @@ struct LogScanner {
   /// Bytes of large values read so far. Runs of one log never overlap, so there
   /// are no more of them than the file has: else a few records that all lead to
   /// one large run would cost hours.
-  private var runBytes = 0
+  private var extentBytes = 0
 
   private var bytes: MappedBytes { memory.bytes }
 
@@ -71,7 +71,8 @@ struct LogScanner {
       }
       highWater = max(highWater, top)
       if record.flags.contains(.end) {
-        end = End(tail: tail, segment: segment, header: header, highWater: highWater, runBytes: runBytes)
+        end = End(
+          tail: tail, segment: segment, header: header, highWater: highWater, extentBytes: extentBytes)
       }
     }
   }
@@ -83,7 +84,7 @@ struct LogScanner {
     segment = end.segment
     header = end.header
     highWater = end.highWater
-    runBytes = end.runBytes
+    extentBytes = end.extentBytes
     scan()
     return end.tail.position != before
   }
@@ -107,10 +108,10 @@ struct LogScanner {
     guard record.header.chain == UInt32(truncatingIfNeeded: chain) else { return nil }
     if record.isExternal {
       guard let range = try? record.valueRange(),
-        runBytes + range.count <= memory.mappedBytes,
+        extentBytes + range.count <= memory.mappedBytes,
         (try? record.verifyExternal(range)) != nil
       else { return nil }
-      runBytes += range.count
+      extentBytes += range.count
     }
     var next = Position(offset: position.offset + UInt64(record.storedBytes))
     if record.kind == .link {
@@ -144,7 +145,7 @@ struct LogScanner {
   /// behind the end was durable already: then the end is no end but damage.
   ///
   /// `dataRanges` tells which parts of a range can hold anything at all.
-  func damageBehindEnd(_ dataRanges: (Range<Int>) -> [Range<Int>]) -> Position? {
+  func damageBeyondEnd(_ dataRanges: (Range<Int>) -> [Range<Int>]) -> Position? {
     var segment = end.segment
     var header = end.header
     var from = Int(end.tail.position.offset)

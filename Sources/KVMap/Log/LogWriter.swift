@@ -118,7 +118,7 @@ struct LogWriter {
     let next = shared[.nextSegment].number
     if shared[.nextReady].number == next { return }
     let start = Int(Unit(number: next).position.offset)
-    try backing.makeReal(offset: start, count: Self.readyChunk, scattered: false)
+    try backing.allocate(offset: start, count: Self.readyChunk, order: .sequential)
     shared[.nextReady] = Unit(number: next)
   }
 
@@ -127,7 +127,7 @@ struct LogWriter {
     if end <= ready { return }
     let chunk = UInt64(Self.readyChunk)
     let target = min((end + chunk - 1) / chunk * chunk, segmentEnd)
-    try backing.makeReal(offset: Int(ready), count: Int(target - ready), scattered: false)
+    try backing.allocate(offset: Int(ready), count: Int(target - ready), order: .sequential)
     shared[.ready] = Position(offset: target)
   }
 
@@ -311,9 +311,9 @@ struct LogWriter {
     if let inheritance, inheritance.sequence.number > shared[.durableSequence].number {
       try storeAgain(upTo: inheritance)
     }
-    if shared[.runEpoch] > shared[.durableEpoch] {
+    if shared[.extentEpoch] > shared[.durableEpoch] {
       try backing.sync(offset: 0, count: Int(shared[.highWater].number) * Layout.unitBytes)
-      shared[.runEpoch] = Epoch(number: 0)
+      shared[.extentEpoch] = Epoch(number: 0)
     } else {
       try syncSegments(upTo: tail)
     }
@@ -345,7 +345,7 @@ struct LogWriter {
     bytes.dirtyAgain(record.offset, count: record.storedBytes)
     if record.isExternal, let range = try? record.valueRange() {
       bytes.dirtyAgain(range.lowerBound, count: range.count)
-      shared[.runEpoch] = shared[.epoch]
+      shared[.extentEpoch] = shared[.epoch]
     }
     if record.kind == .link {
       bytes.dirtyAgain(Int(record.linkTarget), count: SegmentHeader.byteCount)

@@ -31,7 +31,7 @@ struct MoveWriter {
     if end > ready {
       let chunk = UInt64(Self.readyChunk)
       let target = min((end + chunk - 1) / chunk * chunk, segmentEnd)
-      try backing.makeReal(offset: Int(ready), count: Int(target - ready), scattered: true)
+      try backing.allocate(offset: Int(ready), count: Int(target - ready), order: .random)
       shared[.moveReady] = Position(offset: target)
     }
     return Position(offset: tail).unit
@@ -47,7 +47,7 @@ struct MoveWriter {
     let segment = try space.allocate(Int(Layout.segmentUnits), as: .segment)
     let start = Int(segment.position.offset)
     do {
-      try backing.makeReal(offset: start, count: Self.readyChunk, scattered: true)
+      try backing.allocate(offset: start, count: Self.readyChunk, order: .random)
     } catch {
       try space.releaseUnits(segment)
       throw error
@@ -78,7 +78,7 @@ struct MoveWriter {
   /// sequence number, and with it its version.
   ///
   /// - Parameter run: where its large value has been copied to, if it has.
-  func copy(_ record: Record, run: Int? = nil) -> Position {
+  func copy(_ record: Record, extent: Int? = nil) -> Position {
     let target = shared[.moveTail]
     let offset = Int(target.offset)
     bytes.copy(from: record.offset, to: offset, count: record.storedBytes)
@@ -86,10 +86,10 @@ struct MoveWriter {
     moved.kindBits = RecordKind.move.rawValue
     moved.flags.remove([.end, .synced])
     moved.encodeOrder(bytes, at: offset)
-    if let run {
+    if let extent {
       let checksum = Checksum.compute(
-        bytes, run, count: moved.valueLength, seed: memory.seed, place: UInt64(run))
-      bytes.store64(UInt64(run), offset + moved.externalOffset)
+        bytes, extent, count: moved.valueLength, seed: memory.seed, place: UInt64(extent))
+      bytes.store64(UInt64(extent), offset + moved.externalOffset)
       bytes.store64(checksum, offset + moved.externalOffset + 8)
     }
     bytes.store64(UInt64(moved.computeChecksum(bytes, at: offset, seed: memory.seed)), offset)

@@ -163,7 +163,7 @@ struct Record {
   }
 
   /// The units of a large value's run.
-  func run() throws(StoreError) -> (first: Unit, count: Int) {
+  func extent() throws(StoreError) -> (first: Unit, count: Int) {
     let range = try valueRange()
     return (
       Position(offset: UInt64(range.lowerBound)).unit,

@@ -181,7 +181,7 @@ extension SharedWord {
   /// Bytes of log since the last checkpoint.
   static var logSinceCheckpoint: SharedWord<UInt64> { .init(304) }
   /// Of the last large value that no sync of all has followed, 0 for none.
-  static var runEpoch: SharedWord<Epoch> { .init(312) }
+  static var extentEpoch: SharedWord<Epoch> { .init(312) }
   /// Free space may still be seen by readers of this epoch.
   static var quarantine: SharedWord<Epoch> { .init(320) }
   /// Rises when a process has recovered the store.

@@ -13,10 +13,10 @@ struct Creation {
     let first = Layout.firstFreeUnit
     try backing.grow(to: Int(first + 1) * Layout.unitBytes)
     for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b, Layout.liveOffset] {
-      try backing.makeReal(offset: offset, count: Layout.pageBytes, scattered: false)
+      try backing.allocate(offset: offset, count: Layout.pageBytes, order: .sequential)
     }
-    try backing.makeReal(
-      offset: Int(first) * Layout.unitBytes, count: Layout.unitBytes, scattered: true)
+    try backing.allocate(
+      offset: Int(first) * Layout.unitBytes, count: Layout.unitBytes, order: .random)
     let shared = source.shared
     shared[.epoch] = Epoch(number: 1)
     shared[.highWater] = Unit(number: first + 1)
@@ -28,21 +28,21 @@ struct Creation {
     let segment = try writer.space.allocate(Int(Layout.segmentUnits), as: .segment)
     let next = try writer.space.allocate(Int(Layout.segmentUnits), as: .segment)
     let start = segment.position.offset
-    try backing.makeReal(offset: Int(start), count: Layout.pageBytes, scattered: false)
+    try backing.allocate(offset: Int(start), count: Layout.pageBytes, order: .sequential)
     SegmentHeader(ordinal: 1, next: next, sequence: firstSequence).encode(
       writer.memory.bytes, at: Int(start), seed: source.seed)
     shared[.segment] = segment
     shared[.tail] = Position(offset: start + UInt64(SegmentHeader.byteCount))
     shared[.sequence] = firstSequence
     shared[.chain] = source.seed.low
-    try writer.space.recordReleases()
+    try writer.space.flushReleases()
 
     let checkpoint = Checkpoint(
       source: source, backing: backing,
       previous: Superblock(identifier: identifier, seed: source.seed))
     let block = checkpoint.freeze()
     try checkpoint.seal(block, after: Epoch(number: 0))
-    try checkpoint.record(block)
+    try checkpoint.persist(block)
   }
 
   private func makeDirectory(_ writer: inout Writer) throws(StoreError) {

@@ -12,7 +12,7 @@ struct Recovery {
   /// Whether it is for a private view: then no CUT is appended and nothing synced.
   let isPrivate: Bool
   /// Whether it only finds out, in private memory, if all of it will succeed.
-  var isRehearsal = false
+  var isDryRun = false
 
   private var memory: StoreMemory { source.memory }
 
@@ -23,18 +23,18 @@ struct Recovery {
 
   /// Recovers a private copy. Damage can hide in any page that recovery comes to, the
   /// space table's above all; met here, not a byte of the file has changed.
-  func rehearse(
+  func dryRun(
     _ backing: FileBacking, _ block: Superblock, _ end: LogScanner.End
   ) throws(StoreError) {
     var room = PrivateBacking.leastRoom
     while true {
       let copy = try backing.privateView(room: room)
-      var rehearsal = Recovery(
+      var trial = Recovery(
         source: copy.mapping.source(seed: block.seed), backing: copy, clock: clock,
         isTakeover: isTakeover, isPrivate: false)
-      rehearsal.isRehearsal = true
+      trial.isDryRun = true
       do throws(StoreError) {
-        return try rehearsal.rebuild(block, bothAgree: true, end)
+        return try trial.rebuild(block, bothAgree: true, end)
       } catch {
         guard let more = copy.room(after: error, room) else { throw error }
         room = more
@@ -62,7 +62,7 @@ struct Recovery {
       position: block.logPosition, sequence: block.sequence, chain: block.chain)
     var scanner = LogScanner(memory: source.shadow.memory, tail: start, segment: block.segment)
     scanner.scan()
-    while let place = scanner.damageBehindEnd(backing.dataRanges) {
+    while let place = scanner.damageBeyondEnd(backing.dataRanges) {
       // A writer beside a private view may have gone on since the end was found.
       if scanner.scanOn() { continue }
       let end = scanner.end
@@ -91,7 +91,7 @@ struct Recovery {
   /// who wrote them honestly comes near these bounds.
   private func checkBounds(_ block: Superblock, _ end: LogScanner.End) throws(StoreError) {
     let known = max(block.highWater.number, UInt64(backing.mappedBytes / Layout.unitBytes))
-    guard end.highWater <= known + max(known, Self.mostUnitsBehindEnd) else {
+    guard end.highWater <= known + max(known, Self.mostUnitsBeyondEnd) else {
       throw .damaged(
         "log segment", at: Int(end.segment.position.offset),
         "the segment that is to follow it lies far behind the end of the file")
@@ -108,7 +108,7 @@ struct Recovery {
 
   /// How far behind the end of the file the next segment may lie, in units: what
   /// the file had grown by when power failed, and was not durable. 1 GiB.
-  private static let mostUnitsBehindEnd: UInt64 = (1 << 30) / UInt64(Layout.unitBytes)
+  private static let mostUnitsBeyondEnd: UInt64 = (1 << 30) / UInt64(Layout.unitBytes)
 
   /// More than one opening can use.
   private static let leastEpochsLeft: UInt64 = 1 << 60
@@ -120,8 +120,8 @@ struct Recovery {
     guard let header = end.header else { return }
     let start = LogWriter.Tail(
       position: block.logPosition, sequence: block.sequence, chain: block.chain)
-    if !isPrivate, !isRehearsal { try settleSuperblocks(block, bothAgree) }
-    if isTakeover, !isRehearsal {
+    if !isPrivate, !isDryRun { try repairSuperblocks(block, bothAgree) }
+    if isTakeover, !isDryRun {
       Checkpoint(source: source, backing: backing, previous: block).sealWorkingTree()
     }
     let target = source.shadow
@@ -142,7 +142,7 @@ struct Recovery {
   /// one failed, it may have been taken for clean ever since, and no later sync would
   /// write it. So they are stored again in any case, to be written by the next sync
   /// of the file at the latest, which comes before either of them changes.
-  private func settleSuperblocks(
+  private func repairSuperblocks(
     _ block: Superblock, _ bothAgree: Bool
   ) throws(StoreError) {
     if !bothAgree || (isTakeover && source.shared[.syncFailed] != 0) {
@@ -225,7 +225,7 @@ struct Recovery {
     while let record = try walk.next() {
       try writer.replay(record)
       length += UInt64(record.liveBytes)
-      if !isPrivate, !isRehearsal { writer.log.storeAgain(record) }
+      if !isPrivate, !isDryRun { writer.log.storeAgain(record) }
     }
     shared[.tail] = end.tail.position
     shared[.sequence] = end.tail.sequence
@@ -265,17 +265,17 @@ extension Writer {
       let key = record.key
       let hash = KeyHash(key, seed: memory.seed)
       if record.isExternal {
-        let run = try record.run()
-        try space.claim(run.first, run.count, as: .run)
+        let extent = try record.extent()
+        try space.claim(extent.first, extent.count, as: .extent)
       }
       let prepared = try prepare(key, hash, needsSlot: true)
       _ = try space.writableEntry(record.position.unit)
-      try space.recordReleases()
+      try space.flushReleases()
       try publish(prepared, hash, record)
     case .delete:
       let key = record.key
       let prepared = try prepare(key, KeyHash(key, seed: memory.seed), needsSlot: false)
-      try space.recordReleases()
+      try space.flushReleases()
       try unpublish(prepared)
     case .link:
       // The segment that opens here was entered when the one before it opened;

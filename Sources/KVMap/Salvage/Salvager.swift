@@ -190,7 +190,7 @@ final class Salvager {
     let record = try Record(memory, at: position)
     let range = try record.valueRange()
     let version = record.version
-    try target.takeOver(
+    try target.importRecord(
       record.key, memory.bytes.span(range.lowerBound, count: range.count),
       expiry: record.expiry,
       version: version < firstSequence.number ? version : nil)

@@ -67,7 +67,7 @@ struct SpaceReserve: ~Copyable {
     try backing.grow(to: Int(wanted) * Layout.unitBytes)
     // One by one: a call that fails half-way may take back what an earlier one got.
     for unit in max(end, known)..<wanted {
-      try backing.reserve(offset: Int(unit) * Layout.unitBytes, count: Layout.unitBytes)
+      try backing.preallocate(offset: Int(unit) * Layout.unitBytes, count: Layout.unitBytes)
       known = unit + 1
     }
   }

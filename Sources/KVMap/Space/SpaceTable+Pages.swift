@@ -11,7 +11,7 @@ extension SpaceTable {
     } else {
       try openFreshUnit(pages: count)
     }
-    try recordReleases()
+    try flushReleases()
     // Recording releases may have used some of the pages.
     if openFreePages < count { try ensurePages(count) }
   }
@@ -47,8 +47,8 @@ extension SpaceTable {
     // the file may have been cut off there.
     let isReal = try entry(unit)?.diskSpace == .all && free != nil
     if !isReal {
-      try backing.makeReal(
-        offset: Int(unit.position.offset), count: Layout.unitBytes, scattered: true)
+      try backing.allocate(
+        offset: Int(unit.position.offset), count: Layout.unitBytes, order: .random)
     }
     try openUnit(unit, free: 0xffff)
   }
@@ -108,21 +108,21 @@ extension SpaceTable {
   mutating func release(_ page: PageNumber) {
     let header = PageHeader(bytes: memory.bytes, page: page)
     if header.epoch.number > memory.shared[.sealedEpoch].number { header.seal(seed: memory.seed) }
-    unrecorded.append(page)
+    pendingReleases.append(page)
     memory.shared.raise(.releasedPages, by: 1)
   }
 
   /// Enters released pages in the table. Each entry made writable may release a
   /// page of the table in turn; pages that cannot be entered for want of disk
   /// space stay listed.
-  mutating func recordReleases() throws(StoreError) {
+  mutating func flushReleases() throws(StoreError) {
     let epoch = epoch
-    while let page = unrecorded.popLast() {
+    while let page = pendingReleases.popLast() {
       let entry: SpaceEntry
       do {
         entry = try releasableEntry(page.unit)
       } catch {
-        unrecorded.append(page)
+        pendingReleases.append(page)
         throw error
       }
       let bit: UInt16 = 1 << UInt16(page.indexInUnit)

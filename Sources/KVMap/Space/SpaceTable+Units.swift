@@ -52,7 +52,7 @@ extension SpaceTable {
 
   /// Gives back the run or segment that begins at `first`.
   mutating func releaseUnits(_ first: Unit) throws(StoreError) {
-    let count = try row(first, of: [.run, .segment])
+    let count = try row(first, of: [.extent, .segment])
     let epoch = epoch
     for number in first.number..<first.number + UInt64(count) {
       let entry = try writableEntry(Unit(number: number))

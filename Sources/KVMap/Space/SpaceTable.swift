@@ -25,7 +25,7 @@ struct SpaceTable: ~Copyable {
   var open: OpenUnit?
 
   /// Pages that are no longer referenced and not yet recorded as released.
-  var unrecorded: [PageNumber] = []
+  var pendingReleases: [PageNumber] = []
 
   /// Where the search for a unit with free pages goes on, and the reuse limit
   /// for which a full round found nothing.
@@ -97,7 +97,7 @@ struct SpaceTable: ~Copyable {
       return SpaceEntry(bytes: memory.bytes, offset: offset + slot(unit))
     }
     let entry = try writableEntryKeepingReleases(unit)
-    try recordReleases()
+    try flushReleases()
     return entry
   }
 
@@ -203,7 +203,7 @@ struct SpaceTable: ~Copyable {
     if header.epoch == epoch { return pointer }
     let page = try takePage()
     header.copy(to: page, epoch: epoch)
-    unrecorded.append(pointer.page)
+    pendingReleases.append(pointer.page)
     return PagePointer(page: page, depth: depth, epoch: epoch)
   }
 
@@ -227,11 +227,11 @@ struct SpaceTable: ~Copyable {
         var pages: [PageNumber] = []
         try collectPages(entries[later], height: height - level, &pages)
         entries[later] = PagePointer(bits: 0)
-        unrecorded += pages
+        pendingReleases += pages
       }
       node = entries[digit].page
     }
-    try recordReleases()
+    try flushReleases()
   }
 
   private func collectPages(

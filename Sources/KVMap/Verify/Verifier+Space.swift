@@ -79,7 +79,7 @@ extension Verifier {
         }
       case .free: break
       case .index: break
-      case .segment, .run: length = checkRow(unit, units, place)
+      case .segment, .extent: length = checkRow(unit, units, place)
       case .continuation:
         report.add("space table entry", at: place, "it continues a row of units that has no beginning")
       case nil:
@@ -89,10 +89,10 @@ extension Verifier {
         checkUse(number, units[unit], units[number])
         if let entry = units[number] { checkFields(number, units[unit]?.kind, entry) }
       }
-      if runs[UInt64(unit)] != nil, entry?.kind != .run || entry?.length != runs[UInt64(unit)] {
+      if runs[UInt64(unit)] != nil, entry?.kind != .extent || entry?.length != runs[UInt64(unit)] {
         report.add("space table entry", at: place, "a large value lies there, but the table does not know it")
       }
-      if isIndexWhole, entry?.kind == .run, runs[UInt64(unit)] == nil {
+      if isIndexWhole, entry?.kind == .extent, runs[UInt64(unit)] == nil {
         report.add(
           "space table entry", at: place, "it keeps \(length) units for a large value that no record has")
       }
@@ -150,7 +150,7 @@ extension Verifier {
     case .index: checkReleases(unit, entry)
     case .segment: if isIndexWhole { checkExpiry(unit, entry) }
     case .free: checkFree(unit, entry)
-    case .run: checkNothingLives(unit, entry)
+    case .extent: checkNothingLives(unit, entry)
     case .fixed, .continuation, nil: break
     }
   }

@@ -126,7 +126,8 @@ struct SnapshotTests {
       try store.snapshot().end()
       #expect(shared.frozen.epoch > last.epoch && shared.frozen.count == UInt64(number + 1))
       #expect(
-        shared[SharedState.frozenRoots[pair]] == last.root && shared[SharedState.frozenCounts[pair]] == last.count)
+        shared[SharedState.frozenRoots[pair]] == last.root
+          && shared[SharedState.frozenCounts[pair]] == last.count)
     }
   }
 

@@ -107,8 +107,8 @@ struct ReadProtocolTests {
       try reader.core.read { _ throws(StoreError) in
         _ = try reader.core.memory.check(old, .bucket, workingTag: tag)
       }
-      try checkpoint.record(block)
-      checkpoint.release(block)
+      try checkpoint.persist(block)
+      checkpoint.publishReuse(block)
     }
   }
 }

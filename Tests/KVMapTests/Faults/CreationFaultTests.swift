@@ -84,7 +84,7 @@ struct CreationFaultTests {
   private static func isStore(_ path: FilePath) throws -> Bool {
     guard try File.identity(of: path) != nil else { return false }
     let file = try File(opening: path, access: .readOnly)
-    if case .store = try FileContents(file) { return true }
+    if case .store = try FileKind(file) { return true }
     #expect(try file.status().size == 0, "what is no store is empty")
     return false
   }

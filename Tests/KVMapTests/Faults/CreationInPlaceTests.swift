@@ -48,8 +48,8 @@ struct CreationInPlaceTests {
   }
 
   private func mark(_ file: inout [UInt8]) {
-    for index in 0..<FileContents.markerBytes {
-      file[index] = UInt8(truncatingIfNeeded: FileContents.creationMarker >> UInt64(8 * index))
+    for index in 0..<FileKind.markerBytes {
+      file[index] = UInt8(truncatingIfNeeded: FileKind.creationMarker >> UInt64(8 * index))
     }
   }
 
@@ -86,7 +86,7 @@ struct CreationInPlaceTests {
   @Test func beforeItsSuperblocksItIsNone() throws {
     var random = SeededGenerator(seed: testSeed("beforeItsSuperblocksItIsNone"))
     try expect([], isWhole: false, "empty")
-    var short = [UInt8](repeating: 0, count: FileContents.markerBytes)
+    var short = [UInt8](repeating: 0, count: FileKind.markerBytes)
     mark(&short)
     try expect(short, isWhole: false, "the mark")
     for round in 0..<20 {

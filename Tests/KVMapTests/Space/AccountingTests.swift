@@ -247,8 +247,8 @@ extension StoreCore {
     let checkpoint = Checkpoint(source: source, backing: backing, previous: superblock)
     let block = checkpoint.freeze()
     try checkpoint.seal(block, after: durable)
-    try checkpoint.record(block)
-    checkpoint.release(block)
+    try checkpoint.persist(block)
+    checkpoint.publishReuse(block)
     return true
   }
 }

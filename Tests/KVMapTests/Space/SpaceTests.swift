@@ -37,12 +37,12 @@ struct SpaceTests {
     let firstEpoch = shared[.epoch].number
     let counted = shared[.indexPages]
     for page in first { space.release(page) }
-    try space.recordReleases()
+    try space.flushReleases()
     #expect(shared[.indexPages] <= counted - 5 + 3)
     for page in first { #expect(try state(page) == (false, false, true)) }
     shared[.epoch].number += 1
     for page in second { space.release(page) }
-    try space.recordReleases()
+    try space.flushReleases()
     for page in first { #expect(try state(page) == (false, true, false)) }
     for page in second { #expect(try state(page) == (false, false, true)) }
 

@@ -11,18 +11,18 @@ class ForwardingBacking: Backing, @unchecked Sendable {
   var isShared: Bool { inner.isShared }
 
   func grow(to bytes: Int) throws(StoreError) { try inner.grow(to: bytes) }
-  func prepareToGrow(by bytes: Int) throws(StoreError) { try inner.prepareToGrow(by: bytes) }
+  func reserveAddressSpace(by bytes: Int) throws(StoreError) { try inner.reserveAddressSpace(by: bytes) }
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool { try inner.extendMapping(to: bytes) }
-  func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
-    try inner.makeReal(offset: offset, count: count, scattered: scattered)
+  func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError) {
+    try inner.allocate(offset: offset, count: count, order: order)
   }
-  func reserve(offset: Int, count: Int) throws(StoreError) {
-    try inner.reserve(offset: offset, count: count)
+  func preallocate(offset: Int, count: Int) throws(StoreError) {
+    try inner.preallocate(offset: offset, count: count)
   }
-  func giveBack(offset: Int, count: Int) throws(StoreError) -> Bool {
-    try inner.giveBack(offset: offset, count: count)
+  func punch(offset: Int, count: Int) throws(StoreError) -> Bool {
+    try inner.punch(offset: offset, count: count)
   }
-  func cutOff(at bytes: Int) throws(StoreError) { try inner.cutOff(at: bytes) }
+  func cutOff(at bytes: Int) throws(StoreError) { try inner.truncate(to: bytes) }
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] { inner.dataRanges(range) }
 
   func sync(offset: Int, count: Int) throws(StoreError) { try inner.sync(offset: offset, count: count) }

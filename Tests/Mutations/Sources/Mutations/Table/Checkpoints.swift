@@ -14,7 +14,7 @@ extension Mutation {
       .leaveOut("try makeDoubtfulPagesAnew()"), seenBy: .crashes()),
     Mutation(
       "a handle at its end leaves the checkpoint to those who can vouch for what they stored", in: turn,
-      .takeForFalse("inheritsPages", after: "func isCheckpointForOthers"), seenBy: .crashes(60),
+      .takeForFalse("inheritsPages", after: "func leavesCheckpointToOthers"), seenBy: .crashes(60),
       survives: "a saving: a checkpoint makes the pages anew"),
     Mutation(
       "a checkpoint announces its sync", in: besides,
@@ -72,7 +72,7 @@ extension Mutation {
         + "it is taken over from, which raises the generation"),
     Mutation(
       "space is released only when both superblocks are written", in: besides,
-      .before("try checkpoint.record(block)", "checkpoint.release(block)"), seenBy: .crashes()),
+      .before("try checkpoint.persist(block)", "checkpoint.publishReuse(block)"), seenBy: .crashes()),
     Mutation(
       "closing makes durable what was committed", in: turn,
       .leaveOut("try unsafe writer.pointee.log.sync(upTo: writer.pointee.log.tail)"),
@@ -85,13 +85,13 @@ extension Mutation {
       .leaveOut("try? core.sync()"), seenBy: .store("SyncOrderTests/anInterval")),
     Mutation(
       "who died between the superblocks is finished for", in: besides,
-      .leaveOut("try checkpoint.settleSuperblocks()"), seenBy: .crashRegressions),
+      .leaveOut("try checkpoint.repairSuperblocks()"), seenBy: .crashRegressions),
     Mutation(
       "a page that is let go gets a checksum", in: "KVMap/Space/SpaceTable+Pages.swift",
       .leaveOut("header.seal(seed: memory.seed)"), seenBy: .store("SnapshotTests"), .crashes()),
     Mutation(
       "a takeover seals what snapshots lead to", in: "KVMap/Recovery/Recovery.swift",
-      .replace("if isTakeover, !isRehearsal", by: "if !MUTATED, isTakeover, !isRehearsal"),
+      .replace("if isTakeover, !isDryRun", by: "if !MUTATED, isTakeover, !isDryRun"),
       seenBy: .store("SnapshotTests"), .crashes()),
     Mutation(
       "a state that is frozen leaves the last one whole", in: "KVMap/Memory/LivePage.swift",

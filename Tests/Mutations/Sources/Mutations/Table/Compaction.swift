@@ -29,7 +29,7 @@ extension Mutation {
       .leaveOut("bytes.store64(checksum, offset + head.externalOffset + 8)"), seenBy: compaction),
     Mutation(
       "a moved record leads to its moved large value", in: mover,
-      .leaveOut("bytes.store64(UInt64(run), offset + head.externalOffset)"), seenBy: compaction),
+      .leaveOut("bytes.store64(UInt64(extent), offset + head.externalOffset)"), seenBy: compaction),
     Mutation(
       "a segment of moved records has a header", in: mover,
       .leaveOut(
@@ -37,7 +37,7 @@ extension Mutation {
           + "bytes, at: start, seed: memory.seed)"), seenBy: .crashes(60), compaction),
     Mutation(
       "moved records have disk space before they are written", in: mover,
-      .leaveOut("try backing.makeReal(offset: Int(ready), count: Int(target - ready), scattered: true)"),
+      .leaveOut("try backing.allocate(offset: Int(ready), count: Int(target - ready), order: .random)"),
       seenBy: .store("FullDiskTests"), .store("FileSizeLimitTests"),
       survives:
         "no test fills a disk just while records are moved; a page that has no room is a loss of the mapping, "
@@ -110,7 +110,7 @@ extension Mutation {
     Mutation(
       "the units a large value was moved from are released", in: whole,
       .leaveOut(
-        "try space.releaseUnits(run.first)",
+        "try space.releaseUnits(extent.first)",
         after: "try space.removeRecord(slot.position.unit, bytes: head.storedBytes, expires: expiry != nil)"),
       seenBy: compaction),
   ]
@@ -143,7 +143,7 @@ extension Mutation {
       .replace(
         "try backing.tryLock(.attached, .exclusive)",
         by: "try (MUTATED ? true : backing.tryLock(.attached, .exclusive))"),
-      seenBy: .store("GivingBackTests")),
+      seenBy: .store("PunchTests")),
     Mutation(
       "the end of the file is lowered by the rule", in: "KVMap/Space/SpaceTable+Units.swift",
       .replace(
@@ -155,7 +155,7 @@ extension Mutation {
       .leaveOut("try unsafe writer.pointee.space.trimEnd()"), seenBy: compaction),
     Mutation(
       "space behind the end is given back", in: "KVMap/API/Store+Compaction.swift",
-      .leaveOut("_ = try writer.giveBackEnd(upTo: end)"), seenBy: .store("ProcessTests/aReaderGoesOn")),
+      .leaveOut("_ = try writer.punchEnd(upTo: end)"), seenBy: .store("ProcessTests/aReaderGoesOn")),
     Mutation(
       "a checkpoint is due when many pages of the index wait for one",
       in: "KVMap/Engine/StoreCore+Checkpoint.swift",
@@ -179,7 +179,7 @@ extension Mutation {
     Mutation(
       "what was cut off is mapped no more", in: "KVMap/Memory/StoreMapping.swift",
       .leaveOut("unsafe local.pointee.mappedBytes.store(min(bytes, mappedBytes), ordering: .releasing)"),
-      seenBy: .store("GivingBackTests")),
+      seenBy: .store("PunchTests")),
   ]
 
   static let merging: [Mutation] = [

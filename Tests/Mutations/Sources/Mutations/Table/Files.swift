@@ -20,7 +20,7 @@ extension Mutation {
       survives: "needs an opening between two system calls of a creation whose directory cannot be synced"),
     Mutation(
       "a file that somebody else made a store is not written to", in: new,
-      .takeForTrue("case .empty = try FileContents(empty)"), seenBy: .store("NameTests")),
+      .takeForTrue("case .empty = try FileKind(empty)"), seenBy: .store("NameTests")),
     Mutation(
       "a store that is made in place says so until it is one", in: new,
       .leaveOut("try unsafe empty.write(marker.span.bytes, at: 0)"), seenBy: .store("UserFileSystemTests")),

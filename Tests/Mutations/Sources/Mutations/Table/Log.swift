@@ -102,11 +102,11 @@ extension Mutation {
       seenBy: .crashes()),
     Mutation(
       "a sync covers large values", in: writer,
-      .takeForFalse("live[LivePage.runEpoch] > live[LivePage.durableEpoch]"),
+      .takeForFalse("live[LivePage.extentEpoch] > live[LivePage.durableEpoch]"),
       seenBy: .crashes()),
     Mutation(
       "large values are noted for the next sync", in: "KVMap/Commit/Writer.swift",
-      .leaveOut("live[LivePage.runEpoch] = live[LivePage.epoch]"), seenBy: .crashes()),
+      .leaveOut("live[LivePage.extentEpoch] = live[LivePage.epoch]"), seenBy: .crashes()),
     Mutation(
       "how far the log is durable is noted", in: writer,
       .leaveOut("live[LivePage.durableSequence] = sequence.number"), seenBy: .store("LogTests")),

@@ -114,7 +114,7 @@ extension Mutation {
         "header.kindByte == kind.rawValue, header.epoch.tag == pointer.epochTag",
         by: "(MUTATED || (header.kindByte == kind.rawValue && header.epoch.tag == pointer.epochTag))"),
       seenBy: .store("DamageTests"),
-      survives: "a second safeguard: the rehearsal checks each page that it comes to in the same way"),
+      survives: "a second safeguard: the trial checks each page that it comes to in the same way"),
     Mutation(
       "a superblock's checksum decides whether it counts", in: "KVMap/Format/Superblock.swift",
       .takeForTrue("bytes.load64(checksum) == checksum(bytes, 0)"), seenBy: .crashes()),

@@ -23,7 +23,7 @@ extension Mutation {
     // What is found out before anything is written.
     Mutation(
       "a record that says SYNCED behind the end is damage", in: file,
-      .replace("scanner.damageBehindEnd(backing.dataRanges)", by: "(MUTATED ? nil : TEXT)"),
+      .replace("scanner.damageBeyondEnd(backing.dataRanges)", by: "(MUTATED ? nil : TEXT)"),
       seenBy: .store("LogTests")),
     Mutation(
       "a private view looks again before it tells of damage", in: file,
@@ -36,7 +36,7 @@ extension Mutation {
     Mutation(
       "what replay starts from is checked before anything is written", in: file,
       .leaveOut("try checkWhatReplayTouches(block, end)"), seenBy: .store("RecoveryTests/aDamagedPage"),
-      survives: "a second safeguard: the rehearsal, which writes to private memory, meets the same pages"),
+      survives: "a second safeguard: the trial, which writes to private memory, meets the same pages"),
 
     // What the new state is built from, and where.
     Mutation(
@@ -84,7 +84,7 @@ extension Mutation {
       .leaveOut("bytes.dirtyAgain(range.lowerBound, count: range.count)"), seenBy: .crashes()),
     Mutation(
       "recovery syncs large values", in: log,
-      .leaveOut("live[LivePage.runEpoch] = live[LivePage.epoch]"), seenBy: .crashes()),
+      .leaveOut("live[LivePage.extentEpoch] = live[LivePage.epoch]"), seenBy: .crashes()),
     Mutation(
       "headers of segments are stored again", in: log,
       .leaveOut("bytes.dirtyAgain(Int(next), count: SegmentHeader.byteCount)"), seenBy: .crashes(60),
@@ -145,7 +145,7 @@ extension Mutation {
       "what was rebuilt is the last frozen state", in: file,
       .leaveOut("target.live.freeze()"), seenBy: .store("SnapshotTests")),
     Mutation(
-      "a rehearsal does not ask for memory", in: "KVMap/Backing/PrivateBacking.swift",
+      "a trial does not ask for memory", in: "KVMap/Backing/PrivateBacking.swift",
       .replace(
         "options: .noReserve)", by: "options: MUTATED ? [] : .noReserve)", after: "sharing: .private,"),
       seenBy: .store("HandleTests")),

@@ -89,7 +89,7 @@ extension Mutation {
     Mutation(
       "the reserve has disk space", in: reserve,
       .leaveOut(
-        "try backing.reserve(offset: Int(unit) * Layout.unitBytes, count: Layout.unitBytes)"),
+        "try backing.preallocate(offset: Int(unit) * Layout.unitBytes, count: Layout.unitBytes)"),
       seenBy: fullDisk),
     Mutation(
       "a put leaves more behind than a removal needs", in: reserve,
@@ -103,10 +103,10 @@ extension Mutation {
         "no test fills a disk so exactly that a checkpoint lacks this one unit"),
     Mutation(
       "nothing behind the high-water mark is entered as surely real", in: units,
-      .leaveOut("if entry.kind == .free { entry.diskSpace = .some }"), seenBy: .store("GivingBackTests")),
+      .leaveOut("if entry.kind == .free { entry.diskSpace = .some }"), seenBy: .store("PunchTests")),
     Mutation(
       "pages of the table about what lies behind the mark are dropped", in: "KVMap/Space/SpaceTable.swift",
-      .leaveOut("unrecorded += pages"), seenBy: .store("CompactionTests")),
+      .leaveOut("pendingReleases += pages"), seenBy: .store("CompactionTests")),
     Mutation(
       "dropping them begins behind where the mark is by then", in: "KVMap/Space/SpaceTable.swift",
       .takeForFalse("last != Self.leaf(of: Unit(number: highWater - 1))"), seenBy: .crashes()),

@@ -1,6 +1,6 @@
 extension Writer {
   /// What lies behind where the file could end and can be moved from there, in units.
-  struct Behind {
+  struct UnitsBeyond {
     let end: UInt64
     /// Units before the end that it could be moved to.
     var freeBefore = 0
@@ -17,16 +17,16 @@ extension Writer {
 
     /// Whether the last round was worth it. Segments are opened before the round that
     /// makes room for them, so leaving them takes some rounds.
-    func isLess(than before: Behind?) -> Bool {
+    func isLess(than before: UnitsBeyond?) -> Bool {
       guard let before else { return true }
       return openSegments > 0 || total < before.total
     }
   }
 
   /// Counts what lies behind `end`, and what is free before it.
-  mutating func unitsBehind(_ end: UInt64) throws(StoreError) -> Behind {
+  mutating func unitsBeyond(_ end: UInt64) throws(StoreError) -> UnitsBeyond {
     try space.reuse.refresh(memory, backing)
-    var behind = Behind(end: end)
+    var behind = UnitsBeyond(end: end)
     var number = Layout.firstFreeUnit
     while number < space.highWater {
       let unit = Unit(number: number)
@@ -40,7 +40,7 @@ extension Writer {
       switch entry?.kind {
       case .segment where isInUse(unit): behind.openSegments += length
       case .segment: behind.segments += length
-      case .run: behind.runs += length
+      case .extent: behind.runs += length
       case .index where entry?.used != 0: behind.index += 1
       default: break
       }

@@ -1,7 +1,7 @@
 import MappedMemory
 
 /// What a file looks like by its first bytes, before anything is mapped or reserved for it.
-enum FileContents {
+enum FileKind {
   /// Nobody's data: empty, or its creation in place was interrupted.
   case empty
   case store

@@ -1,7 +1,7 @@
 /// Giving the disk space of free units back to the file system.
 extension Compactor {
   /// Gives the disk space of free units back, the last of the file first.
-  mutating func giveBackSpare(_ writer: inout Writer) throws(StoreError) {
+  mutating func punchSpare(_ writer: inout Writer) throws(StoreError) {
     guard let range = spare.popLast() else {
       spareUnits = 0
       return
@@ -10,7 +10,7 @@ extension Compactor {
     let first = range.upperBound - UInt64(count)
     if range.lowerBound < first { spare.append(range.lowerBound..<first) }
     spareUnits -= count
-    try giveBack(&writer, first..<range.upperBound)
+    try punch(&writer, first..<range.upperBound)
   }
 
   /// Gives back those of the units that are free still, row by row.
@@ -20,7 +20,7 @@ extension Compactor {
   /// real, used or not, and a free one that is entered as such is taken without asking.
   /// So it is first entered as one that has to be asked for, as if released now; when
   /// that is durable, the reuse rule lets it be found again.
-  private mutating func giveBack(_ writer: inout Writer, _ units: Range<UInt64>) throws(StoreError) {
+  private mutating func punch(_ writer: inout Writer, _ units: Range<UInt64>) throws(StoreError) {
     // Takes pages, which may come from these units: so before any of them is looked at.
     for number in units where try isEnteredAsStored(&writer, number) {
       _ = try writer.space.writableEntry(Unit(number: number))
@@ -37,11 +37,11 @@ extension Compactor {
       if isIncluded {
         row = row.lowerBound..<number + 1
       } else {
-        try giveBackRow(&writer, row)
+        try punchRow(&writer, row)
         row = number + 1..<number + 1
       }
     }
-    try giveBackRow(&writer, row)
+    try punchRow(&writer, row)
   }
 
   private func isEnteredAsStored(_ writer: inout Writer, _ number: UInt64) throws(StoreError) -> Bool {
@@ -49,10 +49,10 @@ extension Compactor {
     return writer.space.isFree(entry) && entry.diskSpace != .none
   }
 
-  private mutating func giveBackRow(_ writer: inout Writer, _ row: Range<UInt64>) throws(StoreError) {
+  private mutating func punchRow(_ writer: inout Writer, _ row: Range<UInt64>) throws(StoreError) {
     if row.isEmpty { return }
     let offset = Int(Unit(number: row.lowerBound).position.offset)
-    guard try writer.backing.giveBack(offset: offset, count: row.count * Layout.unitBytes) else {
+    guard try writer.backing.punch(offset: offset, count: row.count * Layout.unitBytes) else {
       isPaused = true
       return
     }

@@ -7,7 +7,7 @@ import Testing
 
 /// Compaction gives space back in steps, any of which may fail or be given up.
 @Suite(.timeLimit(.minutes(5)))
-struct GivingBackTests {
+struct PunchTests {
   private func fill(_ store: Store, _ count: Int, round: Int = 0) throws {
     for number in 0..<count {
       try store.put(
@@ -45,20 +45,20 @@ struct GivingBackTests {
     let core = try Store.inMemory().core
     let shared = core.memory.shared
     var space = SpaceTable(working: WorkingMemory(core.source), backing: core.backing)
-    let low = try space.allocate(4, as: .run)
-    let wall = try space.allocate(2, as: .run)
-    let high = try space.allocate(8, as: .run)
-    _ = try space.allocate(2, as: .run)
+    let low = try space.allocate(4, as: .extent)
+    let wall = try space.allocate(2, as: .extent)
+    let high = try space.allocate(8, as: .extent)
+    _ = try space.allocate(2, as: .extent)
     try space.releaseUnits(low)
     try space.releaseUnits(high)
     shared[.durableEpoch] = shared[.epoch]
     shared[.epoch].number += 1
     let taken = space.takenUnits
-    #expect(try space.allocateBelow(wall, 8, as: .run) == nil)
+    #expect(try space.allocateBelow(wall, 8, as: .extent) == nil)
     #expect(space.takenUnits == taken)
-    #expect(try space.allocateBelow(wall, 3, as: .run) == low)
+    #expect(try space.allocateBelow(wall, 3, as: .extent) == low)
     #expect(space.takenUnits == taken + 3)
-    #expect(try space.allocate(8, as: .run) == high)
+    #expect(try space.allocate(8, as: .extent) == high)
     #expect(space.takenUnits == taken + 11)
   }
 
@@ -236,8 +236,8 @@ private final class CountingBacking: ForwardingBacking, @unchecked Sendable {
   /// Where ranges begin that were made real.
   var real: Set<Int> = []
 
-  override func makeReal(offset: Int, count: Int, scattered: Bool) throws(StoreError) {
+  override func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError) {
     real.insert(offset)
-    try super.makeReal(offset: offset, count: count, scattered: scattered)
+    try super.allocate(offset: offset, count: count, order: order)
   }
 }
