@@ -30,7 +30,7 @@ enum MissingStreams {
     _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
     lock.withLock { take() }
-    defer { lock.withLock { punch() } }
+    defer { lock.withLock { giveBack() } }
     return try body()
   }
 
@@ -59,7 +59,7 @@ enum MissingStreams {
     return root.st_ino == found.st_ino && root.st_dev == found.st_dev
   }
 
-  private static func punch() {
+  private static func giveBack() {
     unsafe users -= 1
     if unsafe users > 0 { return }
     for stream in streams where unsafe taken & 1 << stream != 0 && isPlaceholder(stream) { close(stream) }

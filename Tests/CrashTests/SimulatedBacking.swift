@@ -3,7 +3,7 @@ import MappedMemory
 @testable import KVMap
 
 /// One process's handle of a simulated file.
-final class SimulatedBacking: Backing, @unchecked Sendable {
+final class SimulatedBacking: Backing, StoreLocks, @unchecked Sendable {
   // Sendable: a simulation runs on one thread.
   private let file: SimulatedFile
   let mapping: StoreMapping
@@ -27,6 +27,7 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
     file.detach(self)
   }
 
+  var locks: any StoreLocks { self }
   var isShared: Bool { true }
   var shared: SharedState { SharedState(bytes: fixed, start: SharedState.publicOffset) }
 
@@ -60,7 +61,7 @@ final class SimulatedBacking: Backing, @unchecked Sendable {
 
   func preallocate(offset: Int, count: Int) throws(StoreError) { file.allocate(offset, count) }
 
-  func cutOff(at bytes: Int) throws(StoreError) {
+  func truncate(to bytes: Int) throws(StoreError) {
     try mapping.noteCut(at: bytes) {
       file.trace?.during(.cuttingOff) { file.cut(at: bytes) } ?? file.cut(at: bytes)
     }

@@ -45,7 +45,7 @@
       let (block, bothAgree) = try SuperblockPair(backing.fixed).current()
       let source = backing.mapping.source(seed: seed)
       try Recovery(
-        source: source, backing: backing, clock: time.clock, isTakeover: false, isPrivate: false
+        source: source, backing: backing, clock: time.clock, mode: .alone
       ).run(block, bothAgree: bothAgree)
       source.shared[.syncFailed] = 0
     }

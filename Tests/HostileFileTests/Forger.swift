@@ -228,11 +228,11 @@ struct Forger {
   ) {
     if head.flags.contains(.external) {
       let units = image.length / Layout.unitBytes
-      let run =
+      let extent =
         random.below(4) == 0
         ? Int(truncatingIfNeeded: number(0, &random)) : random.below(units) * Layout.unitBytes
-      image.bytes.store64(UInt64(truncatingIfNeeded: run), at + head.externalOffset)
-      if run >= 0, run < image.length, head.valueLength <= image.length - run {
+      image.bytes.store64(UInt64(truncatingIfNeeded: extent), at + head.externalOffset)
+      if extent >= 0, extent < image.length, head.valueLength <= image.length - extent {
         let sum = Checksum.compute(
           image.bytes, extent, count: head.valueLength, seed: block.seed, place: UInt64(extent))
         image.bytes.store64(sum, at + head.externalOffset + 8)

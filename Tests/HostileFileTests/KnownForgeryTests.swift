@@ -189,7 +189,7 @@ struct KnownForgeryTests {
       valueLength: isLink ? 8 : 0)
     head.encodeOrder(bytes, at: at)
     if isLink {
-      let run = Int(Layout.firstFreeUnit) * Layout.unitBytes
+      let extent = Int(Layout.firstFreeUnit) * Layout.unitBytes
       bytes.store64(UInt64(extent), at + head.externalOffset)
       let sum = Checksum.compute(bytes, extent, count: 8, seed: block.seed, place: UInt64(extent))
       bytes.store64(sum, at + head.externalOffset + 8)

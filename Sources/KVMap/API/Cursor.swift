@@ -107,20 +107,17 @@ extension StoreCore {
     let tag = shared[.epoch].tag
     let pointer = try index.bucketForWalk(from, next: &next)
     // Buckets that merged since the last step begin below what is still to come.
-    let beginsBelow = PageHeader(bytes: memory.bytes, page: pointer.page).prefix < from
+    let beginsBelow = memory.header(pointer.page).prefix < from
     var page = pointer.page
     var chain = ChainGuard()
     while true {
-      let bucket = Bucket(bytes: memory.bytes, page: page)
-      for line in 1...Bucket.lineCount {
-        for index in 0..<Bucket.slotsPerLine {
-          let slot = Slot(bits: memory.bytes.loadAcquire(bucket.offset(line: line, slot: index)))
-          if slot.isEmpty || slot.isPending { continue }
-          if beginsBelow, try hash(slot, memory) < from { continue }
-          slots.append(slot)
-        }
+      let bucket = memory.bucket(page)
+      for (_, _, slot) in bucket.slots {
+        if slot.isPending { continue }
+        if beginsBelow, try hash(slot, memory) < from { continue }
+        slots.append(slot)
       }
-      page = PageHeader(bytes: memory.bytes, page: page).overflow
+      page = memory.header(page).overflow
       if page.number == 0 { return }
       try chain.pass(page)
       try index.checkOverflow(page, workingTag: tag)

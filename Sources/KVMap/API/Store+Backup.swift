@@ -112,7 +112,7 @@ extension StoreCore {
   /// Makes `file` share all disk space of this store as it is now, closed cleanly. False
   /// where the system cannot.
   func share(with file: borrowing File) throws(StoreError) -> Bool {
-    guard let backing = backing as? FileBacking, options.access == .readWrite else { return false }
+    guard options.access == .readWrite else { return false }
     // Tells whether it can be done. What this writes of the store, while others go on, is
     // not left to be written in the turn.
     guard try backing.share(with: file) else { return false }

@@ -98,7 +98,7 @@ extension StoreCore {
     statistics.directoryHeight = shared[.root].depth
     do throws(StoreError) {
       statistics.writer =
-        options.exclusive ? processIdentifier : try backing.holder(of: .write, against: .exclusive)
+        options.exclusive ? processIdentifier : try backing.locks.holder(of: .write, against: .exclusive)
       statistics.oldestPinHolder = try oldestPinHolder()
     } catch {
       throw error.naming(name)
@@ -131,14 +131,14 @@ extension StoreCore {
     while page.number != 0 {
       try chain.pass(page)
       if pages > 0 { try index.checkOverflow(page, workingTag: tag) }
-      let bucket = Bucket(bytes: memory.bytes, page: page)
+      let bucket = memory.bucket(page)
       for line in 1...Bucket.lineCount {
         let count = bucket.room(line: line).used
         used += count
         if count == Bucket.slotsPerLine { full += 1 }
       }
       pages += 1
-      page = PageHeader(bytes: memory.bytes, page: page).overflow
+      page = memory.header(page).overflow
     }
     return (pages, used, full)
   }
@@ -206,8 +206,8 @@ extension StoreCore {
 
   private func oldestPinHolder() throws(StoreError) -> Int32? {
     let own = unsafe source.local.pointee.lowestPin.load(ordering: .relaxed)
-    let others = try backing.lowestPin()
-    if let others, others.number < own { return try backing.holderOfLowestPin() }
+    let others = try backing.locks.lowestPin()
+    if let others, others.number < own { return try backing.locks.holderOfLowestPin() }
     return own == .max ? nil : Int32(processIdentifier)
   }
 

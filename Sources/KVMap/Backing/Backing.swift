@@ -1,19 +1,5 @@
-/// The locks of a store, in the order in which they are taken.
-enum LockName: Int64, CaseIterable {
-  /// Shared by every handle, exclusive while the file is truncated.
-  case attached = 0
-  /// Shared by every handle that trusts the live page, exclusive while recovering.
-  case valid = 1
-  /// Shared by handles that know the live page to be valid: who holds `valid`
-  /// but has not looked yet is told apart from who vouches for it.
-  case vouched = 2
-  /// Exclusive while a checkpoint is written.
-  case checkpoint = 3
-  /// Exclusive: the writer's turn.
-  case write = 4
-}
-
-enum LockKind { case shared, exclusive }
+import MappedMemory
+import SystemPackage
 
 /// In which order a range will be written.
 enum WriteOrder { case sequential, random }
@@ -25,6 +11,8 @@ enum WriteOrder { case sequential, random }
 protocol Backing: AnyObject, Sendable {
   /// Where the store's bytes are.
   var mapping: StoreMapping { get }
+  /// The store's locks, and the epochs that handles pin.
+  var locks: any StoreLocks { get }
   /// Whether changes to these bytes reach a file others may read.
   var isShared: Bool { get }
 
@@ -55,19 +43,15 @@ protocol Backing: AnyObject, Sendable {
   /// Called when what a failed sync left in doubt is about to be, or has been, written again.
   func forgetFailedSync()
 
-  /// Takes a lock or converts it; false if another handle holds it otherwise.
-  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool
-  func unlock(_ name: LockName) throws(StoreError)
-  /// The process of another handle that holds the lock in a way that excludes `kind`.
-  func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32?
-
-  /// Pins an epoch: nothing released in it or later is reused while the pin holds.
-  func pin(_ epoch: Epoch) throws(StoreError)
-  func unpin(_ epoch: Epoch) throws(StoreError)
-  /// The lowest epoch pinned by any other handle.
-  func lowestPin() throws(StoreError) -> Epoch?
-  /// The process it is pinned by, as far as that can be told.
-  func holderOfLowestPin() throws(StoreError) -> Int32?
+  /// Whether a path names the file that holds the store.
+  func isAt(_ path: FilePath) throws(StoreError) -> Bool
+  /// A copy-on-write view of all that is mapped, with room to grow by so many bytes; nil where there
+  /// is none.
+  func privateView(room: Int) throws(StoreError) -> PrivateBacking?
+  /// Makes `copy` share the disk space of this store; false where the system cannot.
+  func share(with copy: borrowing File) throws(StoreError) -> Bool
+  /// Gives back what keeps writers from reusing what is viewed, as of a checkpoint.
+  func letGo(_ pinned: Epoch?)
 
   /// Bytes the file is long, and bytes of disk it takes.
   func sizes() throws(StoreError) -> (file: Int, allocated: Int)
@@ -83,17 +67,15 @@ extension Backing {
   /// Superblocks and live page.
   var fixed: MappedBytes { mapping.fixed }
 
-  /// Whether another handle holds the lock in a way that excludes `kind`.
-  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
-    try holder(of: name, against: kind) != nil
-  }
-
   // For memory, which has no space of its own.
   func preallocate(offset: Int, count: Int) throws(StoreError) {}
   func reserveAddressSpace(by bytes: Int) throws(StoreError) {}
   func syncAll() throws(StoreError) { try sync(offset: 0, count: mappedBytes) }
   func forgetFailedSync() {}
-  func holderOfLowestPin() throws(StoreError) -> Int32? { nil }
+  func isAt(_ path: FilePath) throws(StoreError) -> Bool { true }
+  func privateView(room: Int) throws(StoreError) -> PrivateBacking? { nil }
+  func share(with copy: borrowing File) throws(StoreError) -> Bool { false }
+  func letGo(_ pinned: Epoch?) {}
 }
 
 /// A backing that no other process knows of.
@@ -103,10 +85,5 @@ extension UnsharedBacking {
   var isShared: Bool { false }
   func truncate(to bytes: Int) throws(StoreError) {}
   func sync(offset: Int, count: Int) throws(StoreError) {}
-  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool { true }
-  func unlock(_ name: LockName) throws(StoreError) {}
-  func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32? { nil }
-  func pin(_ epoch: Epoch) throws(StoreError) {}
-  func unpin(_ epoch: Epoch) throws(StoreError) {}
-  func lowestPin() throws(StoreError) -> Epoch? { nil }
+  var locks: any StoreLocks { NoLocks.shared }
 }

@@ -10,7 +10,8 @@ import SystemPackage
 final class FileBacking: Backing {
   let mapping: StoreMapping
   private let file: File
-  private let lockFile: File
+  let locks: any StoreLocks
+  private let lockFile: FileLocks
   private let isWritable: Bool
   private let syncing = Lock()
   /// How much is kept in memory, wherever it is mapped.
@@ -19,18 +20,7 @@ final class FileBacking: Backing {
   private let hasFailedSync = Atomic<Bool>(false)
 
   let identity: FileIdentity
-  private let processIdentifier = ProcessIdentifier.current
   var isShared: Bool { true }
-
-  /// Where locks live: far beyond the end of any file. Each has a region, of which its holders
-  /// lock the first byte and as many more as their process id says: so they can be named.
-  private static let lockOffset: Int64 = 1 << 62
-  private static let lockStride: Int64 = 1 << 32
-  /// Pins are locks on bytes whose offset holds the epoch and the process id, so
-  /// that holders can be told apart and named.
-  private static let pinOffset: Int64 = (1 << 62) + (1 << 60)
-  private static let processBits = 22
-  private static let epochLimit: UInt64 = 1 << 38
 
   /// Takes over two descriptors of one file.
   init(
@@ -53,7 +43,8 @@ final class FileBacking: Backing {
     let size = max(Int(status.size) / Layout.unitBytes * Layout.unitBytes, StoreMapping.fixedBytes)
     mapping = try StoreMapping(forMapping: min(size, Int(Layout.largestFile)), addressSpace)
     self.file = file
-    self.lockFile = locks
+    lockFile = FileLocks(locks)
+    self.locks = lockFile
     self.isWritable = isWritable
   }
 
@@ -162,10 +153,10 @@ final class FileBacking: Backing {
   }
 
   /// A copy-on-write view of all that is mapped, with room to grow.
-  func privateView(room: Int) throws(StoreError) -> PrivateBacking {
+  func privateView(room: Int) throws(StoreError) -> PrivateBacking? {
     let copy: File
     do { copy = try file.duplicate() } catch { throw StoreError(error) }
-    return try PrivateBacking(viewing: copy, count: mappedBytes, locks: self, room: room)
+    return try PrivateBacking(viewing: copy, count: mappedBytes, original: self, room: room)
   }
 
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] {
@@ -207,7 +198,7 @@ final class FileBacking: Backing {
     #if canImport(Darwin)
       try sync(offset: 0, count: mappedBytes)
     #else
-      try checked { () throws(MappingError) in try lockFile.dataSync() }
+      try checked { () throws(MappingError) in try lockFile.syncFile() }
     #endif
   }
 
@@ -234,82 +225,6 @@ final class FileBacking: Backing {
       throw StoreError(
         .lost, "part of the file could not be read or written, so the last changes are not durable")
     }
-  }
-
-  // MARK: Locks
-
-  private func range(_ name: LockName) -> FileRange {
-    FileRange(
-      offset: Self.lockOffset + name.rawValue * Self.lockStride, length: 1 + Int64(processIdentifier))
-  }
-
-  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
-    do {
-      return try lockFile.tryLock(kind == .shared ? .shared : .exclusive, range: range(name))
-    } catch {
-      throw StoreError(error)
-    }
-  }
-
-  func unlock(_ name: LockName) throws(StoreError) {
-    do { try lockFile.unlock(range: range(name)) } catch { throw StoreError(error) }
-  }
-
-  func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32? {
-    do {
-      let found = try lockFile.conflictingLock(kind == .shared ? .shared : .exclusive, range: range(name))
-      return found.map { Int32(clamping: $0.length - 1) }
-    } catch {
-      throw StoreError(error)
-    }
-  }
-
-  // MARK: Pins
-
-  private static func pinRange(_ epoch: Epoch) -> FileRange {
-    let process = Int64(ProcessIdentifier.current) & ((1 << processBits) - 1)
-    return FileRange(
-      offset: pinOffset + Int64(epoch.number % epochLimit) << Int64(processBits) + process, length: 1)
-  }
-
-  func pin(_ epoch: Epoch) throws(StoreError) {
-    do {
-      // Shared locks never exclude one another.
-      _ = try lockFile.tryLock(.shared, range: Self.pinRange(epoch))
-    } catch {
-      throw StoreError(error)
-    }
-  }
-
-  func unpin(_ epoch: Epoch) throws(StoreError) {
-    do { try lockFile.unlock(range: Self.pinRange(epoch)) } catch { throw StoreError(error) }
-  }
-
-  func lowestPin() throws(StoreError) -> Epoch? {
-    try lowestPinOffset().map { Epoch(number: UInt64($0 >> Int64(Self.processBits))) }
-  }
-
-  func holderOfLowestPin() throws(StoreError) -> Int32? {
-    try lowestPinOffset().map { Int32($0 & ((1 << Int64(Self.processBits)) - 1)) }
-  }
-
-  /// Epoch and process of the lowest pin of any other handle.
-  private func lowestPinOffset() throws(StoreError) -> Int64? {
-    var lowest: Int64?
-    var end = Self.pinOffset + Int64(Self.epochLimit) << Int64(Self.processBits)
-    do {
-      // The system names any conflicting lock, not the first: ask again about
-      // what lies below it.
-      while end > Self.pinOffset {
-        let below = FileRange(offset: Self.pinOffset, length: end - Self.pinOffset)
-        guard let found = try lockFile.conflictingLock(.exclusive, range: below) else { break }
-        lowest = found.offset
-        end = found.offset
-      }
-    } catch {
-      throw StoreError(error)
-    }
-    return lowest.map { $0 - Self.pinOffset }
   }
 
   // MARK: Sizes

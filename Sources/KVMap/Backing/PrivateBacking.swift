@@ -14,20 +14,20 @@ final class PrivateBacking: UnsharedBacking {
   /// How much of the file is viewed; what lies beyond is memory.
   private let viewedBytes: Int
   /// Locks of the file, and its size; kept so that its pins last.
-  private let locks: FileBacking
+  private let original: FileBacking
   private let isTight: Bool
   /// Set when the view could not grow where it is: by how much it wanted to.
   private let missing = Atomic<Int>(0)
 
-  /// A view of the first `count` bytes of a file, which is pinned through `locks`.
+  /// A view of the first `count` bytes of a file, which is pinned through `original`.
   ///
   /// - Parameter room: by how much it can grow where it is, at least.
   init(
-    viewing file: consuming File, count: Int, locks: FileBacking, room: Int = PrivateBacking.leastRoom,
+    viewing file: consuming File, count: Int, original: FileBacking, room: Int = PrivateBacking.leastRoom,
     _ addressSpace: AddressSpace = .standard
   ) throws(StoreError) {
     viewedBytes = count
-    self.locks = locks
+    self.original = original
     isTight = addressSpace.isTight
     var space = addressSpace
     space.room = Self.usualRoom
@@ -100,8 +100,8 @@ final class PrivateBacking: UnsharedBacking {
 
   /// Gives back what keeps writers from reusing what is viewed.
   func letGo(_ pinned: Epoch?) {
-    if let pinned { try? locks.unpin(pinned) }
-    try? locks.unlock(.attached)
+    if let pinned { try? original.locks.unpin(pinned) }
+    try? original.locks.unlock(.attached)
   }
 
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool { bytes <= mappedBytes }
@@ -110,7 +110,7 @@ final class PrivateBacking: UnsharedBacking {
   /// What is viewed of the file would come back, not zeros.
   func punch(offset: Int, count: Int) throws(StoreError) -> Bool { false }
 
-  func dataRanges(_ range: Range<Int>) -> [Range<Int>] { locks.dataRanges(range) }
-  func sizes() throws(StoreError) -> (file: Int, allocated: Int) { try locks.sizes() }
-  func residentPages() throws(StoreError) -> Int? { try locks.residentPages() }
+  func dataRanges(_ range: Range<Int>) -> [Range<Int>] { original.dataRanges(range) }
+  func sizes() throws(StoreError) -> (file: Int, allocated: Int) { try original.sizes() }
+  func residentPages() throws(StoreError) -> Int? { try original.residentPages() }
 }

@@ -28,7 +28,7 @@ final class ProcessPins: @unchecked Sendable {
   /// Pins an epoch; false, and nothing is pinned, if it may be too late for that.
   func pin(_ epoch: Epoch) throws(StoreError) -> Bool {
     try lock.withLock { () throws(StoreError) in
-      if counts[epoch.number, default: 0] == 0 { try backing.pin(epoch) }
+      if counts[epoch.number, default: 0] == 0 { try backing.locks.pin(epoch) }
       counts[epoch.number, default: 0] += 1
       noteLowest()
     }
@@ -45,7 +45,7 @@ final class ProcessPins: @unchecked Sendable {
       let left = counts[epoch.number, default: 1] - 1
       counts[epoch.number] = left > 0 ? left : nil
       noteLowest()
-      if left <= 0 { try backing.unpin(epoch) }
+      if left <= 0 { try backing.locks.unpin(epoch) }
     }
   }
 

@@ -124,7 +124,7 @@ struct Checkpoint {
         "an index page is not what was stored there since the last checkpoint; it is made anew of the log")
     }
     if height > 0 {
-      let page = NodePage(bytes: memory.bytes, page: pointer.page)
+      let page = memory.node(pointer.page)
       var previous = PagePointer(bits: 0)
       for entry in 0..<NodePage.entryCount {
         let child = page[entry]
@@ -142,7 +142,7 @@ struct Checkpoint {
   /// Whether a reference means a page that an earlier checkpoint has sealed.
   private func isOld(_ pointer: PagePointer, _ kind: PageKind, _ sealing: Sealing) -> Bool {
     guard isMapped(pointer.page) else { return false }
-    let header = PageHeader(bytes: memory.bytes, page: pointer.page)
+    let header = memory.header(pointer.page)
     return header.kindByte == kind.rawValue && header.epoch.tag == pointer.epochTag
       && header.epoch <= sealing.after && header.isIntact(seed: memory.seed)
   }
@@ -152,7 +152,7 @@ struct Checkpoint {
     var page = first
     while page.number != 0, isMapped(page) {
       try changed(page, .overflow, &sealing)?.seal(seed: memory.seed)
-      page = PageHeader(bytes: memory.bytes, page: page).overflow
+      page = memory.header(page).overflow
     }
   }
 
@@ -170,7 +170,7 @@ struct Checkpoint {
       throw .damaged("index page", at: page.offset, "more references lead to pages than there are pages")
     }
     sealing.pagesLeft -= 1
-    let header = PageHeader(bytes: memory.bytes, page: page)
+    let header = memory.header(page)
     guard header.epoch > sealing.after, header.epoch <= sealing.upTo, header.kindByte == kind.rawValue
     else { return nil }
     return header

@@ -275,7 +275,7 @@ struct Writer: ~Copyable {
   ) throws(StoreError) -> Prepared {
     let path = try index.writablePath(hash, space: &space)
     let bucket = path.bucket.page
-    if PageHeader(bytes: memory.bytes, page: bucket).overflow.number != 0 {
+    if memory.header(bucket).overflow.number != 0 {
       try index.makeOverflowWritable(bucket, space: &space)
     }
     if let old = try index.find(

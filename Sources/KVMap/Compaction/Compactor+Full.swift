@@ -62,7 +62,7 @@ extension Compactor {
         continue
       }
       let bucket = try writer.index.writablePath(key, space: &writer.space).bucket
-      if PageHeader(bytes: writer.memory.bytes, page: bucket.page).overflow.number != 0 {
+      if writer.memory.header(bucket.page).overflow.number != 0 {
         try writer.index.makeOverflowWritable(bucket.page, space: &writer.space)
       }
       movedBytes += Layout.pageBytes
@@ -79,19 +79,15 @@ extension Compactor {
     var page = bucket
     // Made writable, and so checked, by the caller.
     while page.number != 0 {
-      let slots = Bucket(bytes: writer.memory.bytes, page: page)
-      for line in 1...Bucket.lineCount {
-        for index in 0..<Bucket.slotsPerLine {
-          let slot = slots.load(line: line, slot: index)
-          if slot.isEmpty { continue }
-          let record = try Record(writer.memory, at: slot.position)
-          guard record.isExternal else { continue }
-          let extent = try record.extent()
-          guard extent.first.number + UInt64(extent.count) > end else { continue }
-          try moveExtent(&writer, record, slot, at: slots.offset(line: line, slot: index), extent)
-        }
+      let slots = writer.memory.bucket(page)
+      for (line, index, slot) in slots.slots {
+        let record = try Record(writer.memory, at: slot.position)
+        guard record.isExternal else { continue }
+        let extent = try record.extent()
+        guard extent.first.number + UInt64(extent.count) > end else { continue }
+        try moveExtent(&writer, record, slot, at: slots.offset(line: line, slot: index), extent)
       }
-      page = PageHeader(bytes: writer.memory.bytes, page: page).overflow
+      page = writer.memory.header(page).overflow
     }
   }
 

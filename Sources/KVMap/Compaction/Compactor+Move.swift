@@ -92,7 +92,7 @@ extension Compactor {
   ) throws(StoreError) {
     let path = try writer.index.writablePath(hash, space: &writer.space)
     let bucket = path.bucket.page
-    if PageHeader(bytes: writer.memory.bytes, page: bucket).overflow.number != 0 {
+    if writer.memory.header(bucket).overflow.number != 0 {
       try writer.index.makeOverflowWritable(bucket, space: &writer.space)
     }
     let position = record.position

@@ -44,23 +44,18 @@ extension Writer {
     _ end: UInt64, _ hash: KeyHash, _ next: inout UInt64?
   ) throws(StoreError) -> Bool {
     let reader = IndexReader(memory: memory)
-    let tag = index.epoch.tag
     let bucket = try reader.bucketForWalk(hash.bits, next: &next)
     if bucket.page.unit.number >= end { return true }
     var pointer = reader.root
     var depth = 0
     for _ in 0..<pointer.depth {
       if pointer.page.unit.number >= end { return true }
-      pointer = NodePage(bytes: memory.bytes, page: pointer.page)[hash.entry(depth: depth)]
+      pointer = memory.node(pointer.page)[hash.entry(depth: depth)]
       depth = pointer.depth
     }
-    var page = PageHeader(bytes: memory.bytes, page: bucket.page).overflow
-    var chain = ChainGuard()
-    while page.number != 0 {
-      try chain.pass(page)
-      try reader.checkOverflow(page, workingTag: tag)
+    var chain = OverflowChain(memory, from: memory.header(bucket.page).overflow)
+    while let page = try chain.next() {
       if page.unit.number >= end { return true }
-      page = PageHeader(bytes: memory.bytes, page: page).overflow
     }
     return false
   }

@@ -60,7 +60,7 @@ struct CheckpointWalk: ~Copyable {
       return false
     }
     reached[number / 64] |= 1 << UInt64(number % 64)
-    let header = PageHeader(bytes: memory.bytes, page: page)
+    let header = memory.header(page)
     guard header.isIntact(seed: memory.seed) else {
       report.add("index page", at: page.offset, "its checksum does not match")
       return false
@@ -92,7 +92,7 @@ struct CheckpointWalk: ~Copyable {
     _ page: PageNumber, depth: Int, prefix: UInt64, level: Int,
     _ body: (SlotPlace, Double) throws(StoreError) -> Void
   ) throws(StoreError) {
-    let node = NodePage(bytes: memory.bytes, page: page)
+    let node = memory.node(page)
     var entry = 0
     while entry < NodePage.entryCount {
       let pointer = node[entry]
@@ -126,20 +126,17 @@ struct CheckpointWalk: ~Copyable {
     let share = Double(hashes.last) / Double(UInt64.max)
     var number = first
     while true {
-      let bucket = Bucket(bytes: memory.bytes, page: number)
-      for line in 1...Bucket.lineCount {
-        for index in 0..<Bucket.slotsPerLine {
-          let slot = bucket.load(line: line, slot: index)
-          if slot.isEmpty || slot.isPending { continue }
-          try body(SlotPlace(slot: slot, hashes: hashes, line: number == first ? line : nil), share)
-        }
+      let bucket = memory.bucket(number)
+      for (line, _, slot) in bucket.slots {
+        if slot.isPending { continue }
+        try body(SlotPlace(slot: slot, hashes: hashes, line: number == first ? line : nil), share)
       }
-      let next = PageHeader(bytes: memory.bytes, page: number).overflow
+      let next = memory.header(number).overflow
       if next.number == 0 { return }
       guard next.number < UInt64(unitCount * Layout.pagesPerUnit),
         page(
           PagePointer(
-            page: next, depth: 0, epoch: PageHeader(bytes: memory.bytes, page: next).epoch), .overflow)
+            page: next, depth: 0, epoch: memory.header(next).epoch), .overflow)
       else {
         lose(number, hashes)
         return
@@ -161,7 +158,7 @@ struct CheckpointWalk: ~Copyable {
   private mutating func walkSpace(
     _ page: PageNumber, first: UInt64, level: Int, _ kinds: inout [UnitKind?]
   ) {
-    let node = NodePage(bytes: memory.bytes, page: page)
+    let node = memory.node(page)
     for entry in 0..<NodePage.entryCount {
       let pointer = node[entry]
       let number = first << 8 | UInt64(entry)

@@ -18,7 +18,7 @@ final class SourceView: Sendable {
   let size: Int
   private let backing: PrivateBacking
   private let source: MemorySource
-  private let locks: FileBacking?
+  private let original: FileBacking?
   private let pinned: Epoch?
 
   /// Valid for as long as the view lives.
@@ -35,24 +35,24 @@ final class SourceView: Sendable {
   init(_ opening: Opening) throws(StoreError) {
     let file = try opening.openForReading()
     try opening.checkFileSystem(file)
-    let locks = try FileBacking(
+    let original = try FileBacking(
       opening.openForReading(), locks: opening.openForReading(), isWritable: false)
-    // Where locks are not supported, as on some read-only media, nobody writes.
+    // Where original are not supported, as on some read-only media, nobody writes.
     let hasLocks: Bool
     do throws(StoreError) {
-      try opening.waitForAttached(locks)
+      try opening.waitForAttached(original)
       hasLocks = true
     } catch {
       if error.code == .busy { throw error }
       hasLocks = false
     }
-    self.locks = hasLocks ? locks : nil
-    pinned = hasLocks ? try Self.pin(locks) : nil
+    self.original = hasLocks ? original : nil
+    pinned = hasLocks ? try Self.pin(original) : nil
     do { size = Int(try file.status().size) } catch { throw StoreError(error) }
     guard size <= Int(Layout.largestFile) else {
       throw StoreError(.damaged, "the file is \(size) bytes long, more than any store")
     }
-    backing = try Self.map(file, size, locks)
+    backing = try Self.map(file, size, original)
     superblocks = SuperblockPair(settled: backing.fixed)
     let bytes = backing.mapping.source(seed: StoreSeed(low: 0, high: 0)).memory.bytes
     let seeds = SeedSearch(bytes: bytes, size: size)
@@ -69,43 +69,43 @@ final class SourceView: Sendable {
   }
 
   deinit {
-    if let pinned { try? locks?.unpin(pinned) }
-    try? locks?.unlock(.attached)
+    if let pinned { try? original?.locks.unpin(pinned) }
+    try? original?.locks.unlock(.attached)
   }
 
   /// Whether another handle has the store open now.
   var isOpenElsewhere: Bool {
-    guard let locks else { return false }
-    return (try? locks.isLockedByOthers(.vouched, .exclusive)) ?? true
+    guard let original else { return false }
+    return (try? original.locks.isLockedByOthers(.vouched, .exclusive)) ?? true
   }
 
   /// How long the file is now.
-  var currentSize: Int { (try? locks?.sizes().file) ?? size }
+  var currentSize: Int { (try? original?.sizes().file) ?? size }
 
   /// Pins the checkpoint that the superblocks lead to, if they can be read.
-  private static func pin(_ locks: FileBacking) throws(StoreError) -> Epoch? {
-    guard (try? locks.extendMapping(to: Layout.unitBytes * Int(Layout.firstFreeUnit))) == true else {
+  private static func pin(_ original: FileBacking) throws(StoreError) -> Epoch? {
+    guard (try? original.extendMapping(to: Layout.unitBytes * Int(Layout.firstFreeUnit))) == true else {
       return nil
     }
     for _ in 0..<64 {
-      guard let block = (try? SuperblockPair(locks.fixed).current())?.block else { return nil }
+      guard let block = (try? SuperblockPair(original.fixed).current())?.block else { return nil }
       let epoch = block.epoch.next
-      try locks.pin(epoch)
+      try original.locks.pin(epoch)
       // Pinned; but was it still the current one when the pin came?
-      if (try? SuperblockPair(locks.fixed).current())?.block.epoch == block.epoch { return epoch }
-      try locks.unpin(epoch)
+      if (try? SuperblockPair(original.fixed).current())?.block.epoch == block.epoch { return epoch }
+      try original.locks.unpin(epoch)
     }
     throw StoreError(.busy, "the store is being changed too fast to be viewed; try again")
   }
 
   /// Maps whole units of the file, and reads what is left behind them.
   private static func map(
-    _ file: consuming File, _ size: Int, _ locks: FileBacking
+    _ file: consuming File, _ size: Int, _ original: FileBacking
   ) throws(StoreError) -> PrivateBacking {
     let whole = size / Layout.unitBytes * Layout.unitBytes
     let rest: [UInt8]
     do { rest = try file.read(count: size - whole, at: Int64(whole)) } catch { throw StoreError(error) }
-    let backing = try PrivateBacking(viewing: file, count: whole, locks: locks)
+    let backing = try PrivateBacking(viewing: file, count: whole, original: original)
     let units = (size + Layout.unitBytes - 1) / Layout.unitBytes
     try backing.grow(to: max(StoreMapping.fixedBytes, units * Layout.unitBytes))
     if rest.isEmpty { return backing }

@@ -25,7 +25,7 @@ struct CheckpointLock: ~Copyable {
   }
 
   deinit {
-    try? unsafe core.backing.unlock(.checkpoint)
+    try? unsafe core.backing.locks.unlock(.checkpoint)
     unsafe core.isCheckpointing.store(false, ordering: .releasing)
   }
 
@@ -34,7 +34,7 @@ struct CheckpointLock: ~Copyable {
       expected: false, desired: true, ordering: .acquiringAndReleasing)
     guard isFree else { return false }
     do throws(StoreError) {
-      if try core.backing.tryLock(.checkpoint, .exclusive) {
+      if try core.backing.locks.tryLock(.checkpoint, .exclusive) {
         core.noteSyncOfTheDead()
         return true
       }
@@ -65,7 +65,7 @@ extension StoreCore {
       if let result = try attempt() { return result }
       if patience.wait() { continue }
       // The lock is the handle's: if nobody else has it, another thread does.
-      let holder = try backing.holder(of: .checkpoint, against: .exclusive) ?? processIdentifier
+      let holder = try backing.locks.holder(of: .checkpoint, against: .exclusive) ?? processIdentifier
       throw patience.busy(holder, "has been writing a checkpoint").naming(name)
     }
   }

@@ -86,7 +86,7 @@ struct NewStoreFile: ~Copyable {
   ///   something else has the name.
   mutating func publish(_ backing: FileBacking) throws(StoreError) -> FileBacking? {
     // Nobody attaches before it is known that the name stays.
-    guard try backing.tryLock(.valid, .exclusive) else { return nil }
+    guard try backing.locks.tryLock(.valid, .exclusive) else { return nil }
     let isLinked: Bool
     do throws(MappingError) {
       try file.sync()
@@ -141,11 +141,12 @@ struct NewStoreFile: ~Copyable {
     var patience = Patience(timeout)
     // Others may look at what is left of a store that was emptied under them.
     for lock in [LockName.attached, .valid] {
-      while try !backing.tryLock(lock, .exclusive) {
+      while try !backing.locks.tryLock(lock, .exclusive) {
         // Another process may have made it a store, and have that open now.
         guard case .empty? = try? FileKind(empty) else { return nil }
         if patience.wait() { continue }
-        throw patience.busy(try backing.holder(of: lock, against: .exclusive), "has had the empty file open")
+        throw patience.busy(
+          try backing.locks.holder(of: lock, against: .exclusive), "has had the empty file open")
       }
     }
     do throws(MappingError) {

@@ -83,8 +83,7 @@ extension Opening {
   private func makeCore(_ backing: FileBacking, _ block: Superblock) throws(StoreError) -> StoreCore {
     // The live words, as for any store that nobody has open.
     try Recovery(
-      source: backing.mapping.source(seed: block.seed), backing: backing, clock: clock, isTakeover: false,
-      isPrivate: false
+      source: backing.mapping.source(seed: block.seed), backing: backing, clock: clock, mode: .alone
     ).run(block, bothAgree: true)
     var options = StoreOptions()
     // Nobody else knows the file.

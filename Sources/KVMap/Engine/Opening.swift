@@ -170,11 +170,11 @@ struct Opening {
   ///   or if that cannot be told without waiting.
   private func attachForReading(_ backing: FileBacking) throws(StoreError) -> StoreCore? {
     // Where locks are not supported, as on some read-only media, nobody writes.
-    guard (try? backing.tryLock(.attached, .shared)) == true else { return nil }
+    guard (try? backing.locks.tryLock(.attached, .shared)) == true else { return nil }
     let block = try firstLook(backing)
     if try joins(backing) == .joined { return try core(backing, block) }
-    try backing.unlock(.valid)
-    try backing.unlock(.attached)
+    try backing.locks.unlock(.valid)
+    try backing.locks.unlock(.attached)
     return nil
   }
 
@@ -189,20 +189,20 @@ struct Opening {
         throw StoreError(
           .busy,
           "a program with another version of KVMap has the store open; close it there, or use the same version",
-          holder: try backing.holder(of: .vouched, against: .exclusive))
+          holder: try backing.locks.holder(of: .vouched, against: .exclusive))
       case .nobody: break
       }
       // Nobody writes a checkpoint who does not vouch for the store; but if somebody did,
       // it would be mixed with what is recovered.
-      if try backing.tryLock(.valid, .exclusive), try backing.tryLock(.checkpoint, .exclusive) {
+      if try backing.locks.tryLock(.valid, .exclusive), try backing.locks.tryLock(.checkpoint, .exclusive) {
         try recoverAlone(backing)
-        try backing.unlock(.checkpoint)
+        try backing.locks.unlock(.checkpoint)
         return false
       }
-      try backing.unlock(.valid)
+      try backing.locks.unlock(.valid)
       if patience.wait() { continue }
-      var holder = try backing.holder(of: .valid, against: .exclusive)
-      if holder == nil { holder = try backing.holder(of: .checkpoint, against: .exclusive) }
+      var holder = try backing.locks.holder(of: .valid, against: .exclusive)
+      if holder == nil { holder = try backing.locks.holder(of: .checkpoint, against: .exclusive) }
       throw patience.busy(holder, "has been recovering the store")
     }
   }
@@ -210,9 +210,9 @@ struct Opening {
   /// The file's end may just be cut off, which takes a moment.
   func waitForAttached(_ backing: FileBacking) throws(StoreError) {
     var patience = Patience(options.timeout)
-    while try !backing.tryLock(.attached, .shared) {
+    while try !backing.locks.tryLock(.attached, .shared) {
       if patience.wait() { continue }
-      let holder = try backing.holder(of: .attached, against: .shared)
+      let holder = try backing.locks.holder(of: .attached, against: .shared)
       throw patience.busy(holder, "has been cutting off the end of the file")
     }
   }
@@ -238,12 +238,13 @@ struct Opening {
   /// there; then this one does too. Lock V is held from before the look.
   private func joins(_ backing: FileBacking) throws(StoreError) -> Joining {
     // Looked at first: who only looks is not to be in the way of who recovers.
-    guard try backing.isLockedByOthers(.vouched, .exclusive), try backing.tryLock(.valid, .shared),
-      try backing.isLockedByOthers(.vouched, .exclusive), try backing.tryLock(.vouched, .shared)
+    guard try backing.locks.isLockedByOthers(.vouched, .exclusive),
+      try backing.locks.tryLock(.valid, .shared),
+      try backing.locks.isLockedByOthers(.vouched, .exclusive), try backing.locks.tryLock(.vouched, .shared)
     else { return .nobody }
     let shared = SharedState(bytes: backing.fixed, start: SharedState.publicOffset)
     if shared[.layout] == SharedState.layoutVersion { return .joined }
-    try backing.unlock(.vouched)
+    try backing.locks.unlock(.vouched)
     return .otherVersion
   }
 
@@ -252,16 +253,16 @@ struct Opening {
     let (block, bothAgree) = try SuperblockPair(backing.fixed).current()
     let source = backing.mapping.source(seed: block.seed)
     let recovery = Recovery(
-      source: source, backing: backing, clock: clock, isTakeover: false, isPrivate: false)
+      source: source, backing: backing, clock: clock, mode: .alone)
     let end = try recovery.examine(block)
-    try recovery.dryRun(backing, block, end)
+    try recovery.dryRun(block, end)
     try backing.allocate(offset: Layout.liveOffset, count: Layout.pageBytes, order: .random)
     // Its maker may have died before its name was durable. As far as rights allow.
     if block.epoch == Epoch(number: 1) { try? File.syncDirectory(File.followingLinks(path).directory) }
     try recovery.rebuild(block, bothAgree: bothAgree, end)
     // Whoever died holding these cannot hold them now.
     source.shared[.syncFailed] = 0
-    guard try backing.tryLock(.vouched, .shared), try backing.tryLock(.valid, .shared) else {
+    guard try backing.locks.tryLock(.vouched, .shared), try backing.locks.tryLock(.valid, .shared) else {
       throw StoreError(.system, "a lock of this handle was lost; try again")
     }
   }
@@ -284,28 +285,28 @@ struct Opening {
   private func openPrivate(_ file: consuming File) throws(StoreError) -> StoreCore {
     try checkFileSystem(file)
     try checkIsStore(file)
-    let locks = try FileBacking(openForReading(), locks: openForReading(), isWritable: false)
-    // Where locks are not supported, as on some read-only media, nobody writes.
-    var isAttached = try? locks.tryLock(.attached, .shared)
+    let original = try FileBacking(openForReading(), locks: openForReading(), isWritable: false)
+    // Where original are not supported, as on some read-only media, nobody writes.
+    var isAttached = try? original.locks.tryLock(.attached, .shared)
     let hasLocks = isAttached != nil
     var room = PrivateBacking.leastRoom
     for _ in 0..<64 {
-      let block = try firstLook(locks)
+      let block = try firstLook(original)
       let epoch = block.epoch.next
-      if hasLocks { try locks.pin(epoch) }
+      if hasLocks { try original.locks.pin(epoch) }
       // Pinned; but was it still the current one when the pin came?
-      let again = try SuperblockPair(locks.fixed).current().block
+      let again = try SuperblockPair(original.fixed).current().block
       guard again.epoch == block.epoch else {
-        try locks.unpin(epoch)
+        try original.locks.unpin(epoch)
         continue
       }
       // A process that cuts off the file's end, and may be stopped at that, leaves what the last
       // checkpoint uses, and begins no other cut while this one is pinned.
-      if isAttached == false { isAttached = try locks.tryLock(.attached, .shared) }
+      if isAttached == false { isAttached = try original.locks.tryLock(.attached, .shared) }
       var size = try length(file)
       if isAttached == false { size = min(size, Int(block.highWater.number) * Layout.unitBytes) }
       let backing = try PrivateBacking(
-        viewing: try duplicate(of: file), count: size, locks: locks, room: room)
+        viewing: try duplicate(of: file), count: size, original: original, room: room)
       do throws(StoreError) {
         return try Self.privateCore(
           backing, block, name: name, path: path, options: options, clock: clock, pinned: epoch)
@@ -317,7 +318,7 @@ struct Opening {
           // end of what is viewed; that looks like damage until all of it is viewed.
           guard error.code == .damaged, try length(file) > size else { throw error }
         }
-        if hasLocks { try locks.unpin(epoch) }
+        if hasLocks { try original.locks.unpin(epoch) }
       }
     }
     throw StoreError(.busy, "the store is being changed too fast to be viewed; try again")
@@ -341,7 +342,7 @@ struct Opening {
   ) throws(StoreError) -> StoreCore {
     let source = backing.mapping.source(seed: block.seed)
     try Recovery(
-      source: source, backing: backing, clock: clock, isTakeover: false, isPrivate: true
+      source: source, backing: backing, clock: clock, mode: .privateView
     ).run(block, bothAgree: true)
     source.shared[.syncFailed] = 0
     return try StoreCore(

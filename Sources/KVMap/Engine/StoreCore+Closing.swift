@@ -22,13 +22,13 @@ extension StoreCore {
   }
 
   private func letGo() {
-    (backing as? PrivateBacking)?.letGo(pinned)
+    backing.letGo(pinned)
     let turn = writeLock.enter()
     endGroup(turn)
     // A thread that waited for the write lock may have begun one meanwhile; now nobody can.
     waitForOwnCheckpoint()
     turn.admitOthers()
-    for lock in [LockName.vouched, .valid, .attached] { try? backing.unlock(lock) }
+    for lock in [LockName.vouched, .valid, .attached] { try? backing.locks.unlock(lock) }
   }
 
   private func persist() throws(StoreError) {
@@ -60,19 +60,19 @@ extension StoreCore {
   func truncateEnd(_ turn: borrowing WriteTurn) throws(StoreError) {
     let end = Int(shared[.highWater].number) * Layout.unitBytes
     guard backing.isShared, try backing.sizes().file > end,
-      try backing.tryLock(.attached, .exclusive)
+      try backing.locks.tryLock(.attached, .exclusive)
     else { return }
     // It must be shared again on every path: opening for writing waits for it. Taking it can
     // fail for a moment, when the kernel has no memory.
     defer {
       var attempts = 8
-      while (try? backing.tryLock(.attached, .shared)) != true, attempts > 0 {
+      while (try? backing.locks.tryLock(.attached, .shared)) != true, attempts > 0 {
         attempts -= 1
         pause(microseconds: 100)
       }
     }
     // A handle that was opened during a truncation has no lock A, but a pin.
-    guard try backing.lowestPin() == nil else { return }
+    guard try backing.locks.lowestPin() == nil else { return }
     turn.writer.space.reserve.forget()
     try backing.truncate(to: end)
   }

@@ -169,9 +169,9 @@ extension StoreCore {
 
   @inline(never)
   private func lookAtPath(_ turn: borrowing WriteTurn, _ now: UInt64) throws(StoreError) {
-    guard let path, let file = backing as? FileBacking else { return }
+    guard let path else { return }
     // A process that may not look there any more may write all the same.
-    if (try? file.isAt(path)) == false {
+    if (try? backing.isAt(path)) == false {
       throw StoreError(
         .replaced,
         "\(name): the file was removed or replaced while it was open; nothing was written; "
@@ -217,9 +217,9 @@ extension StoreCore {
     backing.forgetFailedSync()
     let (block, bothAgree) = try SuperblockPair(source.fixed).current()
     let recovery = Recovery(
-      source: source, backing: backing, clock: clock, isTakeover: true, isPrivate: false)
+      source: source, backing: backing, clock: clock, mode: .besideReaders)
     let end = try recovery.examine(block)
-    if let file = backing as? FileBacking { try recovery.dryRun(file, block, end) }
+    try recovery.dryRun(block, end)
     try recovery.rebuild(block, bothAgree: bothAgree, end)
   }
 
@@ -268,6 +268,6 @@ extension StoreCore {
   /// themselves, so they would be told of a write error.
   func leavesCheckpointToOthers(_ turn: borrowing WriteTurn) throws(StoreError) -> Bool {
     guard inheritsPages(turn) else { return false }
-    return try backing.isLockedByOthers(.vouched, .exclusive)
+    return try backing.locks.isLockedByOthers(.vouched, .exclusive)
   }
 }

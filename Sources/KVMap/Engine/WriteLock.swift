@@ -89,13 +89,13 @@ final class WriteLock: @unchecked Sendable {
   fileprivate func admitOthers() {
     guard unsafe state.pointee.isHeld else { return }
     unsafe state.pointee.isHeld = false
-    try? backing.unlock(.write)
+    try? backing.locks.unlock(.write)
   }
 
   @inline(__always)
   fileprivate func excludeOthers(waits: Bool, _ timeout: Duration) throws(StoreError) -> Bool {
     if unsafe state.pointee.isHeld { return true }
-    if try !backing.tryLock(.write, .exclusive) {
+    if try !backing.locks.tryLock(.write, .exclusive) {
       if !waits { return false }
       try waitForOthers(timeout)
     }
@@ -107,9 +107,9 @@ final class WriteLock: @unchecked Sendable {
   @inline(never)
   private func waitForOthers(_ timeout: Duration) throws(StoreError) {
     var patience = Patience(timeout)
-    while try !backing.tryLock(.write, .exclusive) {
+    while try !backing.locks.tryLock(.write, .exclusive) {
       if patience.wait() { continue }
-      let holder = try backing.holder(of: .write, against: .exclusive)
+      let holder = try backing.locks.holder(of: .write, against: .exclusive)
       throw patience.busy(holder, "has held the writer's turn")
     }
   }

@@ -61,4 +61,26 @@ struct Bucket {
     for line in 1...Self.lineCount { used += room(line: line).used }
     return used
   }
+
+  /// All slots that are not empty, with line and place in it. Acquire: pairs with the release
+  /// that published a slot, so that its record is seen.
+  var slots: Slots { Slots(bucket: self) }
+
+  struct Slots: Sequence, IteratorProtocol {
+    fileprivate let bucket: Bucket
+    private var place = 0
+
+    fileprivate init(bucket: Bucket) { self.bucket = bucket }
+
+    @inline(__always)
+    mutating func next() -> (line: Int, index: Int, slot: Slot)? {
+      while place < Bucket.slotCount {
+        let (line, index) = (1 + place / Bucket.slotsPerLine, place % Bucket.slotsPerLine)
+        place += 1
+        let slot = Slot(bits: bucket.bytes.loadAcquire(bucket.offset(line: line, slot: index)))
+        if !slot.isEmpty { return (line, index, slot) }
+      }
+      return nil
+    }
+  }
 }

@@ -36,7 +36,7 @@ struct IndexReader {
     var depth = 0
     while level > 0 {
       try memory.check(pointer, .directory, workingTag: workingTag)
-      pointer = NodePage(bytes: bytes, page: pointer.page)[hash.entry(depth: depth)]
+      pointer = memory.node(pointer.page)[hash.entry(depth: depth)]
       depth = pointer.depth
       level -= 1
     }
@@ -54,14 +54,14 @@ struct IndexReader {
     for level in 0...root.depth {
       let kind: PageKind = level == root.depth ? .bucket : .directory
       try memory.check(pointer, kind, workingTag: tag)
-      let header = PageHeader(bytes: bytes, page: pointer.page)
+      let header = memory.header(pointer.page)
       let shift = UInt64(64 - pointer.depth)
       guard header.depth == pointer.depth, header.prefix == (hash >> shift) << shift else {
         throw .damaged(
           "index page", at: pointer.page.offset, "it covers other hashes than the reference to it says")
       }
       if kind == .bucket { break }
-      let child = NodePage(bytes: bytes, page: pointer.page)[KeyHash(bits: hash).entry(depth: pointer.depth)]
+      let child = memory.node(pointer.page)[KeyHash(bits: hash).entry(depth: pointer.depth)]
       guard child.depth >= pointer.depth, child.depth <= min(pointer.depth + 8, 63) else {
         throw .damaged("index page", at: pointer.page.offset, "it leads to a page of impossible depth")
       }
@@ -77,7 +77,7 @@ struct IndexReader {
     let tag = memory.shared[.epoch].tag
     let pointer = try bucket(hash, workingTag: tag)
     let lines = hash.lines
-    let page = Bucket(bytes: bytes, page: pointer.page)
+    let page = memory.bucket(pointer.page)
     // Both lines are fetched at once, and the page's header. The address may be nonsense; a prefetch
     // never faults, and the check comes before the loads.
     bytes.prefetch(page.offset(line: lines.first, slot: 0))
@@ -86,7 +86,7 @@ struct IndexReader {
     try memory.check(pointer, .bucket, workingTag: tag)
     if let match = try scan(page.offset(line: lines.first, slot: 0), hash.tag, key) { return match }
     if let match = try scan(page.offset(line: lines.second, slot: 0), hash.tag, key) { return match }
-    let overflow = PageHeader(bytes: bytes, page: pointer.page).overflow
+    let overflow = memory.header(pointer.page).overflow
     if overflow.number == 0 { return nil }
     return try findInOverflow(overflow, hash, key, workingTag: tag)
   }
@@ -120,16 +120,12 @@ struct IndexReader {
   private func findInOverflow(
     _ first: PageNumber, _ hash: KeyHash, _ key: RawSpan, workingTag: UInt16
   ) throws(StoreError) -> Match? {
-    var page = first
-    var chain = ChainGuard()
-    while page.number != 0 {
-      try chain.pass(page)
-      try checkOverflow(page, workingTag: workingTag)
-      let bucket = Bucket(bytes: bytes, page: page)
+    var chain = OverflowChain(memory, from: first)
+    while let page = try chain.next() {
+      let bucket = memory.bucket(page)
       for line in 1...Bucket.lineCount {
         if let match = try scan(bucket.offset(line: line, slot: 0), hash.tag, key) { return match }
       }
-      page = PageHeader(bytes: bytes, page: page).overflow
     }
     return nil
   }
@@ -145,17 +141,13 @@ struct IndexReader {
     let bits = Slot(tag: hash.tag, position: position).bits
     let lines = hash.lines
     for line in [lines.first, lines.second] {
-      if let offset = slot(bits, Bucket(bytes: bytes, page: pointer.page), line) { return offset }
+      if let offset = slot(bits, memory.bucket(pointer.page), line) { return offset }
     }
-    var page = PageHeader(bytes: bytes, page: pointer.page).overflow
-    var chain = ChainGuard()
-    while page.number != 0 {
-      try chain.pass(page)
-      try checkOverflow(page, workingTag: tag)
+    var chain = OverflowChain(memory, from: memory.header(pointer.page).overflow)
+    while let page = try chain.next() {
       for line in 1...Bucket.lineCount {
-        if let offset = slot(bits, Bucket(bytes: bytes, page: page), line) { return offset }
+        if let offset = slot(bits, memory.bucket(page), line) { return offset }
       }
-      page = PageHeader(bytes: bytes, page: page).overflow
     }
     return nil
   }
@@ -172,7 +164,7 @@ struct IndexReader {
   func prefetch(_ hash: KeyHash) {
     let tag = memory.shared[.epoch].tag
     guard let pointer = try? bucket(hash, workingTag: tag) else { return }
-    let page = Bucket(bytes: bytes, page: pointer.page)
+    let page = memory.bucket(pointer.page)
     let lines = hash.lines
     bytes.prefetch(page.offset(line: lines.first, slot: 0))
     bytes.prefetch(page.offset(line: lines.second, slot: 0))
@@ -182,7 +174,7 @@ struct IndexReader {
   func checkOverflow(_ page: PageNumber, workingTag: UInt16) throws(StoreError) {
     guard page.number <= PagePointer.largestPage else { try memory.outside(.max) }
     guard page.offset + Layout.pageBytes <= memory.mappedBytes else { try memory.outside(page.offset) }
-    let header = PageHeader(bytes: bytes, page: page)
+    let header = memory.header(page)
     try memory.check(
       PagePointer(page: page, depth: 0, epoch: header.epoch), .overflow, workingTag: workingTag)
   }

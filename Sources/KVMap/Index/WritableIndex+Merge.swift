@@ -10,7 +10,7 @@ extension WritableIndex {
     // Each step takes a bit of depth or a level away.
     for _ in 0..<128 {
       let path = try writablePath(hash, space: &space)
-      guard Bucket(bytes: bytes, page: path.bucket.page).usedSlots <= Self.fullestMerged else { return }
+      guard memory.bucket(path.bucket.page).usedSlots <= Self.fullestMerged else { return }
       try dropEmptyOverflow(path.bucket.page, space: &space)
       let parent = path.nodes[path.count - 1]
       let hasMerged =
@@ -28,7 +28,7 @@ extension WritableIndex {
       let lines = mergedLines(bucket.page, other.page)
     else { return false }
     let page = try mergedPage(.bucket, bucket, space: &space)
-    let target = Bucket(bytes: bytes, page: page.page)
+    let target = memory.bucket(page.page)
     for (line, slots) in lines.enumerated() {
       for (index, slot) in slots.enumerated() {
         bytes.storeRelaxed(slot.bits, target.offset(line: line + 1, slot: index))
@@ -44,33 +44,26 @@ extension WritableIndex {
     var lines: [[Slot]] = Array(repeating: [], count: Bucket.lineCount)
     var used = 0
     for page in [first, second] {
-      guard PageHeader(bytes: bytes, page: page).overflow.number == 0 else { return nil }
-      let bucket = Bucket(bytes: bytes, page: page)
-      for line in 1...Bucket.lineCount {
-        for index in 0..<Bucket.slotsPerLine {
-          let slot = bucket.load(line: line, slot: index)
-          // A record that could not be read when its bucket split went to both halves.
-          if slot.isEmpty || lines[line - 1].contains(slot) { continue }
-          used += 1
-          guard !slot.isPending, used <= Self.fullestMerged, lines[line - 1].count < Bucket.slotsPerLine
-          else { return nil }
-          lines[line - 1].append(slot)
-        }
+      guard memory.header(page).overflow.number == 0 else { return nil }
+      let bucket = memory.bucket(page)
+      for (line, _, slot) in bucket.slots {
+        // A record that could not be read when its bucket split went to both halves.
+        if slot.isEmpty || lines[line - 1].contains(slot) { continue }
+        used += 1
+        guard !slot.isPending, used <= Self.fullestMerged, lines[line - 1].count < Bucket.slotsPerLine
+        else { return nil }
+        lines[line - 1].append(slot)
       }
     }
     return lines
   }
 
   private func dropEmptyOverflow(_ bucket: PageNumber, space: inout SpaceTable) throws(StoreError) {
-    let header = PageHeader(bytes: bytes, page: bucket)
+    let header = memory.header(bucket)
     let first = header.overflow
-    var page = first
-    var chain = ChainGuard()
-    while page.number != 0 {
-      try chain.pass(page)
-      try IndexReader(memory: memory).checkOverflow(page, workingTag: epoch.tag)
-      if Bucket(bytes: bytes, page: page).usedSlots > 0 { return }
-      page = PageHeader(bytes: bytes, page: page).overflow
+    var chain = OverflowChain(memory, from: first)
+    while let page = try chain.next() {
+      if memory.bucket(page).usedSlots > 0 { return }
     }
     header.overflow = PageNumber(number: 0)
     releaseOverflow(first, space: &space)
@@ -96,14 +89,14 @@ extension WritableIndex {
     guard let other = try otherHalf(of: node, in: parent, .directory, hash) else { return false }
     let isUpper = hash.bit(depth: node.depth - 1)
     let halves = [isUpper ? other : node, isUpper ? node : other].map {
-      NodePage(bytes: bytes, page: $0.page)
+      memory.node($0.page)
     }
     // Every second entry is dropped, so each child must be named by two.
     for half in halves {
       for entry in 0..<NodePage.entryCount where half[entry].depth >= node.depth + 8 { return false }
     }
     let page = try mergedPage(.directory, node, space: &space)
-    let target = NodePage(bytes: bytes, page: page.page)
+    let target = memory.node(page.page)
     for entry in 0..<NodePage.entryCount { target[entry] = halves[entry / 128][entry % 128 * 2] }
     replaceHalves(node, other, in: parent, by: page, hash, space: &space)
     return true
@@ -112,7 +105,7 @@ extension WritableIndex {
   /// Takes the root away if all its entries lead to one directory page.
   private func lowerRoot(_ root: PagePointer, space: inout SpaceTable) -> Bool {
     let height = shared[.root].depth
-    let only = NodePage(bytes: bytes, page: root.page)[0]
+    let only = memory.node(root.page)[0]
     guard height > 1, only.depth == 0 else { return false }
     shared[.root] = only.withDepth(height - 1)
     space.release(root.page)
@@ -127,7 +120,7 @@ extension WritableIndex {
     of page: PagePointer, in parent: PagePointer, _ kind: PageKind, _ hash: KeyHash
   ) throws(StoreError) -> PagePointer? {
     let twin = KeyHash(bits: hash.bits ^ 1 << UInt64(64 - page.depth))
-    let other = NodePage(bytes: bytes, page: parent.page)[twin.entry(depth: parent.depth)]
+    let other = memory.node(parent.page)[twin.entry(depth: parent.depth)]
     guard other.depth == page.depth, other.page != page.page else { return nil }
     try memory.check(other, kind, workingTag: epoch.tag)
     return other
@@ -141,8 +134,8 @@ extension WritableIndex {
     let epoch = epoch
     let depth = half.depth - 1
     let page = try space.takePage()
-    let prefix = PageHeader(bytes: bytes, page: half.page).prefix & ~(1 << UInt64(63 - depth))
-    PageHeader(bytes: bytes, page: page).format(kind: kind, depth: depth, epoch: epoch, prefix: prefix)
+    let prefix = memory.header(half.page).prefix & ~(1 << UInt64(63 - depth))
+    memory.header(page).format(kind: kind, depth: depth, epoch: epoch, prefix: prefix)
     return PagePointer(page: page, depth: depth, epoch: epoch)
   }
 
@@ -153,7 +146,7 @@ extension WritableIndex {
     space.release(one.page)
     space.release(other.page)
     setEntries(
-      of: NodePage(bytes: bytes, page: parent.page), nodeDepth: parent.depth,
+      of: memory.node(parent.page), nodeDepth: parent.depth,
       around: hash.entry(depth: parent.depth), to: page)
   }
 }

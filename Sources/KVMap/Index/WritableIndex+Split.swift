@@ -25,8 +25,8 @@ extension WritableIndex {
     }
     let epoch = epoch
     let page = try space.takePage()
-    PageHeader(bytes: bytes, page: page).format(kind: .directory, depth: 0, epoch: epoch, prefix: 0)
-    let node = NodePage(bytes: bytes, page: page)
+    memory.header(page).format(kind: .directory, depth: 0, epoch: epoch, prefix: 0)
+    let node = memory.node(page)
     for entry in 0..<NodePage.entryCount {
       node[entry] = PagePointer(page: old.page, depth: 0, epoch: epoch)
     }
@@ -38,16 +38,16 @@ extension WritableIndex {
     _ old: PagePointer, parent: PagePointer, _ hash: KeyHash, space: inout SpaceTable
   ) throws(StoreError) {
     let epoch = epoch
-    let source = NodePage(bytes: bytes, page: old.page)
+    let source = memory.node(old.page)
     let depth = old.depth + 1
-    let prefix = PageHeader(bytes: bytes, page: old.page).prefix
+    let prefix = memory.header(old.page).prefix
     var halves = (PagePointer(bits: 0), PagePointer(bits: 0))
     for half in 0...1 {
       let page = try space.takePage()
-      PageHeader(bytes: bytes, page: page).format(
+      memory.header(page).format(
         kind: .directory, depth: depth, epoch: epoch,
         prefix: prefix | UInt64(half) << UInt64(64 - depth))
-      let node = NodePage(bytes: bytes, page: page)
+      let node = memory.node(page)
       for entry in 0..<NodePage.entryCount { node[entry] = source[half * 128 + entry / 2] }
       let pointer = PagePointer(page: page, depth: depth, epoch: epoch)
       if half == 0 { halves.0 = pointer } else { halves.1 = pointer }
@@ -65,39 +65,35 @@ extension WritableIndex {
     let old = path.bucket
     let epoch = epoch
     let depth = old.depth + 1
-    let source = Bucket(bytes: bytes, page: old.page)
+    let source = memory.bucket(old.page)
     prefetchRecords(source)
-    let prefix = PageHeader(bytes: bytes, page: old.page).prefix
+    let prefix = memory.header(old.page).prefix
     var pages = (PageNumber(number: 0), PageNumber(number: 0))
     for half in 0...1 {
       let page = try space.takePage()
-      PageHeader(bytes: bytes, page: page).format(
+      memory.header(page).format(
         kind: .bucket, depth: depth, epoch: epoch,
         prefix: prefix | UInt64(half) << UInt64(64 - depth))
       if half == 0 { pages.0 = page } else { pages.1 = page }
     }
-    let low = Bucket(bytes: bytes, page: pages.0)
-    let high = Bucket(bytes: bytes, page: pages.1)
-    for line in 1...Bucket.lineCount {
-      for index in 0..<Bucket.slotsPerLine {
-        let slot = source.load(line: line, slot: index)
-        if slot.isEmpty { continue }
-        let hash = trustedHash(slot, line: line)
-        let word = slot.bits
-        if hash.map({ $0.bit(depth: old.depth) }) ?? true {
-          bytes.storeRelaxed(word, high.offset(line: line, slot: index))
-        }
-        if hash.map({ !$0.bit(depth: old.depth) }) ?? true {
-          bytes.storeRelaxed(word, low.offset(line: line, slot: index))
-        }
+    let low = memory.bucket(pages.0)
+    let high = memory.bucket(pages.1)
+    for (line, index, slot) in source.slots {
+      let hash = trustedHash(slot, line: line)
+      let word = slot.bits
+      if hash.map({ $0.bit(depth: old.depth) }) ?? true {
+        bytes.storeRelaxed(word, high.offset(line: line, slot: index))
+      }
+      if hash.map({ !$0.bit(depth: old.depth) }) ?? true {
+        bytes.storeRelaxed(word, low.offset(line: line, slot: index))
       }
     }
-    let overflow = PageHeader(bytes: bytes, page: old.page).overflow
+    let overflow = memory.header(old.page).overflow
     do {
       try divideOverflow(overflow, pages, depth: old.depth, space: &space)
     } catch {
       for page in [pages.0, pages.1] {
-        releaseOverflow(PageHeader(bytes: bytes, page: page).overflow, space: &space)
+        releaseOverflow(memory.header(page).overflow, space: &space)
         space.release(page)
       }
       throw error
@@ -118,7 +114,7 @@ extension WritableIndex {
     // As `divideOverflow` found it: with an end, in the file.
     while page.number != 0 {
       space.release(page)
-      page = PageHeader(bytes: bytes, page: page).overflow
+      page = memory.header(page).overflow
     }
   }
 
@@ -138,12 +134,9 @@ extension WritableIndex {
   /// after the other they would cost ten times as much.
   private func prefetchRecords(_ page: Bucket) {
     let mapped = memory.mappedBytes
-    for line in 1...Bucket.lineCount {
-      for index in 0..<Bucket.slotsPerLine {
-        let slot = page.load(line: line, slot: index)
-        let offset = Int(clamping: slot.position.offset)
-        if !slot.isEmpty, offset < mapped { bytes.prefetch(offset) }
-      }
+    for (_, _, slot) in page.slots {
+      let offset = Int(clamping: slot.position.offset)
+      if !slot.isEmpty, offset < mapped { bytes.prefetch(offset) }
     }
   }
 
@@ -152,7 +145,7 @@ extension WritableIndex {
     _ old: PagePointer, in parent: PagePointer, by halves: (PagePointer, PagePointer),
     _ hash: KeyHash
   ) {
-    let node = NodePage(bytes: bytes, page: parent.page)
+    let node = memory.node(parent.page)
     let span = 1 << (8 - (old.depth - parent.depth))
     let first = hash.entry(depth: parent.depth) & ~(span - 1)
     for entry in 0..<span { node[first + entry] = entry < span / 2 ? halves.0 : halves.1 }
@@ -168,18 +161,18 @@ extension WritableIndex {
     var previous = bucket
     var chain = ChainGuard()
     while true {
-      let next = PageHeader(bytes: bytes, page: previous).overflow
+      let next = memory.header(previous).overflow
       if next.number == 0 {
         try space.ensurePages(1)
         let page = try space.takePage()
-        PageHeader(bytes: bytes, page: page).format(
+        memory.header(page).format(
           kind: .overflow, depth: 0, epoch: epoch, prefix: 0)
-        PageHeader(bytes: bytes, page: previous).overflow = page
-        return Bucket(bytes: bytes, page: page).offset(line: 1, slot: 0)
+        memory.header(previous).overflow = page
+        return memory.bucket(page).offset(line: 1, slot: 0)
       }
       try chain.pass(next)
       let page = try writableOverflow(next, previous: previous, space: &space)
-      let bucket = Bucket(bytes: bytes, page: page)
+      let bucket = memory.bucket(page)
       for line in 1...Bucket.lineCount {
         if let slot = bucket.room(line: line).empty { return bucket.offset(line: line, slot: slot) }
       }
@@ -190,18 +183,13 @@ extension WritableIndex {
   /// Makes all overflow pages of a writable bucket writable. They are looked at
   /// first: copying a chain that has no end would fill the disk.
   func makeOverflowWritable(_ bucket: PageNumber, space: inout SpaceTable) throws(StoreError) {
-    var chain = ChainGuard()
-    var page = PageHeader(bytes: bytes, page: bucket).overflow
-    while page.number != 0 {
-      try chain.pass(page)
-      try IndexReader(memory: memory).checkOverflow(page, workingTag: epoch.tag)
-      page = PageHeader(bytes: bytes, page: page).overflow
-    }
+    var chain = OverflowChain(memory, from: memory.header(bucket).overflow)
+    while try chain.next() != nil {}
     // A forged space table may hand out pages of the chain for its copies.
     var copies = ChainGuard()
     var previous = bucket
     while true {
-      let next = PageHeader(bytes: bytes, page: previous).overflow
+      let next = memory.header(previous).overflow
       if next.number == 0 { return }
       try copies.pass(next)
       previous = try writableOverflow(next, previous: previous, space: &space)
@@ -213,12 +201,12 @@ extension WritableIndex {
   ) throws(StoreError) -> PageNumber {
     let epoch = epoch
     try IndexReader(memory: memory).checkOverflow(page, workingTag: epoch.tag)
-    if PageHeader(bytes: bytes, page: page).epoch == epoch { return page }
+    if memory.header(page).epoch == epoch { return page }
     try space.ensurePages(1)
     let copy = try space.takePage()
-    PageHeader(bytes: bytes, page: page).copy(to: copy, epoch: epoch)
+    memory.header(page).copy(to: copy, epoch: epoch)
     space.release(page)
-    PageHeader(bytes: bytes, page: previous).overflow = copy
+    memory.header(previous).overflow = copy
     return copy
   }
 
@@ -226,25 +214,17 @@ extension WritableIndex {
   private func divideOverflow(
     _ first: PageNumber, _ halves: (PageNumber, PageNumber), depth: Int, space: inout SpaceTable
   ) throws(StoreError) {
-    var page = first
-    var chain = ChainGuard()
-    while page.number != 0 {
-      try chain.pass(page)
-      try IndexReader(memory: memory).checkOverflow(page, workingTag: epoch.tag)
-      let source = Bucket(bytes: bytes, page: page)
-      for line in 1...Bucket.lineCount {
-        for index in 0..<Bucket.slotsPerLine {
-          let slot = source.load(line: line, slot: index)
-          if slot.isEmpty { continue }
-          let hash = trustedHash(slot, line: 0)
-          for (half, isHigh) in [(halves.0, false), (halves.1, true)]
-          where hash.map({ $0.bit(depth: depth) == isHigh }) ?? true {
-            let target = try overflowSlot(half, space: &space)
-            bytes.storeRelaxed(slot.bits, target)
-          }
+    var chain = OverflowChain(memory, from: first)
+    while let page = try chain.next() {
+      let source = memory.bucket(page)
+      for (_, _, slot) in source.slots {
+        let hash = trustedHash(slot, line: 0)
+        for (half, isHigh) in [(halves.0, false), (halves.1, true)]
+        where hash.map({ $0.bit(depth: depth) == isHigh }) ?? true {
+          let target = try overflowSlot(half, space: &space)
+          bytes.storeRelaxed(slot.bits, target)
         }
       }
-      page = PageHeader(bytes: bytes, page: page).overflow
     }
   }
 }

@@ -42,7 +42,7 @@ struct WritableIndex {
     for level in 0..<height {
       path.nodes[level] = pointer
       path.count = level + 1
-      let node = NodePage(bytes: bytes, page: pointer.page)
+      let node = memory.node(pointer.page)
       let entry = hash.entry(depth: pointer.depth)
       let child = node[entry]
       let isBucket = level == height - 1
@@ -65,7 +65,7 @@ struct WritableIndex {
     _ pointer: PagePointer, _ kind: PageKind, _ hash: KeyHash
   ) throws(StoreError) {
     try memory.check(pointer, kind, workingTag: epoch.tag)
-    let header = PageHeader(bytes: bytes, page: pointer.page)
+    let header = memory.header(pointer.page)
     let shift = UInt64(64 - min(pointer.depth, 64))
     guard header.depth == pointer.depth, header.prefix == (hash.bits >> shift) << shift else {
       throw .damaged(
@@ -88,11 +88,11 @@ struct WritableIndex {
   ) throws(StoreError) -> PagePointer {
     let epoch = epoch
     try memory.check(pointer, kind, workingTag: epoch.tag)
-    if PageHeader(bytes: bytes, page: pointer.page).epoch == epoch { return pointer }
+    if memory.header(pointer.page).epoch == epoch { return pointer }
     try space.ensurePages(1)
     let page = try space.takePage()
     // Had again: the page that was taken may not be mapped where the old one was found.
-    PageHeader(bytes: bytes, page: pointer.page).copy(to: page, epoch: epoch)
+    memory.header(pointer.page).copy(to: page, epoch: epoch)
     space.release(pointer.page)
     return PagePointer(page: page, depth: depth, epoch: epoch)
   }
@@ -106,7 +106,7 @@ struct WritableIndex {
   func find(
     _ hash: KeyHash, _ key: RawSpan, in bucket: PageNumber, pending: Bool, passingDamage: Bool = false
   ) throws(StoreError) -> IndexReader.Match? {
-    let page = Bucket(bytes: bytes, page: bucket)
+    let page = memory.bucket(bucket)
     let lines = hash.lines
     if let match = try find(hash.tag, key, in: page, line: lines.first, pending, passingDamage) {
       return match
@@ -114,18 +114,14 @@ struct WritableIndex {
     if let match = try find(hash.tag, key, in: page, line: lines.second, pending, passingDamage) {
       return match
     }
-    var overflow = PageHeader(bytes: bytes, page: bucket).overflow
-    var chain = ChainGuard()
-    while overflow.number != 0 {
-      try chain.pass(overflow)
-      try IndexReader(memory: memory).checkOverflow(overflow, workingTag: epoch.tag)
-      let page = Bucket(bytes: bytes, page: overflow)
+    var chain = OverflowChain(memory, from: memory.header(bucket).overflow)
+    while let overflow = try chain.next() {
+      let page = memory.bucket(overflow)
       for line in 1...Bucket.lineCount {
         if let match = try find(hash.tag, key, in: page, line: line, pending, passingDamage) {
           return match
         }
       }
-      overflow = PageHeader(bytes: bytes, page: overflow).overflow
     }
     return nil
   }
@@ -162,7 +158,7 @@ struct WritableIndex {
     var path = known
     // Each round deepens a page by one bit, and a hash has 64.
     for _ in 0..<128 {
-      let page = Bucket(bytes: bytes, page: path.bucket.page)
+      let page = memory.bucket(path.bucket.page)
       let lines = hash.lines
       let first = page.room(line: lines.first)
       let second = page.room(line: lines.second)
@@ -184,6 +180,6 @@ struct WritableIndex {
   /// seed; they mean many keys of one hash.
   private func mustOverflow(_ path: Path) -> Bool {
     if path.bucket.depth >= 48 { return true }
-    return Bucket(bytes: bytes, page: path.bucket.page).usedSlots < Bucket.slotCount / 2
+    return memory.bucket(path.bucket.page).usedSlots < Bucket.slotCount / 2
   }
 }

@@ -35,6 +35,15 @@ struct StoreMemory: @unchecked Sendable {
   @inline(__always)
   var shared: SharedState { SharedState(bytes: fixed, start: liveOffset) }
 
+  @inline(__always)
+  func header(_ page: PageNumber) -> PageHeader { PageHeader(bytes: bytes, page: page) }
+
+  @inline(__always)
+  func node(_ page: PageNumber) -> NodePage { NodePage(bytes: bytes, page: page) }
+
+  @inline(__always)
+  func bucket(_ page: PageNumber) -> Bucket { Bucket(bytes: bytes, page: page) }
+
   /// Checks, at the first touch in this process, that a page is what it was when
   /// its checkpoint sealed it.
   ///
@@ -49,7 +58,7 @@ struct StoreMemory: @unchecked Sendable {
       try outside(page.offset)
     }
     if pointer.epochTag == workingTag {
-      let header = PageHeader(bytes: bytes, page: page)
+      let header = header(page)
       if header.epochTag == workingTag, header.kindByte == kind.rawValue { return }
       try notAsStored(page)
     }
@@ -59,7 +68,7 @@ struct StoreMemory: @unchecked Sendable {
 
   @inline(never)
   private func verify(_ pointer: PagePointer, _ kind: PageKind) throws(StoreError) {
-    let header = PageHeader(bytes: bytes, page: pointer.page)
+    let header = header(pointer.page)
     guard header.kindByte == kind.rawValue else {
       throw .damaged(
         "index page", at: pointer.page.offset, "it is of another kind than the reference to it")
@@ -92,7 +101,7 @@ struct StoreMemory: @unchecked Sendable {
     if page.offset < Layout.firstFreeOffset || page.offset + Layout.pageBytes > mappedBytes {
       try outside(page.offset)
     }
-    let header = PageHeader(bytes: bytes, page: page)
+    let header = header(page)
     guard header.kindByte == kind.rawValue, header.epoch.tag == pointer.epochTag else {
       throw .damaged("index page", at: page.offset, "it is not the page the reference to it means")
     }

@@ -11,7 +11,7 @@ struct CheckpointReader {
     var depth = 0
     for _ in 0..<block.root.depth {
       try check(pointer, .directory)
-      pointer = NodePage(bytes: bytes, page: pointer.page)[hash.entry(depth: depth)]
+      pointer = memory.node(pointer.page)[hash.entry(depth: depth)]
       depth = pointer.depth
     }
     try check(pointer, .bucket)
@@ -25,8 +25,8 @@ struct CheckpointReader {
     let height = pointer.depth
     for level in 0..<height {
       try check(pointer, .spaceNode)
-      let digit = Int((leaf >> UInt64(8 * (height - 1 - level))) & 0xff)
-      pointer = NodePage(bytes: bytes, page: pointer.page)[digit]
+      let digit = SpaceReader.digit(of: leaf, level: level, height: height)
+      pointer = memory.node(pointer.page)[digit]
       if pointer.bits == 0 { return }
     }
     try check(pointer, .spaceLeaf)

@@ -8,11 +8,23 @@ struct Recovery {
   let source: MemorySource
   let backing: any Backing
   let clock: Clock
-  let isTakeover: Bool
-  /// Whether it is for a private view: then no CUT is appended and nothing synced.
-  let isPrivate: Bool
-  /// Whether it only finds out, in private memory, if all of it will succeed.
-  var isDryRun = false
+  let mode: Mode
+
+  enum Mode: Equatable {
+    /// Lock V is held exclusively: nobody else trusts the shared state.
+    case alone
+    /// A writer has died with the write lock, or its sync failed: readers go on with what was
+    /// published.
+    case besideReaders
+    /// Of a private view: no CUT is appended, and nothing synced.
+    case privateView
+    /// Only finds out, in private memory, whether all of it will succeed.
+    case dryRun(besideReaders: Bool)
+
+    var isBesideReaders: Bool { self == .besideReaders || self == .dryRun(besideReaders: true) }
+    var isPrivate: Bool { self == .privateView }
+    var writesFile: Bool { self == .alone || self == .besideReaders }
+  }
 
   private var memory: StoreMemory { source.memory }
 
@@ -23,16 +35,13 @@ struct Recovery {
 
   /// Recovers a private copy. Damage can hide in any page that recovery comes to, the
   /// space table's above all; met here, not a byte of the file has changed.
-  func dryRun(
-    _ backing: FileBacking, _ block: Superblock, _ end: LogScanner.End
-  ) throws(StoreError) {
+  func dryRun(_ block: Superblock, _ end: LogScanner.End) throws(StoreError) {
     var room = PrivateBacking.leastRoom
     while true {
-      let copy = try backing.privateView(room: room)
-      var trial = Recovery(
+      guard let copy = try backing.privateView(room: room) else { return }
+      let trial = Recovery(
         source: copy.mapping.source(seed: block.seed), backing: copy, clock: clock,
-        isTakeover: isTakeover, isPrivate: false)
-      trial.isDryRun = true
+        mode: .dryRun(besideReaders: mode.isBesideReaders))
       do throws(StoreError) {
         return try trial.rebuild(block, bothAgree: true, end)
       } catch {
@@ -72,7 +81,7 @@ struct Recovery {
           + "written after it")
     }
     let end = scanner.end
-    if isTakeover, end.tail.position.offset != published[.published].offset,
+    if mode.isBesideReaders, end.tail.position.offset != published[.published].offset,
       !reaches(published[.published].offset, start, block, end)
     {
       throw .damaged(
@@ -96,10 +105,11 @@ struct Recovery {
         "log segment", at: Int(end.segment.position.offset),
         "the segment that is to follow it lies far behind the end of the file")
     }
-    guard isPrivate || block.epoch.number < Epoch.limit.number - Self.leastEpochsLeft else {
+    guard mode.isPrivate || block.epoch.number < Epoch.limit.number - Self.leastEpochsLeft else {
       throw .damaged("superblock", at: 0, "there are no epochs left to go on with")
     }
-    guard isPrivate || end.tail.sequence.number < SequenceNumber.limit.number - Self.leastSequenceNumbersLeft
+    guard
+      mode.isPrivate || end.tail.sequence.number < SequenceNumber.limit.number - Self.leastSequenceNumbersLeft
     else {
       throw .damaged(
         "log", at: Int(end.tail.position.offset), "there are no sequence numbers left to go on with")
@@ -120,8 +130,8 @@ struct Recovery {
     guard let header = end.header else { return }
     let start = LogWriter.Tail(
       position: block.logPosition, sequence: block.sequence, chain: block.chain)
-    if !isPrivate, !isDryRun { try repairSuperblocks(block, bothAgree) }
-    if isTakeover, !isDryRun {
+    if mode.writesFile { try repairSuperblocks(block, bothAgree) }
+    if mode == .besideReaders {
       Checkpoint(source: source, backing: backing, previous: block).sealWorkingTree()
     }
     let target = source.shadow
@@ -131,7 +141,7 @@ struct Recovery {
     target.shared.freeze()
     // The epoch that is published, not one before: who pins meanwhile may have seen it, and
     // the old root.
-    if isTakeover { target.shared[.quarantine] = target.shared[.epoch] }
+    if mode.isBesideReaders { target.shared[.quarantine] = target.shared[.epoch] }
     source.shared.publish(target.shared)
   }
 
@@ -145,7 +155,7 @@ struct Recovery {
   private func repairSuperblocks(
     _ block: Superblock, _ bothAgree: Bool
   ) throws(StoreError) {
-    if !bothAgree || (isTakeover && source.shared[.syncFailed] != 0) {
+    if !bothAgree || (mode.isBesideReaders && source.shared[.syncFailed] != 0) {
       try Checkpoint(source: source, backing: backing, previous: block).writeSuperblocks(block)
     } else {
       for offset in SuperblockPair.offsets {
@@ -172,7 +182,7 @@ struct Recovery {
   ) throws(StoreError) {
     let tree = CheckpointReader(memory: memory, block: block)
     // A view of a store that was closed reads nothing of the space table.
-    if !isPrivate { try tree.checkSpace(end.tail.position.unit) }
+    if !mode.isPrivate { try tree.checkSpace(end.tail.position.unit) }
     var walk = LogWalk(memory: memory, from: block.logPosition, upTo: end.tail.position)
     while let record = try walk.next() {
       try tree.checkSpace(record.position.unit)
@@ -187,13 +197,13 @@ struct Recovery {
   ) {
     let shared = target.shared
     target.fixed.zero(SharedState.shadowOffset, count: SharedState.byteCount)
-    let working = isTakeover ? published[.epoch] : block.epoch
+    let working = mode.isBesideReaders ? published[.epoch] : block.epoch
     shared[.layout] = SharedState.layoutVersion
     shared[.epoch] = Epoch(number: max(working, block.epoch).next.number)
     shared[.sealedEpoch] = block.epoch
     shared[.durableEpoch] = block.epoch
     // A pin that came too late for what was reused before still does.
-    shared[.pinFloor] = isTakeover ? published[.pinFloor] : Epoch(number: 0)
+    shared[.pinFloor] = mode.isBesideReaders ? published[.pinFloor] : Epoch(number: 0)
     shared[.root] = block.root
     shared[.spaceRoot] = block.spaceRoot
     shared[.recordCount] = block.recordCount
@@ -202,7 +212,7 @@ struct Recovery {
     shared[.earliestExpiry] = block.earliestExpiry
     shared[.highWater] = Unit(
       number: max(
-        block.highWater.number, end.highWater, isTakeover ? published[.highWater].number : 0))
+        block.highWater.number, end.highWater, mode.isBesideReaders ? published[.highWater].number : 0))
     shared[.checkpointPosition] = block.logPosition
     shared[.checkpointSegment] = block.segment
     shared[.checkpointSequence] = block.sequence
@@ -219,13 +229,13 @@ struct Recovery {
     try backing.grow(to: Int(shared[.highWater].number) * Layout.unitBytes)
     var writer = Writer(target, backing: backing, clock: clock)
     writer.space.isRecovering = true
-    writer.space.takesReleasedPages = !isTakeover && !isPrivate
+    writer.space.takesReleasedPages = !mode.isBesideReaders && !mode.isPrivate
     var walk = writer.log.walk(from: start.position, upTo: end.tail.position)
     var length: UInt64 = 0
     while let record = try walk.next() {
       try writer.replay(record)
       length += UInt64(record.liveBytes)
-      if !isPrivate, !isDryRun { writer.log.storeAgain(record) }
+      if mode.writesFile { writer.log.storeAgain(record) }
     }
     shared[.tail] = end.tail.position
     shared[.sequence] = end.tail.sequence
@@ -235,7 +245,7 @@ struct Recovery {
     shared[.nextSegment] = header.next
     shared[.ready] = Position(offset: readyEnd(end))
     shared[.logSinceCheckpoint] = length
-    if !isPrivate { try cut(&writer) }
+    if !mode.isPrivate { try cut(&writer) }
     shared[.published] = shared[.tail]
   }
 

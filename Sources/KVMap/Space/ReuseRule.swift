@@ -60,7 +60,7 @@ struct ReuseRule: ~Copyable {
     _ memory: StoreMemory, _ backing: any Backing
   ) throws(StoreError) -> Epoch? {
     let own = unsafe memory.local.pointee.lowestPin.load(ordering: .sequentiallyConsistent)
-    let lowest = min(own, try backing.lowestPin()?.number ?? .max)
+    let lowest = min(own, try backing.locks.lowestPin()?.number ?? .max)
     return lowest == .max ? nil : Epoch(number: lowest)
   }
 }

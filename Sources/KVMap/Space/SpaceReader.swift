@@ -19,11 +19,18 @@ struct SpaceReader {
     let tag = memory.shared[.epoch].tag
     for level in 0..<height {
       try memory.check(pointer, .spaceNode, workingTag: tag)
-      let digit = Int((leaf >> UInt64(8 * (height - 1 - level))) & 0xff)
-      pointer = NodePage(bytes: memory.bytes, page: pointer.page)[digit]
+      let digit = Self.digit(of: leaf, level: level, height: height)
+      pointer = memory.node(pointer.page)[digit]
       if pointer.bits == 0 { return nil }
     }
     try memory.check(pointer, .spaceLeaf, workingTag: tag)
     return SpaceEntry(bytes: memory.bytes, offset: SpaceTable.entryOffset(pointer.page, unit))
+  }
+
+  /// Which child of a node leads to a leaf: digit `level`, from the root's 0 on, of the leaf's
+  /// number in base 256.
+  @inline(__always)
+  static func digit(of leaf: UInt64, level: Int, height: Int) -> Int {
+    Int((leaf >> UInt64(8 * (height - 1 - level))) & 0xff)
   }
 }

@@ -106,7 +106,7 @@ extension SpaceTable {
   /// checkpoint will find it any more: if it has no checksum yet, it gets one now, be it
   /// of the working epoch, which will be sealed as well.
   mutating func release(_ page: PageNumber) {
-    let header = PageHeader(bytes: memory.bytes, page: page)
+    let header = memory.header(page)
     if header.epoch.number > memory.shared[.sealedEpoch].number { header.seal(seed: memory.seed) }
     pendingReleases.append(page)
     memory.shared.raise(.releasedPages, by: 1)

@@ -131,10 +131,10 @@ struct SpaceTable: ~Copyable {
     for level in 0...height {
       try memory.check(pointer, level == height ? .spaceLeaf : .spaceNode, workingTag: epoch.tag)
       // A page is writable only if those above it are: the path was copied from the root.
-      guard PageHeader(bytes: memory.bytes, page: pointer.page).epoch == epoch else { return nil }
+      guard memory.header(pointer.page).epoch == epoch else { return nil }
       if level == height { break }
-      let digit = Int((leaf >> UInt64(8 * (height - 1 - level))) & 0xff)
-      pointer = NodePage(bytes: memory.bytes, page: pointer.page)[digit]
+      let digit = SpaceReader.digit(of: leaf, level: level, height: height)
+      pointer = memory.node(pointer.page)[digit]
       if pointer.bits == 0 { return nil }
     }
     return pointer.page.offset
@@ -149,10 +149,10 @@ struct SpaceTable: ~Copyable {
     for level in 0...height {
       try memory.check(pointer, level == height ? .spaceLeaf : .spaceNode, workingTag: epoch.tag)
       // All pages below one that is not writable are not.
-      if PageHeader(bytes: memory.bytes, page: pointer.page).epoch != epoch { return height - level + 1 }
+      if memory.header(pointer.page).epoch != epoch { return height - level + 1 }
       if level == height { break }
-      let digit = Int((leaf >> UInt64(8 * (height - 1 - level))) & 0xff)
-      pointer = NodePage(bytes: memory.bytes, page: pointer.page)[digit]
+      let digit = SpaceReader.digit(of: leaf, level: level, height: height)
+      pointer = memory.node(pointer.page)[digit]
       if pointer.bits == 0 { return height - level }
     }
     return 0
@@ -164,10 +164,10 @@ struct SpaceTable: ~Copyable {
     let epoch = epoch
     while root.depth < 8, leaf >> UInt64(8 * root.depth) != 0 {
       let page = try takePage()
-      PageHeader(bytes: memory.bytes, page: page).format(
+      memory.header(page).format(
         kind: .spaceNode, depth: 0, epoch: epoch, prefix: 0)
       let old = root
-      NodePage(bytes: memory.bytes, page: page)[0] = PagePointer(
+      memory.node(page)[0] = PagePointer(
         bits: old.bits & ~(UInt64(0xff) << 40))
       root = PagePointer(page: page, depth: old.depth + 1, epoch: epoch)
     }
@@ -176,9 +176,9 @@ struct SpaceTable: ~Copyable {
     root = top
     var node = root.page
     for level in 1...height {
-      let digit = Int((leaf >> UInt64(8 * (height - level))) & 0xff)
+      let digit = SpaceReader.digit(of: leaf, level: level - 1, height: height)
       let isLeaf = level == height
-      let parent = NodePage(bytes: memory.bytes, page: node)
+      let parent = memory.node(node)
       let copy = try writableCopy(
         of: parent[digit], depth: 0, kind: isLeaf ? .spaceLeaf : .spaceNode,
         first: leaf >> UInt64(8 * (height - level)))
@@ -194,12 +194,12 @@ struct SpaceTable: ~Copyable {
     let epoch = epoch
     if pointer.bits == 0 {
       let page = try takePage()
-      PageHeader(bytes: memory.bytes, page: page).format(
+      memory.header(page).format(
         kind: kind, depth: 0, epoch: epoch, prefix: first)
       return PagePointer(page: page, depth: depth, epoch: epoch)
     }
     try memory.check(pointer, kind, workingTag: epoch.tag)
-    let header = PageHeader(bytes: memory.bytes, page: pointer.page)
+    let header = memory.header(pointer.page)
     if header.epoch == epoch { return pointer }
     let page = try takePage()
     header.copy(to: page, epoch: epoch)
@@ -221,8 +221,8 @@ struct SpaceTable: ~Copyable {
     let height = root.depth
     var node = root.page
     for level in 1...height {
-      let digit = Int((last >> UInt64(8 * (height - level))) & 0xff)
-      let entries = NodePage(bytes: memory.bytes, page: node)
+      let digit = SpaceReader.digit(of: last, level: level - 1, height: height)
+      let entries = memory.node(node)
       for later in (digit + 1)..<NodePage.entryCount where entries[later].bits != 0 {
         var pages: [PageNumber] = []
         try collectPages(entries[later], height: height - level, &pages)
@@ -244,7 +244,7 @@ struct SpaceTable: ~Copyable {
     }
     pages.append(pointer.page)
     if height == 0 { return }
-    let entries = NodePage(bytes: memory.bytes, page: pointer.page)
+    let entries = memory.node(pointer.page)
     for entry in 0..<NodePage.entryCount where entries[entry].bits != 0 {
       try collectPages(entries[entry], height: height - 1, &pages)
     }
@@ -294,11 +294,11 @@ struct SpaceTable: ~Copyable {
     let unit = Unit(number: Layout.firstFreeUnit)
     let node = unit.firstPage
     let leaf = PageNumber(number: node.number + 1)
-    PageHeader(bytes: memory.bytes, page: node).format(
+    memory.header(node).format(
       kind: .spaceNode, depth: 0, epoch: epoch, prefix: 0)
-    PageHeader(bytes: memory.bytes, page: leaf).format(
+    memory.header(leaf).format(
       kind: .spaceLeaf, depth: 0, epoch: epoch, prefix: 0)
-    NodePage(bytes: memory.bytes, page: node)[0] = PagePointer(page: leaf, depth: 0, epoch: epoch)
+    memory.node(node)[0] = PagePointer(page: leaf, depth: 0, epoch: epoch)
     root = PagePointer(page: node, depth: 1, epoch: epoch)
     for number in 0..<Layout.firstFreeUnit {
       SpaceEntry(bytes: memory.bytes, offset: Self.entryOffset(leaf, Unit(number: number)))

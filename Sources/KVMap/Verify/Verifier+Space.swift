@@ -30,7 +30,7 @@ extension Verifier {
     _ page: PageNumber, first: UInt64, level: Int, _ units: inout [SpaceEntry?]
   ) {
     guard isKind(.spaceNode, page) else { return }
-    let node = NodePage(bytes: memory.bytes, page: page)
+    let node = memory.node(page)
     for entry in 0..<NodePage.entryCount {
       let pointer = node[entry]
       let number = first << 8 | UInt64(entry)

@@ -86,7 +86,7 @@ struct Verifier: ~Copyable {
     }
     reached[number / 64] |= 1 << UInt64(number % 64)
     indexPages += 1
-    let header = PageHeader(bytes: memory.bytes, page: page)
+    let header = memory.header(page)
     if header.epoch.number > shared[.epoch].number {
       report.add("index page", at: page.offset, "it is from an epoch that has not come yet\(meaning)")
       return false
@@ -99,7 +99,7 @@ struct Verifier: ~Copyable {
   }
 
   mutating func isKind(_ kind: PageKind, _ page: PageNumber) -> Bool {
-    let found = PageHeader(bytes: memory.bytes, page: page).kindByte
+    let found = memory.header(page).kindByte
     if found == kind.rawValue { return true }
     report.add("index page", at: page.offset, "it is of kind \(found) where kind \(kind.rawValue) belongs")
     return false
@@ -120,7 +120,7 @@ struct Verifier: ~Copyable {
 
   private mutating func walkNode(_ page: PageNumber, depth: Int, prefix: UInt64, level: Int) {
     guard isKind(.directory, page) else { return }
-    let node = NodePage(bytes: memory.bytes, page: page)
+    let node = memory.node(page)
     var entry = 0
     while entry < NodePage.entryCount {
       let pointer = node[entry]
@@ -160,7 +160,7 @@ struct Verifier: ~Copyable {
   }
 
   private mutating func checkPlace(_ pointer: PagePointer, prefix: UInt64) {
-    let header = PageHeader(bytes: memory.bytes, page: pointer.page)
+    let header = memory.header(pointer.page)
     if header.depth != pointer.depth || header.prefix != prefix {
       report.add(
         "index page", at: pointer.page.offset,
@@ -172,7 +172,7 @@ struct Verifier: ~Copyable {
   /// A page that says it is of the working epoch has no checksum yet: that it is of
   /// this epoch, only the reference to it can tell.
   mutating func checkEpoch(_ pointer: PagePointer) {
-    if PageHeader(bytes: memory.bytes, page: pointer.page).epoch.tag != pointer.epochTag {
+    if memory.header(pointer.page).epoch.tag != pointer.epochTag {
       report.add("index page", at: pointer.page.offset, "it is of another epoch than the reference to it")
     }
   }
@@ -185,15 +185,15 @@ struct Verifier: ~Copyable {
     walkSlots(pointer.page, isOverflow: false, depth: pointer.depth, prefix: prefix, &found)
     var from = pointer.page
     while true {
-      let next = PageHeader(bytes: memory.bytes, page: from).overflow
+      let next = memory.header(from).overflow
       if next.number == 0 { break }
       let hashes = HashRange(prefix: prefix, depth: pointer.depth)
       guard visit(next, "overflow reference", from: from.offset, hashes), isKind(.overflow, next) else {
         break
       }
       // What leads to a page is changed with it, and so is no older.
-      let epoch = PageHeader(bytes: memory.bytes, page: from).epoch
-      if PageHeader(bytes: memory.bytes, page: next).epoch > epoch {
+      let epoch = memory.header(from).epoch
+      if memory.header(next).epoch > epoch {
         report.add("index page", at: next.offset, "it is of a later epoch than the page that leads to it")
       }
       walkSlots(next, isOverflow: true, depth: pointer.depth, prefix: prefix, &found)
@@ -217,27 +217,23 @@ struct Verifier: ~Copyable {
     _ page: PageNumber, isOverflow: Bool, depth: Int, prefix: UInt64,
     _ hashes: inout [UInt64: [Position]]
   ) {
-    let bucket = Bucket(bytes: memory.bytes, page: page)
-    for line in 1...Bucket.lineCount {
-      for index in 0..<Bucket.slotsPerLine {
-        let slot = bucket.load(line: line, slot: index)
-        if slot.isEmpty { continue }
-        let place = bucket.offset(line: line, slot: index)
-        if slot.isPending {
-          report.add("slot", at: place, "it belongs to a transaction that has ended")
-          continue
-        }
-        guard let hash = checkRecord(slot, from: place) else { continue }
-        let lines = hash.lines
-        if hash.tag != slot.tag || !(isOverflow || lines.first == line || lines.second == line)
-          || (depth > 0 && (hash.bits ^ prefix) >> UInt64(64 - depth) != 0)
-        {
-          report.add("slot", at: place, "its record's key belongs elsewhere and cannot be found")
-          continue
-        }
-        hashes[hash.bits, default: []].append(slot.position)
-        report.recordCount += 1
+    let bucket = memory.bucket(page)
+    for (line, index, slot) in bucket.slots {
+      let place = bucket.offset(line: line, slot: index)
+      if slot.isPending {
+        report.add("slot", at: place, "it belongs to a transaction that has ended")
+        continue
       }
+      guard let hash = checkRecord(slot, from: place) else { continue }
+      let lines = hash.lines
+      if hash.tag != slot.tag || !(isOverflow || lines.first == line || lines.second == line)
+        || (depth > 0 && (hash.bits ^ prefix) >> UInt64(64 - depth) != 0)
+      {
+        report.add("slot", at: place, "its record's key belongs elsewhere and cannot be found")
+        continue
+      }
+      hashes[hash.bits, default: []].append(slot.position)
+      report.recordCount += 1
     }
   }
 

@@ -32,7 +32,7 @@ struct SparseImage: Equatable {
         run = nil
       }
     }
-    if let extent { runs.append((UInt64(run.lowerBound), Array(bytes[run]))) }
+    if let run { runs.append((UInt64(run.lowerBound), Array(bytes[run]))) }
   }
 
   /// Reads an image.

@@ -22,7 +22,7 @@ struct PinTests {
     let epoch = try ProcessPins(backing, reader.core.source).pinCurrent()
     #expect(backing.pins == [Epoch(number: first), Epoch(number: first + 1)])
     #expect(epoch.number == first + 1)
-    #expect(try store.core.backing.lowestPin() == epoch)
+    #expect(try store.core.backing.locks.lowestPin() == epoch)
   }
 
   /// Pages that were released later than the pin, in whatever epoch, stay as they are.
@@ -68,14 +68,14 @@ struct PinTests {
     for _ in 0..<3 { try checkpointAndLookForPins() }
     let floor = shared[.pinFloor].number
     #expect(floor > 2)
-    try reader.core.backing.pin(Epoch(number: 2))
+    try reader.core.backing.locks.pin(Epoch(number: 2))
     try checkpointAndLookForPins()
     #expect(shared[.pinFloor].number >= floor)
     shared[.syncFailed] = 1
     try store.put("w", forKey: "key")
     #expect(shared[.syncFailed] == 0)
     #expect(shared[.pinFloor].number >= floor)
-    try reader.core.backing.unpin(Epoch(number: 2))
+    try reader.core.backing.locks.unpin(Epoch(number: 2))
   }
 
   /// With the turn for life a closure's bytes are kept by the reader gate alone. A recovery
@@ -108,10 +108,10 @@ struct PinTests {
     let store = try scratch.store()
     let readers = try (0..<3).map { _ in try scratch.store { $0.access = .readOnly } }
     for order in [[5, 7, 9], [5, 9, 7], [7, 5, 9], [7, 9, 5], [9, 5, 7], [9, 7, 5]] as [[UInt64]] {
-      for (reader, epoch) in zip(readers, order) { try reader.core.backing.pin(Epoch(number: epoch)) }
-      #expect(try store.core.backing.lowestPin() == Epoch(number: 5), "pinned in the order \(order)")
-      for (reader, epoch) in zip(readers, order) { try reader.core.backing.unpin(Epoch(number: epoch)) }
-      #expect(try store.core.backing.lowestPin() == nil)
+      for (reader, epoch) in zip(readers, order) { try reader.core.backing.locks.pin(Epoch(number: epoch)) }
+      #expect(try store.core.backing.locks.lowestPin() == Epoch(number: 5), "pinned in the order \(order)")
+      for (reader, epoch) in zip(readers, order) { try reader.core.backing.locks.unpin(Epoch(number: epoch)) }
+      #expect(try store.core.backing.locks.lowestPin() == nil)
     }
   }
 }

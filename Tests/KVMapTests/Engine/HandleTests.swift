@@ -113,9 +113,9 @@ struct HandleTests {
       File(opening: scratch.path(), access: .readWrite),
       locks: File(opening: scratch.path(), access: .readWrite),
       isWritable: true)
-    #expect(try backing.tryLock(.valid, .shared))
+    #expect(try backing.locks.tryLock(.valid, .shared))
     #expect(code { try scratch.store { $0.timeout = .zero } } == .busy)
-    try backing.unlock(.valid)
+    try backing.locks.unlock(.valid)
     try scratch.store().close()
   }
 

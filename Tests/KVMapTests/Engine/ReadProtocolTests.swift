@@ -59,28 +59,28 @@ struct ReadProtocolTests {
     let found = try reader.core.read { _ throws(StoreError) -> Epoch? in
       looks += 1
       try writer.checkpoint()
-      return try writer.core.backing.lowestPin()
+      return try writer.core.backing.locks.lowestPin()
     }
     #expect(looks == 4)
     #expect(found != nil, "the last look was not pinned")
-    #expect(try writer.core.backing.lowestPin() == nil, "the pin is still there")
+    #expect(try writer.core.backing.locks.lowestPin() == nil, "the pin is still there")
   }
 
   @Test func aClosureKeepsWhatItLooksAtPinned() throws {
     try reader.withValue(forKey: "key") { _ in
-      let pin = try writer.core.backing.lowestPin()
+      let pin = try writer.core.backing.locks.lowestPin()
       #expect(pin?.number == writer.core.memory.shared[.epoch].number)
     }
-    #expect(try writer.core.backing.lowestPin() == nil)
+    #expect(try writer.core.backing.locks.lowestPin() == nil)
     try reader.forEach { _, _ in
-      let pin = try writer.core.backing.lowestPin()
+      let pin = try writer.core.backing.locks.lowestPin()
       #expect(pin?.number == writer.core.memory.shared[.epoch].number)
     }
-    #expect(try writer.core.backing.lowestPin() == nil)
+    #expect(try writer.core.backing.locks.lowestPin() == nil)
     let view = try scratch.store { $0.access = .scratch }
-    #expect(try writer.core.backing.lowestPin() != nil)
+    #expect(try writer.core.backing.locks.lowestPin() != nil)
     try view.close()
-    #expect(try writer.core.backing.lowestPin() == nil)
+    #expect(try writer.core.backing.locks.lowestPin() == nil)
   }
 
   /// A reader on its way to a bucket that was split meanwhile came there when a checkpoint

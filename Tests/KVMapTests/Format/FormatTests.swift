@@ -245,7 +245,7 @@ struct FormatTests {
     place(UInt64(41), 16, &expected)
     place(UInt64(42), 24, &expected)
     #expect(buffer.array(32..<64) == expected)
-    let kinds: [UnitKind] = [.free, .fixed, .index, .segment, .run, .continuation]
+    let kinds: [UnitKind] = [.free, .fixed, .index, .segment, .extent, .continuation]
     #expect(kinds.map(\.rawValue) == [0, 1, 2, 3, 4, 5])
   }
 }

@@ -47,7 +47,7 @@ struct FloodTests {
     try Creation(source: source, backing: backing, clock: .system, identifier: (1, 2)).build()
     let block = try SuperblockPair(backing.fixed).current().block
     try Recovery(
-      source: source, backing: backing, clock: .system, isTakeover: false, isPrivate: true
+      source: source, backing: backing, clock: .system, mode: .privateView
     ).run(block, bothAgree: true)
     return Store(
       core: try StoreCore(

@@ -104,7 +104,7 @@ final class KillGround {
   }
 
   /// Lets another handle take over, if a writer died in its turn.
-  func importRecord() throws {
+  func takeOver() throws {
     let store = try scratch.store()
     try store.core.withWriteLock { _ throws(StoreError) in }
     try store.close()

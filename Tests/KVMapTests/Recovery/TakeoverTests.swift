@@ -96,7 +96,7 @@ struct TakeoverTests {
     }
     for number in 0..<100 { try store.put("since", forKey: "key \(number)") }
     let pin = Epoch(number: memory.shared[.epoch].number + (isNewEpoch ? 1 : 0))
-    try reader.core.backing.pin(pin)
+    try reader.core.backing.locks.pin(pin)
     let root = memory.shared[.root]
     let seen = try pages(root, level: root.depth, memory).map { ($0, page($0, memory)) }
     #expect(seen.count > 4)
@@ -107,7 +107,7 @@ struct TakeoverTests {
     }
     let changed = seen.filter { page($0.0, memory) != $0.1 }.count
     #expect(changed == 0, "pages of what the reader looks at were rewritten")
-    try reader.core.backing.unpin(pin)
+    try reader.core.backing.locks.unpin(pin)
     try expectSound(store)
   }
 

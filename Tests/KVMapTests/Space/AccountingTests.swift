@@ -171,7 +171,7 @@ struct AccountingTests {
     case .highWater: shared[.highWater] = Unit(number: shared[.segment].number + Layout.segmentUnits)
     case .live: try segment().live += 8
     case .liveTooSmall: try segment().live -= 8
-    case .liveOfLargeValue: try unit(.run, &writer.space).live = 8
+    case .liveOfLargeValue: try unit(.extent, &writer.space).live = 8
     case .liveOfFree: try unit(.free, &writer.space).live = 8
     case .liveOfIndex: try unit(.index, &writer.space).live = 8
     case .expiring: try segment { $0.expiring > 0 }.expiring += 8
@@ -195,12 +195,12 @@ struct AccountingTests {
     case .releaseBeforeOutOfOrder:
       let entry = try unit(.index, &writer.space)
       entry.epochBefore = entry.epoch.next
-    case .lengthOfRun: try unit(.run, &writer.space) { $0.length > 1 }.length -= 1
+    case .lengthOfRun: try unit(.extent, &writer.space) { $0.length > 1 }.length -= 1
     case .lengthOfSegment: try segment().length += 1
     case .lengthOfIndex: try unit(.index, &writer.space).length = 0
-    case .kind: writer.memory.bytes.store8(9, try unit(.run, &writer.space).offset)
+    case .kind: writer.memory.bytes.store8(9, try unit(.extent, &writer.space).offset)
     case .continuation: try segment().reset(.free)
-    case .forgottenRun: try unit(.run, &writer.space).reset(.free)
+    case .forgottenRun: try unit(.extent, &writer.space).reset(.free)
     case .freeSegment: try segment().reset(.free)
     case .freeToCome: try unit(.free, &writer.space).epoch.number += 1_000
     case .freeLength: try unit(.free, &writer.space).length = 1

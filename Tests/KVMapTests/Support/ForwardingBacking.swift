@@ -1,7 +1,7 @@
 @testable import KVMap
 
 /// A backing that leaves everything to another one: a test double overrides what it is about.
-class ForwardingBacking: Backing, @unchecked Sendable {
+class ForwardingBacking: Backing, StoreLocks, @unchecked Sendable {
   // Sendable: one thread uses it.
   private let inner: any Backing
 
@@ -9,6 +9,7 @@ class ForwardingBacking: Backing, @unchecked Sendable {
 
   var mapping: StoreMapping { inner.mapping }
   var isShared: Bool { inner.isShared }
+  var locks: any StoreLocks { self }
 
   func grow(to bytes: Int) throws(StoreError) { try inner.grow(to: bytes) }
   func reserveAddressSpace(by bytes: Int) throws(StoreError) { try inner.reserveAddressSpace(by: bytes) }
@@ -22,7 +23,7 @@ class ForwardingBacking: Backing, @unchecked Sendable {
   func punch(offset: Int, count: Int) throws(StoreError) -> Bool {
     try inner.punch(offset: offset, count: count)
   }
-  func cutOff(at bytes: Int) throws(StoreError) { try inner.truncate(to: bytes) }
+  func truncate(to bytes: Int) throws(StoreError) { try inner.truncate(to: bytes) }
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] { inner.dataRanges(range) }
 
   func sync(offset: Int, count: Int) throws(StoreError) { try inner.sync(offset: offset, count: count) }
@@ -30,17 +31,17 @@ class ForwardingBacking: Backing, @unchecked Sendable {
   func forgetFailedSync() { inner.forgetFailedSync() }
 
   func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
-    try inner.tryLock(name, kind)
+    try inner.locks.tryLock(name, kind)
   }
-  func unlock(_ name: LockName) throws(StoreError) { try inner.unlock(name) }
+  func unlock(_ name: LockName) throws(StoreError) { try inner.locks.unlock(name) }
   func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32? {
-    try inner.holder(of: name, against: kind)
+    try inner.locks.holder(of: name, against: kind)
   }
 
-  func pin(_ epoch: Epoch) throws(StoreError) { try inner.pin(epoch) }
-  func unpin(_ epoch: Epoch) throws(StoreError) { try inner.unpin(epoch) }
-  func lowestPin() throws(StoreError) -> Epoch? { try inner.lowestPin() }
-  func holderOfLowestPin() throws(StoreError) -> Int32? { try inner.holderOfLowestPin() }
+  func pin(_ epoch: Epoch) throws(StoreError) { try inner.locks.pin(epoch) }
+  func unpin(_ epoch: Epoch) throws(StoreError) { try inner.locks.unpin(epoch) }
+  func lowestPin() throws(StoreError) -> Epoch? { try inner.locks.lowestPin() }
+  func holderOfLowestPin() throws(StoreError) -> Int32? { try inner.locks.holderOfLowestPin() }
 
   func sizes() throws(StoreError) -> (file: Int, allocated: Int) { try inner.sizes() }
   func residentPages() throws(StoreError) -> Int? { try inner.residentPages() }
