@@ -134,12 +134,12 @@ extension StoreCore {
     return try read(snapshot) { index throws(StoreError) -> Entry? in
       let memory = index.memory
       guard let match = try find(key, hash, index, snapshot?.clock ?? clock) else { return nil }
-      let value = try match.record.value()
+      let value = try match.record(memory).value()
       return Entry(
-        key: match.record.keyBytes,
+        key: match.record(memory).keyBytes,
         value: memory.bytes.array(value.lowerBound, count: value.count),
-        version: match.record.version,
-        expiry: match.record.expiry.map { .at(millisecondsSince1970: $0) } ?? .never)
+        version: match.record(memory).version,
+        expiry: match.record(memory).expiry.map { .at(millisecondsSince1970: $0) } ?? .never)
     }
   }
 

@@ -73,7 +73,7 @@ public final class Snapshot: Sendable {
     let hash = KeyHash(key, seed: core.source.seed)
     return try read { index throws(StoreError) -> FoundBytes? in
       guard let match = try core.find(key, hash, index, clock) else { return nil }
-      return FoundBytes(bytes: index.memory.bytes, range: try match.record.value())
+      return FoundBytes(bytes: index.memory.bytes, range: try match.record(index.memory).value())
     }
   }
 

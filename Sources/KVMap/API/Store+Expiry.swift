@@ -30,8 +30,8 @@ extension StoreCore {
     let hash = KeyHash(key, seed: source.seed)
     return try read { memory throws(StoreError) -> Expiry? in
       guard let match = try find(key, hash, in: memory) else { return nil }
-      try match.record.verify()
-      return match.record.expiry.map { .at(millisecondsSince1970: $0) } ?? .never
+      try match.record(memory).verify()
+      return match.record(memory).expiry.map { .at(millisecondsSince1970: $0) } ?? .never
     }
   }
 
@@ -45,7 +45,7 @@ extension StoreCore {
       guard let match = try writer.current(hash, key) else { return false }
       // Nobody reuses what the index leads to while this handle has the turn.
       let memory = writer.memory
-      let range = try match.record.value()
+      let range = try match.record(memory).value()
       return try writer.put(key, hash, memory.bytes.span(range.lowerBound, count: range.count), request)
     }
   }

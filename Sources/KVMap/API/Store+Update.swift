@@ -132,10 +132,10 @@ extension StoreCore {
       if let match {
         // Nobody reuses what the index leads to while this handle has the turn.
         let memory = writer.memory
-        let range = try match.record.value()
+        let range = try match.record(memory).value()
         old = memory.bytes.array(range.lowerBound, count: range.count)
         try checkNotLost()
-        if expires == nil { request.expiry = match.record.expiry }
+        if expires == nil { request.expiry = match.record(memory).expiry }
       }
       let (change, result) = try body(old)
       switch change {

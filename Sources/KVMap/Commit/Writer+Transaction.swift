@@ -21,7 +21,7 @@ extension Writer {
     if open.last != nil || open.followsOthers,
       let pending = try index.find(hash, key, in: bucket.page, pending: true)
     {
-      if pending.record.kind == .delete { return nil }
+      if pending.header.kind == .delete { return nil }
       return try isExpired(pending) ? nil : pending
     }
     return try liveMatch(hash, key)
@@ -71,8 +71,8 @@ extension Writer {
       _ = try prepare(key, hash, needsSlot: false)
       let path = try index.writablePath(hash, space: &space)
       let pending = try index.find(hash, key, in: path.bucket.page, pending: true)
-      if let pending, pending.record.isExternal {
-        try space.makeWritable(try pending.record.extent())
+      if let pending, pending.header.flags.contains(.external) {
+        try space.makeWritable(try pending.record(memory).extent())
       }
       let slot =
         if let pending { pending.slotOffset } else { try index.emptySlot(hash, path, space: &space) }
@@ -158,7 +158,7 @@ extension Writer {
     let bucket = try IndexReader(memory: memory).bucket(hash, workingTag: index.epoch.tag).page
     let pending = try index.find(hash, key, in: bucket, pending: true)
     // A later record of the same key has taken the slot over, or it has been settled.
-    let isLatest = pending?.record.position == record.position
+    let isLatest = pending?.position == record.position
     if !isLatest || !isCommitted, record.isExternal {
       try space.releaseUnits(try record.extent().first)
     }

@@ -51,6 +51,10 @@ struct Writer: ~Copyable {
     working.refresh()
   }
 
+  /// Takes note of what a checkpoint has made durable.
+  @inline(__always)
+  func adoptCheckpoint() { log.adoptCheckpoint() }
+
   // MARK: Single commits
 
   /// What a put needs to know besides key and value.
@@ -249,12 +253,12 @@ struct Writer: ~Copyable {
     case .always: true
     case .absent: match == nil
     case .present: match != nil
-    case .version(let version): match.map(\.record.version) == version
+    case .version(let version): match.map { $0.record(memory).version } == version
     }
   }
 
   func isExpired(_ match: IndexReader.Match) throws(StoreError) -> Bool {
-    try match.record.isExpired(clock)
+    try match.record(memory).isExpired(clock)
   }
 
   func liveMatch(_ hash: KeyHash, _ key: RawSpan) throws(StoreError) -> IndexReader.Match? {
@@ -290,7 +294,7 @@ struct Writer: ~Copyable {
 
   /// Makes the table's entries for a record that will no longer be live writable.
   mutating func prepareRelease(_ match: IndexReader.Match) throws(StoreError) {
-    _ = try space.writableEntry(match.record.position.unit)
+    _ = try space.writableEntry(match.position.unit)
     if let extent = try extentToRelease(match) {
       guard try space.row(extent.first, of: [.extent]) == extent.count else {
         throw .damaged(
@@ -305,13 +309,13 @@ struct Writer: ~Copyable {
   private func extentToRelease(
     _ match: IndexReader.Match
   ) throws(StoreError) -> (first: Unit, count: Int)? {
-    guard match.record.isExternal else { return nil }
+    guard match.header.flags.contains(.external) else { return nil }
     if space.isRecovering,
-      !match.record.isIntact
+      !match.record(memory).isIntact
     {
       return nil
     }
-    return try match.record.extent()
+    return try match.record(memory).extent()
   }
 
   mutating func makeRoom(
@@ -379,9 +383,9 @@ struct Writer: ~Copyable {
   /// Accounts for a record that the index no longer leads to.
   private mutating func retire(_ old: IndexReader.Match) throws(StoreError) {
     try space.removeRecord(
-      old.record.position.unit, bytes: old.record.storedBytes, expires: old.record.flags.contains(.expires))
-    shared.raise(.garbage, by: UInt64(old.record.storedBytes))
-    shared.lower(.liveBytes, by: UInt64(old.record.liveBytes))
+      old.position.unit, bytes: old.header.storedBytes, expires: old.header.flags.contains(.expires))
+    shared.raise(.garbage, by: UInt64(old.header.storedBytes))
+    shared.lower(.liveBytes, by: UInt64(old.header.liveBytes))
     if let extent = try extentToRelease(old) { try space.releaseUnits(extent.first) }
   }
 }

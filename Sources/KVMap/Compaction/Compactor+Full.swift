@@ -99,7 +99,7 @@ extension Compactor {
     let range = try record.valueRange()
     // Damage stays where it is, and is told when it is met.
     guard record.isIntact, (try? record.verifyExternal(range)) != nil else { return }
-    let match = IndexReader.Match(record: record, slotOffset: slotOffset, slot: slot)
+    let match = IndexReader.Match(record, slotOffset: slotOffset, slot: slot)
     try writer.prepareRelease(match)
     let unit = try writer.mover.makeRoom(for: record.storedBytes, space: &writer.space)
     _ = try writer.space.writableEntry(unit)

@@ -98,7 +98,7 @@ extension Compactor {
     let position = record.position
     guard let slot = try IndexReader(memory: writer.memory).slot(leadingTo: position, hash) else { return }
     let match = IndexReader.Match(
-      record: record, slotOffset: slot, slot: Slot(tag: hash.tag, position: position))
+      record, slotOffset: slot, slot: Slot(tag: hash.tag, position: position))
     if try writer.isExpired(match) {
       try writer.prepareRelease(match)
       try writer.space.flushReleases()

@@ -100,7 +100,7 @@ extension StoreCore {
 
   func checkpoint(_ turn: borrowing WriteTurn, _ lock: consuming CheckpointLock) throws(StoreError) {
     try finish(try freeze(turn, lock))
-    turn.writer.log.adoptCheckpoint()
+    turn.writer.adoptCheckpoint()
   }
 
   /// Writes a checkpoint with the write lock held only for the moment in which the state is

@@ -27,7 +27,7 @@ extension StoreCore {
     endGroup(turn)
     // A thread that waited for the write lock may have begun one meanwhile; now nobody can.
     waitForOwnCheckpoint()
-    turn.admitOthers()
+    writeLock.admitOthers(turn)
     for lock in [LockName.vouched, .valid, .attached] { try? backing.locks.unlock(lock) }
   }
 

@@ -54,7 +54,7 @@ extension StoreCore {
   ) throws(StoreError) {
     if let error { noteFailure(error) }
     if writeLock.hasWaiting, error == nil, group.count < CommitGroup.largestCount {
-      turn.wait(until: group)
+      writeLock.wait(turn, until: group)
     } else {
       endGroup(turn)
     }
@@ -79,8 +79,8 @@ extension StoreCore {
       conclude(turn, after: error)
       group.error = error.naming(name)
     }
-    if !options.exclusive { turn.admitOthers() }
+    if !options.exclusive { writeLock.admitOthers(turn) }
     group.isDone = true
-    turn.wakeAll()
+    writeLock.wakeAll()
   }
 }

@@ -161,7 +161,7 @@ extension StoreCore {
     _ key: RawSpan, _ hash: KeyHash, _ index: IndexReader, _ clock: Clock
   ) throws(StoreError) -> IndexReader.Match? {
     guard let match = try index.find(hash, key) else { return nil }
-    return try match.record.isExpired(clock) ? nil : match
+    return try match.record(index.memory).isExpired(clock) ? nil : match
   }
 
   @inline(__always)
@@ -169,7 +169,7 @@ extension StoreCore {
     let hash = KeyHash(key, seed: source.seed)
     return try read { memory throws(StoreError) -> [UInt8]? in
       guard let match = try find(key, hash, in: memory) else { return nil }
-      let range = try match.record.value()
+      let range = try match.record(memory).value()
       return memory.bytes.array(range.lowerBound, count: range.count)
     }
   }
@@ -178,7 +178,7 @@ extension StoreCore {
     let hash = KeyHash(key, seed: source.seed)
     return try read { memory throws(StoreError) -> Bool in
       guard let match = try find(key, hash, in: memory) else { return false }
-      try match.record.verify()
+      try match.record(memory).verify()
       return true
     }
   }
@@ -196,7 +196,7 @@ extension StoreCore {
     let hash = KeyHash(key, seed: source.seed)
     let found = try read { memory throws(StoreError) -> FoundBytes? in
       guard let match = try find(key, hash, in: memory) else { return nil }
-      return FoundBytes(bytes: memory.bytes, range: try match.record.value())
+      return FoundBytes(bytes: memory.bytes, range: try match.record(memory).value())
     }
     guard let found else { return nil }
     let result = try body(found.span)

@@ -36,7 +36,7 @@ struct OpenTransaction: ~Copyable {
       try core.checkNotLost()
       guard let match = found else { return nil }
       let memory = turn.writer.memory
-      let range = try match.record.value()
+      let range = try match.record(memory).value()
       let bytes = memory.bytes.array(range.lowerBound, count: range.count)
       try core.checkNotLost()
       return bytes

@@ -10,6 +10,7 @@ import Synchronization
 /// recovery.
 extension StoreCore {
   /// Throws if this thread is inside a transaction on this handle.
+  @inline(__always)
   func checkNotInTransaction() throws(StoreError) {
     if writeLock.isHeldByThisThread {
       throw StoreError(
@@ -62,6 +63,7 @@ extension StoreCore {
     if wait > 0 { pauseWriting(forMilliseconds: wait) }
   }
 
+  @inline(__always)
   private func end(_ turn: consuming WriteTurn) {}
 
   /// What a commit does for the store besides: a little compaction, and a
@@ -131,7 +133,9 @@ extension StoreCore {
       }
       // It may have been closed, and its locks let go of, while this waited.
       if !entrance.isClosing { try checkOpen() }
-      guard try turn.excludeOthers(waits: entrance.waits, timeout: options.timeout) else { return false }
+      guard try writeLock.excludeOthers(turn, waits: entrance.waits, timeout: options.timeout) else {
+        return false
+      }
       try begin(turn)
       return true
     } catch {
@@ -146,7 +150,7 @@ extension StoreCore {
     try checkNotLost()
     if shared[.busy] | shared[.syncFailed] != 0 { try recoverFromDeadWriter(turn) }
     if shared[.recoveries] != turn.knownRecoveries { startAfresh(turn) }
-    turn.writer.log.adoptCheckpoint()
+    turn.writer.adoptCheckpoint()
     // This thread has no address in the store at hand, and no other one writes.
     backing.mapping.unmapOutgrown()
     let end = Int(shared[.highWater].number) * Layout.unitBytes

@@ -54,7 +54,7 @@ final class StoreCore: @unchecked Sendable {
     recoveriesWhenJoined = source.shared[.recoveries]
     pins = ProcessPins(backing, source)
     writeLock = WriteLock(
-      Writer(source, backing: backing, clock: clock), Compactor(fullCompactions), backing,
+      Writer(source, backing: backing, clock: clock), Compactor(fullCompactions), backing.locks,
       isKept: options.exclusive)
     var interval: Int?
     if case .interval(let milliseconds) = options.durability { interval = milliseconds }

@@ -27,7 +27,7 @@ final class WriteLock: @unchecked Sendable {
   }
 
   fileprivate let state: UnsafeMutablePointer<State>
-  private let backing: any Backing
+  private let locks: any StoreLocks
   private let mutex = Lock()
   /// The thread that holds `mutex`, 0 for none: to find calls from within.
   private let owner = Atomic<UInt>(0)
@@ -36,10 +36,10 @@ final class WriteLock: @unchecked Sendable {
   /// Whether the lock among handles is kept until the handle is closed.
   private let isKept: Bool
 
-  init(_ writer: consuming Writer, _ compactor: Compactor, _ backing: any Backing, isKept: Bool) {
+  init(_ writer: consuming Writer, _ compactor: Compactor, _ locks: any StoreLocks, isKept: Bool) {
     unsafe state = .allocate(capacity: 1)
     unsafe state.initialize(to: State(writer: writer, compactor: compactor))
-    self.backing = backing
+    self.locks = locks
     self.isKept = isKept
   }
 
@@ -57,7 +57,7 @@ final class WriteLock: @unchecked Sendable {
   var hasWaiting: Bool { waiting.load(ordering: .relaxed) > 0 }
 
   /// Blocks until no other thread of this handle has it. Other handles may: see
-  /// ``WriteTurn/excludeOthers(waits:timeout:)``.
+  /// ``excludeOthers(_:waits:timeout:)``.
   @inline(__always)
   func enter() -> WriteTurn {
     if !mutex.tryLock() {
@@ -77,6 +77,36 @@ final class WriteLock: @unchecked Sendable {
     return WriteTurn(self)
   }
 
+  /// Takes the lock among handles as well, if this handle does not have it.
+  ///
+  /// - Returns: false if another handle has it and `waits` is false.
+  /// - Throws: `busy` if it is not to be had within the timeout.
+  @inline(__always)
+  func excludeOthers(
+    _ turn: borrowing WriteTurn, waits: Bool, timeout: Duration
+  ) throws(StoreError) -> Bool {
+    if unsafe state.pointee.isHeld { return true }
+    if try !locks.tryLock(.write, .exclusive) {
+      if !waits { return false }
+      try waitForOthers(timeout)
+    }
+    unsafe state.pointee.isHeld = true
+    return true
+  }
+
+  /// Lets other handles have it, also where it was to be kept.
+  @inline(__always)
+  func admitOthers(_ turn: borrowing WriteTurn) { admitOthers() }
+
+  /// Lets other threads in until the group is done.
+  func wait(_ turn: borrowing WriteTurn, until group: CommitGroup) {
+    owner.store(0, ordering: .relaxed)
+    while !group.isDone { mutex.wait() }
+  }
+
+  /// Wakes the threads that wait for groups.
+  func wakeAll() { mutex.wakeAll() }
+
   @inline(__always)
   fileprivate func leave() {
     // Commits of a group that is open go on with the lock among handles.
@@ -86,40 +116,22 @@ final class WriteLock: @unchecked Sendable {
   }
 
   @inline(__always)
-  fileprivate func admitOthers() {
+  private func admitOthers() {
     guard unsafe state.pointee.isHeld else { return }
     unsafe state.pointee.isHeld = false
-    try? backing.locks.unlock(.write)
-  }
-
-  @inline(__always)
-  fileprivate func excludeOthers(waits: Bool, _ timeout: Duration) throws(StoreError) -> Bool {
-    if unsafe state.pointee.isHeld { return true }
-    if try !backing.locks.tryLock(.write, .exclusive) {
-      if !waits { return false }
-      try waitForOthers(timeout)
-    }
-    unsafe state.pointee.isHeld = true
-    return true
+    try? locks.unlock(.write)
   }
 
   /// Asks again, ever less often, until the timeout.
   @inline(never)
   private func waitForOthers(_ timeout: Duration) throws(StoreError) {
     var patience = Patience(timeout)
-    while try !backing.locks.tryLock(.write, .exclusive) {
+    while try !locks.tryLock(.write, .exclusive) {
       if patience.wait() { continue }
-      let holder = try backing.locks.holder(of: .write, against: .exclusive)
+      let holder = try locks.holder(of: .write, against: .exclusive)
       throw patience.busy(holder, "has held the writer's turn")
     }
   }
-
-  fileprivate func wait(until group: CommitGroup) {
-    owner.store(0, ordering: .relaxed)
-    while !group.isDone { mutex.wait() }
-  }
-
-  fileprivate func wakeAll() { mutex.wakeAll() }
 
   @inline(__always)
   private static var thread: UInt {
@@ -135,15 +147,15 @@ final class WriteLock: @unchecked Sendable {
 @safe
 struct WriteTurn: ~Copyable {
   /// The handle's, which the turn never outlives: no reference is counted for each commit.
-  private unowned(unsafe) let lock: WriteLock
+  private let lock: Unmanaged<WriteLock>
   private let state: UnsafeMutablePointer<WriteLock.State>
 
   fileprivate init(_ lock: WriteLock) {
-    unsafe self.lock = lock
+    unsafe self.lock = Unmanaged.passUnretained(lock)
     unsafe state = lock.state
   }
 
-  deinit { unsafe lock.leave() }
+  deinit { unsafe lock._withUnsafeGuaranteedRef { $0.leave() } }
 
   @inline(__always)
   var writer: Writer {
@@ -176,24 +188,6 @@ struct WriteTurn: ~Copyable {
     _read { yield unsafe state.pointee.nextPathCheck }
     nonmutating _modify { yield unsafe &state.pointee.nextPathCheck }
   }
-
-  /// Takes the lock among handles as well, if this handle does not have it.
-  ///
-  /// - Returns: false if another handle has it and `waits` is false.
-  /// - Throws: `busy` if it is not to be had within the timeout.
-  @inline(__always)
-  func excludeOthers(waits: Bool, timeout: Duration) throws(StoreError) -> Bool {
-    try unsafe lock.excludeOthers(waits: waits, timeout)
-  }
-
-  /// Lets other handles have it, also where it was to be kept.
-  func admitOthers() { unsafe lock.admitOthers() }
-
-  /// Lets other threads in until the group is done.
-  func wait(until group: CommitGroup) { unsafe lock.wait(until: group) }
-
-  /// Wakes the threads that wait for groups.
-  func wakeAll() { unsafe lock.wakeAll() }
 
   #if CRASH_SIMULATION
     /// Ends as with the process: nothing is let go of.

@@ -37,45 +37,62 @@ struct RecordHeader: Equatable, Sendable {
     static let kindMask: UInt8 = 7
   }
 
-  var checksum: UInt32
-  var chain: UInt32
-  var sequence: SequenceNumber
-  var kindBits: UInt8
-  var flags: Flags
-  var keyLength: Int
-  var valueLength: Int
+  /// The 24 bytes as three words.
+  private var sums: UInt64
+  private var order: UInt64
+  private var lengths: UInt64
+
+  var checksum: UInt32 { UInt32(truncatingIfNeeded: sums) }
+  var chain: UInt32 { UInt32(truncatingIfNeeded: sums >> 32) }
+  var sequence: SequenceNumber { SequenceNumber(number: order >> 8) }
+  var kindBits: UInt8 {
+    get { UInt8(truncatingIfNeeded: order) & Flags.kindMask }
+    set { order = order & ~UInt64(Flags.kindMask) | UInt64(newValue & Flags.kindMask) }
+  }
+  var flags: Flags {
+    get { Flags(rawValue: UInt8(truncatingIfNeeded: order) & ~Flags.kindMask) }
+    set { order = order & ~UInt64(~Flags.kindMask) | UInt64(newValue.rawValue & ~Flags.kindMask) }
+  }
+  var keyLength: Int { Int(lengths & 0x1_ffff) }
+  var valueLength: Int { Int(lengths >> 17) }
 
   var kind: RecordKind? { RecordKind(rawValue: kindBits) }
 
   /// Bytes between the 24 and the key.
+  @inline(__always)
   var extraBytes: Int {
     (flags.contains(.expires) ? 8 : 0) + (flags.contains(.versioned) ? 8 : 0)
       + (flags.contains(.external) ? 16 : 0)
   }
+  @inline(__always)
   var inlineValueLength: Int { flags.contains(.external) ? 0 : valueLength }
+  @inline(__always)
   var keyOffset: Int { Self.byteCount + extraBytes }
+  @inline(__always)
   var valueOffset: Int { keyOffset + keyLength }
   /// Bytes from the start to the end of the value, without padding.
+  @inline(__always)
   var contentBytes: Int { valueOffset + inlineValueLength }
   /// Bytes the record takes in the log.
+  @inline(__always)
   var storedBytes: Int { (contentBytes + 7) & ~7 }
   /// What the record keeps alive: its own bytes, and those of a run.
+  @inline(__always)
   var liveBytes: Int { storedBytes + (flags.contains(.external) ? valueLength : 0) }
 
+  @inline(__always)
   var expiryOffset: Int { Self.byteCount }
+  @inline(__always)
   var versionOffset: Int { Self.byteCount + (flags.contains(.expires) ? 8 : 0) }
+  @inline(__always)
   var externalOffset: Int { versionOffset + (flags.contains(.versioned) ? 8 : 0) }
 
   init(
     kind: RecordKind, flags: Flags, sequence: SequenceNumber, keyLength: Int, valueLength: Int
   ) {
-    checksum = 0
-    chain = 0
-    self.sequence = sequence
-    kindBits = kind.rawValue
-    self.flags = flags
-    self.keyLength = keyLength
-    self.valueLength = valueLength
+    sums = 0
+    order = sequence.number << 8 | UInt64(flags.rawValue & ~Flags.kindMask | kind.rawValue)
+    lengths = UInt64(valueLength) << 17 | UInt64(keyLength)
   }
 
   /// Reads the 24 bytes at `offset`. The lengths are bounded by the bits they
@@ -83,24 +100,16 @@ struct RecordHeader: Equatable, Sendable {
   /// caller to check.
   @inline(__always)
   init(_ bytes: MappedBytes, at offset: Int) {
-    let sums = bytes.load64(offset)
-    let order = bytes.load64(offset + 8)
-    let lengths = bytes.load64(offset + 16)
-    checksum = UInt32(truncatingIfNeeded: sums)
-    chain = UInt32(truncatingIfNeeded: sums >> 32)
-    sequence = SequenceNumber(number: order >> 8)
-    let low = UInt8(truncatingIfNeeded: order)
-    kindBits = low & Flags.kindMask
-    flags = Flags(rawValue: low & ~Flags.kindMask)
-    keyLength = Int(lengths & 0x1_ffff)
-    valueLength = Int(lengths >> 17)
+    sums = bytes.load64(offset)
+    order = bytes.load64(offset + 8)
+    lengths = bytes.load64(offset + 16)
   }
 
   /// Writes bytes 8 to 24; the checksum follows once key and value are there.
   @inline(__always)
   func encodeOrder(_ bytes: MappedBytes, at offset: Int) {
-    bytes.store64(sequence.number << 8 | UInt64(flags.rawValue | kindBits), offset + 8)
-    bytes.store64(UInt64(valueLength) << 17 | UInt64(keyLength), offset + 16)
+    bytes.store64(order, offset + 8)
+    bytes.store64(lengths, offset + 16)
   }
 
   /// The checksum of a record whose bytes lie at `offset`; bounds are checked before.

@@ -21,9 +21,23 @@ struct IndexReader {
 
   /// A record that was found, and where the slot is that leads to it.
   struct Match {
-    var record: Record
+    var position: Position
+    var header: RecordHeader
     var slotOffset: Int
     var slot: Slot
+
+    @inline(__always)
+    init(_ record: Record, slotOffset: Int, slot: Slot) {
+      position = record.position
+      header = record.header
+      self.slotOffset = slotOffset
+      self.slot = slot
+    }
+
+    /// The record, in the memory in which it was found. Not kept here: what is found is passed
+    /// on in as few words as possible.
+    @inline(__always)
+    func record(_ memory: StoreMemory) -> Record { Record(memory, position, header) }
   }
 
   private var bytes: MappedBytes { memory.bytes }
@@ -113,7 +127,7 @@ struct IndexReader {
       try record.checkBelongs(to: slot)
       return nil
     }
-    return Match(record: record, slotOffset: offset, slot: slot)
+    return Match(record, slotOffset: offset, slot: slot)
   }
 
   @inline(never)

@@ -137,7 +137,7 @@ struct WritableIndex {
         let record = try Record(memory, at: slot.position)
         if try record.isOf(key) {
           return IndexReader.Match(
-            record: record, slotOffset: page.offset(line: line, slot: index), slot: slot)
+            record, slotOffset: page.offset(line: line, slot: index), slot: slot)
         }
         if !passingDamage { try record.checkBelongs(to: slot) }
       } catch {

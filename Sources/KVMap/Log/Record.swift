@@ -12,11 +12,17 @@ struct Record {
   @inline(__always)
   var offset: Int { Int(position.offset) }
 
+  @inline(__always)
   var kind: RecordKind? { header.kind }
+  @inline(__always)
   var flags: RecordHeader.Flags { header.flags }
+  @inline(__always)
   var isExternal: Bool { header.flags.contains(.external) }
+  @inline(__always)
   var sequence: SequenceNumber { header.sequence }
+  @inline(__always)
   var storedBytes: Int { header.storedBytes }
+  @inline(__always)
   var liveBytes: Int { header.liveBytes }
 
   /// The record at `position`, with lengths that fit what is mapped.
@@ -86,6 +92,7 @@ struct Record {
   }
 
   /// The key, for as long as what is mapped there is in use.
+  @inline(__always)
   var key: RawSpan {
     @_lifetime(immortal)
     get { bytes.span(keyRange.lowerBound, count: header.keyLength) }
@@ -93,6 +100,7 @@ struct Record {
 
   var keyBytes: [UInt8] { bytes.array(keyRange.lowerBound, count: header.keyLength) }
 
+  @inline(__always)
   var keyHash: KeyHash { KeyHash(key, seed: memory.seed) }
 
   /// When the record ceases to count, in milliseconds since 1970; nil for never.

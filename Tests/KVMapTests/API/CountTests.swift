@@ -62,7 +62,7 @@ import Testing
         return try store.core.find(key, hash, in: store.core.memory)
       })
     let bytes = store.core.memory.bytes
-    let byte = found.record.offset + found.record.header.valueOffset
+    let byte = Int(found.position.offset) + found.header.valueOffset
     bytes.store8(bytes.load8(byte) ^ 1, byte)
     #expect(try store.count == 101)
     time.advance(milliseconds: 1_500)

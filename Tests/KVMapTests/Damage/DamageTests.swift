@@ -26,7 +26,7 @@ struct DamageTests {
 
   @Test func aValue() throws {
     let found = try match("key")
-    change(found.record.offset + found.record.header.valueOffset)
+    change(Int(found.position.offset) + found.header.valueOffset)
     #expect(code { try store.get("key") } == .damaged)
     #expect(code { try store.contains("key") } == .damaged)
     #expect(code { try store.withValue(forKey: "key") { $0.byteCount } } == .damaged)
@@ -36,7 +36,7 @@ struct DamageTests {
 
   @Test func aLargeValue() throws {
     let found = try match("large")
-    let offset = memory.bytes.load64(found.record.offset + found.record.header.externalOffset)
+    let offset = memory.bytes.load64(Int(found.position.offset) + found.header.externalOffset)
     change(Int(offset) + 100_000)
     #expect(code { try store.get("large") } == .damaged)
     #expect(code { try store.withValue(forKey: "large") { $0.byteCount } } == .damaged)
@@ -46,7 +46,7 @@ struct DamageTests {
   /// It is not passed over as one that is not there.
   @Test func aKey() throws {
     let found = try match("key")
-    change(found.record.offset + found.record.header.keyOffset)
+    change(Int(found.position.offset) + found.header.keyOffset)
     #expect(code { try store.get("key") } == .damaged)
     #expect(code { try store.everythingByCursor() } == .damaged)
   }
@@ -54,7 +54,7 @@ struct DamageTests {
   /// It does not make the key expire.
   @Test func aTimeOfExpiry() throws {
     let found = try match("key")
-    memory.bytes.store64(1, found.record.offset + found.record.header.expiryOffset)
+    memory.bytes.store64(1, Int(found.position.offset) + found.header.expiryOffset)
     #expect(code { try store.get("key") } == .damaged)
     #expect(code { try store.contains("key") } == .damaged)
   }
@@ -62,7 +62,7 @@ struct DamageTests {
   /// Nothing beyond the file is looked at for it.
   @Test func aLength() throws {
     let found = try match("key")
-    change(found.record.offset + 16 + 6, by: 0x80)
+    change(Int(found.position.offset) + 16 + 6, by: 0x80)
     #expect(code { try store.get("key") } == .damaged)
   }
 
@@ -72,7 +72,7 @@ struct DamageTests {
     for number in 0..<2_000 { try store.put(patterned(400, UInt64(number)), forKey: "more \(number)") }
     for number in 0..<1_900 { try store.remove("more \(number)") }
     let found = try match("key")
-    change(found.record.offset + found.record.header.valueOffset)
+    change(Int(found.position.offset) + found.header.valueOffset)
     try store.compact()
     #expect(code { try store.get("key") } == .damaged)
     for number in 1_900..<2_000 { #expect(try store.get("more \(number)") == patterned(400, UInt64(number))) }
@@ -86,9 +86,9 @@ struct DamageTests {
     try store.put(patterned(200_000, 10), forKey: "sound")
     for number in 0..<8 { try store.remove("before \(number)") }
     let found = try match("last")
-    let run = memory.bytes.load64(found.record.offset + found.record.header.externalOffset)
+    let run = memory.bytes.load64(Int(found.position.offset) + found.header.externalOffset)
     let sound = try store.run("sound")
-    change(isInKey ? found.record.offset + found.record.header.keyOffset : Int(run) + 100_000)
+    change(isInKey ? Int(found.position.offset) + found.header.keyOffset : Int(run) + 100_000)
     try store.compact()
     #expect(code { try store.get("last") } == .damaged)
     #expect(try store.get("sound") == patterned(200_000, 10))

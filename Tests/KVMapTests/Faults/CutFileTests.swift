@@ -206,7 +206,7 @@ struct CutFileTests {
     for key in keys {
       let match = try #require(try store.match(key), what)
       let length = page * Layout.pageBytes
-      #expect(match.record.offset + match.record.header.storedBytes <= length, what)
+      #expect(Int(match.position.offset) + match.header.storedBytes <= length, what)
       #expect(match.slotOffset < length, what)
     }
   }

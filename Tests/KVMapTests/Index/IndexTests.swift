@@ -142,9 +142,9 @@ struct IndexTests {
     for key in victims { try store.put("value of the victim", forKey: key) }
     for key in victims {
       let match = try #require(try store.match(key))
-      let offset = match.record.offset
+      let offset = Int(match.position.offset)
       let damaged = [
-        offset + match.record.header.keyOffset + 2, offset + 16, offset + match.record.header.valueOffset,
+        offset + match.header.keyOffset + 2, offset + 16, offset + match.header.valueOffset,
       ][what]
       memory.bytes.store8(memory.bytes.load8(damaged) ^ 0x40, damaged)
     }
@@ -168,7 +168,7 @@ struct IndexTests {
     var memory: StoreMemory { store.core.memory }
     for number in [3, 77, 150] {
       let match = try #require(try store.match(bytes("key \(number)")))
-      let offset = match.record.offset + match.record.header.valueOffset
+      let offset = Int(match.position.offset) + match.header.valueOffset
       memory.bytes.store8(memory.bytes.load8(offset) ^ 1, offset)
     }
     var cursor = store.makeCursor()

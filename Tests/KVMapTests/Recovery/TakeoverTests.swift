@@ -72,7 +72,7 @@ struct TakeoverTests {
     #expect(try child.receive() == 1)
     _ = child.wait()
     let match = try #require(try store.match(bytes("before")))
-    let place = match.record.offset + match.record.header.valueOffset
+    let place = Int(match.position.offset) + match.header.valueOffset
     try flip(scratch.path(), at: place)
     #expect(code { try store.put("w", forKey: "key") } == .damaged)
     try flip(scratch.path(), at: place)

@@ -75,9 +75,9 @@ struct SalvageSample {
       let span = unsafe entry.key.span.bytes
       let hash = KeyHash(span, seed: store.core.memory.seed)
       let match = try #require(try IndexReader(memory: store.core.memory).find(hash, span))
-      let start = match.record.offset
-      places[entry.key] = [start..<start + match.record.header.contentBytes]
-      if match.record.isExternal {
+      let start = Int(match.position.offset)
+      places[entry.key] = [start..<start + match.header.contentBytes]
+      if match.header.flags.contains(.external) {
         places[entry.key]?.append(try match.record.valueRange())
       }
     }

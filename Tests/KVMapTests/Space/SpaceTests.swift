@@ -284,8 +284,8 @@ extension Store {
   /// Where the run of a key's large value begins.
   func run(_ key: String) throws -> UInt64 {
     let match = try #require(try match(bytes(key)))
-    #expect(match.record.header.flags.contains(.external))
-    return core.memory.bytes.load64(match.record.offset + match.record.header.externalOffset)
+    #expect(match.header.flags.contains(.external))
+    return core.memory.bytes.load64(Int(match.position.offset) + match.header.externalOffset)
   }
 
   fileprivate func units(of kind: UnitKind) throws -> Int {
