@@ -29,12 +29,12 @@ enum MissingStreams {
   static func withPlaceholders<Result, Failure: Error>(
     _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    lock.withLock { take() }
-    defer { lock.withLock { punch() } }
+    lock.withLock { placePlaceholders() }
+    defer { lock.withLock { removePlaceholders() } }
     return try body()
   }
 
-  private static func take() {
+  private static func placePlaceholders() {
     let current = kvmap_process_generation()
     // A forked child has none of its parent's threads.
     if unsafe process != current { unsafe users = 0 }
@@ -59,7 +59,7 @@ enum MissingStreams {
     return root.st_ino == found.st_ino && root.st_dev == found.st_dev
   }
 
-  private static func punch() {
+  private static func removePlaceholders() {
     unsafe users -= 1
     if unsafe users > 0 { return }
     for stream in streams where unsafe taken & 1 << stream != 0 && isPlaceholder(stream) { close(stream) }

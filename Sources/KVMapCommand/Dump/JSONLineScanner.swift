@@ -153,7 +153,7 @@ struct JSONLineScanner {
     while true {
       while let run = try input.takeRun({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
       ) {
-        if extent.count > limit - output.count { throw tooLong(what, limit) }
+        if run.count > limit - output.count { throw tooLong(what, limit) }
         output.append(contentsOf: run)
       }
       switch try input.peek() {
