@@ -62,7 +62,7 @@ extension MappingError {
     case (.mmap, .overflow):
       "Offset and length together pass the largest file offset: map a range further to the front."
     case (.mmap, .noMemory), (.mremap, .noMemory):
-      "The address space or the number of mappings (vm.max_map_count) is used up, or a limit of memory; "
+      "The address space, the number of mappings (vm.max_map_count) or a memory limit is used up; "
         + "\(MemoryLimits.advice)."
     case (.mprotect, .noMemory), (.madvise, .noMemory), (.populateWrite, .noMemory),
       (.mincore, .noMemory), (.msync, .noMemory):

@@ -7,7 +7,7 @@ import SystemPackage
 struct CommonOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "How long to wait for the writer's turn: 500ms, 10s, 2m.", valueName: "duration"))
+      "How long to wait for other processes: 500ms, 10s, 2m.", valueName: "duration"))
   var timeout = DurationArgument(.seconds(10))
 
   @Flag(

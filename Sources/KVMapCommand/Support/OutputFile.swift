@@ -24,7 +24,10 @@ struct OutputFile: ~Copyable {
         FilePath(path), .writeOnly, options: [.create, .closeOnExec],
         permissions: [.ownerReadWrite, .groupReadWrite, .otherReadWrite])
     } catch {
-      throw Failure(.cannotCreate, "cannot create '\(path)': \(error)")
+      let exists = (try? File.identity(of: FilePath(path))) != nil
+      throw Failure(
+        .cannotCreate,
+        exists ? "cannot open '\(path)' for writing: \(error)" : "cannot create '\(path)': \(error)")
     }
     if StandardStreams.leads(store, to: descriptor) {
       try? descriptor.close()
