@@ -34,7 +34,7 @@ struct RootCommand: ParsableCommand {
   }
 }
 
-/// Names that the program gives itself.
+/// The program's name and version.
 enum Program {
   static let version = "0.2.0"
   static let nameAndVersion = "kvmap \(version)"
