@@ -70,8 +70,8 @@ extension File {
     try describing(.fsync, path) { () throws(Errno) in try SystemCalls.sync(descriptor) }
   }
 
-  /// As ``sync()``, but leaves out what is not needed to read the contents
-  /// back, such as times (`fdatasync`). A changed size is included.
+  /// As ``sync()``, but leaves out metadata that reading the contents does not
+  /// need, such as times (`fdatasync`). A changed size is included.
   public func dataSync() throws(MappingError) {
     try describing(.fdatasync, path) { () throws(Errno) in try SystemCalls.dataSync(descriptor) }
   }

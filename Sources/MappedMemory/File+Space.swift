@@ -115,7 +115,7 @@ extension File {
   /// Whole blocks of the file system are returned, the rest is zeroed. On
   /// Darwin offset and length have to be multiples of that block size.
   ///
-  /// - Throws: ``MappingError`` with EOPNOTSUPP where the file system cannot.
+  /// - Throws: ``MappingError`` with EOPNOTSUPP if the file system cannot.
   public func punchHole(offset: Int64, length: Int64) throws(MappingError) {
     try describing(.punchHole, path) { () throws(Errno) in
       try SystemCalls.punchHole(descriptor, offset: offset, length: length)

@@ -6,7 +6,7 @@ import SystemPackage
 ///
 /// The common part of ``Mapping``, ``MutableMapping`` and ``Reservation``.
 /// Ranges are given as offsets from the start; they are checked against
-/// `length` and, where the system works in pages, widened to whole ones.
+/// `length` and widened to whole pages for calls that work on pages.
 ///
 /// Unchecked: nobody else owns the pointer, only the kernel changes the mapping,
 /// and the functions below are system calls that any thread may make.

@@ -149,7 +149,7 @@ public struct Reservation: ~Copyable, Sendable {
       descriptor: -1, fileOffset: 0, path: nil)
   }
 
-  /// Takes out what is placed in a range; the address space stays reserved.
+  /// Unmaps the pieces in a range; the address space stays reserved.
   ///
   /// The range is widened to whole pages. Changes of a shared file mapping stay
   /// in the page cache and reach the disk as usual; all others vanish.
