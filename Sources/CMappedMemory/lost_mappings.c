@@ -1,18 +1,17 @@
-// The SIGBUS handler for pages of a mapped file that have no storage behind
-// them: truncated file, full disk, I/O error.
+// The SIGBUS handler for pages of a mapped file that have no storage:
+// truncated file, full disk, I/O error.
 //
-// In C because a signal handler may interrupt a thread anywhere, also inside
-// the allocator or the Swift runtime, and compiled Swift promises nothing
+// It is in C because a signal handler may interrupt a thread anywhere, also
+// inside the allocator or the Swift runtime, and compiled Swift promises nothing
 // about what it calls: lazy globals, metadata lookups and exclusivity checks
-// may take locks or allocate. What is called here is mmap, sigaction and
-// raise, and atomics; none of them allocates or locks.
+// may take locks or allocate. This code calls mmap, sigaction and raise, and
+// uses atomics; none of them allocates or locks.
 //
-// The ranges stand in slots. A slot is entered, changed and left only by its
-// owner; readers are handlers on any thread. A slot's `sequence` is odd while
-// it changes, so a handler never combines the start of one range with the end
-// of another. A handler that meets a slot in change may pass it over: the slot
-// of the range that faulted is not in change, because its owner is inside an
-// access to it.
+// Each range has a slot. Only its owner enters, changes and removes it; handlers
+// on any thread read it. A slot's `sequence` is odd while it changes, so a
+// handler never combines the start of one range with the end of another. A
+// handler may skip a slot that is changing: it is not the slot of the range that
+// faulted, whose owner is inside an access to that range.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -34,8 +33,8 @@
 #define MAP_ANONYMOUS MAP_ANON
 #endif
 
-// A fault may lie in the runtime of a sanitizer, which makes atomic stores for the
-// program, and holds a lock meanwhile: what the handler does must not lead there again.
+// A fault may happen in the runtime of a sanitizer, which makes atomic stores for the
+// program and holds a lock during them. So the handler must not call that runtime.
 #if __has_attribute(disable_sanitizer_instrumentation)
 #define IN_HANDLER __attribute__((disable_sanitizer_instrumentation))
 #else
@@ -43,19 +42,19 @@
 #endif
 
 struct kvmap_guard {
-  /// The word that becomes 1 when the range is lost; its owner keeps it longer than the guard.
+  /// Points to the word that becomes 1 when the range is lost; it outlives the guard.
   alignas(64) uint32_t *_Atomic lost;
   _Atomic uint32_t taken, sequence;
   /// Faults since the range was entered.
   _Atomic uint32_t faults;
   _Atomic int protection;
-  /// The process the range belongs to; 0: its children's as well.
+  /// The process the range belongs to; 0 if it belongs to its children as well.
   _Atomic uint32_t generation;
   _Atomic uintptr_t start, end;
 };
 
-// Slots come in chunks of a page that are never freed, so a handler may walk
-// them at any time: 63 static ones, then as many more as there is memory for.
+// Slots lie in chunks of a page that are never freed, so a handler may walk
+// them at any time: 63 static slots, then as many more as there is memory for.
 enum { slots_per_chunk = 63, single_pages = 64 };
 struct chunk {
   struct kvmap_guard slots[slots_per_chunk];
@@ -69,7 +68,7 @@ static size_t page_size;
 static struct sigaction previous_action;
 static _Atomic int previous_is_default;
 
-// Read by the handler directly: pthread_once is not for signal handlers.
+// The handler reads it directly: a signal handler may not call pthread_once.
 static _Atomic uint32_t process_generation = 1;
 static pthread_once_t watch_forks_once = PTHREAD_ONCE_INIT;
 
@@ -147,17 +146,17 @@ IN_HANDLER static bool cover(uintptr_t address) {
       if ((sequence & 1) != 0 || atomic_load_explicit(&slot->sequence, memory_order_relaxed) != sequence) continue;
       if (address < start || address >= end || (owner != 0 && owner != generation)) continue;
 
-      // First the mark, then the page: whoever reads zeros from the page and
-      // then the mark (with an acquire fence between) finds it set.
+      // First the mark, then the page: a thread that reads zeros from the page
+      // and then the mark (with an acquire fence between) finds it set.
       uint32_t *lost = atomic_load_explicit(&slot->lost, memory_order_relaxed);
       atomic_store_explicit((_Atomic uint32_t *)lost, 1, memory_order_seq_cst);
       int protection = atomic_load_explicit(&slot->protection, memory_order_relaxed);
       uintptr_t page = address & ~(uintptr_t)(page_size - 1);
       uintptr_t mapped_end = (end + page_size - 1) & ~(uintptr_t)(page_size - 1);
-      // One page leaves the rest of the file readable. But each splits a
-      // mapping of the kernel's, of which a process may have only so many
-      // (and once it has them all, mmap refuses everything): after
-      // `single_pages` faults all behind the page is replaced with it.
+      // Replacing one page leaves the rest of the file readable. But each
+      // replacement splits a mapping of the kernel's, and the number of mappings
+      // of a process is limited (at the limit, mmap refuses everything). So after
+      // `single_pages` faults everything after the page is replaced with it.
       uintptr_t from[] = {page, page, start, page};
       uintptr_t to[] = {page + page_size, mapped_end, mapped_end, page + page_size};
       uint32_t faults = atomic_fetch_add_explicit(&slot->faults, 1, memory_order_relaxed);
@@ -170,7 +169,7 @@ IN_HANDLER static bool cover(uintptr_t address) {
   return false;
 }
 
-/// What would have happened without us.
+/// Does what would have happened without this handler.
 IN_HANDLER static void pass_on(int signal_number, siginfo_t *info, void *context) {
   bool is_fault = info->si_code > 0;
   bool is_default = atomic_load_explicit(&previous_is_default, memory_order_relaxed);
@@ -185,7 +184,7 @@ IN_HANDLER static void pass_on(int signal_number, siginfo_t *info, void *context
     previous_action.sa_handler(signal_number);
     return;
   }
-  // A fault that is ignored kills all the same, as the kernel does it. The
+  // A fault that is ignored still ends the process, as the kernel does it. The
   // faulting instruction runs again on return; a signal that was sent has to
   // be sent again.
   struct sigaction fallback = {.sa_handler = SIG_DFL};
@@ -195,7 +194,7 @@ IN_HANDLER static void pass_on(int signal_number, siginfo_t *info, void *context
 
 IN_HANDLER static void handle(int signal_number, siginfo_t *info, void *context) {
   int saved_errno = errno;
-  // A misaligned access (BUS_ADRALN) is the program's own mistake.
+  // A misaligned access (BUS_ADRALN) is an error of the program.
   bool ours = info->si_code > 0 && info->si_code != BUS_ADRALN && cover((uintptr_t)info->si_addr);
   if (!ours) pass_on(signal_number, info, context);
   errno = saved_errno;
@@ -217,8 +216,8 @@ int kvmap_guard_install(void) {
 static void change(struct kvmap_guard *slot, uintptr_t start, uintptr_t end, uint32_t generation) {
   uint32_t sequence = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
   atomic_store_explicit(&slot->sequence, sequence + 1, memory_order_relaxed);
-  // Pairs with the acquire fence in `cover`: who sees a new field sees the odd
-  // sequence too.
+  // Pairs with the acquire fence in `cover`: a handler that sees a new field sees
+  // the odd sequence too.
   atomic_thread_fence(memory_order_release);
   atomic_store_explicit(&slot->start, start, memory_order_relaxed);
   atomic_store_explicit(&slot->end, end, memory_order_relaxed);
@@ -242,7 +241,7 @@ static struct kvmap_guard *claim(void) {
       struct chunk *fresh =
           mmap(NULL, sizeof *fresh, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
       if (fresh == MAP_FAILED) return NULL;
-      // Release: the fresh chunk's zeros are seen by who follows the pointer.
+      // Release: a thread that follows the pointer sees the fresh chunk's zeros.
       if (atomic_compare_exchange_strong_explicit(&chunk->next, &next, fresh, memory_order_acq_rel,
                                                   memory_order_acquire))
         next = fresh;

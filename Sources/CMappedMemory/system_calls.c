@@ -1,5 +1,5 @@
-// Out of line and in C because _GNU_SOURCE has to be set before the first
-// system header, which a header imported by Swift as a module cannot do.
+// These functions are out of line and in C because _GNU_SOURCE has to be set before
+// the first system header, which a header imported by Swift as a module cannot do.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -109,8 +109,8 @@ int64_t kvmap_seek_hole(int descriptor, int64_t offset) { return lseek(descripto
 
 int kvmap_full_sync(int descriptor) {
 #if defined(F_FULLFSYNC)
-  // fsync leaves the drive's cache alone here; F_FULLFSYNC does not, but not
-  // every file system has it.
+  // fsync does not flush the drive's cache here; F_FULLFSYNC does, but not every
+  // file system has it.
   if (fcntl(descriptor, F_FULLFSYNC) == 0) return 0;
   if (errno != ENOTSUP && errno != EINVAL && errno != ENOTTY) return -1;
 #endif
@@ -192,8 +192,8 @@ int kvmap_mincore(void *base, size_t length, unsigned char *result) {
   return mincore(base, length, (void *)result);
 }
 
-// The sanitizers put functions that do nothing and succeed in the place of the C
-// library's; the call itself keeps what it promises.
+// The sanitizers replace the C library's functions by functions that do nothing and
+// succeed; the system call itself does lock the memory.
 int kvmap_mlock(const void *base, size_t length) {
 #if defined(SYS_mlock) && defined(__linux__)
   return (int)syscall(SYS_mlock, base, length);

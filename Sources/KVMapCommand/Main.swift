@@ -47,7 +47,7 @@ enum Main {
     } catch let closed as ClosedPipe {
       closed.endProcess()
     } catch {
-      let failure = Failure(error, store: "")
+      let failure = Failure(reporting: error)
       Messages.write(failure.message ?? "")
       exit(failure.status)
     }
@@ -55,7 +55,7 @@ enum Main {
   }
 
   private static func end(after error: any Error, in command: any StoreCommand) -> Never {
-    let failure = Failure(error, store: command.store)
+    let failure = Failure(reporting: error)
     if let message = failure.message, failure.status != .absent || !command.common.quiet {
       Messages.write(message, verb: type(of: command).verb)
     }

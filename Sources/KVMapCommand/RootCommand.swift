@@ -19,7 +19,7 @@ struct RootCommand: ParsableCommand {
         65  the store or the dump is damaged
         73  a file cannot be created
         74  reading or writing failed, or the disk is full
-        75  another process held the writer's turn longer than --timeout
+        75  another process kept this one waiting longer than --timeout
       """,
     version: Program.version,
     subcommands: [
@@ -34,8 +34,8 @@ struct RootCommand: ParsableCommand {
   }
 }
 
-/// Names that the program gives itself.
+/// The program's name and version.
 enum Program {
-  static let version = "0.1.0"
+  static let version = "0.2.0"
   static let nameAndVersion = "kvmap \(version)"
 }

@@ -8,6 +8,6 @@ extension StoreError: LocalizedError {
 }
 
 extension MappingError: LocalizedError {
-  /// What was refused, why, and what to do.
+  /// The operation, the file, the reason, and what to do.
   public var errorDescription: String? { description }
 }

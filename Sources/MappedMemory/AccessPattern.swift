@@ -8,10 +8,10 @@ import CMappedMemory
   import Musl
 #endif
 
-/// What the kernel is told about the use of a range (`madvise`).
+/// Advice to the kernel about the use of a range (`madvise`).
 ///
-/// Most are hints. Those that say so change what the range contains, and those
-/// that a platform lacks throw ``MappingError/Code/unsupported``.
+/// Most cases are hints. Some change what the range contains, and say so. A case
+/// that the platform lacks throws ``MappingError/Code/unsupported``.
 public enum AccessPattern: Sendable, Hashable, CaseIterable {
   /// No particular order: the kernel's usual read-ahead.
   case normal
@@ -20,22 +20,22 @@ public enum AccessPattern: Sendable, Hashable, CaseIterable {
   case random
   /// From front to back: more read-ahead.
   case sequential
-  /// Soon: starts to read the range in, without waiting.
+  /// Needed soon: starts to read the range in, without waiting.
   case willNeed
-  /// Not soon. **Changes contents** of private and anonymous memory on Linux:
-  /// it reads as in the file, or as zeros, afterwards.
+  /// Not needed soon. **Changes contents** of private and anonymous memory on
+  /// Linux: afterwards it reads as in the file, or as zeros.
   case dontNeed
-  /// Never again. **Contents of private anonymous memory may become zeros** at
+  /// Not needed any more. **Contents of private anonymous memory may become zeros** at
   /// any time until the next write. EINVAL for other memory.
   case free
-  /// Rather evict this than other memory. Linux 5.4.
+  /// Evict this before other memory. Linux 5.4.
   case cold
   /// Evict this now. Linux 5.4.
   case pageOut
-  /// Reads the range in and waits; an error where a load would give SIGBUS.
+  /// Reads the range in and waits; an error if a load would raise SIGBUS.
   /// Linux 5.14.
   case populateRead
-  /// Makes each page writable and waits; an error where a store would give
+  /// Makes each page writable and waits; an error if a store would raise
   /// SIGBUS. Contents stay as they are. Linux 5.14.
   case populateWrite
   /// A child of `fork` does not have the range. Linux.

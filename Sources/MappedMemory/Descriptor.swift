@@ -9,7 +9,7 @@ struct Descriptor: ~Copyable, Sendable {
 
   init(owning number: Int32) { self.number = number }
 
-  // What close reports here has nowhere to go; `close()` tells it.
+  // An error of close is ignored here; `close()` throws it.
   deinit { try? Self.close(number, unsharedIn) }
 
   consuming func close() throws(Errno) {
@@ -20,7 +20,7 @@ struct Descriptor: ~Copyable, Sendable {
 
   private static func close(_ number: Int32, _ unsharedIn: UInt32) throws(Errno) {
     if unsharedIn != 0 {
-      // In a child the number may be that of another file by now.
+      // In a child the number may belong to another file.
       if unsharedIn != kvmap_process_generation() { return }
       kvmap_share_with_children(number)
     }
@@ -36,18 +36,18 @@ struct Descriptor: ~Copyable, Sendable {
 
 /// A name in the file system that is removed with the value.
 struct TemporaryName: ~Copyable, Sendable {
-  /// The name; `nil` when there is none (any more).
+  /// The name; `nil` when there is none.
   private(set) var path: FilePath?
   private let generation = kvmap_process_generation()
 
   init(_ path: FilePath?) { self.path = path }
 
   deinit {
-    // A forked child must not take its parent's file away.
+    // A forked child must not remove its parent's file.
     if let path, generation == kvmap_process_generation() { try? SystemCalls.remove(path) }
   }
 
-  /// It is no name of the file any more.
+  /// Leaves the name alone: it is not the file's any more.
   mutating func forget() { path = nil }
 
   mutating func remove() throws(MappingError) {

@@ -1,8 +1,8 @@
 package import SystemPackage
 import Synchronization
 
-/// The system calls of this package, by the name that errors give them. What one call does in
-/// ways that a system may know or not is told apart.
+/// The system calls of this package, by the name that errors give them. A variant of a call that
+/// a system may lack has a case of its own.
 package enum SystemCall: String, Sendable, CaseIterable {
   case openUnnamed = "open(O_TMPFILE)"
   case open, close, fstat, stat, fstatfs, fchmod, lseek
@@ -28,9 +28,9 @@ package enum SystemCall: String, Sendable, CaseIterable {
 /// Lets a test see every system call and make it fail.
 ///
 /// The hook is asked before each attempt. What it returns is treated as the
-/// outcome of the call: `nil` lets the real call happen; `EINTR` goes through
-/// the same loop as a real one, so the hook is asked again for the retry and
-/// has to let it pass at some time.
+/// outcome of the call: `nil` lets the real call happen. `EINTR` is retried
+/// like a real one: the hook is asked again, and has to return something else
+/// in the end.
 package enum FaultInjection {
   package typealias Hook = @Sendable (SystemCall) -> Errno?
 
@@ -39,13 +39,13 @@ package enum FaultInjection {
   /// Only touched under `lock`.
   nonisolated(unsafe) private static var hook: Hook?
 
-  /// Installs a hook for the whole process; `nil` takes it away.
+  /// Installs a hook for the whole process; `nil` removes it.
   package static func install(_ newHook: Hook?) {
     lock.withLock { unsafe hook = newHook }
     isInstalled.store(newHook != nil, ordering: .relaxed)
   }
 
-  /// What a hook wants `call` to fail with. One relaxed load without a hook.
+  /// The error that a hook wants `call` to fail with. Without a hook: one relaxed load.
   @inline(__always)
   static func intercept(_ call: SystemCall) -> Errno? {
     guard isInstalled.load(ordering: .relaxed) else { return nil }

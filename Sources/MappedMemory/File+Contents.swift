@@ -3,7 +3,7 @@ import SystemPackage
 extension File {
   /// Reads bytes at an offset (`pread`).
   ///
-  /// - Returns: how many; fewer than there is room for only at the end of the
+  /// - Returns: how many; fewer than the buffer holds only at the end of the
   ///   file.
   package func read(
     into buffer: UnsafeMutableRawBufferPointer, at offset: Int64
@@ -26,7 +26,7 @@ extension File {
     guard count >= 0, offset >= 0, offset <= Int64.max - Int64(count) else {
       throw MappingError(.pread, .invalidArgument, path)
     }
-    // No more than the file has: `count` may be someone's guess.
+    // No more than the file has: `count` may come from an untrusted source.
     let available = max(0, try status().size - offset)
     var bytes = [UInt8](repeating: 0, count: Int(min(Int64(count), available)))
     var span = bytes.mutableSpan
@@ -40,9 +40,9 @@ extension File {
 
   /// Writes all bytes at an offset (`pwrite`), extending the file if needed.
   ///
-  /// They are in the page cache then, and in every shared mapping; on the disk
-  /// only after a sync. The bytes may come from a mapping: one that has lost its
-  /// storage gives EFAULT here.
+  /// Afterwards they are in the page cache and in every shared mapping; on the disk
+  /// only after a sync. The bytes may come from a mapping: if that has lost its
+  /// storage, the call throws EFAULT.
   ///
   /// - Throws: ``MappingError``; a part of the bytes may have been written.
   public func write(_ bytes: RawSpan, at offset: Int64) throws(MappingError) {
@@ -52,7 +52,7 @@ extension File {
         done += try describing(.pwrite, path) { () throws(Errno) in
           let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[done...])
           let count = try unsafe SystemCalls.write(descriptor, from: rest, at: offset + Int64(done))
-          // Nothing written and nothing reported: do not try for ever.
+          // Nothing was written and no error reported: do not retry for ever.
           guard count > 0 else { throw .noSpace }
           return count
         }
@@ -64,14 +64,14 @@ extension File {
   /// Darwin, which includes the drive's own cache).
   ///
   /// - Throws: ``MappingError``. After a failure (EIO, ENOSPC) the kernel may
-  ///   take what it could not write for clean: a second call succeeds without
-  ///   having written it.
+  ///   mark pages clean that it could not write: a second call succeeds without
+  ///   having written them.
   public func sync() throws(MappingError) {
     try describing(.fsync, path) { () throws(Errno) in try SystemCalls.sync(descriptor) }
   }
 
-  /// As ``sync()``, but leaves out what is not needed to read the contents
-  /// back, such as times (`fdatasync`). A changed size is included.
+  /// As ``sync()``, but leaves out metadata that reading the contents does not
+  /// need, such as times (`fdatasync`). A changed size is included.
   public func dataSync() throws(MappingError) {
     try describing(.fdatasync, path) { () throws(Errno) in try SystemCalls.dataSync(descriptor) }
   }

@@ -13,14 +13,14 @@ extension File {
   /// (`open` with `O_TMPFILE`).
   ///
   /// It is gone when the last descriptor and mapping are, however the process
-  /// ends, unless ``link(as:)`` gives it a name first. Where the file system or
-  /// the platform has no such files, or /proc is not mounted, which gives them their
-  /// name, it gets the name `.NAME.tmp-XXXXXXXX` in the directory, which goes away
-  /// with the value; after a crash it stays.
+  /// ends, unless ``link(as:)`` gives it a name first. If the file system or the
+  /// platform has no such files, or if /proc is not mounted, which linking needs,
+  /// the file gets the name `.NAME.tmp-XXXXXXXX` in the directory. That name is
+  /// removed with the value; after a crash it stays.
   ///
   /// - Parameters:
-  ///   - directory: where; on the file system of the name it is to get.
-  ///   - name: the `NAME` in the temporary name; shortened to what file systems take.
+  ///   - directory: where to create it; on the file system of its later name.
+  ///   - name: the `NAME` in the temporary name; shortened to what file systems accept.
   ///   - mode: its permissions, before the process's umask.
   public init(
     unnamedIn directory: FilePath, named name: String = "unnamed", mode: UInt16 = 0o644
@@ -30,8 +30,8 @@ extension File {
       return
     }
     let flags = SystemCalls.openFlags(writing: true, create: true, exclusive: true)
-    // A number of 32 bits that is taken is drawn again; a hundred in a row
-    // mean that something else is wrong.
+    // If the name with a random number of 32 bits exists, another is tried. A
+    // hundred in a row mean that something else is wrong.
     for _ in 1...100 {
       let path = directory.appending(Self.temporaryName(for: name))
       do {
@@ -47,7 +47,7 @@ extension File {
     throw MappingError(.open, .fileExists, directory)
   }
 
-  /// A file that has no name and can get one; nil where there are none.
+  /// A file that has no name and can get one; nil if the system has no such files.
   private static func unnamed(
     in directory: FilePath, _ mode: UInt16
   ) throws(MappingError) -> Descriptor? {
@@ -56,7 +56,7 @@ extension File {
       descriptor = Descriptor(owning: try SystemCalls.openUnnamed(in: directory, mode: mode))
     } catch {
       // EISDIR comes from kernels that do not know the flag and see only the
-      // part of it that says "directory".
+      // part of it that means "directory".
       if error.isRefusal || error == .isDirectory { return nil }
       throw MappingError(.openUnnamed, error, directory)
     }
@@ -64,7 +64,7 @@ extension File {
     return descriptor
   }
 
-  /// The name that an open file has for as long as it is open, where /proc is mounted.
+  /// The name that an open file has as long as it is open, if /proc is mounted.
   private static func linkToOpenFile(_ descriptor: Int32) -> FilePath {
     FilePath("/proc/self/fd/\(descriptor)")
   }
@@ -75,10 +75,10 @@ extension File {
     return FileStatus(found).identity == FileStatus(own).identity
   }
 
-  /// Opens the file once more, for reading and writing. Unlike with ``duplicate()`` its locks
-  /// are not those of this value.
+  /// Opens the file once more, for reading and writing. Unlike ``duplicate()``, the new value
+  /// does not share locks with this one.
   ///
-  /// - Throws: ``MappingError``, with ESTALE if its name leads elsewhere by now.
+  /// - Throws: ``MappingError``, with ESTALE if its name now names another file.
   public borrowing func openedAgain() throws(MappingError) -> File {
     let status = try status()
     let name = status.linkCount == 0 ? Self.linkToOpenFile(descriptor) : path
@@ -93,10 +93,10 @@ extension File {
   /// Makes an empty file in memory, open for reading and writing: no file system has it,
   /// and it is gone when the last descriptor and mapping are (`memfd_create`).
   ///
-  /// Where the platform has no such files, one without a name in the system's directory
-  /// for temporary ones.
+  /// If the platform has no such files, this makes one without a name in the system's
+  /// directory for temporary files.
   ///
-  /// - Parameter name: what it is called where the system lists it.
+  /// - Parameter name: its name in lists of the system.
   public init(inMemory name: String) throws(MappingError) {
     do {
       let descriptor = Descriptor(owning: try SystemCalls.openInMemory(named: name))
@@ -113,7 +113,7 @@ extension File {
     return unsafe FilePath(platformString: set)
   }
 
-  /// The longest name that all file systems in use take, in bytes.
+  /// The longest name that all file systems in use accept, in bytes.
   private static let longestName = 255
 
   private static func temporaryName(for name: String) -> String {
@@ -125,14 +125,14 @@ extension File {
   }
 
   /// Gives a file made by ``init(unnamedIn:named:mode:)`` its name (`linkat`; for one that
-  /// has a temporary name, `renameat2` with `RENAME_NOREPLACE`, or `linkat` where that is
-  /// not to be had).
+  /// has a temporary name, `renameat2` with `RENAME_NOREPLACE`, or `linkat` if the system
+  /// cannot do that).
   ///
-  /// In one step: the name is either not there or leads to the whole file. Sync
-  /// the file before and the directory after, with ``syncDirectory(_:)``. What
-  /// has the name already is never replaced.
+  /// This is one step: either the name does not exist, or it names the whole file. Sync
+  /// the file before and the directory after, with ``syncDirectory(_:)``. An existing
+  /// file of that name is never replaced.
   ///
-  /// - Returns: false where neither is to be had, as on FAT; the file is as before then.
+  /// - Returns: false if the file system can do neither, as FAT; the file is as before then.
   /// - Throws: ``MappingError``, with EEXIST when the name is taken, EXDEV when
   ///   it is on another file system, ENOENT when its directory is missing.
   ///   The file is as before then.
@@ -143,7 +143,7 @@ extension File {
         temporaryName.forget()
       } else {
         guard try Self.linked(temporary, as: target, followingLink: false) else { return false }
-        // If it stays, the file has two names, and is whole under both.
+        // If this fails, the file has two names, and is whole under both.
         try? temporaryName.remove()
       }
     } else {
@@ -176,8 +176,8 @@ extension File {
     }
   }
 
-  /// Makes the names in a directory durable: those that were made, changed and
-  /// removed (`fsync` of the directory). Blocks on the disk.
+  /// Makes all changes of names in a directory durable (`fsync` of the directory).
+  /// Blocks on the disk.
   public static func syncDirectory(_ directory: FilePath) throws(MappingError) {
     let descriptor = Descriptor(
       owning: try describing(.open, directory) { () throws(Errno) in
@@ -186,7 +186,7 @@ extension File {
     do {
       try SystemCalls.sync(descriptor.number)
     } catch .invalidArgument {
-      // The file system does not sync directories on their own: nothing to do.
+      // The file system does not sync directories: nothing to do.
     } catch {
       throw MappingError(.fsync, error, directory)
     }
@@ -204,13 +204,13 @@ extension File {
     }
   }
 
-  /// Where a path leads: symbolic links at its end are followed (`readlink`), also to what is
-  /// not there.
+  /// The path that a path names after following symbolic links at its end (`readlink`). The
+  /// target need not exist.
   ///
   /// - Throws: ``MappingError`` with ELOOP for links that go in circles.
   public static func followingLinks(_ path: FilePath) throws(MappingError) -> FilePath {
     var path = path
-    // As many as Linux follows.
+    // Linux follows as many.
     for _ in 0..<40 {
       do {
         let target = try SystemCalls.target(of: path)
@@ -224,7 +224,7 @@ extension File {
     throw MappingError(.readlink, .tooManySymbolicLinkLevels, path)
   }
 
-  /// Takes a file's name away (`unlink`); the file itself goes when nobody has
+  /// Removes a file's name (`unlink`); the file itself is removed when nobody has
   /// it open or mapped.
   public static func remove(_ path: FilePath) throws(MappingError) {
     try describing(.unlink, path) { () throws(Errno) in try SystemCalls.remove(path) }

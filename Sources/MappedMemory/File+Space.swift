@@ -3,22 +3,22 @@ import SystemPackage
 extension File {
   /// Sets the length in bytes (`ftruncate`).
   ///
-  /// What is added is a hole that reads as zeros. What is cut off is gone, and
-  /// an access through a mapping of it loses that mapping.
+  /// Added bytes are a hole that reads as zeros. Bytes beyond a shorter length are
+  /// gone, and an access through a mapping of them loses that mapping.
   public func setSize(_ bytes: Int64) throws(MappingError) {
     try describing(.ftruncate, path) { () throws(Errno) in try SystemCalls.setSize(descriptor, bytes) }
   }
 
   /// Gives a range storage, so that writing it later cannot fail for want of
-  /// space (`fallocate`); extends the file to its end.
+  /// space (`fallocate`); extends the file to the range's end.
   ///
-  /// Bytes that are there stay; the others read as zeros. Where the file system
-  /// has no such call (and on Darwin), zeros are written into the holes of the
-  /// range, which takes time in proportion, and nobody else may write to the
-  /// range meanwhile.
+  /// Existing bytes stay; the others read as zeros. If the file system has no
+  /// such call (and on Darwin), zeros are written into the holes of the range.
+  /// That takes time in proportion, and nobody else may write to the range
+  /// during the call.
   ///
-  /// - Throws: ``MappingError`` with ENOSPC, EDQUOT, EFBIG; a part of the range
-  ///   may have storage by then, and the file may be longer.
+  /// - Throws: ``MappingError`` with ENOSPC, EDQUOT, EFBIG. A part of the range
+  ///   may have storage then, and the file may be longer.
   public func allocate(offset: Int64, length: Int64) throws(MappingError) {
     let end = try Self.end(of: offset, length, .fallocate, path)
     #if canImport(Darwin)
@@ -40,12 +40,12 @@ extension File {
     #endif
   }
 
-  /// Gives a range storage that reads as zeros, whatever was there before (`fallocate` with
-  /// `FALLOC_FL_ZERO_RANGE`); extends the file to its end.
+  /// Gives a range storage that reads as zeros, whatever it held before (`fallocate` with
+  /// `FALLOC_FL_ZERO_RANGE`); extends the file to the range's end.
   ///
-  /// The storage is marked as never written: should the system fail to write what is stored
-  /// there later, and drop its pages, the range reads as zeros and not as what it held
-  /// before. Where the file system has no such call, storage is all that is seen to.
+  /// The storage is marked as never written. If the system later fails to write pages of the
+  /// range, and drops them, the range reads as zeros and not as what it held before. If the file
+  /// system has no such call, the range only gets storage.
   ///
   /// - Throws: as ``allocate(offset:length:)``.
   public func allocateZeroed(offset: Int64, length: Int64) throws(MappingError) {
@@ -58,15 +58,15 @@ extension File {
     }
   }
 
-  /// Writes zeros to what has no storage between two offsets.
+  /// Writes zeros to the holes between two offsets.
   private func fillHoles(from start: Int64, to end: Int64) throws(MappingError) {
     let size = try status().size
     var position = start
     while position < min(end, size) {
       guard let hole = try seek(.hole, from: position), hole < min(end, size) else { break }
       let data = try seek(.data, from: hole) ?? size
-      // A hole always ends behind its start; a file system that says otherwise
-      // would keep us here for ever.
+      // A hole ends after its start; on a file system that says otherwise this
+      // loop must end too.
       position = max(min(end, data), hole + 1)
       try writeZeros(offset: hole, length: position - hole)
     }
@@ -75,14 +75,14 @@ extension File {
   }
 
   /// The parts of a range that are not holes, in order (`lseek` with `SEEK_DATA`
-  /// and `SEEK_HOLE`); the rest reads as zeros. All of it, where the file system
-  /// does not tell.
+  /// and `SEEK_HOLE`); the rest reads as zeros. The whole range, if the file system
+  /// does not say.
   public func dataRanges(from start: Int64, to end: Int64) throws(MappingError) -> [Range<Int64>] {
     var ranges: [Range<Int64>] = []
     var position = start
     while position < end, let data = try seek(.data, from: position), data < end {
       var hole = min(try seek(.hole, from: data) ?? end, end)
-      // It tells of holes, and not of data.
+      // The file system finds holes, and no data.
       if hole <= data { hole = end }
       ranges.append(data..<hole)
       position = hole
@@ -92,7 +92,7 @@ extension File {
 
   private enum Extent { case data, hole }
 
-  /// The next data or hole at or behind an offset; `nil` when there is none.
+  /// The next data or hole at or after an offset; `nil` when there is none.
   private func seek(_ extent: Extent, from offset: Int64) throws(MappingError) -> Int64? {
     do {
       return switch extent {
@@ -103,26 +103,26 @@ extension File {
       return nil
     } catch {
       guard error.isRefusal else { throw MappingError(.lseek, error, path) }
-      // A file system that keeps no account of its holes: all of it is data.
+      // The file system does not record its holes: the whole file counts as data.
       return extent == .hole ? nil : offset
     }
   }
 
-  /// Gives the storage of a range back (`fallocate` with
+  /// Returns the storage of a range to the file system (`fallocate` with
   /// `FALLOC_FL_PUNCH_HOLE`, `F_PUNCHHOLE` on Darwin). The range reads as zeros,
   /// also through mappings; the file keeps its size.
   ///
-  /// Whole blocks of the file system are given back, the rest is zeroed. On
+  /// Whole blocks of the file system are returned, the rest is zeroed. On
   /// Darwin offset and length have to be multiples of that block size.
   ///
-  /// - Throws: ``MappingError`` with EOPNOTSUPP where the file system cannot.
+  /// - Throws: ``MappingError`` with EOPNOTSUPP if the file system cannot.
   public func punchHole(offset: Int64, length: Int64) throws(MappingError) {
     try describing(.punchHole, path) { () throws(Errno) in
       try SystemCalls.punchHole(descriptor, offset: offset, length: length)
     }
   }
 
-  /// The same where it is a saving: false if the file system or the system cannot or will not.
+  /// The same for a caller that can do without: false if the file system or the kernel refuses.
   package func releaseStorage(offset: Int64, length: Int64) throws(MappingError) -> Bool {
     do {
       try punchHole(offset: offset, length: length)
@@ -133,12 +133,12 @@ extension File {
     }
   }
 
-  /// Asks a file system that writes each change to new blocks not to do so with this file,
-  /// which has to be empty still (`ioctl` with `FS_IOC_SETFLAGS`, `FS_NOCOW_FL`; Btrfs). Then
-  /// what has storage can be changed on a full disk too. Btrfs keeps no checksums of such a
-  /// file, and does not compress it.
+  /// Asks a file system that writes each change to new blocks to change this file in place. The
+  /// file has to be empty (`ioctl` with `FS_IOC_SETFLAGS`, `FS_NOCOW_FL`; Btrfs). Then bytes that
+  /// have storage can be changed on a full disk too. Btrfs keeps no checksums of such a file, and
+  /// does not compress it.
   ///
-  /// A hint: whether it is taken is not told.
+  /// A hint: the caller does not learn whether it has an effect.
   package func changeInPlace(_ changesInPlace: Bool = true) {
     try? SystemCalls.setCopyOnWrite(descriptor, !changesInPlace)
   }
@@ -146,14 +146,14 @@ extension File {
   /// Makes this file's contents those of another, sharing its storage block by block
   /// until either file changes it (`ioctl` with `FICLONE`; not on Darwin).
   ///
-  /// O(extents), after what is dirty of the other file has been written. What is
-  /// stored into the other file meanwhile may be in the copy or not, page by page.
+  /// O(extents), after dirty pages of the other file have been written. Each page
+  /// that is stored into the other file during the call may be in the copy or not.
   ///
-  /// - Returns: false where the file system cannot, or the files lie on two of them;
-  ///   nothing changed then.
+  /// - Returns: false if the file system cannot do it, or if the files lie on two
+  ///   file systems; nothing has changed then.
   public func shareContents(of other: borrowing File) throws(MappingError) -> Bool {
     if try sharesContents(of: other) { return true }
-    // Btrfs shares blocks between files that are both changed in place, or both not.
+    // Btrfs shares blocks only between files that are both changed in place, or both not.
     changeInPlace(false)
     return try sharesContents(of: other)
   }
@@ -171,10 +171,10 @@ extension File {
   /// Writes zeros over a range (`pwrite`), extending the file to its end.
   public func writeZeros(offset: Int64, length: Int64) throws(MappingError) {
     let end = try Self.end(of: offset, length, .pwrite, path)
-    // In writes of 4 KiB that do not cross one another's pages: the page cache
-    // keeps what one write brings in as one folio, and a sync writes the whole
-    // folio back for any change in it. After large writes an msync of one page
-    // costs ten times as much.
+    // Each write covers 4 KiB of one page: the page cache keeps what one write
+    // brings in as one folio, and a sync writes the whole folio back for any
+    // change in it. After larger writes an msync of one page costs ten times as
+    // much.
     let zeros = [UInt8](repeating: 0, count: 4096)
     var position = offset
     while position < end {

@@ -6,8 +6,8 @@ public import SystemPackage
 /// The descriptor is closed exactly once, when the value ends, and never
 /// reaches a program that this process starts (`O_CLOEXEC`). A mapping of the
 /// file outlives it. A `fork`ed child has a descriptor of its own to the same
-/// open file: closing it there leaves the parent's alone, and locks cannot be
-/// taken or given up through it (see ``tryLock(_:range:)``).
+/// open file. Closing it there does not close the parent's, and locks cannot be
+/// taken or released through it (see ``tryLock(_:range:)``).
 public struct File: ~Copyable, Sendable {
   /// What the file is opened for.
   public enum Access: Sendable, Hashable {
@@ -22,10 +22,10 @@ public struct File: ~Copyable, Sendable {
   private let generation = kvmap_process_generation()
 
   /// The name under which it was opened or linked; for an unnamed file the
-  /// directory it was made in.
+  /// directory it was created in.
   public internal(set) var path: FilePath
 
-  /// The name that an unnamed file has where it cannot do without.
+  /// The name of an unnamed file on systems where it needs one.
   var temporaryName: TemporaryName
 
   /// Takes over a descriptor.
@@ -39,12 +39,12 @@ public struct File: ~Copyable, Sendable {
 
   /// Opens a regular file (`open`, `fstat`).
   ///
-  /// Does not wait for the other end of a pipe: what is not a regular file is
-  /// refused at once.
+  /// Does not wait for the other end of a pipe: it refuses at once what is not a
+  /// regular file.
   ///
   /// - Parameters:
   ///   - path: the file; symbolic links are followed.
-  ///   - access: what for.
+  ///   - access: what it is opened for.
   ///   - create: makes an empty file if there is none; its directory entry is
   ///     durable only after ``syncDirectory(_:)``.
   ///   - exclusive: with `create`, refuses an existing file with EEXIST.
@@ -60,7 +60,7 @@ public struct File: ~Copyable, Sendable {
     do {
       descriptor = Descriptor(owning: try SystemCalls.open(path, flags: flags, mode: mode))
     } catch .noSuchAddressOrDevice {
-      // A socket, or a device that is not there.
+      // A socket, or a device that does not exist.
       throw MappingError(.notRegularFile, SystemCall.open.rawValue, path)
     } catch {
       throw MappingError(.open, error, path)
@@ -73,21 +73,21 @@ public struct File: ~Copyable, Sendable {
     self.init(owning: descriptor, path: path)
   }
 
-  /// Has forked children of this process close their descriptor at once. Else they keep the
-  /// locks taken through this one, which belong to the open file, until they end too.
+  /// Makes forked children of this process close their descriptor at once. Otherwise they keep
+  /// the locks taken through this one, which belong to the open file, until they end too.
   ///
   /// - Throws: ``MappingError`` with ENOMEM.
   public mutating func closeInForkedChildren() throws(MappingError) {
     do { try owned.unshare() } catch { throw MappingError(.lock, error, path) }
   }
 
-  /// Whether this process opened it, not one that it was forked from.
+  /// Whether this process opened it, and not a process that it was forked from.
   var isOwn: Bool { generation == kvmap_process_generation() }
 
-  /// Closes the file now, and tells what the system says to that (`close`).
+  /// Closes the file now, and throws the system's error (`close`).
   ///
   /// Some file systems report only here that earlier writes failed. The
-  /// descriptor is gone in any case.
+  /// descriptor is closed in any case.
   public consuming func close() throws(MappingError) {
     let path = path
     do {
@@ -97,21 +97,21 @@ public struct File: ~Copyable, Sendable {
     }
   }
 
-  // MARK: What it is
+  // MARK: Properties
 
   /// Size, storage and identity as they are now (`fstat`).
   public borrowing func status() throws(MappingError) -> FileStatus {
     FileStatus(try describing(.fstat, path) { () throws(Errno) in try SystemCalls.status(descriptor) })
   }
 
-  /// Sets who may do what with it (`fchmod`), as the umask has no say in it.
+  /// Sets its permissions (`fchmod`). The umask does not apply.
   public borrowing func setPermissions(_ mode: UInt16) throws(MappingError) {
     try describing(.fchmod, path) { () throws(Errno) in try SystemCalls.setPermissions(descriptor, mode) }
   }
 
-  /// Which file a path leads to; `nil` when there is none (`stat`).
+  /// The identity of the file that a path names; `nil` when there is none (`stat`).
   ///
-  /// Differs from the identity of an open file when that file was replaced.
+  /// It differs from that of an open file if the path's file was replaced.
   public static func identity(of path: FilePath) throws(MappingError) -> FileIdentity? {
     do {
       return FileStatus(try SystemCalls.status(of: path)).identity
@@ -122,14 +122,14 @@ public struct File: ~Copyable, Sendable {
     }
   }
 
-  /// Which file system it is on: kind, size, whether it can be written
+  /// The file system it is on: kind, size, whether it can be written
   /// (`fstatfs`).
   public borrowing func fileSystem() throws(MappingError) -> FileSystem {
     FileSystem(try describing(.fstatfs, path) { () throws(Errno) in try SystemCalls.fileSystem(descriptor) })
   }
 
-  /// Whether the file system is local or reached over a network (`fstatfs`); local where the
-  /// system does not tell.
+  /// Whether the file system is local or reached over a network (`fstatfs`); local if the
+  /// system does not say.
   public borrowing func fileSystemKind() throws(MappingError) -> FileSystemKind {
     do {
       return try fileSystem().kind

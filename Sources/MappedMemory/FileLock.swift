@@ -16,11 +16,11 @@ public enum LockMode: Sendable, Hashable {
   }
 }
 
-/// A range of a file, which need not exist: locks may lie behind the end.
+/// A range of a file. The bytes need not exist: locks may lie beyond the end.
 public struct FileRange: Sendable, Hashable {
   /// Where it starts, in bytes.
   public var offset: Int64
-  /// Its length in bytes; 0 means all from `offset` on, however far.
+  /// Its length in bytes; 0 means everything from `offset` on.
   public var length: Int64
 
   /// A range by its start and length.
@@ -32,20 +32,20 @@ public struct FileRange: Sendable, Hashable {
 
 /// Locks of open files: `F_OFD_SETLK` and its kin.
 ///
-/// They bind only those who ask for them. They belong to the open file, that
-/// is to one ``File`` value: two values exclude each other even in the same
-/// process and thread, and closing another value of the same file gives up
-/// nothing (unlike the older `fcntl` locks, which belong to the process). They
-/// end when the file is unlocked or the last descriptor and **mapping** made
-/// from it are gone: lock through a value that is never mapped.
+/// They are advisory. They belong to the open file, that is to one ``File``
+/// value. Two values exclude each other even in the same process and thread, and
+/// closing another value of the same file releases nothing (unlike the older
+/// `fcntl` locks, which belong to the process). They end when the file is
+/// unlocked, or when the last descriptor and **mapping** made from it are gone.
+/// So lock through a value that is never mapped.
 ///
 /// A `fork`ed child's descriptor is of the same open file, so the child could
-/// give up its parent's locks; the calls below throw
-/// ``MappingError/Code/inherited`` instead. Its mere existence keeps the
-/// parent's locks held until it closes the file or runs another program:
-/// ``closeInForkedChildren()`` has it do so at once.
+/// release its parent's locks; the calls below throw
+/// ``MappingError/Code/inherited`` instead. The child's descriptor keeps the
+/// parent's locks held until the child closes it or runs another program.
+/// ``closeInForkedChildren()`` makes the child close it at once.
 extension File {
-  /// Takes a lock if nobody else is in the way; never waits.
+  /// Takes a lock if no other holder excludes it; never waits.
   ///
   /// A lock that this value holds on the same range is converted in one step:
   /// from exclusive to shared always, the other way if no one else shares it.
@@ -53,7 +53,7 @@ extension File {
   /// - Returns: whether it holds now; if not, an older lock of this value on
   ///   the range is unchanged.
   /// - Throws: ``MappingError`` with EBADF for an exclusive lock of a file
-  ///   opened read-only, ENOLCK or EINVAL where locks are not to be had,
+  ///   opened read-only, ENOLCK or EINVAL if the system offers no such locks,
   ///   EOVERFLOW past the largest offset.
   public func tryLock(_ mode: LockMode, range: FileRange) throws(MappingError) -> Bool {
     try checkOwn(.lock)
@@ -68,9 +68,9 @@ extension File {
     }
   }
 
-  /// Takes a lock, waiting for as long as others are in the way. Blocks the
-  /// thread, also across signals. Two that wait for one another wait for ever:
-  /// the system does not look for that with these locks.
+  /// Takes a lock; waits as long as other holders exclude it. Blocks the thread,
+  /// also across signals. Two callers that wait for each other wait for ever: the
+  /// system does not detect that with these locks.
   public func lock(_ mode: LockMode, range: FileRange) throws(MappingError) {
     try checkOwn(.lockWaiting)
     var request = Self.request(mode.number, range)
@@ -81,7 +81,7 @@ extension File {
     }
   }
 
-  /// Gives up what this value holds of a range; nothing held is no error.
+  /// Releases the locks of this value on a range. Not an error if it holds none.
   public func unlock(range: FileRange) throws(MappingError) {
     try checkOwn(.lock)
     var request = Self.request(Int32(KVMAP_LOCK_NONE), range)
@@ -92,11 +92,11 @@ extension File {
     }
   }
 
-  /// A range that someone else has locked and that stands in the way of a lock;
-  /// `nil` when nothing does. Takes no lock (`F_OFD_GETLK`).
+  /// A range that another value has locked and that excludes the lock asked for;
+  /// `nil` if there is none. Takes no lock (`F_OFD_GETLK`).
   ///
-  /// One of possibly many, not necessarily the first. Locks of this value are
-  /// never in its own way.
+  /// One of possibly many, not necessarily the first. A value's own locks do not
+  /// exclude it.
   public func conflictingLock(_ mode: LockMode, range: FileRange) throws(MappingError) -> FileRange? {
     try checkOwn(.lockQuery)
     var request = Self.request(mode.number, range)

@@ -6,9 +6,9 @@
   import Musl
 #endif
 
-/// Which file it is, whatever its names: two paths with equal identities lead
-/// to the same file. A number is reused once a file is gone for good, which it
-/// cannot be while it is open or mapped.
+/// Identifies a file independently of its names: two paths with equal identities
+/// name the same file. A number is reused once a file is deleted, which it cannot
+/// be while it is open or mapped.
 public struct FileIdentity: Equatable, Hashable, Sendable {
   /// The device that the file's file system is on.
   public let device: UInt64
@@ -16,11 +16,11 @@ public struct FileIdentity: Equatable, Hashable, Sendable {
   public let inode: UInt64
 }
 
-/// What the system says about a file at one moment.
+/// The status of a file at one moment.
 public struct FileStatus: Equatable, Sendable {
   /// The length in bytes.
   public let size: Int64
-  /// Bytes of storage that it takes up; less than `size` when it has holes.
+  /// Bytes of storage that it takes; less than `size` when it has holes.
   public let allocatedBytes: Int64
   /// Which file it is.
   public let identity: FileIdentity

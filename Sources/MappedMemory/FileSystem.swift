@@ -2,7 +2,7 @@ import CMappedMemory
 
 /// Where a file system keeps its files.
 public enum FileSystemKind: Sendable, Hashable {
-  /// On this machine, as far as the system tells: FUSE counts as local.
+  /// On this machine, as far as the system says: FUSE counts as local.
   case local
   /// On another machine: `name` says by which protocol. Memory mapped on two
   /// machines is not the same memory, and locks may hold on one of them only.

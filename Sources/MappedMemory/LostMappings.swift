@@ -4,29 +4,28 @@ import SystemPackage
 
 /// Turns the SIGBUS of a page without storage into an error.
 ///
-/// A load from or store to a page of a mapped file that lies behind the file's
-/// end, or that the disk cannot provide or has no room for, raises SIGBUS,
-/// which ends the process. The first mapping of this module installs a handler
-/// for the whole process that knows the address ranges of the module's own
-/// mappings. For a fault in one of them it sets the mapping's lost flag, puts a
-/// page of zeros under the fault and returns; the access goes on, and who made
-/// it checks the flag afterwards and throws. A lost mapping stays lost.
+/// An access to a page of a mapped file raises SIGBUS if the page lies beyond the
+/// file's end, or if the disk cannot provide it or has no room for it. SIGBUS
+/// ends the process. The first mapping of this module installs a handler for the
+/// whole process that knows the address ranges of the module's own mappings. For
+/// a fault in one of them it sets the mapping's lost flag, puts a page of zeros
+/// under the fault and returns. The access continues; its caller checks the flag
+/// afterwards and throws. A lost mapping stays lost.
 ///
-/// Everything else goes to the handler that was there before, or ends the
-/// process as it would have: faults at other addresses, misaligned accesses,
-/// signals that were sent. A handler installed later has to pass on what is not
-/// its own. A thread that blocks SIGBUS cannot be saved: the kernel ends the
-/// process then.
+/// All other signals go to the handler that was installed before, or end the
+/// process as without this module: faults at other addresses, misaligned
+/// accesses, signals that were sent. A handler installed later has to pass on
+/// the signals that are not its own. If a thread blocks SIGBUS, the kernel ends
+/// the process.
 ///
 /// There is room for 63 ranges in static memory, and for more in pages taken
-/// from the system in steps of 63; only when there are none left is the
-/// creation of a mapping refused, with ENOMEM. A fault looks through all
-/// ranges: O(n).
+/// from the system in steps of 63. If the system has no such page, creating a
+/// mapping throws ENOMEM. A fault searches all ranges: O(n).
 enum LostMappings {
   private static let lock = SpinLock()
   private static let isInstalled = Atomic<Bool>(false)
 
-  /// Installs the handler unless it is in place.
+  /// Installs the handler unless it is installed.
   static func prepare() throws(MappingError) {
     // Acquire pairs with the release below.
     if isInstalled.load(ordering: .acquiring) { return }
@@ -39,14 +38,14 @@ enum LostMappings {
 }
 
 /// The word that says whether storage was lost under a mapping, or under one of several
-/// that are mapped of one file.
+/// mappings of a file.
 @safe
 package final class LossFlag: @unchecked Sendable {
-  // Sendable: the pointer never changes, and what it leads to is atomic.
+  // Sendable: the pointer never changes, and what it points to is atomic.
 
   /// Not 0: lost. Valid as long as this object.
   ///
-  /// A cache line of its own, so that asking for one file is not slowed by others.
+  /// On a cache line of its own, so that reading it is not slowed by other files.
   package let word: UnsafeMutablePointer<Atomic<UInt32>>
 
   package init() {
@@ -60,12 +59,12 @@ package final class LossFlag: @unchecked Sendable {
     unsafe UnsafeMutableRawPointer(word).deallocate()
   }
 
-  /// For a loss that no access has met: a file that was found cut short, for example.
+  /// For a loss without an access: a file that was found truncated, for example.
   package func raise() { unsafe word.pointee.store(1, ordering: .sequentiallyConsistent) }
 }
 
-/// A range of addresses entered with the handler; leaves it at the end of its
-/// life, which has to come before the range is unmapped.
+/// A range of addresses entered with the handler. The entry ends with this value,
+/// which has to end before the range is unmapped.
 @safe
 struct LossGuard: ~Copyable {
   private let guarded: OpaquePointer
@@ -91,10 +90,10 @@ struct LossGuard: ~Copyable {
     if generation == kvmap_process_generation() { unsafe kvmap_guard_destroy(guarded) }
   }
 
-  /// Whether this process created the range, not one that it was forked from.
+  /// Whether this process created the range, and not a process that it was forked from.
   var isOwn: Bool { generation == kvmap_process_generation() }
 
-  /// Takes the range out, so that its address may be used by others.
+  /// Removes the range for a while, so that others may use its address.
   func suspend() { unsafe kvmap_guard_move(guarded, nil, 0) }
 
   /// Enters another range in its place.
@@ -106,6 +105,6 @@ struct LossGuard: ~Copyable {
 
   func set(_ protection: Protection) { unsafe kvmap_guard_set_protection(guarded, protection.rawValue) }
 
-  /// Counts in children as well from now on.
+  /// Makes the range count in children as well.
   func inherit() { unsafe kvmap_guard_inherit(guarded) }
 }

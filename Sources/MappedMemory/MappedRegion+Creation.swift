@@ -1,7 +1,7 @@
 import SystemPackage
 
 extension MappedRegion {
-  /// Maps a range of a file where the kernel likes.
+  /// Maps a range of a file at an address that the kernel chooses.
   init(
     _ file: borrowing File, offset: Int64, length: Int, protection: Protection, sharing: Sharing,
     options: MappingOptions
@@ -21,7 +21,7 @@ extension MappedRegion {
       inherited: options.contains(.inheritedByChildren))
   }
 
-  /// Maps zeroed memory where the kernel likes.
+  /// Maps zeroed memory at an address that the kernel chooses.
   init(
     anonymous length: Int, protection: Protection, sharing: Sharing, options: MappingOptions
   ) throws(MappingError) {
@@ -35,19 +35,19 @@ extension MappedRegion {
       inherited: options.contains(.inheritedByChildren))
   }
 
-  /// Changes what may be done with all of it.
+  /// Changes the protection of the whole region.
   func protectAll(_ protection: Protection) throws(MappingError) {
     try protect(at: 0, length: length, protection)
     loss.set(protection)
   }
 
-  /// What an access gives, unless storage was lost by the end of it.
+  /// The result of an access; throws if storage was lost by its end.
   borrowing func checked<Result: ~Copyable>(_ access: () throws -> Result) throws -> Result {
     let result: Result
     do {
       result = try access()
     } catch {
-      // The error may come of the zeros that stand for what was lost.
+      // The zeros that replace lost bytes may have caused the error.
       try checkNotLost()
       throw error
     }

@@ -4,12 +4,12 @@ import SystemPackage
 
 /// Pages of this process's address space: the one owner that unmaps them.
 ///
-/// What ``Mapping``, ``MutableMapping`` and ``Reservation`` have in common.
+/// The common part of ``Mapping``, ``MutableMapping`` and ``Reservation``.
 /// Ranges are given as offsets from the start; they are checked against
-/// `length` and, where the system works in pages, widened to whole ones.
+/// `length` and widened to whole pages for calls that work on pages.
 ///
-/// Unchecked: the pointer is owned alone, what changes behind it is the
-/// kernel's, and the functions below are system calls that any thread may make.
+/// Unchecked: nobody else owns the pointer, only the kernel changes the mapping,
+/// and the functions below are system calls that any thread may make.
 @safe
 struct MappedRegion: ~Copyable, @unchecked Sendable {
   private(set) var base: UnsafeMutableRawPointer
@@ -41,10 +41,10 @@ struct MappedRegion: ~Copyable, @unchecked Sendable {
   }
 
   deinit {
-    // In a child the range is missing, and by now something else may stand at
+    // In a child the range is missing, and something else may be mapped at
     // the address.
     guard loss.isOwn else { return }
-    // The entry goes first: once unmapped, the address may belong to another.
+    // The entry is removed first: once unmapped, the address may belong to another mapping.
     loss.suspend()
     try? unsafe SystemCalls.unmap(base, length: length)
   }
@@ -57,7 +57,7 @@ struct MappedRegion: ~Copyable, @unchecked Sendable {
     do {
       try unsafe SystemCalls.advise(base, length: length, advice)
     } catch {
-      // A child that has the range all the same neither uses nor unmaps it.
+      // A child that still has the range neither uses nor unmaps it.
       guard error.isRefusal else { throw MappingError(.dontFork, error, path) }
     }
   }
@@ -69,10 +69,10 @@ struct MappedRegion: ~Copyable, @unchecked Sendable {
     return unsafe loss.flag.word.pointee.load(ordering: .relaxed) != 0
   }
 
-  /// Throws if storage was lost by now; for use after stores, too.
+  /// Throws if storage was lost; for use after stores, too.
   func checkNotLost() throws(MappingError) {
-    // A full fence: with less, a processor may look at the flag before it has
-    // looked for the page that a store goes to.
+    // A full fence: with a weaker one, a processor may load the flag before it
+    // has accessed the page of an earlier store.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     if isLost { throw .lost(path) }
   }
@@ -135,7 +135,7 @@ struct MappedRegion: ~Copyable, @unchecked Sendable {
 
   func residentPages(at offset: Int, length count: Int) throws(MappingError) -> Int {
     var resident = 0
-    // In steps of 1 GiB with 4 KiB pages, so that the answer stays small.
+    // 1 GiB per step with 4 KiB pages, so that the answer stays small.
     let step = PageSize.bytes << 18
     var position = offset
     try check(at: offset, length: count, for: .mincore)
@@ -170,8 +170,8 @@ struct MappedRegion: ~Copyable, @unchecked Sendable {
       throw MappingError(
         .outOfBounds(offset: 0, length: newLength, available: length), SystemCall.mremap.rawValue, path)
     }
-    // Out of the table meanwhile: the moment the pages move, another thread
-    // may map and enter what is at the old address.
+    // Suspended during the call: as soon as the pages move, another thread may
+    // map and enter something at the old address.
     loss.suspend()
     do {
       unsafe base = try SystemCalls.remap(base, length: length, to: newLength)

@@ -1,17 +1,16 @@
 public import SystemPackage
 
-/// A range of a file in memory, to be read.
+/// A range of a file in memory, for reading.
 ///
-/// There is no way to write through it, so none to be killed for it. Unmapped
+/// It offers no way to write, so no store can end the process. It is unmapped
 /// exactly once, when the value ends; the file may be closed before. A child of
 /// `fork` does not have the range (see ``MappingOptions/inheritedByChildren``)
 /// and must not touch ``bytes``.
 ///
-/// Others may change the file meanwhile, and then these bytes change: check
-/// what was read before relying on it, and copy what must not change. If the
-/// file is cut off or the disk fails, the bytes become zeros and the mapping
-/// is lost: ``withBytes(_:)`` throws then, and after use of ``bytes`` ask
-/// ``isLost``.
+/// If others change the file, these bytes change: check what was read before
+/// relying on it, and copy what must not change. If the file is truncated or the
+/// disk fails, the bytes become zeros and the mapping is lost: ``withBytes(_:)``
+/// throws then, and after use of ``bytes`` ask ``isLost``.
 public struct Mapping: ~Copyable, Sendable {
   private let region: MappedRegion
 
@@ -20,8 +19,8 @@ public struct Mapping: ~Copyable, Sendable {
   /// - Parameters:
   ///   - file: the file; it may be closed afterwards.
   ///   - offset: where in the file, in bytes; a multiple of the page size.
-  ///   - length: bytes, above 0. What lies behind the end of the file reads as
-  ///     zeros to the end of the page; behind that an access loses the mapping.
+  ///   - length: bytes, above 0. Bytes beyond the end of the file read as zeros to
+  ///     the end of the page; an access beyond that page loses the mapping.
   ///   - sharing: ``Sharing/private`` need not follow changes of the file.
   ///   - executable: whether the bytes can be run as instructions.
   ///   - options: how to set it up.
@@ -43,8 +42,8 @@ public struct Mapping: ~Copyable, Sendable {
   /// The file; `nil` for memory without one.
   public var path: FilePath? { region.path }
 
-  /// Whether the storage was lost since the range was mapped: one load. True
-  /// once, true for ever.
+  /// Whether the storage was lost since the range was mapped: one load. Once
+  /// true, it stays true.
   public var isLost: Bool { region.isLost }
 
   /// The address of the first byte.

@@ -19,7 +19,7 @@ extension MappingError {
       "The disk may be full, a quota used up, the file shorter than the mapping, or the disk failing: "
         + "make room and check the file's size."
     case .inherited:
-      "After fork() a child can only let go of its parent's handles: open the file anew."
+      "After fork() a child can only release its parent's handles: open the file again."
     case .unsupported:
       "Do without it here."
     }
@@ -35,7 +35,7 @@ extension MappingError {
     return limit == .max ? "unlimited" : "\(limit) bytes"
   }
 
-  /// What an error number means for one call in particular.
+  /// What an error number means for this call.
   private static func specificAdvice(for errno: Errno, call: SystemCall) -> String? {
     switch (call, errno) {
     case (.mmap, .permissionDenied):
@@ -62,7 +62,7 @@ extension MappingError {
     case (.mmap, .overflow):
       "Offset and length together pass the largest file offset: map a range further to the front."
     case (.mmap, .noMemory), (.mremap, .noMemory):
-      "The address space or the number of mappings (vm.max_map_count) is used up, or a limit of memory; "
+      "The address space, the number of mappings (vm.max_map_count) or a memory limit is used up; "
         + "\(MemoryLimits.advice)."
     case (.mprotect, .noMemory), (.madvise, .noMemory), (.populateWrite, .noMemory),
       (.mincore, .noMemory), (.msync, .noMemory):
@@ -94,7 +94,7 @@ extension MappingError {
     }
   }
 
-  /// What an error number means whatever the call.
+  /// What an error number means for any call.
   private static func generalAdvice(for errno: Errno) -> String {
     switch errno {
     case .permissionDenied: "The file's or a directory's permissions forbid it: check owner and mode."

@@ -10,7 +10,7 @@ public struct MappingError: Error, Sendable, Equatable {
   public enum Code: Sendable, Equatable {
     /// The system refused, for this reason.
     case system(Errno)
-    /// The file no longer has storage behind a part of the mapping: truncated,
+    /// The file no longer has storage for a part of the mapping: truncated,
     /// disk full, or an I/O error. What was read may be zeros, what was written
     /// may be gone.
     case lost
@@ -28,7 +28,7 @@ public struct MappingError: Error, Sendable, Equatable {
     case unsupported
   }
 
-  /// What went wrong.
+  /// The kind of failure.
   public let code: Code
 
   /// The system call, or the operation of this module, that failed.
@@ -53,19 +53,19 @@ public struct MappingError: Error, Sendable, Equatable {
     }
   }
 
-  /// Whether the system does not know the call or does not take it, from this process or for
-  /// this file: what is no more than a saving can then be left out.
+  /// Whether the system lacks the call, or refuses it to this process or for this file. A call
+  /// that only saves time or space can then be left out.
   package var isRefusal: Bool {
     if case .system(let errno) = code { return errno.isRefusal }
     return code == .unsupported
   }
 
-  /// The mapping of the file at `path` has lost its storage.
+  /// The error of a mapping of the file at `path` that has lost its storage.
   public static func lost(_ path: FilePath?) -> MappingError {
     MappingError(.lost, "access", path)
   }
 
-  /// An error with the advice that belongs to it.
+  /// An error with its advice.
   init(_ code: Code, _ operation: String, _ path: FilePath? = nil) {
     self.code = code
     self.operation = operation
@@ -102,7 +102,8 @@ extension MappingError: CustomStringConvertible {
 }
 
 extension Errno {
-  /// What kernels, file systems and filters of system calls answer to what they do not do.
+  /// Whether kernels, file systems and filters of system calls answer this to a call that they
+  /// lack or refuse.
   var isRefusal: Bool {
     switch self {
     case .noFunction, .notPermitted, .invalidArgument, .notSupported, .notSupportedOnSocket: true
@@ -111,7 +112,7 @@ extension Errno {
   }
 }
 
-/// Runs a system call and says what it was about if it fails.
+/// Runs a system call; an error names the call and the file.
 @inline(__always)
 func describing<Result: ~Copyable>(
   _ call: SystemCall, _ path: @autoclosure () -> FilePath?, _ body: () throws(Errno) -> Result

@@ -3,11 +3,9 @@ import CMappedMemory
 /// How a mapping is set up, apart from its protection and sharing.
 ///
 /// `MAP_EXECUTABLE`, `MAP_DENYWRITE` and `MAP_FILE` are missing: the Linux
-/// kernel ignores them, and has ignored the second one since it allowed to
-/// block the writing of any file. `MAP_FIXED` is missing too: an address is only
-/// chosen inside of a ``Reservation``. An option that a platform lacks has no
-/// effect there, with the exception of ``low32Bit`` and ``growsDown``, whose
-/// absence is an error.
+/// kernel ignores them. `MAP_FIXED` is missing too: an address is only chosen
+/// inside a ``Reservation``. An option that a platform lacks has no effect
+/// there, except ``low32Bit`` and ``growsDown``, which throw.
 public struct MappingOptions: OptionSet, Sendable, Hashable {
   /// A set of options; the bits are this module's own.
   public let rawValue: UInt32
@@ -16,16 +14,16 @@ public struct MappingOptions: OptionSet, Sendable, Hashable {
   public init(rawValue: UInt32) { self.rawValue = rawValue }
 
   /// Reads the whole range in before the call returns, and enters it in the
-  /// page table (`MAP_POPULATE`); blocks on the disk. Pages that cannot be had
+  /// page table (`MAP_POPULATE`); blocks on the disk. Pages that cannot be read
   /// are left out without an error. Linux only.
   public static let prefault = MappingOptions(rawValue: 1 << 0)
 
   /// Enters only what is in memory already (`MAP_POPULATE | MAP_NONBLOCK`).
-  /// Linux since 2.6.23 does nothing at all for the combination.
+  /// Linux since 2.6.23 does nothing for the combination.
   public static let prefaultNonblocking = MappingOptions(rawValue: 1 << 1)
 
   /// Brings the range into memory and keeps it there (`MAP_LOCKED`). Failures
-  /// to bring it in go unreported: `lock` reports them. Needs a sufficient
+  /// to bring it in are not reported; `lock` reports them. Needs a sufficient
   /// RLIMIT_MEMLOCK, or CAP_IPC_LOCK. Linux only.
   public static let locked = MappingOptions(rawValue: 1 << 2)
 
@@ -38,13 +36,13 @@ public struct MappingOptions: OptionSet, Sendable, Hashable {
 
   /// A touch of the page below the mapping makes it grow downwards by that
   /// page (`MAP_GROWSDOWN`), until it comes within the stack gap (1 MiB) of
-  /// another mapping. Linux only, anonymous private memory only. What has
-  /// grown is outside of the mapping's own length: it is neither handed out
-  /// nor unmapped by it.
+  /// another mapping. Linux only, anonymous private memory only. The mapping's
+  /// own length does not include the pages it has grown by: it neither hands
+  /// them out nor unmaps them.
   public static let growsDown = MappingOptions(rawValue: 1 << 5)
 
-  /// Gives a `fork`ed child the mapping too. Without it the range is missing
-  /// in a child (`MADV_DONTFORK`). The child's copy of the owner never unmaps.
+  /// Gives a `fork`ed child the mapping too. Without this option the range is
+  /// missing in a child (`MADV_DONTFORK`). The child's copy of the owner never unmaps.
   public static let inheritedByChildren = MappingOptions(rawValue: 1 << 6)
 
   /// The flags of the system call.

@@ -8,20 +8,20 @@
 
 import CMappedMemory
 
-/// Stands in for the standard streams that this process was started without, while something
+/// Occupies the numbers of standard streams that this process was started without, while a file
 /// is being opened.
 ///
-/// A file that got the number of one would have whatever any part of the process prints written
-/// into it. So the numbers that are missing are taken meanwhile, by something that can be neither
-/// read nor written. They are given back when no thread opens anything any more: one thread's
-/// placeholder is what the others find there.
+/// If a file got the number of a standard stream, anything that a part of the process prints
+/// would be written into it. So a placeholder that can be neither read nor written takes each
+/// missing number during the call. Threads share the placeholders; the last thread to leave
+/// removes them.
 enum MissingStreams {
   private static let lock = SpinLock()
   // All of these are touched only under `lock`.
-  /// The process that the count of users is about; see `kvmap_process_generation`.
+  /// The process that `users` counts threads of; see `kvmap_process_generation`.
   nonisolated(unsafe) private static var process: UInt32 = 0
   nonisolated(unsafe) private static var users = 0
-  /// A bit for each number that has been taken.
+  /// A bit for each number that has a placeholder.
   nonisolated(unsafe) private static var taken: Int32 = 0
 
   private static let streams = STDIN_FILENO...STDERR_FILENO
@@ -29,12 +29,12 @@ enum MissingStreams {
   static func withPlaceholders<Result, Failure: Error>(
     _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    lock.withLock { take() }
-    defer { lock.withLock { giveBack() } }
+    lock.withLock { placePlaceholders() }
+    defer { lock.withLock { removePlaceholders() } }
     return try body()
   }
 
-  private static func take() {
+  private static func placePlaceholders() {
     let current = kvmap_process_generation()
     // A forked child has none of its parent's threads.
     if unsafe process != current { unsafe users = 0 }
@@ -45,21 +45,21 @@ enum MissingStreams {
       if streams.contains(number) {
         unsafe taken |= 1 << number
       } else if number >= 0 {
-        // Another part of the process has taken the missing one just now.
+        // Another part of the process has just taken the missing number.
         close(number)
       }
     }
   }
 
-  /// Whether the number is still the placeholder's: another part of the process may have put a
-  /// file of its own there.
+  /// Whether the number still names the placeholder: another part of the process may have put
+  /// a file of its own there.
   private static func isPlaceholder(_ number: Int32) -> Bool {
     var (root, found) = (stat(), stat())
     guard unsafe stat("/", &root) == 0, unsafe fstat(number, &found) == 0 else { return false }
     return root.st_ino == found.st_ino && root.st_dev == found.st_dev
   }
 
-  private static func giveBack() {
+  private static func removePlaceholders() {
     unsafe users -= 1
     if unsafe users > 0 { return }
     for stream in streams where unsafe taken & 1 << stream != 0 && isPlaceholder(stream) { close(stream) }

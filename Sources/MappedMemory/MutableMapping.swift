@@ -2,13 +2,13 @@ public import SystemPackage
 
 /// A range of a file, or memory without a file, to be read and written.
 ///
-/// Unmapped exactly once, when the value ends; the file may be closed before.
-/// What was written to a shared mapping is then in the page cache and survives
-/// the end of the process, but not of the power: that takes ``sync(at:length:mode:invalidate:)``.
-/// A child of `fork` does not have the range (see
-/// ``MappingOptions/inheritedByChildren``) and must not touch its bytes.
+/// It is unmapped exactly once, when the value ends; the file may be closed
+/// before. Bytes written to a shared mapping are in the page cache and survive
+/// the end of the process. To survive power failure they need
+/// ``sync(at:length:mode:invalidate:)``. A child of `fork` does not have the range
+/// (see ``MappingOptions/inheritedByChildren``) and must not touch its bytes.
 ///
-/// A store to a page without storage (the file was cut off, the disk is full)
+/// A store to a page without storage (the file was truncated, the disk is full)
 /// goes into a page of zeros that nobody else sees, and the mapping is lost:
 /// ``withBytes(_:)`` and ``withMutableBytes(_:)`` throw then, and after use of
 /// ``bytes`` or ``mutableBytes`` ask ``isLost``.
@@ -21,8 +21,8 @@ public struct MutableMapping: ~Copyable, Sendable {
   ///   - file: the file; it may be closed afterwards. For a shared mapping it
   ///     has to be open for writing.
   ///   - offset: where in the file, in bytes; a multiple of the page size.
-  ///   - length: bytes, above 0. The file does not grow with it: an access
-  ///     behind the page of its end loses the mapping.
+  ///   - length: bytes, above 0. The file does not grow: an access beyond its last
+  ///     page loses the mapping.
   ///   - sharing: with ``Sharing/private`` no change ever reaches the file.
   ///   - executable: whether the bytes can also be run as instructions.
   ///   - options: how to set it up.
@@ -64,9 +64,9 @@ public struct MutableMapping: ~Copyable, Sendable {
   /// The file; `nil` for memory without one.
   public var path: FilePath? { region.path }
 
-  /// Whether storage was lost since the range was mapped: one load. True once,
-  /// true for ever. After writing to ``mutableBytes`` a full fence has to come
-  /// first; a call of ``sync(at:length:mode:invalidate:)`` is one.
+  /// Whether storage was lost since the range was mapped: one load. Once true, it
+  /// stays true. After writing to ``mutableBytes``, put a full fence before it; a
+  /// call of ``sync(at:length:mode:invalidate:)`` is one.
   public var isLost: Bool { region.isLost }
 
   /// The address of the first byte.
@@ -101,7 +101,7 @@ public struct MutableMapping: ~Copyable, Sendable {
   /// Calls `body` with the bytes, to be written.
   ///
   /// - Throws: what `body` throws, or ``MappingError/Code/lost`` in place of its
-  ///   result or error when storage was lost: what `body` wrote may be nowhere.
+  ///   result or error when storage was lost: what `body` wrote may be lost too.
   public mutating func withMutableBytes<Result: ~Copyable>(
     _ body: (inout MutableRawSpan) throws -> Result
   ) throws -> Result {
@@ -118,11 +118,11 @@ public struct MutableMapping: ~Copyable, Sendable {
   /// Writes the changed pages of a range to the file (`msync`), widened to whole
   /// pages. With ``SyncMode/wait`` blocks until they are on the disk.
   ///
-  /// - Parameter invalidate: also has other mappings look at the file again
-  ///   (`MS_INVALIDATE`); on Linux they do at all times, and the flag only makes
-  ///   the call fail with EBUSY for locked pages.
+  /// - Parameter invalidate: also makes other mappings show the file as it is
+  ///   (`MS_INVALIDATE`). On Linux they always do, and the flag only makes the call
+  ///   fail with EBUSY for locked pages.
   /// - Throws: ``MappingError``. After a failure (EIO, ENOSPC) the kernel may
-  ///   take the pages for clean: a second call succeeds without having written
+  ///   mark the pages clean: a second call succeeds without having written
   ///   them. ``MappingError/Code/lost`` when storage was lost before.
   public borrowing func sync(
     at offset: Int, length: Int, mode: SyncMode = .wait, invalidate: Bool = false
@@ -153,7 +153,7 @@ public struct MutableMapping: ~Copyable, Sendable {
     try region.unlock(at: offset, length: length)
   }
 
-  /// The same mapping, not to be written any more (`mprotect`).
+  /// The same mapping, now read-only (`mprotect`).
   ///
   /// - Throws: ``MappingError``; the mapping is gone then.
   public consuming func readOnly() throws(MappingError) -> Mapping {
@@ -162,7 +162,7 @@ public struct MutableMapping: ~Copyable, Sendable {
   }
 
   /// The same mapping with another length (`mremap`), possibly at another
-  /// address. What is added is zeros, or what the file has there. Linux only.
+  /// address. Added bytes are zeros, or those of the file. Linux only.
   ///
   /// - Throws: ``MappingError``, with ENOMEM for want of address space. The
   ///   mapping is gone then; ``resize(to:)`` keeps it.

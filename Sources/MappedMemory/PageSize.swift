@@ -9,7 +9,7 @@
 /// The size of the pages in which the kernel maps memory.
 ///
 /// 4 KiB on x86-64, 16 KiB on Apple silicon, 4, 16 or 64 KiB on other ARM
-/// machines: asked of the system once, never assumed.
+/// machines. It is queried once, never assumed.
 public enum PageSize {
   private static let queried = Int(sysconf(Int32(_SC_PAGESIZE)))
 

@@ -6,9 +6,9 @@
   import Musl
 #endif
 
-/// What may be done with a page: any combination, or nothing at all.
+/// The accesses that a page allows: any combination, or none.
 ///
-/// The processor may give more than was asked for: on x86-64 what can be
+/// The processor may allow more than was asked for: on x86-64 what can be
 /// written can also be read.
 public struct Protection: OptionSet, Sendable, Hashable {
   /// The bits of the system call.
@@ -17,7 +17,7 @@ public struct Protection: OptionSet, Sendable, Hashable {
   /// A combination of the system call's bits.
   public init(rawValue: Int32) { self.rawValue = rawValue }
 
-  /// No access: address space that is held and not used (`PROT_NONE`).
+  /// No access: reserved address space (`PROT_NONE`).
   public static let none = Protection([])
   /// The bytes can be read (`PROT_READ`).
   public static let read = Protection(rawValue: PROT_READ)
@@ -28,7 +28,7 @@ public struct Protection: OptionSet, Sendable, Hashable {
   public static let execute = Protection(rawValue: PROT_EXEC)
 }
 
-/// Who sees what is written through a mapping.
+/// Where changes through a mapping are visible.
 public enum Sharing: Sendable, Hashable {
   /// The file, and every process that maps or reads it (`MAP_SHARED`).
   case shared
@@ -50,8 +50,8 @@ public enum SyncMode: Sendable, Hashable {
   /// After the changed pages reached the disk (`MS_SYNC`). On Darwin they have
   /// reached the drive, not necessarily its platters: sync the file as well.
   case wait
-  /// At once (`MS_ASYNC`). Linux does nothing then: its own writeback takes
-  /// the pages in time.
+  /// At once (`MS_ASYNC`). Linux does nothing then: its own writeback writes
+  /// the pages later.
   case start
 
   var flag: Int32 {

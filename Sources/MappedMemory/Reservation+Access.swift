@@ -14,11 +14,11 @@ extension Reservation {
   /// Writes the changed pages of a range to the file (`msync`), widened to
   /// whole pages. With ``SyncMode/wait`` blocks until they are on the disk.
   ///
-  /// - Parameter invalidate: also tells other mappings to look at the file
-  ///   again (`MS_INVALIDATE`); on Linux they do at all times, and the flag only
-  ///   makes the call fail with EBUSY for locked pages.
+  /// - Parameter invalidate: also makes other mappings show the file as it is
+  ///   (`MS_INVALIDATE`). On Linux they always do, and the flag only makes the
+  ///   call fail with EBUSY for locked pages.
   /// - Throws: ``MappingError``. After a failure (EIO, ENOSPC) the kernel may
-  ///   take the pages for clean: a second call succeeds without having written
+  ///   mark the pages clean: a second call succeeds without having written
   ///   them.
   public func sync(
     at offset: Int, length: Int, mode: SyncMode = .wait, invalidate: Bool = false
@@ -32,8 +32,8 @@ extension Reservation {
     try region.advise(at: offset, length: length, pattern)
   }
 
-  /// The same for what the caller can do without: advice that the system does not know, or
-  /// does not take from this process, is none.
+  /// The same for advice that the caller can do without: no error if the system lacks it, or
+  /// refuses it to this process.
   package func hint(at offset: Int, length: Int, _ pattern: AccessPattern) throws(MappingError) {
     do {
       try advise(at: offset, length: length, pattern)
@@ -44,7 +44,7 @@ extension Reservation {
 
   /// How many pages of a range are in memory (`mincore`): O(pages).
   ///
-  /// In the page cache, that is, whether or not this process has touched them.
+  /// Counts pages in the page cache, whether or not this process has touched them.
   public func residentPages(at offset: Int, length: Int) throws(MappingError) -> Int {
     try region.residentPages(at: offset, length: length)
   }
@@ -68,7 +68,8 @@ extension Reservation {
   ///
   /// - Throws: ``MappingError/Code/lost``, also in place of an error of `body`,
   ///   when a part of the reservation lost its storage: `body` may have seen
-  ///   zeros. ``MappingError/Code/outOfBounds(offset:length:available:)``.
+  ///   zeros. ``MappingError/Code/outOfBounds(offset:length:available:)`` for a
+  ///   range outside.
   @unsafe
   public func withUnsafeMutableBytes<Result: ~Copyable>(
     at offset: Int, length: Int, _ body: (UnsafeMutableRawBufferPointer) throws -> Result
@@ -82,8 +83,8 @@ extension Reservation {
   /// Gives every page of a range storage and makes it writable, so that a later
   /// store neither waits for it nor raises SIGBUS (`MADV_POPULATE_WRITE`).
   ///
-  /// In steps of 8 MiB, so that other threads can map and unmap in between.
-  /// Contents stay. Where the kernel is older than 5.14 it does nothing.
+  /// Works in steps of 8 MiB, so that other threads can map and unmap in between.
+  /// Contents stay. On kernels before 5.14 it does nothing.
   ///
   /// - Throws: ``MappingError/Code/noStorage`` where a store would raise SIGBUS:
   ///   disk full, file too short, I/O error. What was populated before stays.
@@ -103,7 +104,7 @@ extension Reservation {
         if (try? unsafe SystemCalls.advise(start, length: 0, advice)) == nil { return }
         throw MappingError(.populateWrite, .invalidArgument, region.path)
       } catch {
-        // Who stores there without it may wait, or lose the mapping.
+        // Without it a store there may wait, or lose the mapping.
         if error.isRefusal { return }
         throw MappingError(.populateWrite, error, region.path)
       }

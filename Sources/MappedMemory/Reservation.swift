@@ -2,34 +2,34 @@ import CMappedMemory
 package import Synchronization
 import SystemPackage
 
-/// Address space that is held, and into which files are mapped piece by piece.
+/// A range of address space into which files are mapped piece by piece.
 ///
-/// What is placed keeps its address while more is placed behind it, so a file
-/// can grow while others read it. The space itself costs no memory: it is
-/// mapped `PROT_NONE` and `MAP_NORESERVE`; touching a part where nothing is
-/// placed ends the process with SIGSEGV.
+/// A placed piece keeps its address while more is placed after it, so a file can
+/// grow while others read it. The space itself costs no memory: it is mapped
+/// `PROT_NONE` and `MAP_NORESERVE`. An access to a part where nothing is placed
+/// ends the process with SIGSEGV.
 ///
 /// Offsets count bytes from the start of the reservation. The functions are
-/// system calls and may be called from any thread; who replaces or vacates a
-/// part has to know that nobody is using it.
+/// system calls and may be called from any thread. A caller that replaces or
+/// vacates a part has to know that nobody is using it.
 ///
 /// **After `fork`** a child has neither the reservation nor what was placed,
-/// except parts placed with ``MappingOptions/inheritedByChildren``; it may let
-/// go of its copy of the value, which does nothing, and every other call throws
+/// except parts placed with ``MappingOptions/inheritedByChildren``. The end of
+/// its copy of the value does nothing, and every other call throws
 /// ``MappingError/Code/inherited``. Darwin has no such advice: there a child
 /// shares the mapping, and still never unmaps.
 ///
-/// **A lost part** (see ``MappingError/Code/lost``) marks the reservation as a
-/// whole. The zero page put in its place can be accessed in every way in which
-/// some part of the reservation could.
+/// **A lost part** (see ``MappingError/Code/lost``) marks the whole reservation
+/// as lost. The zero page put in its place allows every kind of access that some
+/// part of the reservation allows.
 public struct Reservation: ~Copyable, Sendable {
   let region: MappedRegion
 
   /// Reserves `preferred` bytes of address space, or half of it, a quarter and
   /// so on, down to `minimum` (`mmap`).
   ///
-  /// More than `minimum` is taken only where as much again is left over: a limit
-  /// of address space (`ulimit -v`) is not used up by what may never be needed. Both
+  /// Takes more than `minimum` only if as much again is left over, so that a
+  /// reservation does not use up a limit of address space (`ulimit -v`). Both
   /// numbers are rounded up to whole pages.
   ///
   /// - Throws: ``MappingError`` with ENOMEM when even `minimum` is refused, and
@@ -62,7 +62,7 @@ public struct Reservation: ~Copyable, Sendable {
       owning: base, length: least, path: nil, protection: .none, inherited: false, lossFlag: lossFlag)
   }
 
-  /// Address space of which as much again is free; nil if there is none.
+  /// Reserves `length` bytes if as much again is free; nil otherwise.
   private static func reserveSparingly(_ length: Int) throws(MappingError) -> UnsafeMutableRawPointer? {
     let (twice, overflow) = length.multipliedReportingOverflow(by: 2)
     guard !overflow else { return nil }
@@ -96,19 +96,18 @@ public struct Reservation: ~Copyable, Sendable {
 
   /// Whether some part has lost its storage since the reservation was made.
   ///
-  /// To be asked after reading: one load. True once, true for ever. After
-  /// writing a full fence has to come first; a call of ``sync(at:length:mode:invalidate:)``
-  /// is one.
+  /// Ask after reading: one load. Once true, it stays true. After writing, put a
+  /// full fence before it; a call of ``sync(at:length:mode:invalidate:)`` is one.
   public var isLost: Bool { region.isLost }
 
-  /// The word behind ``isLost``: not 0 means lost. It lives as long as the
+  /// The word that ``isLost`` reads: not 0 means lost. It lives as long as the
   /// reservation. Put an acquire fence between a read access and a relaxed load, a
   /// sequentially consistent one after a write.
   package var lostFlag: UnsafeMutablePointer<Atomic<UInt32>> { unsafe region.loss.flag.word }
 
   // MARK: Placing
 
-  /// Maps a range of a file at an offset, replacing what is there in one step
+  /// Maps a range of a file at an offset; replaces the old contents in one step
   /// (`mmap` with `MAP_FIXED`).
   ///
   /// - Parameters:
@@ -116,13 +115,12 @@ public struct Reservation: ~Copyable, Sendable {
   ///   - fileOffset: where in the file, in bytes; a multiple of the page size.
   ///   - offset: where in the reservation, in bytes; a multiple of the page size.
   ///   - length: bytes, above 0; the rest of the last page is mapped too. It may
-  ///     reach behind the end of the file; an access there loses the mapping.
+  ///     reach beyond the end of the file; an access there loses the mapping.
   ///   - protection: what may be done with the pages.
   ///   - sharing: whether changes reach the file.
   ///   - options: how to set it up.
-  /// - Throws: ``MappingError``; the old contents are still there or, when the
-  ///   system was out of memory, may have been replaced by the new ones or by
-  ///   inaccessible space.
+  /// - Throws: ``MappingError``. The old contents stay; if the system was out of
+  ///   memory, the new ones or inaccessible space may have replaced them.
   public func place(
     _ file: borrowing File, fileOffset: Int64, at offset: Int, length: Int, protection: Protection,
     sharing: Sharing, options: MappingOptions = []
@@ -137,7 +135,7 @@ public struct Reservation: ~Copyable, Sendable {
       descriptor: file.descriptor, fileOffset: fileOffset, path: path)
   }
 
-  /// Maps zeroed memory without a file at an offset, replacing what is there.
+  /// Maps zeroed memory without a file at an offset; replaces the old contents.
   ///
   /// Private to this process. The same rules as for files hold.
   public func placeAnonymous(
@@ -151,7 +149,7 @@ public struct Reservation: ~Copyable, Sendable {
       descriptor: -1, fileOffset: 0, path: nil)
   }
 
-  /// Takes out what is placed in a range; the address space stays reserved.
+  /// Unmaps the pieces in a range; the address space stays reserved.
   ///
   /// The range is widened to whole pages. Changes of a shared file mapping stay
   /// in the page cache and reach the disk as usual; all others vanish.
@@ -172,7 +170,7 @@ public struct Reservation: ~Copyable, Sendable {
       throw MappingError(.misaligned(value: Int64(offset)), SystemCall.mmap.rawValue, path)
     }
     let pages = try unsafe region.pages(at: offset, length: length, for: .mmap, of: path)
-    // Before the pages are there: a fault may come right after.
+    // Before the pages are mapped: a fault may follow at once.
     region.loss.add(protection)
     if options.contains(.inheritedByChildren) { region.loss.inherit() }
     try describing(.mmap, path) { () throws(Errno) in

@@ -9,14 +9,14 @@ import Synchronization
   import Musl
 #endif
 
-/// A lock for what is held briefly and hardly ever contended: the installation
-/// of the handler and of a test's hook, and the count of threads that open files.
+/// A lock for short uses without contention: the installation of the handler and
+/// of a test's hook, and the count of threads that open files.
 ///
-/// Not the library's `Mutex`, whose futex calls on Linux the thread sanitizer
-/// does not see: it would report what they guard as a race.
+/// It is not the library's `Mutex`, because the thread sanitizer does not see the
+/// `Mutex`'s futex calls on Linux and would report a race.
 ///
-/// In a forked child it is free, whoever held it in the parent: that thread is not there to
-/// give it up.
+/// In a forked child it is free, even if a thread of the parent held it: that thread does
+/// not exist in the child.
 struct SpinLock: ~Copyable, Sendable {
   /// The process whose thread holds it, 0 for none; see `kvmap_process_generation`.
   private let holder = Atomic<UInt32>(0)

@@ -51,7 +51,7 @@ extension SystemCalls {
   }
 
   static func call(for advice: Int32) -> SystemCall {
-    // An advice that the platform does not have is never given.
+    // The wrapper is never called with advice that the platform lacks.
     switch advice {
     case kvmap_advice_populate_read(): .populateRead
     case kvmap_advice_populate_write(): .populateWrite

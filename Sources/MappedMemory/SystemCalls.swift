@@ -12,10 +12,10 @@ import SystemPackage
 /// Every system call of the package, each in exactly one place.
 ///
 /// A wrapper asks ``FaultInjection`` first, repeats a call that a signal
-/// interrupted, and throws the plain `Errno`; its caller adds what it was
-/// about. Memory calls are in `SystemCalls+Memory.swift`.
+/// interrupted, and throws the plain `Errno`; its caller adds the call and the
+/// file. Memory calls are in `SystemCalls+Memory.swift`.
 enum SystemCalls {
-  /// Runs `body` until it is not interrupted; -1 means that it failed.
+  /// Runs `body` until no signal interrupts it; -1 means that it failed.
   @inline(__always)
   static func retrying<Result: BinaryInteger>(
     _ call: SystemCall, _ body: () -> Result
@@ -63,18 +63,18 @@ enum SystemCalls {
     try aboveStreams { () throws(Errno) in try retrying(.memfd) { unsafe kvmap_open_in_memory(name) } }
   }
 
-  /// What `body` opens, with a number above those of the standard streams: not for one instant
-  /// does the file have one of those.
+  /// What `body` opens, with a number above those of the standard streams. The file never has
+  /// one of their numbers, not even for a moment.
   private static func aboveStreams(_ body: () throws(Errno) -> Int32) throws(Errno) -> Int32 {
     let number = try MissingStreams.withPlaceholders(body)
     if number > STDERR_FILENO { return number }
-    // Another part of the process has closed a stream just now.
+    // Another part of the process has just closed a stream.
     defer { _ = closeDescriptor(number) }
     return try duplicate(number)
   }
 
-  /// Not repeated after EINTR: the descriptor is gone by then, and its number
-  /// may already belong to another thread's file.
+  /// Not repeated after EINTR: the descriptor is closed then, and its number may
+  /// already belong to another thread's file.
   static func close(_ descriptor: Int32) throws(Errno) {
     if let injected = FaultInjection.intercept(.close) {
       _ = closeDescriptor(descriptor)
@@ -112,13 +112,13 @@ enum SystemCalls {
 
   // MARK: Size and storage
 
-  /// Throws EFBIG where the system would also send SIGXFSZ, which ends a process
-  /// that does not expect it: if the process would make the file longer than
-  /// `RLIMIT_FSIZE` allows.
+  /// Throws EFBIG if the process would make the file longer than `RLIMIT_FSIZE`
+  /// allows. The system would also send SIGXFSZ, which ends a process that does not
+  /// handle it.
   ///
-  /// Asked before each call rather than once: the limit can change. What the limit
-  /// is then compared with is the end of what is to be written; a file that is
-  /// longer already may keep its length.
+  /// Asked before each call rather than once: the limit can change. The limit is
+  /// compared with the end of what is to be written; a file that is already longer
+  /// may keep its length.
   private static func checkFileSizeLimit(_ descriptor: Int32, end: Int64) throws(Errno) {
     let limit = kvmap_file_size_limit()
     if UInt64(clamping: end) <= limit { return }
@@ -176,8 +176,8 @@ enum SystemCalls {
   static func write(
     _ descriptor: Int32, from buffer: UnsafeRawBufferPointer, at offset: Int64
   ) throws(Errno) -> Int {
-    // Here the limit counts within the file as well. What begins before it is
-    // written up to it.
+    // Here the limit counts within the file as well. A write that begins before it
+    // is done up to it.
     if UInt64(clamping: offset) >= kvmap_file_size_limit(), buffer.count > 0 { throw .fileTooLarge }
     return try retrying(.pwrite) {
       unsafe pwrite(descriptor, buffer.baseAddress, buffer.count, off_t(offset))
@@ -220,7 +220,7 @@ enum SystemCalls {
     }
   }
 
-  /// What a symbolic link says.
+  /// The target of a symbolic link.
   static func target(of path: FilePath) throws(Errno) -> FilePath {
     var target = [CInterop.PlatformChar](repeating: 0, count: Int(PATH_MAX) + 1)
     let length = try retrying(.readlink) {

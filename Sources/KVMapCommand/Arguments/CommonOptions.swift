@@ -3,11 +3,11 @@ import KVMap
 import MappedMemory
 import SystemPackage
 
-/// What every subcommand takes.
+/// The options of every subcommand.
 struct CommonOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "How long to wait for the writer's turn: 500ms, 10s, 2m.", valueName: "duration"))
+      "How long to wait for other processes: 500ms, 10s, 2m.", valueName: "duration"))
   var timeout = DurationArgument(.seconds(10))
 
   @Flag(
@@ -26,7 +26,7 @@ extension StoreCommand {
   /// The subcommand's name, for messages.
   static var verb: String { configuration.commandName ?? "" }
 
-  /// The store to read; never creates it.
+  /// Opens the store for reading; never creates it.
   func openForReading() throws(StoreError) -> Store {
     var options = StoreOptions()
     options.access = .readOnly
@@ -41,19 +41,19 @@ extension StoreCommand {
     return try Store(FilePath(store), options: options)
   }
 
-  /// The store to write, or nil if there is none yet.
+  /// Opens the store for writing; nil if there is none.
   func openExisting() throws(StoreError) -> Store? {
     do {
       return try openForWriting(create: false)
     } catch {
-      // Under some names there can be none.
+      // No file can exist under some names.
       let canBe = ![.fileNameTooLong, .tooManySymbolicLinkLevels].contains(error.cause?.errno)
       if error.code == .notFound || !canBe { return nil }
       throw error
     }
   }
 
-  /// Says something that is no failure, unless `--quiet`.
+  /// Prints a message that is no failure, unless `--quiet` is given.
   func note(_ message: String) {
     if !common.quiet { Messages.write(message, verb: Self.verb, isFailure: false) }
   }

@@ -1,9 +1,9 @@
 import ArgumentParser
 
-/// A duration as it is written on the command line: a whole number and ms, s, m, h or d; seconds without.
+/// A duration on the command line: a whole number and ms, s, m, h or d; without a unit, seconds.
 struct DurationArgument: ExpressibleByArgument {
   let duration: Duration
-  /// As it was given.
+  /// The text of the argument.
   let defaultValueDescription: String
 
   init(_ duration: Duration) {

@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// How bytes are spelled on the command line.
+/// How bytes are encoded on the command line.
 enum KeyEncoding: EnumerableFlag {
   case keyHex
   case keyBase64
@@ -12,7 +12,7 @@ enum KeyEncoding: EnumerableFlag {
     }
   }
 
-  /// - Returns: nil if `text` is not what the encoding prescribes.
+  /// - Returns: nil if `text` is not valid in the encoding.
   func decode(_ text: String) -> [UInt8]? {
     switch self {
     case .keyHex: Self.decodeHexadecimal(text.utf8)
@@ -36,7 +36,7 @@ enum KeyEncoding: EnumerableFlag {
   }
 }
 
-/// The bytes that `text` spells.
+/// The bytes that `text` encodes.
 func keyBytes(_ text: String, _ encoding: KeyEncoding?, name: String) throws -> [UInt8] {
   let bytes: [UInt8]
   switch encoding {
@@ -55,7 +55,7 @@ func keyBytes(_ text: String, _ encoding: KeyEncoding?, name: String) throws -> 
   return bytes
 }
 
-/// A KEY and how it is spelled.
+/// A KEY and its encoding.
 struct KeyArgument: ParsableArguments {
   @Argument(help: "The key; may be empty.")
   var key: String

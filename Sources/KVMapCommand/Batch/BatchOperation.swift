@@ -10,6 +10,6 @@ struct BatchOperation: Equatable {
   var kind: Kind
   var key: [UInt8]
   var condition: PutCondition
-  /// The line it stands on.
+  /// Its line in the input.
   var line: UInt64
 }

@@ -8,15 +8,15 @@ import KVMap
 ///     {"delete":"sea"}
 ///     {"delete":true,"key_b64":"/wE=","if":"present"}
 ///
-/// `put` and `delete` hold the key; where the key is not text they hold true, and `key_b64` the key. Empty
-/// lines are passed over.
+/// `put` and `delete` hold the key. If the key is not text they hold true, and `key_b64` holds the key. Empty
+/// lines are skipped.
 struct BatchReader {
   private enum Verb {
     case put
     case delete
   }
 
-  /// What was read of a line so far.
+  /// The members of a line read so far.
   private struct Parts {
     var verb: Verb?
     var keyIsElsewhere = false

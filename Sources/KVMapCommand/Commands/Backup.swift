@@ -7,12 +7,12 @@ struct Backup: StoreCommand {
     commandName: "backup",
     abstract: "Copy a store, as it is now, into a new one.",
     discussion: """
-      The copy is consistent, compact and verified; others may write meanwhile. NEW appears when it is complete, and \
-      is never written over. Values keep their time of expiry and their version. Where STORE may only be read, and \
-      somebody else has it open, the copy is of its last checkpoint.
+      The copy is consistent, compact and verified; others may write at the same time. NEW appears when it is \
+      complete; an existing file is never replaced. Values keep their time of expiry and their version. If STORE may \
+      only be read, and another process has it open, the copy is of its last checkpoint.
 
-      With --reflink, where the file system can (Btrfs, XFS), nothing is copied: NEW shares disk space with STORE \
-      until either changes it. A damaged block damages both then, and changing STORE takes new space.
+      With --reflink, if the file system can (Btrfs, XFS), nothing is copied: NEW shares disk space with STORE until \
+      either changes it. Then a damaged block damages both, and changing STORE takes new space.
 
       EXAMPLES
         kvmap backup orders.kvmap orders-monday.kvmap
@@ -24,7 +24,7 @@ struct Backup: StoreCommand {
   @Argument(help: "The store to make.", completion: .file())
   var new: String
 
-  @Flag(help: "Share disk space with STORE where the file system can; else copy.")
+  @Flag(help: "Share disk space with STORE if the file system can; otherwise copy.")
   var reflink = false
 
   @OptionGroup var common: CommonOptions
@@ -44,7 +44,7 @@ struct Backup: StoreCommand {
     try store.close()
   }
 
-  /// For writing, so that the snapshot is of this moment; for reading if it may not.
+  /// Opens for writing, so that the snapshot is of this moment; for reading if the rights allow no more.
   private func openForSnapshot() throws -> Store {
     do {
       return try openForWriting(create: false)

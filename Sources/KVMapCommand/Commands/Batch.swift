@@ -12,14 +12,13 @@ struct Batch: StoreCommand {
         {"delete":"sea"}
         {"put":true,"key_b64":"/wA=","value_b64":"AAE="}
         {"delete":true,"key_b64":"/wE=","if":"present"}
-      "put" and "delete" hold the key. Where it is not UTF-8, they hold true and key_b64 holds it in Base64; \
-      likewise value_b64. "if" is absent or present; "ttl_ms" lets the key expire. To delete an absent key is no \
-      failure. Empty lines are passed over.
+      "put" and "delete" hold the key. If it is not UTF-8, they hold true and key_b64 holds it in Base64; \
+      likewise value_b64. "if" is absent or present; "ttl_ms" lets the key expire. Deleting an absent key is no \
+      failure. Empty lines are skipped.
 
-      All operations are read, then carried out as one: nobody sees some of them without the others. If a line is \
-      malformed (status 65) or a condition is not met (status 1), the message names the line and nothing changes. \
-      With --each, every operation stands alone: those before a malformed line stay, and an operation whose \
-      condition is not met is passed over. The store is created if it does not exist.
+      All operations are read, then carried out as one transaction. If a line is malformed (status 65) or a \
+      condition is not met (status 1), the message names the line and nothing changes. With --each, every operation \
+      stands alone: those before a malformed line stay, and an operation whose condition is not met is skipped. The store is created if it does not exist.
 
       EXAMPLES
         kvmap batch colours.kvmap < operations.jsonl
@@ -61,7 +60,7 @@ struct Batch: StoreCommand {
   // MARK: All
 
   private func carryOutAll(_ reader: inout BatchReader, _ progress: Progress) throws {
-    // Reading first keeps the writer's turn short, however slowly the operations come.
+    // Reading first keeps the time with the write lock short, even if the operations come slowly.
     var operations: [BatchOperation] = []
     do {
       while let operation = try reader.next() {

@@ -6,8 +6,8 @@ struct Compact: StoreCommand {
     commandName: "compact",
     abstract: "Make the file as small as it can be.",
     discussion: """
-      Writing keeps the file within half more than what it holds by itself; this gives the rest back to the file \
-      system. Others may read and write meanwhile. The end of the file is cut off only if nobody else has it open.
+      Writing by itself keeps the file within 1.5 times what it holds. This verb returns the rest to the file \
+      system. Others may read and write at the same time. The file is truncated only if nobody else has it open.
 
       EXAMPLES
         kvmap compact colours.kvmap

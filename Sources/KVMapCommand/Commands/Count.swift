@@ -6,7 +6,7 @@ struct Count: StoreCommand {
     commandName: "count",
     abstract: "Print how many records there are.",
     discussion: """
-      Takes no longer for a large store than for a small one.
+      Takes the same time for a large store as for a small one.
 
       EXAMPLES
         kvmap count colours.kvmap

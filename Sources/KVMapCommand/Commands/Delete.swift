@@ -6,7 +6,7 @@ struct Delete: StoreCommand {
     commandName: "delete",
     abstract: "Remove a key and its value.",
     discussion: """
-      If the key is absent, the status is 1. The space becomes free for other records.
+      If the key is absent, the status is 1. Other records can reuse the space.
 
       EXAMPLES
         kvmap delete colours.kvmap sky

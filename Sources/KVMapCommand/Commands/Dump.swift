@@ -20,8 +20,8 @@ struct Dump: StoreCommand {
       "expires" is in milliseconds since 1970.
 
       gdbm and gdbm-binary are what gdbm_dump writes and gdbm_load reads. They hold no time of expiry, and \
-      gdbm_load cannot read empty keys and values. gdbm-binary has no end mark, so a dump that was cut off can \
-      look whole.
+      gdbm_load cannot read empty keys and values. gdbm-binary has no end mark, so a truncated dump can look \
+      whole.
 
       EXAMPLES
         kvmap dump colours.kvmap > colours.jsonl

@@ -6,8 +6,8 @@ struct Expire: StoreCommand {
     commandName: "expire",
     abstract: "Let a key expire after some time.",
     discussion: """
-      The time counts from now and replaces the one that was set before. An expired key is absent at once; its space \
-      is won back later. If the key is absent, the status is 1.
+      The time counts from now and replaces the one that was set before. An expired key is absent at once; compaction \
+      frees its space later. If the key is absent, the status is 1.
 
       EXAMPLES
         kvmap expire cache.kvmap page-17 15m
@@ -32,7 +32,7 @@ struct Persist: StoreCommand {
     commandName: "persist",
     abstract: "Let a key that would expire stay.",
     discussion: """
-      If the key is absent, or has expired already, the status is 1.
+      If the key is absent or has expired, the status is 1.
 
       EXAMPLES
         kvmap persist cache.kvmap page-17

@@ -7,8 +7,8 @@ struct Get: StoreCommand {
     commandName: "get",
     abstract: "Print the value of a key.",
     discussion: """
-      Prints exactly the bytes of the value, and nothing else. Only on a terminal, control bytes are escaped \
-      (\\n, \\t, \\x1b) and a newline follows. If the key is absent, nothing is printed and the status is 1.
+      Prints exactly the bytes of the value. On a terminal only, control bytes are escaped (\\n, \\t, \\x1b) and a \
+      newline follows. If the key is absent, nothing is printed and the status is 1.
 
       EXAMPLES
         kvmap get colours.kvmap sky

@@ -7,11 +7,11 @@ struct List: StoreCommand {
     commandName: "list",
     abstract: "Print the keys, in no particular order.",
     discussion: """
-      One key a line; with --values a tab and the value after it. On a terminal, control bytes are escaped; \
-      elsewhere bytes are as they are, so keys that may contain a newline or a tab need -0: each key, and with \
-      --values each value, then ends with a zero byte.
+      One key a line; with --values a tab and the value after it. On a terminal, control bytes are escaped. \
+      Elsewhere bytes are printed as they are. Keys that may contain a newline or a tab need -0: then each key, and \
+      with --values each value, ends with a zero byte.
 
-      The keys have no order, so --prefix reads the whole store as well: the time is that of all records (O(n)).
+      The keys have no order, so --prefix also reads the whole store: O(n) in the number of records.
 
       EXAMPLES
         kvmap list colours.kvmap
@@ -22,7 +22,7 @@ struct List: StoreCommand {
   @Argument(help: "The store.", completion: .file())
   var store: String
 
-  @Option(help: ArgumentHelp("Only keys that begin so.", valueName: "prefix"))
+  @Option(help: ArgumentHelp("Only keys that begin with this.", valueName: "prefix"))
   var prefix: String = ""
 
   @Flag

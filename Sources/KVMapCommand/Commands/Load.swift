@@ -12,11 +12,11 @@ struct Load: StoreCommand {
       interrupt. If the store does not exist, it appears when it is complete. The loaded records are safe from \
       loss of power.
 
-      Records of another program can be lines like {"key":"sky","value":"blue"}, without header and last line, \
-      but then a cut cannot be noticed.
+      Another program can write records as lines like {"key":"sky","value":"blue"}, without header and last line. \
+      Then a truncated dump cannot be detected.
 
-      Others cannot write to the store while a dump is loaded into it. What comes through a pipe is first read to \
-      its end, into a temporary file.
+      Others cannot write to the store while a dump is loaded into it. Input from a pipe is first read to its end, \
+      into a temporary file.
 
       EXAMPLES
         kvmap load colours.kvmap colours.jsonl
@@ -44,13 +44,13 @@ struct Load: StoreCommand {
   @Argument(help: "The dump; - or none for standard input.", completion: .file())
   var file: String?
 
-  @Option(help: "The format of the dump; auto: found by its first byte.")
+  @Option(help: "The format of the dump; auto: determined by its first byte.")
   var format = Format.auto
 
   @Option(
     help: """
-      What to do with a key that is there already, from before or from the same dump: replace its value, \
-      skip the record, or fail and load nothing, with status 1.
+      What to do with a key that exists already, in the store or earlier in the dump: replace its value, skip the \
+      record, or fail and load nothing, with status 1.
       """)
   var onConflict = Conflict.replace
 
@@ -67,7 +67,7 @@ struct Load: StoreCommand {
     var input = try InputFile(file)
     try input.check(besides: store)
     let existing = try openExisting()
-    // In a transaction nobody else can write: it does not wait for who writes the dump.
+    // During a transaction nobody else can write, so it must not wait for the program that writes the dump.
     if existing != nil, input.size == nil { input = try input.spooled() }
     let progress = Progress(
       self, share: { [input] in input.size.map { min(1, Double(input.bytesRead) / Double($0)) } })

@@ -62,7 +62,7 @@ struct Put: StoreCommand {
 
   func run() throws {
     let key = try key.bytes()
-    // The value first: a store is not opened, still less created, for a value that cannot be read.
+    // The value first: if it cannot be read, the store is neither opened nor created.
     let value = try readValue()
     guard let store = try open() else {
       throw Failure(
@@ -83,7 +83,7 @@ struct Put: StoreCommand {
     return try InputFile(file).readAll()
   }
 
-  /// nil if a key should be present and there is not even a store.
+  /// Nil if a key should be present and there is no store.
   private func open() throws -> Store? {
     if condition == .ifPresent, !noCreate { return try openExisting() }
     return try openForWriting(create: !noCreate)

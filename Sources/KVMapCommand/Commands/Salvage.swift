@@ -15,15 +15,15 @@ struct Salvage: StoreCommand {
     commandName: "salvage",
     abstract: "Move every readable record of a damaged store into a new one.",
     discussion: """
-      Works where the store cannot be opened. STORE is only read. NEW appears when it is complete, and is never \
-      written over; values keep their time of expiry and their version.
+      Works even if the store cannot be opened. STORE is only read. NEW appears when it is complete; an existing file \
+      is never replaced. Values keep their time of expiry and their version.
 
       Prints what is damaged, then what was lost, each on a line, then totals. A lost key is named if it can be \
-      read; "perhaps" stands before one that was read from damaged bytes. Where records are lost whose keys are \
-      not known, keys may be missing, have an older value, or be back though they were removed.
+      read; the word "perhaps" precedes one that was read from damaged bytes. If records are lost whose keys are \
+      not known, keys may be missing, have an older value, or be back although they were removed.
 
-      The status is 0 if nothing was lost, 65 if something was and NEW has the rest, or if nothing can be read \
-      and NEW was not made, and 73 if NEW cannot be created or is there already.
+      The status is 0 if nothing was lost; 65 if something was lost and NEW has the rest, or if nothing can be read \
+      and NEW was not made; 73 if NEW cannot be created or exists already.
 
       EXAMPLES
         kvmap salvage damaged.kvmap rescued.kvmap
@@ -47,7 +47,7 @@ struct Salvage: StoreCommand {
     let progress = Progress(self, share: { share })
     defer { progress.clear() }
     var options = StoreOptions()
-    // Nobody may read the new store who could not read the old one.
+    // Users who could not read the old store must not be able to read the new one.
     if let mode = Self.permissions(of: store) { options.mode = mode }
     let report = try Store.salvage(from: FilePath(store), into: FilePath(new), options: options) {
       records, part in

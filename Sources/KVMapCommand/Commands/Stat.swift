@@ -6,9 +6,9 @@ struct Stat: StoreCommand {
     commandName: "stat",
     abstract: "Print figures about the store.",
     discussion: """
-      Sizes are in bytes. "used" is the sum of "live", "garbage", "free", "index", "room" (what is set apart and \
-      holds nothing yet) and "fixed". "allocated" is what the file takes on the disk, which may be less than its \
-      length. The last lines show how full the pages of the index are.
+      Sizes are in bytes. "used" is the sum of "live", "garbage", "free", "index", "room" (reserved and still empty) \
+      and "fixed". "allocated" is what the file takes on the disk, which may be less than its length. The last lines \
+      show how full the pages of the index are.
 
       EXAMPLES
         kvmap stat colours.kvmap
@@ -32,7 +32,7 @@ struct Stat: StoreCommand {
 
   /// Each figure with the name it has in JSON and on the screen.
   ///
-  /// - Parameter unknown: what stands for a figure that the system does not tell.
+  /// - Parameter unknown: replaces a figure that the system does not report.
   private static func figures(
     _ statistics: StoreStatistics, unknown: String
   ) -> [(name: String, label: String, value: String)] {
@@ -88,7 +88,7 @@ struct Stat: StoreCommand {
     for (index, pages) in bins.enumerated() {
       let (from, to) = (index * 100 / bins.count, (index + 1) * 100 / bins.count)
       let range = "\(from)–\(to) %"
-      // A page must show, however many others there are.
+      // Even one page among many must be visible.
       let bar = pages == 0 ? 0 : max(1, Int(Double(pages) / Double(most) * Double(longestBar)))
       text += "  " + String(repeating: " ", count: max(0, 8 - range.count)) + range + "  "
       text += String(repeating: "#", count: bar) + (bar == 0 ? "" : " ") + "\(pages)\n"

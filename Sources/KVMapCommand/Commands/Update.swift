@@ -6,7 +6,7 @@ struct Increment: StoreCommand {
     commandName: "incr",
     abstract: "Add to a number and print the sum.",
     discussion: """
-      The value is a whole number in decimal digits; an absent key counts as 0. Whoever else does the same at the \
+      The value is a whole number in decimal digits; an absent key counts as 0. If several processes add at the \
       same time, no addition is lost. The store is created if it does not exist.
 
       EXAMPLES
@@ -43,7 +43,7 @@ struct CompareAndSet: StoreCommand {
     commandName: "cas",
     abstract: "Set the value of a key if it has an expected one.",
     discussion: """
-      If the value is another, or there is none, nothing changes and the status is 1. --delete removes the key \
+      If the key has another value or none, nothing changes and the status is 1. --delete removes the key \
       instead of setting it.
 
       EXAMPLES
@@ -89,10 +89,10 @@ struct CompareAndSet: StoreCommand {
 struct Append: StoreCommand {
   static let configuration = CommandConfiguration(
     commandName: "append",
-    abstract: "Put bytes behind the value of a key.",
+    abstract: "Append bytes to the value of a key.",
     discussion: """
-      An absent key counts as empty. Without VALUE, or with -, what is added is standard input, byte for byte. The \
-      store is created if it does not exist.
+      An absent key counts as empty. Without VALUE, or with -, the bytes come from standard input. The store is \
+      created if it does not exist.
 
       EXAMPLES
         kvmap append log.kvmap today "$(date) started"

@@ -8,9 +8,9 @@ struct Verify: StoreCommand {
     abstract: "Check every part of the store.",
     discussion: """
       Prints each fault on a line, the first 10,000 of them, and then their number, or OK. A fault is what, where, \
-      and what it means. What a crash left and the next opening for writing repairs is told as well, and is no fault. \
-      Works where the store cannot be opened; 'kvmap salvage' then saves what can be read. \
-      Opens the store read-only and changes nothing. The status is 65 if there are faults.
+      and what it means. What a crash left and the next opening for writing repairs is listed as well; it is no \
+      fault. Works even if the store cannot be opened; 'kvmap salvage' then saves what can be read. Opens the store \
+      read-only and changes nothing. The status is 65 if there are faults.
 
       EXAMPLES
         kvmap verify colours.kvmap

@@ -44,8 +44,8 @@ enum Base64 {
 
 /// Decodes Base64 that arrives in pieces.
 ///
-/// Strict: only the alphabet, no line breaks, padding where it belongs, and nothing hidden in the bits
-/// that padding leaves unused; so each byte string has one encoding.
+/// Strict: only the alphabet, no line breaks, padding only at the end, and zeros in the bits that padding
+/// leaves unused. So each byte string has one encoding.
 struct Base64Decoder {
   /// For each byte its six bits; 64 for padding, 255 for what is not in the alphabet.
   private static let values: [UInt8] = {
@@ -73,7 +73,7 @@ struct Base64Decoder {
         if padding > 0 { return false }
         group = group << 6 | UInt32(value)
       } else if value == 64 {
-        // Padding takes the last place or the last two; after "xx==" and "xxx=" the text is over.
+        // Padding is the last character or the last two; after "xx==" and "xxx=" the text ends.
         if count < 2 { return false }
         padding += 1
         group <<= 6

@@ -1,7 +1,7 @@
-/// Bytes from a source that hands them out in pieces.
+/// Bytes from a source that provides them in pieces.
 ///
-/// Memory is bounded by the source's pieces: what a caller collects grows only as bytes really arrive,
-/// whatever length the input announces.
+/// The source's pieces bound the memory: what a caller collects grows only as bytes arrive, whatever length
+/// the input announces.
 struct ByteInput {
   private let source: () throws -> [UInt8]
   private var piece: [UInt8] = []
@@ -33,7 +33,7 @@ struct ByteInput {
 
   /// Appends at most `count` bytes to `output`.
   ///
-  /// - Returns: how many there were; fewer than `count` only at the end of the input.
+  /// - Returns: how many it appended; fewer than `count` only at the end of the input.
   mutating func take(_ count: Int, into output: inout [UInt8]) throws -> Int {
     var missing = count
     while missing > 0, try peek() != nil {
@@ -45,8 +45,8 @@ struct ByteInput {
     return count - missing
   }
 
-  /// Takes bytes for which `isWanted` holds, as many as lie in the current piece; none if the next byte is not
-  /// wanted or the input ends. Callers repeat it until it returns none.
+  /// Takes bytes for which `isWanted` holds, up to the end of the current piece; nil if the next byte is not
+  /// wanted or the input ends. Callers repeat it until it returns nil.
   @inline(__always)
   mutating func takeRun(_ isWanted: (UInt8) -> Bool) throws -> ArraySlice<UInt8>? {
     guard try peek() != nil else { return nil }

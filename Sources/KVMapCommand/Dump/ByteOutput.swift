@@ -1,11 +1,11 @@
-/// Collects bytes and hands them to a sink in large pieces.
+/// Collects bytes and passes them to a sink in large pieces.
 struct ByteOutput {
   private static let pieceSize = 65_536
 
   private let sink: ([UInt8]) throws -> Void
   private var pending: [UInt8] = []
 
-  /// - Parameter sink: takes all bytes it is given or throws.
+  /// - Parameter sink: writes all bytes it gets, or throws.
   init(sink: @escaping ([UInt8]) throws -> Void) {
     self.sink = sink
     pending.reserveCapacity(Self.pieceSize)
@@ -25,7 +25,7 @@ struct ByteOutput {
     try append(text.utf8)
   }
 
-  /// Hands on what was collected.
+  /// Passes the collected bytes to the sink.
   mutating func flush() throws {
     if pending.isEmpty { return }
     try sink(pending)

@@ -7,7 +7,7 @@ enum DumpFormat: String, CaseIterable, Sendable {
   /// gdbm's binary form.
   case gdbmBinary = "gdbm-binary"
 
-  /// Finds the format by the first byte of `input`, which is left in place.
+  /// Finds the format by the first byte of `input`, which is not taken.
   init(sniffing input: inout ByteInput) throws {
     switch try input.peek() {
     case UInt8(ascii: "{"): self = .jsonl

@@ -1,4 +1,4 @@
-/// One record as every dump format carries it.
+/// One record of a dump.
 struct DumpRecord: Equatable, Sendable {
   var key: [UInt8] = []
   var value: [UInt8] = []
@@ -13,7 +13,7 @@ struct DumpRecord: Equatable, Sendable {
 protocol DumpReader {
   /// Overwrites `record` with the next record, reusing its memory.
   ///
-  /// - Returns: false after the last record, once the dump's own end marks were found sound.
+  /// - Returns: false after the last record, if the dump's own end marks are right.
   /// - Throws: `DamagedInput`, or what the source of bytes throws.
   mutating func next(into record: inout DumpRecord) throws -> Bool
 
@@ -26,15 +26,15 @@ protocol DumpReader {
 
 /// Writes the records of a dump one after the other.
 protocol DumpWriter {
-  /// Writes what stands before the first record.
+  /// Writes the part before the first record.
   mutating func begin() throws
   /// - Throws: `UnfitRecord`, or what the sink throws.
   mutating func write(_ record: DumpRecord) throws
-  /// Writes what stands after the last record and hands on all buffered bytes.
+  /// Writes the part after the last record and flushes all buffered bytes.
   mutating func finish() throws
 }
 
-/// Input that is not what its format prescribes.
+/// Input that violates its format.
 struct DamagedInput: Error, Equatable, CustomStringConvertible {
   /// "line 12", "byte 1044".
   let place: String

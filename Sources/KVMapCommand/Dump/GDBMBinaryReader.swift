@@ -3,9 +3,9 @@
 /// Four lines that begin with `!` and end with CR LF; then key and value in turn, each as its length and
 /// its bytes, to the end of the input. gdbm puts a length through `htonl` into an `unsigned long` and writes
 /// that as it lies in memory, so the form of lengths depends on the machine: see `LengthForm`. The first
-/// length tells the form, the others have to agree.
+/// length determines the form; the others have to agree.
 ///
-/// The format has no end mark: a dump cut off exactly between two records looks whole.
+/// The format has no end mark: a dump truncated exactly between two records looks whole.
 struct GDBMBinaryReader: DumpReader {
   /// A length is a big-endian number of four bytes, with padding or without.
   private enum LengthForm {
@@ -19,7 +19,7 @@ struct GDBMBinaryReader: DumpReader {
 
   private var input: ByteInput
   private var form: LengthForm?
-  /// Bytes that were read to tell the form and belong to what follows.
+  /// Bytes that were read to determine the form and belong to the next datum.
   private var readAhead: [UInt8] = []
   private var recordStart: UInt64 = 0
   private var sawHeader = false
@@ -42,7 +42,7 @@ struct GDBMBinaryReader: DumpReader {
     return true
   }
 
-  /// Never asked for: after a fault nothing marks where the next record begins.
+  /// Never called: after a fault nothing marks where the next record begins.
   mutating func skipFault() throws {}
 
   private func fault(_ reason: String, at offset: UInt64) -> DamagedInput {

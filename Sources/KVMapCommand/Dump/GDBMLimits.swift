@@ -1,4 +1,4 @@
-/// What gdbm can hold.
+/// The limits of gdbm.
 enum GDBMLimits {
   /// - Throws: `UnfitRecord` if `gdbm_load` would refuse the record or stop at it.
   static func check(_ record: DumpRecord) throws(UnfitRecord) {

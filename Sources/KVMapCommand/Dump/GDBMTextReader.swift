@@ -8,7 +8,7 @@
 /// `gdbm_dump` writes empty keys and values, `gdbm_load` refuses them; this reader takes them.
 struct GDBMTextReader: DumpReader {
   private var input: ByteInput
-  /// The line last begun, from 1.
+  /// The number of the line begun last, from 1.
   private var line: UInt64 = 0
   private var recordLine: UInt64 = 0
   private var count: UInt64 = 0
@@ -42,7 +42,7 @@ struct GDBMTextReader: DumpReader {
     return true
   }
 
-  /// Never asked for: a fault here leaves unclear what is key and what is value.
+  /// Never called: after a fault keys cannot be distinguished from values.
   mutating func skipFault() throws {}
 
   private func fault(_ reason: String) -> DamagedInput {
@@ -108,7 +108,7 @@ struct GDBMTextReader: DumpReader {
         }
         sawHeader = true
       default:
-        // Name, owner, mode and variant of the gdbm file: nothing that a store keeps.
+        // Name, owner, mode and variant of the gdbm file: a store keeps none of them.
         sawHeader = true
       }
     }

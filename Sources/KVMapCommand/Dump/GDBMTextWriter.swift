@@ -2,7 +2,7 @@
 struct GDBMTextWriter: DumpWriter {
   /// The file that the dump says it comes from; `gdbm_load` gives the new file this name, owner and mode.
   struct Origin: Equatable, Sendable {
-    /// A name for a gdbm file, never that of the store: `gdbm_load` without a name would write over it.
+    /// A name for a gdbm file, never that of the store: `gdbm_load` without a name would overwrite it.
     var file: String
     var userID: UInt32
     var user: String?
@@ -65,7 +65,7 @@ struct GDBMTextWriter: DumpWriter {
     }
   }
 
-  /// Text as it can stand in a list of parameters: one line, no comma, no quote.
+  /// Text that is allowed in a list of parameters: one line, no comma, no quote.
   private static func parameter(_ text: String) -> String {
     String(
       String.UnicodeScalarView(

@@ -4,13 +4,13 @@
 /// general decoder has to hold the whole line, and JSONDecoder takes 25 times as long for a small record.
 struct JSONLineScanner {
   private var input: ByteInput
-  /// Whether a member of the current object was read, so that a comma has to stand before the next.
+  /// Whether a member of the current object was read, so that the next one needs a comma.
   private var afterMember = false
   private var scratch: [UInt8] = []
   /// The current line, from 1.
   private(set) var line: UInt64 = 1
 
-  /// Longest name of a member; longer ones are no names of ours.
+  /// The longest name of a member; no format uses longer ones.
   private static let longestName = 64
 
   init(_ input: ByteInput) {
@@ -25,7 +25,7 @@ struct JSONLineScanner {
 
   mutating func isAtEnd() throws -> Bool { try input.peek() == nil }
 
-  /// Passes over blanks; true if nothing else stands on the line, which is then taken too.
+  /// Skips blanks; if the line has nothing else, takes its end too and returns true.
   mutating func skipEmptyLine() throws -> Bool {
     try skipBlanks()
     guard try input.peek() == UInt8(ascii: "\n") else { return false }
@@ -75,7 +75,7 @@ struct JSONLineScanner {
     }
   }
 
-  /// Passes over the rest of the line.
+  /// Skips the rest of the line.
   mutating func skipLine() throws {
     while try input.takeRun({ $0 != UInt8(ascii: "\n") }) != nil {}
     if try input.take() != nil { line += 1 }
@@ -89,7 +89,7 @@ struct JSONLineScanner {
     try string(into: &output, atMost: limit, what: what)
   }
 
-  /// Replaces `output` by the bytes that a string of Base64 stands for, at most `limit` of them.
+  /// Replaces `output` by the bytes that a string of Base64 encodes, at most `limit` of them.
   mutating func base64(into output: inout [UInt8], atMost limit: Int, what: String) throws {
     output.removeAll(keepingCapacity: true)
     var encoded: [UInt8] = []
@@ -124,14 +124,14 @@ struct JSONLineScanner {
     return number
   }
 
-  /// Whether `true` follows, which is then taken; what else begins like it is a fault.
+  /// Takes `true` if it follows; another word that begins with t is a fault.
   mutating func takeTrue() throws -> Bool {
     guard try input.peek() == UInt8(ascii: "t") else { return false }
     for byte in "true".utf8 { try expect(byte, orElse: "expected a string or true") }
     return true
   }
 
-  /// Passes over a string, a number, true, false or null.
+  /// Skips a string, a number, true, false or null.
   mutating func skipScalar() throws {
     switch try input.peek() {
     case UInt8(ascii: "\""):

@@ -6,9 +6,9 @@
 ///     {"count":2}
 ///
 /// `key` and `value` are text, `key_b64` and `value_b64` any bytes in Base64; `expires` is in milliseconds
-/// since 1970. A dump that begins with the header must end with the trailer, and the trailer must count
-/// right, so that a cut is noticed wherever it falls. Records alone, without header, load as well:
-/// other tools can write them.
+/// since 1970. A dump that begins with the header must end with the trailer, and the trailer's count must be
+/// right, so that any truncation is detected. Records without a header load as well, so that other
+/// tools can write them.
 struct JSONLinesReader: DumpReader {
   private enum Line {
     case header

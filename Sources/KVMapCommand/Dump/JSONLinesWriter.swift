@@ -42,7 +42,7 @@ extension ByteOutput {
     try append("\"")
   }
 
-  /// Appends valid UTF-8 with the escapes that JSON asks for.
+  /// Appends valid UTF-8 with the escapes that JSON requires.
   private mutating func appendJSONText(_ text: [UInt8]) throws {
     var start = 0
     for (index, byte) in text.enumerated()

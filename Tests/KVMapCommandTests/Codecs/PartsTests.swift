@@ -73,7 +73,7 @@ struct PartsTests {
   @Test("Every kind of failure has its status")
   func statuses() {
     func status(_ code: StoreError.Code) -> KVMapCommand.ExitStatus {
-      Failure(StoreError(code, "message"), store: "s.kvmap").status
+      Failure(reporting: StoreError(code, "message")).status
     }
     #expect(status(.notFound) == .failure)
     #expect(status(.damaged) == .damaged)
@@ -86,6 +86,6 @@ struct PartsTests {
     #expect(status(.busy) == .busy)
     #expect(status(.permissionDenied) == .failure)
     #expect(status(.init(rawValue: "of a later version")) == .failure)
-    #expect(Failure(DamagedInput(place: "line 1", reason: "x"), store: "").status == .damaged)
+    #expect(Failure(reporting: DamagedInput(place: "line 1", reason: "x")).status == .damaged)
   }
 }

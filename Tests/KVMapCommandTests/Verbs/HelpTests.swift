@@ -84,7 +84,7 @@ struct HelpTests {
         OPTIONS:
           --key-hex               Take keys as hexadecimal digits.
           --key-base64            Take keys as Base64.
-          --timeout <duration>    How long to wait for the writer's turn: 500ms, 10s, 2m. (default: 10s)
+          --timeout <duration>    How long to wait for other processes: 500ms, 10s, 2m. (default: 10s)
           -q, --quiet             No progress, no notes; status 1 without a message. Failures are still reported.
           --version               Show the version.
           -h, --help              Show help information.

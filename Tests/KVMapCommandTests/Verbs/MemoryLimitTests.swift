@@ -65,7 +65,7 @@
         process.waitUntilExit()
         #expect(process.terminationStatus == 2)
         let message = String(decoding: try directory.read("err"), as: UTF8.self)
-        #expect(message.contains("address space to 1073741824 bytes (ulimit -v)"), "\(message)")
+        #expect(message.contains("address space, now 1073741824 bytes (ulimit -v)"), "\(message)")
         #expect(message.contains("needs 8589934592 bytes"), "\(message)")
       }
       let after = try FileManager.default.attributesOfItem(atPath: directory.path("s.kvmap"))

@@ -196,7 +196,7 @@
         let error = try #require(refusal)
         #expect(error.code == .notEnoughMemory, "\(error)")
         #expect(error.message.contains(scratch.path().string), "\(error)")
-        #expect(error.message.contains("address space to \(limit) bytes (ulimit -v)"), "\(error)")
+        #expect(error.message.contains("address space, now \(limit) bytes (ulimit -v)"), "\(error)")
         let need = error.message.firstMatch(of: /needs (\d+)/).flatMap { Int($0.1) }
         #expect(need ?? 0 > written * 60_000, "\(error)")
         #expect(written > 50)

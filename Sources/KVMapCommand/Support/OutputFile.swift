@@ -9,14 +9,14 @@ import SystemPackage
   import Darwin
 #endif
 
-/// A file to be written from its start: a new one, or one that was there.
+/// A file that is written from its start: a new or an existing one.
 struct OutputFile: ~Copyable {
   private let path: String
   private let descriptor: FileDescriptor
 
-  /// Opens `path`. What is there is left as it is until it is written.
+  /// Opens `path`. An existing file stays unchanged until `write`.
   ///
-  /// - Parameter store: what it must not be, by whichever name.
+  /// - Parameter store: the file that `path` must not name.
   init(_ path: String, besides store: String) throws(Failure) {
     let descriptor: FileDescriptor
     do {
@@ -24,7 +24,10 @@ struct OutputFile: ~Copyable {
         FilePath(path), .writeOnly, options: [.create, .closeOnExec],
         permissions: [.ownerReadWrite, .groupReadWrite, .otherReadWrite])
     } catch {
-      throw Failure(.cannotCreate, "cannot create '\(path)': \(error)")
+      let exists = (try? File.identity(of: FilePath(path))) != nil
+      throw Failure(
+        .cannotCreate,
+        exists ? "cannot open '\(path)' for writing: \(error)" : "cannot create '\(path)': \(error)")
     }
     if StandardStreams.leads(store, to: descriptor) {
       try? descriptor.close()
@@ -34,10 +37,10 @@ struct OutputFile: ~Copyable {
     self.descriptor = descriptor
   }
 
-  /// Makes `bytes` all that is in it.
+  /// Replaces its contents by `bytes`.
   consuming func write(_ bytes: [UInt8]) throws {
     do {
-      // What is no regular file has no length to be set.
+      // A file that is not regular has no length to set.
       if ftruncate(descriptor.rawValue, 0) != 0, errno != EINVAL { throw Errno(rawValue: errno) }
       try descriptor.writeAll(bytes)
     } catch {
@@ -52,11 +55,11 @@ struct OutputFile: ~Copyable {
   }
 }
 
-/// Where standard output and standard error go.
+/// Standard output and standard error.
 enum StandardStreams {
-  /// Refuses a store that this process's own output or messages would be written into.
+  /// Throws if standard output or standard error is the store itself.
   static func check(besides store: String) throws(Failure) {
-    // The message about it would go into the store as well.
+    // A message would be written into the store.
     if leads(store, to: .standardError) { throw Failure(.usage) }
     if leads(store, to: .standardOutput) {
       throw Failure(.usage, "standard output goes into the store itself; send it to another file")
@@ -75,7 +78,7 @@ enum StandardStreams {
 }
 
 extension StoreCommand {
-  /// Refuses the store itself as the file to be made, by whichever name.
+  /// Throws if `path` names the store itself.
   func checkIsNotStore(_ path: String) throws(Failure) {
     guard let own = try? File.identity(of: FilePath(store)),
       let other = try? File.identity(of: FilePath(path)), own == other

@@ -10,14 +10,14 @@ import SystemPackage
 
 /// Makes the streams safe to use.
 func prepareProcess() {
-  // A store opened while a standard stream is closed would get its number, and messages would be written
-  // into the store. The placeholders refuse what the stream is for, as the closed one did.
+  // A store that is opened while a standard stream is closed would get the stream's number, and messages would
+  // be written into the store. A placeholder refuses reading or writing, like the closed stream.
   for number in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(number, F_GETFD) == -1 {
     let placeholder = unsafe open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY)
-    // There may be no such device, as in a bare root directory.
+    // The device may be missing, as in a bare root directory.
     if placeholder == -1 { _ = unsafe open("/", O_RDONLY | O_DIRECTORY) }
   }
-  // A write to a closed pipe then fails instead of ending the process before it has cleaned up.
+  // A write to a closed pipe fails then, instead of ending the process before it has cleaned up.
   _ = signal(SIGPIPE, SIG_IGN)
 }
 
@@ -26,7 +26,7 @@ func exit(_ status: ExitStatus) -> Never {
 }
 
 extension ClosedPipe {
-  /// Ends as a program ends that never heard of closed pipes: quietly, by the signal.
+  /// Ends the process by SIGPIPE, like a program that does not handle the signal.
   func endProcess() -> Never {
     _ = signal(SIGPIPE, SIG_DFL)
     _ = raise(SIGPIPE)
@@ -35,8 +35,8 @@ extension ClosedPipe {
   }
 }
 
-/// Refuses arguments that are not valid UTF-8: Swift would replace bytes in them without a word, and a key
-/// or a file name would become another.
+/// Refuses arguments that are not valid UTF-8: Swift would silently replace bytes in them, and a key or a file
+/// name would become another.
 func refuseInvalidArguments() throws(Failure) {
   for index in 1..<max(1, Int(CommandLine.argc)) {
     guard let argument = unsafe CommandLine.unsafeArgv[index] else { return }

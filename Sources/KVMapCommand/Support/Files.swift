@@ -1,6 +1,6 @@
 import SystemPackage
 
-/// The reader of standard output is gone.
+/// The reader of standard output has closed it.
 struct ClosedPipe: Error {}
 
 /// A buffer before standard output.
@@ -21,11 +21,11 @@ func write(_ bytes: [UInt8], to descriptor: FileDescriptor, name: String) throws
   }
 }
 
-/// A file, or standard input, to be read from start to end.
+/// A file, or standard input, that is read from start to end.
 final class InputFile {
   /// For messages: "'dump.jsonl'" or "standard input".
   let name: String
-  /// How many bytes are left to read from the start on, if it is known.
+  /// How many bytes there are to read; nil if unknown.
   let size: Int64?
   private(set) var bytesRead: Int64 = 0
 
@@ -58,7 +58,7 @@ final class InputFile {
     if descriptor != .standardInput { try? descriptor.close() }
   }
 
-  /// Refuses the store itself as what is to be read into it.
+  /// Throws if this file is the store that it is to be read into.
   func check(besides store: String) throws(Failure) {
     guard StandardStreams.leads(store, to: descriptor) else { return }
     throw Failure(.usage, "\(name) is the store itself; read another file")
@@ -86,7 +86,7 @@ final class InputFile {
     }
   }
 
-  /// nil for what cannot be sought in, such as a pipe.
+  /// Nil for files that cannot seek, such as a pipe.
   private static func size(of descriptor: FileDescriptor) -> Int64? {
     guard let start = try? descriptor.seek(offset: 0, from: .current),
       let end = try? descriptor.seek(offset: 0, from: .end)

@@ -1,6 +1,6 @@
 import KVMap
 
-/// Moves the records of a dump into a store, and decides what a conflict and a fault mean.
+/// Loads the records of a dump into a store, and handles conflicts and faults.
 struct DumpLoader {
   private var reader: any DumpReader
   /// The dump's name for messages.
@@ -18,9 +18,9 @@ struct DumpLoader {
     self.progress = progress
   }
 
-  /// Hands `put` one record after the other; it returns false where the condition was not met.
+  /// Passes one record after the other to `put`, which returns false if the condition was not met.
   ///
-  /// - Throws: if nothing of the dump may stay.
+  /// - Throws: if the caller must undo everything that was loaded.
   mutating func load(_ put: (DumpRecord, PutCondition) throws -> Bool) throws {
     let condition: PutCondition = command.onConflict == .replace ? .always : .absent
     var record = DumpRecord()
@@ -39,7 +39,7 @@ struct DumpLoader {
     }
   }
 
-  /// The next record; with --keep-going, the next one after what is damaged.
+  /// The next record; with --keep-going, the next record that can be read.
   private mutating func next(into record: inout DumpRecord) throws -> Bool {
     while true {
       do {
@@ -55,7 +55,7 @@ struct DumpLoader {
     }
   }
 
-  /// Ends the command in failure if --keep-going passed over faults. To be called when what was loaded is safe.
+  /// Throws a failure if --keep-going skipped faults. Call it when the loaded records are durable.
   func reportFaults() throws {
     if faults == 0 { return }
     throw Failure(

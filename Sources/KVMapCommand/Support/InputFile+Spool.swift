@@ -8,7 +8,7 @@ import SystemPackage
 #endif
 
 extension InputFile {
-  /// What is left to read, in a temporary file without a name: all of it has come by then.
+  /// Reads the rest to its end, into a temporary file without a name.
   func spooled() throws -> InputFile {
     let spool = try temporaryFile()
     do {

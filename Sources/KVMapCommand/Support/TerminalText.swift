@@ -1,13 +1,13 @@
-/// Text as a terminal can show it.
+/// Text that a terminal can show.
 enum TerminalText {
   enum Exceptions {
-    /// A backslash is doubled, so that the bytes can be told from the output.
+    /// A backslash is doubled, so that the output determines the bytes.
     case none
     /// Newlines stay and backslashes are not doubled: for text that is a message already.
     case newlines
   }
 
-  /// Replaces control bytes and what is not valid UTF-8 by `\n`, `\r`, `\t` or `\x1b`.
+  /// Replaces control bytes and invalid UTF-8 by `\n`, `\r`, `\t` or `\x1b`.
   static func escape(_ bytes: [UInt8], keeping exceptions: Exceptions = .none) -> [UInt8] {
     var output: [UInt8] = []
     output.reserveCapacity(bytes.count)
@@ -28,7 +28,7 @@ enum TerminalText {
     }
   }
 
-  /// A key for a message, in quotes, cut if it is long.
+  /// A key for a message, in quotes, shortened if it is long.
   static func quote(_ key: [UInt8]) -> String {
     let longest = 64
     let text = String(decoding: escape(Array(key.prefix(longest))), as: UTF8.self)

@@ -2,7 +2,7 @@ import KVMap
 import MappedMemory
 import SystemPackage
 
-/// The exit statuses; those from 64 are the ones of BSD's sysexits.
+/// The exit statuses. Those from 64 on have the meaning that BSD's sysexits gives them.
 enum ExitStatus: Int32 {
   case done = 0
   case absent = 1
@@ -17,7 +17,7 @@ enum ExitStatus: Int32 {
 /// Ends the command with a status and a message.
 struct Failure: Error, Equatable {
   var status: ExitStatus
-  /// nil where the status says all.
+  /// Nil if the status says everything.
   var message: String?
 
   init(_ status: ExitStatus, _ message: String? = nil) {
@@ -26,12 +26,12 @@ struct Failure: Error, Equatable {
   }
 
   /// The one place that turns errors into statuses.
-  init(_ error: any Error, store: String) {
+  init(reporting error: any Error) {
     switch error {
     case let failure as Failure:
       self = failure
     case let error as StoreError:
-      self.init(error, store: store)
+      self.init(ExitStatus(error), Self.message(of: error))
     case let error as DamagedInput:
       self.init(.damaged, "\(error)")
     case let error as Errno:
@@ -41,16 +41,9 @@ struct Failure: Error, Equatable {
     }
   }
 
-  private init(_ error: StoreError, store: String) {
-    status = ExitStatus(error)
-    switch error.code {
-    case .notFound:
-      message = error.message
-    case .busy:
-      message = error.message.replacing("wait longer", with: "wait longer with --timeout")
-    default:
-      message = error.message
-    }
+  private static func message(of error: StoreError) -> String {
+    guard error.code == .busy else { return error.message }
+    return error.message.replacing("wait longer", with: "wait longer with --timeout")
   }
 }
 

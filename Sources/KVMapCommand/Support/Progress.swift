@@ -1,8 +1,8 @@
 import SystemPackage
 
-/// A line on the terminal that says how far long work has come: rate, share, time left.
+/// A line on the terminal that shows the progress of long work: rate, share, time left.
 ///
-/// Nothing appears in the first second, nor where standard error is no terminal.
+/// Nothing appears in the first second, or if standard error is no terminal.
 final class Progress {
   private let verb: String
   private let unit: String
@@ -16,7 +16,7 @@ final class Progress {
   private static let stride = 1024
   private static let interval = Duration.milliseconds(200)
 
-  /// - Parameter share: how much of the work is done, from 0 to 1; nil if nobody knows.
+  /// - Parameter share: how much of the work is done, from 0 to 1; nil if unknown.
   init(_ command: some StoreCommand, unit: String = "records", share: @escaping () -> Double? = { nil }) {
     verb = type(of: command).verb
     self.unit = unit
@@ -24,7 +24,7 @@ final class Progress {
     isEnabled = !command.common.quiet && Terminal.isCapable(.standardError)
   }
 
-  /// Shows that `done` units are done, if it is time to.
+  /// Shows that `done` units are done, at most every 200 ms.
   func update(_ done: Int) {
     guard isEnabled, done >= nextLook else { return }
     nextLook = done + Self.stride

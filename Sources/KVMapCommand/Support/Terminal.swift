@@ -8,18 +8,18 @@ import SystemPackage
   import Darwin
 #endif
 
-/// What stands behind a stream.
+/// Whether a stream is a terminal.
 enum Terminal {
   static func isTerminal(_ descriptor: FileDescriptor) -> Bool {
     isatty(descriptor.rawValue) == 1
   }
 
-  /// Whether the stream is a terminal that moves its cursor.
+  /// Whether the stream is a terminal that can move its cursor.
   static func isCapable(_ descriptor: FileDescriptor) -> Bool {
     isTerminal(descriptor) && environment("TERM") != "dumb"
   }
 
-  /// Whether the user wants colour there. `NO_COLOR` counts if it is not empty: <https://no-color.org>.
+  /// Whether the user wants colour on the stream. `NO_COLOR` counts if it is not empty: <https://no-color.org>.
   static func hasColour(_ descriptor: FileDescriptor) -> Bool {
     isCapable(descriptor) && (environment("NO_COLOR") ?? "").isEmpty
   }
