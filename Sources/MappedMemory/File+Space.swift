@@ -123,7 +123,7 @@ extension File {
   }
 
   /// The same for a caller that can do without: false if the file system or the kernel refuses.
-  package func releaseStorage(offset: Int64, length: Int64) throws(MappingError) -> Bool {
+  package func punchIfPossible(offset: Int64, length: Int64) throws(MappingError) -> Bool {
     do {
       try punchHole(offset: offset, length: length)
       return true
@@ -139,7 +139,7 @@ extension File {
   /// does not compress it.
   ///
   /// A hint: the caller does not learn whether it has an effect.
-  package func changeInPlace(_ changesInPlace: Bool = true) {
+  package func requestChangesInPlace(_ changesInPlace: Bool = true) {
     try? SystemCalls.setCopyOnWrite(descriptor, !changesInPlace)
   }
 
@@ -152,13 +152,13 @@ extension File {
   /// - Returns: false if the file system cannot do it, or if the files lie on two
   ///   file systems; nothing has changed then.
   public func shareContents(of other: borrowing File) throws(MappingError) -> Bool {
-    if try sharesContents(of: other) { return true }
+    if try cloneContents(of: other) { return true }
     // Btrfs shares blocks only between files that are both changed in place, or both not.
-    changeInPlace(false)
-    return try sharesContents(of: other)
+    requestChangesInPlace(false)
+    return try cloneContents(of: other)
   }
 
-  private func sharesContents(of other: borrowing File) throws(MappingError) -> Bool {
+  private func cloneContents(of other: borrowing File) throws(MappingError) -> Bool {
     do {
       try SystemCalls.clone(other.descriptor, into: descriptor)
       return true

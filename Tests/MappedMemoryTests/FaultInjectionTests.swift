@@ -24,7 +24,7 @@ struct FaultInjectionTests {
     _ = try file.duplicate().status()
     try File(inMemory: "memory").close()
     try file.allocateZeroed(offset: 0, length: 4096)
-    file.changeInPlace()
+    file.requestChangesInPlace()
     _ = try file.fileSystemKind()
     try file.setPermissions(0o600)
     _ = try file.openedAgain()

@@ -136,7 +136,7 @@ final class FileBacking: Backing {
   }
 
   func punch(offset: Int, count: Int) throws(StoreError) -> Bool {
-    do { return try file.releaseStorage(offset: Int64(offset), length: Int64(count)) } catch {
+    do { return try file.punchIfPossible(offset: Int64(offset), length: Int64(count)) } catch {
       throw StoreError(error)
     }
   }

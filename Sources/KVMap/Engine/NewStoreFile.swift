@@ -34,7 +34,7 @@ struct NewStoreFile: ~Copyable {
       throw StoreError(
         .cannotCreate, "the store cannot be created: there is no directory \(target.directory)", cause: error)
     }
-    file.changeInPlace()
+    file.requestChangesInPlace()
     permissions = try Self.letOwnerWrite(file, options.mode)
     self.file = file
     self.target = target
@@ -170,7 +170,7 @@ struct NewStoreFile: ~Copyable {
 
   /// What is there says at each moment that it is no store yet, or is one.
   private func copy(into empty: borrowing File) throws(MappingError) {
-    empty.changeInPlace()
+    empty.requestChangesInPlace()
     let marker = (0..<FileKind.markerBytes).map {
       UInt8(truncatingIfNeeded: FileKind.creationMarker >> (8 * $0))
     }
