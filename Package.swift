@@ -63,9 +63,7 @@ let package = Package(
       swiftSettings: swiftSettings),
     .target(
       name: "TestSupport",
-      dependencies: [
-        "KVMap", .product(name: "SystemPackage", package: "swift-system"),
-      ],
+      dependencies: [.product(name: "SystemPackage", package: "swift-system")],
       path: "Tests/TestSupport",
       swiftSettings: swiftSettings),
     .testTarget(

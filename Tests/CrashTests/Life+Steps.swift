@@ -1,7 +1,6 @@
 #if CRASH_SIMULATION
 
   @testable import KVMap
-  @testable import TestSupport
 
   /// The random steps of a life.
   extension Life {

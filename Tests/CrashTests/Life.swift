@@ -2,7 +2,6 @@
   import MappedMemory
 
   @testable import KVMap
-  @testable import TestSupport
 
   /// A scripted life of a store: operations of a process that writes and of one
   /// that reads beside it. Now and then the writing process dies in the middle of

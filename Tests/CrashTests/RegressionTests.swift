@@ -1,8 +1,8 @@
 #if CRASH_SIMULATION
+  import TestSupport
   import Testing
 
   @testable import KVMap
-  @testable import TestSupport
 
   /// What the simulation found, each as short as it can be told.
   struct RegressionTests {

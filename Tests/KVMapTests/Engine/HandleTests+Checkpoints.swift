@@ -1,9 +1,9 @@
 import MappedMemory
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import KVMap
-@testable import TestSupport
 
 // Checkpoints that one handle writes beside the commits, openings and closings of others.
 extension HandleTests {

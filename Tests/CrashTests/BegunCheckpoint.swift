@@ -1,0 +1,1 @@
+../KVMapTests/Support/BegunCheckpoint.swift
