@@ -15,7 +15,7 @@ let swiftSettings: [SwiftSetting] = [
 
 let package = Package(
   name: "kvmap",
-  platforms: [.macOS(.v26), .iOS(.v26)],
+  platforms: [.macOS(.v15), .iOS(.v18)],
   products: [
     .library(name: "KVMap", targets: ["KVMap"]),
     .library(name: "KVMapFoundation", targets: ["KVMapFoundation"]),

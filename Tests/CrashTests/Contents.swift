@@ -108,10 +108,10 @@ struct History {
   ) throws(StoreError) -> Bool {
     guard let match else { return record.map { $0.expiry <= time } ?? true }
     guard let record else { return false }
-    let range = try match.record.valueRange()
+    let range = try match.record(memory).valueRange()
     let value = catalogue.values[Int(record.value)]
     guard range.count == value.count,
-      (match.record.expiry ?? UInt64.max) == record.expiry
+      (match.record(memory).expiry ?? UInt64.max) == record.expiry
     else { return false }
     return unsafe memory.bytes.equals(value.span.bytes, at: range.lowerBound)
   }

@@ -1,4 +1,5 @@
 #if CRASH_SIMULATION
+  import TestSupport
 
   @testable import KVMap
 

@@ -1,5 +1,6 @@
 #if CRASH_SIMULATION
   import MappedMemory
+  import TestSupport
 
   @testable import KVMap
 

@@ -12,7 +12,7 @@ extension WritableIndex {
       let path = try writablePath(hash, space: &space)
       guard memory.bucket(path.bucket.page).usedSlots <= Self.fullestMerged else { return }
       try dropEmptyOverflow(path.bucket.page, space: &space)
-      let parent = path.nodes[path.count - 1]
+      let parent = path[path.count - 1]
       let hasMerged =
         path.bucket.depth > parent.depth
         ? try mergeHalves(path.bucket, parent, hash, space: &space)
@@ -77,10 +77,10 @@ extension WritableIndex {
     _ path: Path, _ hash: KeyHash, space: inout SpaceTable
   ) throws(StoreError) -> Bool {
     for level in stride(from: path.count - 1, to: 0, by: -1)
-    where path.nodes[level].depth > path.nodes[level - 1].depth {
-      return try mergeNodes(path.nodes[level], path.nodes[level - 1], hash, space: &space)
+    where path[level].depth > path[level - 1].depth {
+      return try mergeNodes(path[level], path[level - 1], hash, space: &space)
     }
-    return lowerRoot(path.nodes[0], space: &space)
+    return lowerRoot(path[0], space: &space)
   }
 
   private func mergeNodes(

@@ -3,17 +3,17 @@ extension WritableIndex {
   /// Splits the bucket of `path`, or what has to split before it can.
   func splitOnce(_ path: Path, _ hash: KeyHash, space: inout SpaceTable) throws(StoreError) {
     try space.ensurePages(Self.pagesForOneStep)
-    let last = path.nodes[path.count - 1]
+    let last = path[path.count - 1]
     if path.bucket.depth < last.depth + 8 {
       return try splitBucket(path, hash, space: &space)
     }
     // The lowest directory page whose parent can tell its halves apart.
     var level = path.count - 1
-    while level > 0, path.nodes[level].depth >= path.nodes[level - 1].depth + 8 { level -= 1 }
+    while level > 0, path[level].depth >= path[level - 1].depth + 8 { level -= 1 }
     if level == 0 {
-      try raiseRoot(path.nodes[0], space: &space)
+      try raiseRoot(path[0], space: &space)
     } else {
-      try splitNode(path.nodes[level], parent: path.nodes[level - 1], hash, space: &space)
+      try splitNode(path[level], parent: path[level - 1], hash, space: &space)
     }
   }
 
@@ -98,7 +98,7 @@ extension WritableIndex {
       }
       throw error
     }
-    let parent = path.nodes[path.count - 1]
+    let parent = path[path.count - 1]
     releaseOverflow(overflow, space: &space)
     space.release(old.page)
     replace(

@@ -19,9 +19,15 @@ struct WritableIndex {
 
   /// The directory pages from the root to a bucket, all writable, and the bucket.
   struct Path {
-    var nodes = InlineArray<8, PagePointer>(repeating: PagePointer(bits: 0))
+    /// The bits of their pointers: a directory has 8 levels at most.
+    private var nodes = SIMD8<UInt64>()
     var count = 0
     var bucket = PagePointer(bits: 0)
+
+    subscript(level: Int) -> PagePointer {
+      get { PagePointer(bits: nodes[level]) }
+      set { nodes[level] = newValue.bits }
+    }
   }
 
   /// Pages that the longest single step may take: a path of nodes to copy, and
@@ -40,7 +46,7 @@ struct WritableIndex {
     if top != pointer { shared[.root] = top }
     pointer = PagePointer(page: top.page, depth: 0, epoch: epoch)
     for level in 0..<height {
-      path.nodes[level] = pointer
+      path[level] = pointer
       path.count = level + 1
       let node = memory.node(pointer.page)
       let entry = hash.entry(depth: pointer.depth)

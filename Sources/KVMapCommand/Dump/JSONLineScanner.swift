@@ -159,7 +159,7 @@ struct JSONLineScanner {
       switch try input.peek() {
       case UInt8(ascii: "\""):
         _ = try input.take()
-        if (try? UTF8Span(validating: output.span)) == nil { throw fault("\(what) is not valid UTF-8") }
+        if String(validating: output, as: UTF8.self) == nil { throw fault("\(what) is not valid UTF-8") }
         return
       case UInt8(ascii: "\\"):
         _ = try input.take()

@@ -32,7 +32,7 @@ extension ByteOutput {
   mutating func appendJSONMember(_ name: String, _ bytes: [UInt8]) throws {
     try append("\"")
     try append(name)
-    if (try? UTF8Span(validating: bytes.span)) != nil {
+    if String(validating: bytes, as: UTF8.self) != nil {
       try append("\":\"")
       try appendJSONText(bytes)
     } else {

@@ -61,7 +61,7 @@ struct LogTests {
       }
     }
     let large = try #require(try store.match([UInt8]("so large".utf8)))
-    let value = try large.record.valueRange()
+    let value = try large.record(store.core.memory).valueRange()
     bytes.store8(bytes.load8(value.upperBound - 1) ^ 1, value.upperBound - 1)
     #expect(try scanned(store).tail.position.offset == commits[3])
   }

@@ -78,7 +78,7 @@ struct SalvageSample {
       let start = Int(match.position.offset)
       places[entry.key] = [start..<start + match.header.contentBytes]
       if match.header.flags.contains(.external) {
-        places[entry.key]?.append(try match.record.valueRange())
+        places[entry.key]?.append(try match.record(store.core.memory).valueRange())
       }
     }
     bytes = try KVMapTests.contents(scratch.path())
