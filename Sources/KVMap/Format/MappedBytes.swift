@@ -210,7 +210,7 @@ struct MappedBytes: @unchecked Sendable {
 }
 
 #if CRASH_SIMULATION
-  /// Is told of every store of one thread into a mapped store, right after it.
+  /// Its body is called right after every store of one thread into a mapped store.
   @safe
   final class StoreObserver {
     let body: (UnsafeMutableRawPointer, Int, Int) -> Void

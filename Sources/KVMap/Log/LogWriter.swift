@@ -173,7 +173,7 @@ struct LogWriter {
 
   // MARK: Records
 
-  /// The header of a record with these fields, without checksums; it tells the record's size.
+  /// The header of a record with these fields; checksum and chain are 0. It gives the size.
   static func header(
     _ kind: RecordKind, _ fields: Fields, sequence: SequenceNumber, keyLength: Int, valueLength: Int
   ) -> RecordHeader {

@@ -5,8 +5,8 @@ import Synchronization
 /// A page or unit that was released in epoch r may be rewritten or punched only if all of this
 /// holds:
 ///
-/// - r is not later than the checkpoint that is durable in *both* superblocks. Otherwise a crash
-///   could lead back to a checkpoint that still needs the space;
+/// - r is not later than the checkpoint that is durable in *both* superblocks. Otherwise a
+///   recovery could start from a checkpoint that still needs the space;
 /// - r is earlier than every epoch that a snapshot or a private view of any process pins. A
 ///   writer stores the pin floor first and then looks at the pins; a new pin is taken first and
 ///   then compared with the floor. So at least one of the two sees the other;
