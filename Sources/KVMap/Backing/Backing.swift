@@ -1,73 +1,81 @@
+// What a store needs from the system besides memory, as a protocol.
+
 import MappedMemory
 import SystemPackage
 
-/// In which order a range will be written.
+/// The order in which a range will be written.
 enum WriteOrder { case sequential, random }
 
 /// What holds a store's bytes: a mapped file, or memory of this process.
 ///
-/// Small on purpose: memory is memory, and all else a store asks of the system
-/// goes through here.
+/// Small on purpose: bytes are read and written through the mapping; everything else that a store
+/// asks of the system goes through here.
 protocol Backing: AnyObject, Sendable {
-  /// Where the store's bytes are.
+  /// The mapping that shows the store's bytes.
   var mapping: StoreMapping { get }
   /// The store's locks, and the epochs that handles pin.
   var locks: any StoreLocks { get }
-  /// Whether changes to these bytes reach a file others may read.
+  /// Whether changes to these bytes reach a file that other processes may read.
   var isShared: Bool { get }
 
-  /// Makes the store at least `bytes` long, and maps it.
+  /// Makes the store at least `bytes` long, and maps it. Throws `diskFull`, `notEnoughMemory` or
+  /// `lost`.
   func grow(to bytes: Int) throws(StoreError)
-  /// Sees to it that the store can grow by so many bytes without being copied for that, which
-  /// happens here if at all: only where the caller has no address in the store at hand.
+  /// Ensures that the store can grow by `bytes` without being copied to a larger address space.
+  /// If a copy is needed, it is made here, so the caller must hold no address in the store.
   func reserveAddressSpace(by bytes: Int) throws(StoreError)
-  /// Maps what others have grown, up to `bytes`; false if the file is not that long.
+  /// Maps at least `bytes` of the store, which another handle may have grown; false if the file
+  /// is shorter.
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool
-  /// Gives the range disk space, so that a store into it cannot fail. It reads as zeros then,
-  /// as far as the file system can do that. `scattered`: the range will be written in no order.
+  /// Allocates disk space for a range, so that a store into it cannot fail. The range then reads
+  /// as zeros, as far as the file system can do that. `order` says how it will be written.
   func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError)
-  /// Takes disk space for the range, without touching it: `makeReal` will find it there.
+  /// Takes disk space for a range without touching its pages, so that `allocate` will find it
+  /// there.
   func preallocate(offset: Int, count: Int) throws(StoreError)
-  /// Gives the disk space of a range back; it reads as zeros then. False where the
-  /// system cannot.
+  /// Punches a range: returns its disk space to the file system. The range then reads as zeros.
+  /// False if the system cannot do that.
   func punch(offset: Int, count: Int) throws(StoreError) -> Bool
-  /// Cuts off what lies behind `bytes`, a multiple of the unit. Only while nobody
-  /// else has the store open.
+  /// Truncates the store to `bytes`, a multiple of the unit. Only while no other handle has the
+  /// store open.
   func truncate(to bytes: Int) throws(StoreError)
-  /// The parts of a range that may hold anything but zeros.
+  /// The parts of a range that may hold anything other than zeros.
   func dataRanges(_ range: Range<Int>) -> [Range<Int>]
-  /// Blocks until the range as it is now is durable.
+  /// Blocks until the range as it is now is durable. Throws `outcomeUnknown` or `lost`.
   func sync(offset: Int, count: Int) throws(StoreError)
-  /// Blocks until everything as it is now is durable. May run beside `sync`.
+  /// Blocks until everything as it is now is durable. Throws like `sync`, and may run beside it.
   func syncAll() throws(StoreError)
-  /// Called when what a failed sync left in doubt is about to be, or has been, written again.
+  /// Allows syncs again after one has failed. Called when the data that the failed sync left in
+  /// doubt is about to be written again, or has been.
   func forgetFailedSync()
 
   /// Whether a path names the file that holds the store.
   func isAt(_ path: FilePath) throws(StoreError) -> Bool
-  /// A copy-on-write view of all that is mapped, with room to grow by so many bytes; nil where there
-  /// is none.
+  /// A private copy-on-write view of all that is mapped, with room to grow by `room` bytes; nil
+  /// if there is none.
   func privateView(room: Int) throws(StoreError) -> PrivateBacking?
-  /// Makes `copy` share the disk space of this store; false where the system cannot.
+  /// Makes `copy` share the disk space of this store; false if the system cannot do that.
   func share(with copy: borrowing File) throws(StoreError) -> Bool
-  /// Gives back what keeps writers from reusing what is viewed, as of a checkpoint.
+  /// For a view of a checkpoint: releases the lock, and the pin of epoch `pinned`, that keep
+  /// writers from reusing what the view shows.
   func letGo(_ pinned: Epoch?)
 
-  /// Bytes the file is long, and bytes of disk it takes.
+  /// The length of the file and the disk space it takes, in bytes.
   func sizes() throws(StoreError) -> (file: Int, allocated: Int)
-  /// Pages of the host's size that are in memory; nil where the system does not tell.
+  /// How many pages of the host's size are in memory; nil if the system does not say.
   func residentPages() throws(StoreError) -> Int?
 }
 
 extension Backing {
   /// Bytes mapped by this process, a multiple of the unit.
   var mappedBytes: Int { mapping.mappedBytes }
-  /// Whether the file was cut short under the mapping.
+  /// Whether part of the mapping was lost, for example because the file was cut short.
   var isLost: Bool { mapping.isLost }
-  /// Superblocks and live page.
+  /// Superblocks and shared state, at an address that never changes.
   var fixed: MappedBytes { mapping.fixed }
 
-  // For memory, which has no space of its own.
+  // Defaults: `reserveAddressSpace` for every backing that can be mapped twice, the others for
+  // memory.
   func preallocate(offset: Int, count: Int) throws(StoreError) {}
   func reserveAddressSpace(by bytes: Int) throws(StoreError) {}
   func syncAll() throws(StoreError) { try sync(offset: 0, count: mappedBytes) }
@@ -78,7 +86,7 @@ extension Backing {
   func letGo(_ pinned: Epoch?) {}
 }
 
-/// A backing that no other process knows of.
+/// A backing that no other process can see.
 protocol UnsharedBacking: Backing {}
 
 extension UnsharedBacking {

@@ -4,9 +4,9 @@ import SystemPackage
 
 /// A store in a file, mapped shared.
 ///
-/// The file is open twice: once for mapping, and once for locks alone. Locks
-/// belong to the second descriptor, which is never mapped: a mapping would keep
-/// them alive after the handle was closed.
+/// The file is opened twice: once for mapping, and once for locks. The locks belong to the second
+/// descriptor, which is never mapped: a mapping would keep them alive after the handle was
+/// closed.
 final class FileBacking: Backing {
   let mapping: StoreMapping
   private let file: File
@@ -14,15 +14,16 @@ final class FileBacking: Backing {
   private let lockFile: FileLocks
   private let isWritable: Bool
   private let syncing = Lock()
-  /// How much is kept in memory, wherever it is mapped.
+  /// How many bytes are locked in memory, at whatever address they are mapped.
   private let lockedBytes = Atomic<Int>(0)
-  /// Whether a sync has failed and nothing was done about it yet.
+  /// Whether a sync has failed and `forgetFailedSync` has not been called since.
   private let hasFailedSync = Atomic<Bool>(false)
 
   let identity: FileIdentity
   var isShared: Bool { true }
 
-  /// Takes over two descriptors of one file.
+  /// Takes ownership of two descriptors of one file. Throws `replaced` if they are of different
+  /// files.
   init(
     _ file: consuming File, locks: consuming File, isWritable: Bool,
     _ addressSpace: AddressSpace = .standard
@@ -48,10 +49,11 @@ final class FileBacking: Backing {
     self.isWritable = isWritable
   }
 
-  /// The length of the file. Throws if it is shorter than what is mapped of it: a
-  /// file that was cut short and made longer again reads as zeros, without a fault.
+  /// The length of the file in bytes. Throws `lost` if it is shorter than what is mapped: a file
+  /// that was cut short and then extended reads as zeros, without a fault.
   private func wholeSize() throws(StoreError) -> Int {
-    // In this order: others may make the file longer, and threads map that, meanwhile.
+    // The mapped size is loaded first: other processes may extend the file meanwhile, and threads
+    // map that.
     let least = mappedBytes
     let size: Int
     do { size = Int(try file.status().size) } catch { throw StoreError(error) }
@@ -59,7 +61,7 @@ final class FileBacking: Backing {
     mapping.markLost()
     throw StoreError(
       .lost,
-      "the file was cut short to \(size) bytes while it was open; close the store, see to the file, "
+      "the file was cut short to \(size) bytes while it was open; close the store, check the file, "
         + "and open it again")
   }
 
@@ -68,14 +70,14 @@ final class FileBacking: Backing {
     let size = try wholeSize()
     do {
       if size < bytes {
-        // In steps, so that growing costs few calls; what is added has no disk
-        // space until it is made real.
+        // In steps, so that growing takes few calls. What is added has no disk space until it is
+        // allocated.
         let step = min(max(1 << 20, size / 16), 256 << 20)
         let rounded = (max(bytes, size + step) + Layout.unitBytes - 1) / Layout.unitBytes * Layout.unitBytes
         do {
           try file.setSize(Int64(rounded))
         } catch {
-          // A limit may leave room for what is asked for, if not for the step.
+          // A size limit may allow what is needed, if not the whole step.
           try file.setSize(Int64(bytes))
         }
       }
@@ -83,7 +85,7 @@ final class FileBacking: Backing {
       throw StoreError(error)
     }
     guard try extendMapping(to: bytes) else {
-      throw StoreError(.lost, "the file was cut short while it was to become longer; close the store")
+      throw StoreError(.lost, "the file was cut short while the store was extending it; close the store")
     }
   }
 
@@ -94,21 +96,22 @@ final class FileBacking: Backing {
       try reservation.place(
         file, fileOffset: Int64(range.lowerBound), at: range.lowerBound, length: range.count,
         protection: isWritable ? [.read, .write] : .read, sharing: .shared)
-      // Lookups are random: reading ahead would fill memory with what nobody
-      // asked for, and would make the large folios that slow syncs down.
+      // Lookups are random: read-ahead would fill memory with pages that nobody asked for, and
+      // would create large folios, which slow syncs down.
       try reservation.hint(at: range.lowerBound, length: range.count, .random)
       let locked = min(lockedBytes.load(ordering: .relaxed), range.count)
       if range.lowerBound > 0 { return }
-      // The place that is outgrown still counts against the limit of locked memory.
+      // The outgrown place still counts against the limit of locked memory, so this may fail.
       if locked > 0 { try? reservation.lock(at: 0, length: locked) }
-      // Where the system has failed to write this page, it might drop it like any other, and
-      // bring back words of an earlier state, which nobody could tell from those that count.
+      // If the system failed to write the page of the shared state, it might drop it like any
+      // other page. Then words of an earlier state would come back, and nobody could tell them
+      // from valid ones. A locked page is not dropped.
       try? reservation.lock(at: Layout.liveOffset, length: Layout.pageBytes)
     }
   }
 
   func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError) {
-    // Both calls would make the file longer.
+    // The calls below would extend a file that was cut short.
     _ = try wholeSize()
     do {
       try file.allocateZeroed(offset: Int64(offset), length: Int64(count))
@@ -120,7 +123,7 @@ final class FileBacking: Backing {
         try file.writeZeros(offset: Int64(offset), length: Int64(count))
       }
     } catch {
-      // It may have been cut short in between: then that is what is wrong.
+      // If the file was cut short meanwhile, that is the error to report.
       _ = try wholeSize()
       throw StoreError(error)
     }
@@ -147,12 +150,12 @@ final class FileBacking: Backing {
     }
   }
 
-  /// Makes `copy` share the disk space of this file; false where the system cannot.
+  /// Makes `copy` share the disk space of this file; false if the system cannot do that.
   func share(with copy: borrowing File) throws(StoreError) -> Bool {
     do { return try copy.shareContents(of: file) } catch { throw StoreError(error) }
   }
 
-  /// A copy-on-write view of all that is mapped, with room to grow.
+  /// A private copy-on-write view of all that is mapped, with room to grow by `room` bytes.
   func privateView(room: Int) throws(StoreError) -> PrivateBacking? {
     let copy: File
     do { copy = try file.duplicate() } catch { throw StoreError(error) }
@@ -160,19 +163,19 @@ final class FileBacking: Backing {
   }
 
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] {
-    // Only a shortcut: where the system does not tell, everything is looked at.
+    // Only a shortcut: if the system does not say, the whole range is looked at.
     let found = try? file.dataRanges(from: Int64(range.lowerBound), to: Int64(range.upperBound))
     return found?.map { Int($0.lowerBound)..<Int($0.upperBound) } ?? [range]
   }
 
-  /// One at a time: the system tells of an error once for each descriptor, and the
-  /// other of two calls would return as if all had been written.
+  /// One call at a time: the system reports an error once for each descriptor, so the other of
+  /// two calls would return as if everything had been written.
   func sync(offset: Int, count: Int) throws(StoreError) {
     if count <= 0 { return }
     try syncing.withLock { () throws(StoreError) in
       if hasFailedSync.load(ordering: .relaxed) {
         throw StoreError(
-          .outcomeUnknown, "a sync failed before; what it was for is written again before anything else is")
+          .outcomeUnknown, "an earlier sync failed; the store writes its data again before anything else")
       }
       do throws(StoreError) {
         try checked { () throws(MappingError) in
@@ -181,7 +184,7 @@ final class FileBacking: Backing {
             try reservation.sync(at: offset, length: count)
           }
           #if canImport(Darwin)
-            // There msync leaves the data in the drive's cache.
+            // On Darwin msync leaves the data in the drive's cache.
             try file.sync()
           #endif
         }
@@ -192,8 +195,8 @@ final class FileBacking: Backing {
     }
   }
 
-  /// Takes long, and so goes through the other descriptor, which is told of errors on
-  /// its own: commits are synced meanwhile.
+  /// Takes long, so it uses the descriptor of the locks, for which the system reports errors
+  /// separately. Commits can sync meanwhile.
   func syncAll() throws(StoreError) {
     #if canImport(Darwin)
       try sync(offset: 0, count: mappedBytes)
@@ -204,8 +207,10 @@ final class FileBacking: Backing {
 
   func forgetFailedSync() { hasFailedSync.store(false, ordering: .relaxed) }
 
+  /// Runs `sync`. Throws `outcomeUnknown` if it fails, and `lost` if it may have synced pages
+  /// that do not belong to the file.
   private func checked(_ sync: () throws(MappingError) -> Void) throws(StoreError) {
-    // Looked at first: other threads may make the file longer, and map that, meanwhile.
+    // Loaded first: other threads may extend the file meanwhile, and map that.
     let least = mappedBytes
     let size: Int
     do {
@@ -215,11 +220,11 @@ final class FileBacking: Backing {
       throw StoreError(
         .outcomeUnknown,
         "a sync failed, so it is unknown whether the last changes are durable (\(error)); "
-          + "they are written again before anything else is; check the disk",
+          + "the store writes them again before anything else; check the disk",
         cause: error)
     }
-    // Pages put in the place of lost ones belong to no file: syncing them succeeds
-    // and writes nothing. Nor does it tell of pages that were cut off and not touched.
+    // Pages that replace lost ones belong to no file: syncing them succeeds and writes nothing.
+    // Nor does a sync report pages that were truncated and not accessed since.
     if isLost || size < least {
       mapping.markLost()
       throw StoreError(
@@ -250,7 +255,7 @@ final class FileBacking: Backing {
     }
   }
 
-  /// Reads ahead and, if asked to, keeps everything in memory.
+  /// Reads everything that is mapped into memory (`warm`), and locks it there (`pinned`).
   func prepare(warm: Bool, pinned: Bool) throws(StoreError) {
     let count = mappedBytes
     do {
@@ -264,12 +269,12 @@ final class FileBacking: Backing {
     }
   }
 
-  /// Takes its name away from the file, if it still has it.
+  /// Removes the name `path`, if it still names this file.
   func removeName(_ path: FilePath) {
     if (try? isAt(path)) == true { try? File.remove(path) }
   }
 
-  /// Whether a path still leads to this file.
+  /// Whether a path still names this file.
   func isAt(_ path: FilePath) throws(StoreError) -> Bool {
     do { return try File.identity(of: path) == identity } catch { throw StoreError(error) }
   }

@@ -1,25 +1,25 @@
 import MappedMemory
 
-/// The locks of a store in a file: on bytes of a descriptor that is never mapped, since a mapping
-/// would keep them alive after the handle was closed.
+/// The locks of a store in a file. They are locks of byte ranges, through a descriptor that is
+/// never mapped: a mapping would keep them alive after the handle was closed.
 final class FileLocks: StoreLocks {
   private let file: File
   private let processIdentifier = ProcessIdentifier.current
 
-  /// Where locks live: far beyond the end of any file. Each has a region, of which its holders
-  /// lock the first byte and as many more as their process id says: so they can be named.
+  /// Locks lie far beyond the end of any file. Each has a region; a holder locks the first byte
+  /// of it and as many more as its process id says, so that others can name the holder.
   private static let lockOffset: Int64 = 1 << 62
   private static let lockStride: Int64 = 1 << 32
-  /// Pins are locks on bytes whose offset holds the epoch and the process id, so
-  /// that holders can be told apart and named.
+  /// A pin is a lock on one byte. The byte's offset holds the epoch and the process id, so that
+  /// others can tell holders apart and name them.
   private static let pinOffset: Int64 = (1 << 62) + (1 << 60)
   private static let processBits = 22
   private static let epochLimit: UInt64 = 1 << 38
 
-  /// Takes over a descriptor for locks alone.
+  /// Takes ownership of a descriptor that is used for locks and for `syncFile`.
   init(_ file: consuming File) { self.file = file }
 
-  /// Makes the file durable through this descriptor, which the system tells of errors on its own.
+  /// Blocks until the file is durable. The system reports errors for this descriptor separately.
   func syncFile() throws(MappingError) { try file.dataSync() }
 
   // MARK: Locks
@@ -79,13 +79,14 @@ final class FileLocks: StoreLocks {
     try lowestPinOffset().map { Int32($0 & ((1 << Int64(Self.processBits)) - 1)) }
   }
 
-  /// Epoch and process of the lowest pin of any other handle.
+  /// The epoch and the process id of the lowest pin of any other handle, as an offset from
+  /// `pinOffset`; nil if there is none.
   private func lowestPinOffset() throws(StoreError) -> Int64? {
     var lowest: Int64?
     var end = Self.pinOffset + Int64(Self.epochLimit) << Int64(Self.processBits)
     do {
-      // The system names any conflicting lock, not the first: ask again about
-      // what lies below it.
+      // The system names any conflicting lock, not the lowest, so this asks again about the range
+      // below it.
       while end > Self.pinOffset {
         let below = FileRange(offset: Self.pinOffset, length: end - Self.pinOffset)
         guard let found = try file.conflictingLock(.exclusive, range: below) else { break }

@@ -1,12 +1,13 @@
 import MappedMemory
 import SystemPackage
 
-/// A store in memory: a file that no file system has, and that vanishes with the handle.
+/// A store in memory. The memory is a file that no file system has and that vanishes with the
+/// handle.
 final class MemoryBacking: UnsharedBacking {
   let mapping: StoreMapping
   private let file: File
 
-  /// Nothing yet.
+  /// An empty store.
   init(_ addressSpace: AddressSpace = .standard) throws(StoreError) {
     do { file = try File(inMemory: "kvmap") } catch { throw StoreError(error) }
     mapping = try StoreMapping(forMapping: StoreMapping.fixedBytes, addressSpace)
@@ -30,7 +31,7 @@ final class MemoryBacking: UnsharedBacking {
     }
   }
 
-  /// Memory is taken when it is first touched.
+  /// Does nothing: memory is taken when it is first touched.
   func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError) {}
 
   func punch(offset: Int, count: Int) throws(StoreError) -> Bool {

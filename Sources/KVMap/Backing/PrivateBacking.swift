@@ -2,26 +2,26 @@ import MappedMemory
 import Synchronization
 import SystemPackage
 
-/// A private copy-on-write view of a store in a file: nothing that is changed is seen by
-/// anybody else, and it vanishes with the handle.
+/// A private copy-on-write view of a store in a file: nobody else sees what is changed, and it
+/// vanishes with the handle.
 ///
-/// Pages that were changed cannot be mapped twice. So when the view outgrows its address
-/// space, they are copied to a larger one; only where no address in the store is at hand
-/// (see `reserveAddressSpace`).
+/// Changed pages exist only here and cannot be mapped a second time. If the view outgrows its
+/// address space, it is copied to a larger one. That happens only in `reserveAddressSpace`, when
+/// no caller holds an address.
 final class PrivateBacking: UnsharedBacking {
   let mapping: StoreMapping
   private let file: File
-  /// How much of the file is viewed; what lies beyond is memory.
+  /// How many bytes of the file are viewed; what follows them is memory.
   private let viewedBytes: Int
-  /// Locks of the file, and its size; kept so that its pins last.
+  /// The file that is viewed, for its locks and sizes; kept so that its pins last.
   private let original: FileBacking
   private let isTight: Bool
-  /// Set when the view could not grow where it is: by how much it wanted to.
+  /// By how many bytes the view last failed to grow; 0 if it never did.
   private let missing = Atomic<Int>(0)
 
-  /// A view of the first `count` bytes of a file, which is pinned through `original`.
+  /// A view of the first `count` bytes of a file, whose contents are pinned through `original`.
   ///
-  /// - Parameter room: by how much it can grow where it is, at least.
+  /// - Parameter room: by how many bytes the view can grow without being copied, at least.
   init(
     viewing file: consuming File, count: Int, original: FileBacking, room: Int = PrivateBacking.leastRoom,
     _ addressSpace: AddressSpace = .standard
@@ -39,8 +39,8 @@ final class PrivateBacking: UnsharedBacking {
   private static let usualRoom = 64 << 20
   static let leastRoom = 2 << 20
 
-  /// How much room to ask for when a view that had `room` has been outgrown, before anybody
-  /// relied on it; nil if that is not what `error` says.
+  /// How much room to ask for after a view that had `room` was outgrown before anybody relied on
+  /// it; nil if `error` is about something else.
   func room(after error: StoreError, _ room: Int) -> Int? {
     let missing = missing.load(ordering: .relaxed)
     guard error.code == .notEnoughMemory, missing > 0, missing <= Int(Layout.largestFile) else { return nil }
@@ -76,7 +76,8 @@ final class PrivateBacking: UnsharedBacking {
       try reservation.place(
         file, fileOffset: Int64(viewed.lowerBound), at: viewed.lowerBound, length: viewed.count,
         protection: [.read, .write], sharing: .private,
-        // Else the system refuses what memory could not hold if all of it was changed.
+        // Otherwise the system refuses a view that memory could not hold if all of it were
+        // changed.
         options: .noReserve)
       try reservation.hint(at: viewed.lowerBound, length: viewed.count, .random)
     }
@@ -94,11 +95,12 @@ final class PrivateBacking: UnsharedBacking {
     try mapping.copy(toFit: needed) { reservation, range throws(MappingError) in
       try place(reservation, range)
     }
-    // Readers that are under way look at what is not written to any more.
+    // Readers inside a call look at the old copy, which is no longer written; now they look
+    // again.
     SharedState(bytes: fixed, start: SharedState.publicOffset).raise(.generation, by: 1)
   }
 
-  /// Gives back what keeps writers from reusing what is viewed.
+  /// Releases the lock and the pin that keep writers from reusing what is viewed.
   func letGo(_ pinned: Epoch?) {
     if let pinned { try? original.locks.unpin(pinned) }
     try? original.locks.unlock(.attached)
@@ -107,7 +109,7 @@ final class PrivateBacking: UnsharedBacking {
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool { bytes <= mappedBytes }
   func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError) {}
 
-  /// What is viewed of the file would come back, not zeros.
+  /// Not possible: the range would show the file again, not zeros.
   func punch(offset: Int, count: Int) throws(StoreError) -> Bool { false }
 
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] { original.dataRanges(range) }

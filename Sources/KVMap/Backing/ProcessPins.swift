@@ -1,12 +1,12 @@
 import Synchronization
 
-/// The epochs this handle pins, each counted: the threads of a process share one
+/// The epochs that this handle pins, with a count for each: the threads of a process share one
 /// lock for each epoch.
 ///
-/// The lock tells the writers of other handles; this handle's own is told by the
-/// lowest of them, in memory.
+/// The lock shows a pin to the writers of other handles. The handle's own writer looks at the
+/// lowest pinned epoch, which is kept in memory.
 final class ProcessPins: @unchecked Sendable {
-  // Sendable: `counts` is touched only under `lock`.
+  // Sendable: `counts` is accessed only with `lock` held.
   private let backing: any Backing
   private let source: MemorySource
   let lock = Lock()
@@ -17,7 +17,8 @@ final class ProcessPins: @unchecked Sendable {
     self.source = source
   }
 
-  /// Pins what is current, such that nothing current is reused before `unpin`.
+  /// Pins the working epoch and returns it. Nothing of the current state is reused before
+  /// `unpin`.
   func pinCurrent() throws(StoreError) -> Epoch {
     while true {
       let epoch = source.shared[.epoch]
@@ -25,21 +26,22 @@ final class ProcessPins: @unchecked Sendable {
     }
   }
 
-  /// Pins an epoch; false, and nothing is pinned, if it may be too late for that.
+  /// Pins an epoch. Returns false, with nothing pinned, if that may be too late for it.
   func pin(_ epoch: Epoch) throws(StoreError) -> Bool {
     try lock.withLock { () throws(StoreError) in
       if counts[epoch.number, default: 0] == 0 { try backing.locks.pin(epoch) }
       counts[epoch.number, default: 0] += 1
       noteLowest()
     }
-    // The pin first, then the floor: a writer stores the floor first and then
-    // looks at the pins, so one of the two notices.
+    // This thread takes the pin and then loads the floor; a writer stores the floor and then
+    // looks at the pins. So at least one of the two sees the other.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     if source.shared[.pinFloor] <= epoch { return true }
     try unpin(epoch)
     return false
   }
 
+  /// Undoes one call of `pin` or `pinCurrent`.
   func unpin(_ epoch: Epoch) throws(StoreError) {
     try lock.withLock { () throws(StoreError) in
       let left = counts[epoch.number, default: 1] - 1

@@ -1,37 +1,41 @@
+// The locks and pins through which the handles of a store agree.
+
 /// The locks of a store, in the order in which they are taken.
 enum LockName: Int64, CaseIterable {
   /// Shared by every handle, exclusive while the file is truncated.
   case attached = 0
-  /// Shared by every handle that trusts the live page, exclusive while recovering.
+  /// Shared by every handle that trusts the shared state, exclusive during recovery alone.
   case valid = 1
-  /// Shared by handles that know the live page to be valid: who holds `valid`
-  /// but has not looked yet is told apart from who vouches for it.
+  /// Shared by handles that know the shared state to be valid. So a handle that holds `valid` but
+  /// has not looked yet is not taken for one that knows.
   case vouched = 2
   /// Exclusive while a checkpoint is written.
   case checkpoint = 3
-  /// Exclusive: the writer's turn.
+  /// The write lock: exclusive for a turn.
   case write = 4
 }
 
 enum LockKind { case shared, exclusive }
 
-/// What handles of a store agree by: five locks, and pins of epochs.
+/// How the handles of a store agree: five locks, and pins of epochs.
 ///
-/// Locks belong to the handle: its threads are kept apart by other means. The system ends them
-/// with the process.
+/// A lock belongs to a handle; the threads of a handle are kept apart by other means. The system
+/// releases locks and pins when the process ends. No call blocks.
 protocol StoreLocks: AnyObject, Sendable {
-  /// Takes a lock or converts it; false if another handle holds it otherwise.
+  /// Takes a lock, or converts it to `kind`; false if another handle holds it in a way that
+  /// excludes that.
   func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool
   func unlock(_ name: LockName) throws(StoreError)
-  /// The process of another handle that holds the lock in a way that excludes `kind`.
+  /// The process of another handle that holds the lock in a way that excludes `kind`; nil if
+  /// there is none.
   func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32?
 
   /// Pins an epoch: nothing released in it or later is reused while the pin holds.
   func pin(_ epoch: Epoch) throws(StoreError)
   func unpin(_ epoch: Epoch) throws(StoreError)
-  /// The lowest epoch pinned by any other handle.
+  /// The lowest epoch that any other handle pins; nil if there is none.
   func lowestPin() throws(StoreError) -> Epoch?
-  /// The process it is pinned by, as far as that can be told.
+  /// The process that pins it, if known.
   func holderOfLowestPin() throws(StoreError) -> Int32?
 }
 
@@ -44,7 +48,7 @@ extension StoreLocks {
   func holderOfLowestPin() throws(StoreError) -> Int32? { nil }
 }
 
-/// For a store that no other process knows of.
+/// The locks of a store that no other process can see: every call succeeds.
 final class NoLocks: StoreLocks {
   static let shared = NoLocks()
 

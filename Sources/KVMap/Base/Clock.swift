@@ -4,9 +4,9 @@
   import Darwin
 #endif
 
-/// Where the store takes the time from.
+/// Where the store gets the time from: the system's clock, or another one in tests and snapshots.
 struct Clock: Sendable {
-  /// Milliseconds since 1970.
+  /// Returns the time in milliseconds since 1970.
   var now: @Sendable () -> UInt64
 
   static let system = Clock {
@@ -15,7 +15,8 @@ struct Clock: Sendable {
     return milliseconds(time)
   }
 
-  /// The first and the last instant that can be said stand for those beyond.
+  /// `time` in milliseconds since 1970. A time before 1970 gives 0; a time that 64 bits cannot
+  /// hold gives the largest number.
   static func milliseconds(_ time: timespec) -> UInt64 {
     if time.tv_sec < 0 { return 0 }
     let (whole, overflow) = UInt64(time.tv_sec).multipliedReportingOverflow(by: 1_000)
@@ -24,7 +25,8 @@ struct Clock: Sendable {
   }
 }
 
-/// Lets the processor do something else while another process or thread finishes.
+/// Blocks this thread for so many microseconds, while another process or thread finishes. A
+/// signal may end it earlier.
 func pause(microseconds: Int) {
   var time = timespec(tv_sec: microseconds / 1_000_000, tv_nsec: (microseconds % 1_000_000) * 1_000)
   unsafe nanosleep(&time, nil)

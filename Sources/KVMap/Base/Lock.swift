@@ -4,13 +4,13 @@
   import Darwin
 #endif
 
-/// A mutex for the threads of a process, and a condition to wait for under it.
+/// A mutex for the threads of one process, with a condition variable to wait on while holding it.
 ///
-/// Not the library's `Mutex`: on Linux that remembers the number its thread had before
-/// a `fork`, and traps in the child as soon as two threads contend.
+/// The standard library's `Mutex` does not serve: on Linux it remembers the number that its
+/// thread had before a `fork`, and traps in the child as soon as two threads contend.
 @safe
 final class Lock: @unchecked Sendable {
-  // Sendable: that is what it is for.
+  // Sendable: a mutex and a condition variable are made to be shared by threads.
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let condition: UnsafeMutablePointer<pthread_cond_t>
 
@@ -23,7 +23,7 @@ final class Lock: @unchecked Sendable {
     var attributes = pthread_condattr_t()
     unsafe pthread_condattr_init(&attributes)
     #if !canImport(Darwin)
-      // Setting the system's clock changes nothing for those who wait.
+      // A monotonic clock: setting the system's clock does not change how long a thread waits.
       unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
     #endif
     unsafe pthread_cond_init(condition, &attributes)
@@ -47,12 +47,13 @@ final class Lock: @unchecked Sendable {
     return try body()
   }
 
-  // MARK: The condition
+  // MARK: The condition variable
 
-  /// Lets go of the lock until somebody calls `wakeAll`; may return without that.
+  /// Releases the lock, blocks until another thread calls `wakeAll`, and takes the lock again.
+  /// May also return without such a call. The caller holds the lock.
   func wait() { unsafe pthread_cond_wait(condition, mutex) }
 
-  /// The same, for so long at most.
+  /// As `wait()`, but blocks for at most so many milliseconds.
   func wait(milliseconds: Int) {
     #if canImport(Darwin)
       var time = timespec(tv_sec: milliseconds / 1_000, tv_nsec: milliseconds % 1_000 * 1_000_000)
@@ -67,5 +68,6 @@ final class Lock: @unchecked Sendable {
     #endif
   }
 
+  /// Wakes all threads that wait.
   func wakeAll() { unsafe pthread_cond_broadcast(condition) }
 }

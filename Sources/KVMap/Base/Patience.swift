@@ -1,4 +1,4 @@
-/// Asks again, ever less often, until a time is over.
+/// Paces a loop that tries again until a timeout has passed. The pauses grow from 20 µs to 2 ms.
 struct Patience {
   private let timeout: Duration
   private let deadline: ContinuousClock.Instant
@@ -9,7 +9,7 @@ struct Patience {
     deadline = ContinuousClock.now + timeout
   }
 
-  /// Waits for a moment; false if the time is over.
+  /// Blocks for a moment, longer each time. Returns false at once if the timeout has passed.
   mutating func wait() -> Bool {
     if ContinuousClock.now >= deadline { return false }
     pause(microseconds: microseconds)
@@ -17,17 +17,17 @@ struct Patience {
     return true
   }
 
-  /// What to throw then.
+  /// The error to throw when the time is over.
   ///
   /// - Parameters:
-  ///   - holder: the process in the way, where it is known.
-  ///   - what: what it does: "has held the writer's turn".
+  ///   - holder: the process that holds the lock, if known.
+  ///   - what: what that process does now, for example "holds the write lock".
   func busy(_ holder: Int32?, _ what: String) -> StoreError {
     let who = holder.map { $0 == ProcessIdentifier.current ? "this process" : "process \($0)" }
     return StoreError(
       .busy,
-      "\(who ?? "another process") \(what) for longer than \(timeout); "
-        + "try again, wait longer, or see to it: it may be stopped",
+      "waited \(timeout) for \(who ?? "another process"), which \(what); "
+        + "try again, wait longer, or check whether that process is suspended",
       holder: holder)
   }
 }

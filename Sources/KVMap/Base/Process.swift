@@ -1,3 +1,5 @@
+// The process's own id, and paths that stay valid when it changes its working directory.
+
 import SystemPackage
 
 #if canImport(Glibc)
@@ -12,7 +14,8 @@ enum ProcessIdentifier {
 }
 
 extension FilePath {
-  /// The same file, wherever the process goes.
+  /// The path in absolute form, which names the same file when the process changes its working
+  /// directory. The path itself if the working directory is unknown.
   var absolute: FilePath {
     guard !isAbsolute, let here = unsafe getcwd(nil, 0) else { return self }
     defer { unsafe free(here) }

@@ -1,6 +1,6 @@
 /// When a put takes effect.
 public enum PutCondition: Sendable, Hashable {
-  /// In any case.
+  /// Always.
   case always
   /// Only if the key is absent.
   case absent

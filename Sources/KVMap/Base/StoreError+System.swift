@@ -1,8 +1,9 @@
 import MappedMemory
 import SystemPackage
 
+/// Errors of the system and of the mapping layer, as errors of the store.
 extension StoreError {
-  /// The system's refusal as the store's error.
+  /// Converts an error of the mapping layer; the code is the one that fits it best.
   init(_ error: MappingError) {
     let code: Code =
       switch error.code {
@@ -18,21 +19,24 @@ extension StoreError {
     self.init(code, error.description, cause: error)
   }
 
-  /// What kept a store from being created.
+  /// The error for a store that could not be created: `diskFull` or `notEnoughMemory` if that is
+  /// the cause, else `cannotCreate`.
   static func cannotCreate(_ error: MappingError) -> StoreError {
     let converted = StoreError(error)
     if converted.code == .diskFull || converted.code == .notEnoughMemory { return converted }
     return StoreError(.cannotCreate, "the store cannot be created: \(error)", cause: error)
   }
 
-  /// Runs a part of the creation of a store.
+  /// Runs one step of the creation of a store, and converts its error as ``cannotCreate(_:)``
+  /// does.
   static func creating<Result: ~Copyable>(
     _ body: () throws(MappingError) -> Result
   ) throws(StoreError) -> Result {
     do { return try body() } catch { throw cannotCreate(error) }
   }
 
-  /// The same for address space of which so much was needed.
+  /// Converts an error in reserving address space. If there was not enough, the message says how
+  /// many bytes were needed.
   init(_ error: MappingError, needing bytes: Int) {
     guard error.code == .system(.noMemory) else {
       self.init(error)
@@ -40,7 +44,7 @@ extension StoreError {
     }
     self.init(
       .notEnoughMemory,
-      "the store needs \(bytes) bytes of address space in one piece, which this process cannot have; "
+      "the store needs \(bytes) bytes of contiguous address space, which this process cannot get; "
         + MemoryLimits.advice,
       cause: error)
   }

@@ -2,15 +2,15 @@ public import MappedMemory
 
 /// Why a call on a store failed.
 ///
-/// `code` is for programs, `message` for people: it names what failed, on which
-/// file, why, and what to do about it.
+/// `code` is for programs, `message` for people: the message says what failed, on which file,
+/// why, and what to do about it.
 public struct StoreError: Error, Sendable, CustomStringConvertible {
   /// The kinds of failure. More may be added; treat unknown ones as failures.
   public struct Code: RawRepresentable, Hashable, Sendable {
     /// The code's name.
     public let rawValue: String
 
-    /// Makes a code of that name.
+    /// Makes a code with that name.
     public init(rawValue: String) { self.rawValue = rawValue }
 
     /// There is no store at the path, and the call may not create one.
@@ -25,40 +25,43 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let keyTooLong = Code(rawValue: "keyTooLong")
     /// The value is longer than 2^46 bytes.
     public static let valueTooLong = Code(rawValue: "valueTooLong")
-    /// The value is not UTF-8 and was asked for as text.
+    /// The value was asked for as text, but is not UTF-8.
     public static let invalidText = Code(rawValue: "invalidText")
-    /// The value is no whole number of 64 bits in decimal digits, or would not be one.
+    /// The value is not a 64-bit integer in decimal digits, or the result would not fit into one.
     public static let notANumber = Code(rawValue: "notANumber")
-    /// Another process or thread holds what this call needs for longer than the timeout.
+    /// Another process or thread held what this call needs for longer than the timeout, or a
+    /// program with another version of KVMap has the store open.
     public static let busy = Code(rawValue: "busy")
     /// The disk, the quota or the file size limit is exhausted; nothing was changed.
     public static let diskFull = Code(rawValue: "diskFull")
-    /// The process has no memory or address space for it; nothing was changed.
+    /// The process cannot get the memory or address space that the call needs; nothing was
+    /// changed.
     public static let notEnoughMemory = Code(rawValue: "notEnoughMemory")
     /// The system refuses access to the file.
     public static let permissionDenied = Code(rawValue: "permissionDenied")
     /// The handle was opened for reading only.
     public static let readOnly = Code(rawValue: "readOnly")
-    /// The file lies on a network file system, where mappings are not shared.
+    /// The file is on a network file system, where mappings are not shared.
     public static let networkFileSystem = Code(rawValue: "networkFileSystem")
     /// The file cannot be created.
     public static let cannotCreate = Code(rawValue: "cannotCreate")
-    /// The file was cut short or could not be read while mapped. Reopen it; only then
-    /// it is known whether a change that failed with this has happened.
+    /// The file was cut short by another program, or part of it could not be read or written
+    /// while it was mapped. Close the store and open it again: only then is it known whether a
+    /// change that failed with this error took effect.
     public static let lost = Code(rawValue: "lost")
-    /// The file at the path is another one now.
+    /// The path no longer names the file that was opened.
     public static let replaced = Code(rawValue: "replaced")
     /// A sync failed: whether the last changes are durable is unknown.
     public static let outcomeUnknown = Code(rawValue: "outcomeUnknown")
     /// The handle was closed, or belongs to the parent of this forked process.
     public static let closed = Code(rawValue: "closed")
-    /// The call was made from within a transaction on the same store.
+    /// The call was made from within a transaction on the same handle.
     public static let reentrant = Code(rawValue: "reentrant")
-    /// Any other refusal by the system.
+    /// Any other error of the system.
     public static let system = Code(rawValue: "system")
   }
 
-  // One pointer wide, so that throwing functions stay cheap.
+  // A class, so that an error is one pointer wide and throwing functions stay cheap.
   private final class Contents: Sendable {
     let code: Code
     let message: String
@@ -83,20 +86,24 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
   public var code: Code { contents.code }
   /// What failed, on which file, why, and what to do.
   public var message: String { contents.message }
-  /// For `busy`: the process that holds the writer's turn, where it is known.
+  /// For `busy`: the process this call waited for, if known. It holds the write lock, recovers
+  /// the store, writes a checkpoint, truncates the file, or has the store open with another
+  /// version. It can be this process itself.
   public var holder: Int32? { contents.holder }
-  /// The system's refusal behind it, if there is one.
+  /// The system's error that caused this one, if there was one.
   public var cause: MappingError? { contents.cause }
 
   /// The message.
   public var description: String { message }
 
-  /// The same error, naming the store it happened in.
+  /// The same error, with a message that begins with the name of the store.
   func naming(_ store: String) -> StoreError {
     if message.hasPrefix("\(store): ") { return self }
     return StoreError(code, "\(store): \(message)", holder: holder, cause: cause)
   }
 
+  /// A `damaged` error for `what`, which lies at `offset` of the file; `found` says what is
+  /// wrong.
   static func damaged(_ what: String, at offset: Int, _ found: String) -> StoreError {
     StoreError(
       .damaged,

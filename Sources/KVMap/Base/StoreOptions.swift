@@ -1,10 +1,12 @@
-/// When a commit survives what.
+// The options with which a store is opened.
+
+/// When a commit becomes durable, so that it survives a power failure.
 ///
-/// Whatever the level, a commit that returned survives the death of the process
-/// (the system keeps the mapped pages), and after power failure the store equals
-/// a prefix of its commits.
+/// At every level, a commit that has returned survives the death of the process, because the
+/// system keeps the mapped pages; and after a power failure the store equals a prefix of its
+/// commits.
 public enum Durability: Sendable, Hashable {
-  /// The system writes changes out when it likes, by default within 30 seconds;
+  /// The system writes changes to the disk when it chooses, by default within 30 seconds.
   /// `sync()` and checkpoints make them durable.
   case none
   /// Changes are durable at the latest this many milliseconds after the commit;
@@ -14,13 +16,13 @@ public enum Durability: Sendable, Hashable {
   case onCommit
 }
 
-/// Who writes the checkpoints that bound what recovery has to read.
+/// Which thread writes checkpoints. They limit how much of the log recovery has to read.
 public enum CheckpointPolicy: Sendable, Hashable {
-  /// A thread of the store, which is started when the first one is due. Writing goes on
-  /// meanwhile; only if the disk cannot keep up is it slowed down.
+  /// A thread of the store, which starts when the first checkpoint is due. Commits go on
+  /// meanwhile; they are throttled only if the disk cannot keep up.
   case background
-  /// The commit that finds one due, which waits for it. Who calls
-  /// ``Store/checkpoint()`` in time, when nobody has to wait, is spared that.
+  /// The thread whose commit finds a checkpoint due; that commit waits for it. A program avoids
+  /// the wait by calling ``Store/checkpoint()`` earlier, at a time of its own choice.
   case inline
 }
 
@@ -28,10 +30,10 @@ public enum CheckpointPolicy: Sendable, Hashable {
 public enum Access: Sendable, Hashable {
   /// Read and write.
   case readWrite
-  /// Read only. Writes nothing to the file and creates nothing.
+  /// Read only. The handle writes nothing to the file and creates nothing.
   case readOnly
-  /// Read and write privately: the file is read, changes stay in memory and
-  /// vanish with the handle.
+  /// Read and write privately: the handle reads the file; its changes stay in memory and vanish
+  /// with the handle.
   case scratch
 }
 
@@ -39,25 +41,26 @@ public enum Access: Sendable, Hashable {
 public struct StoreOptions: Sendable {
   /// What the handle may do.
   public var access: Access = .readWrite
-  /// Whether a store that is not there is created; only with `.readWrite`.
+  /// Whether to create the store if it does not exist; only with `.readWrite`.
   public var create = true
   /// The durability of commits that do not say otherwise.
   public var durability: Durability = .none
-  /// Who writes checkpoints.
+  /// Which thread writes checkpoints.
   public var checkpoints: CheckpointPolicy = .background
-  /// Whether the handle keeps the writer's turn for its life. Writing is faster;
-  /// other handles can read only.
+  /// Whether the handle keeps the write lock until it is closed. Writing is faster; other handles
+  /// can only read.
   public var exclusive = false
-  /// How long a call waits for another process's turn to end.
+  /// How long a call waits for another process: for the write lock, a recovery, a checkpoint, a
+  /// truncation, or the creation of the store. Then it throws `busy`.
   public var timeout: Duration = .seconds(10)
   /// Whether a file on a network file system is accepted. Mappings are not
   /// shared between hosts there: at most one host may have the store open.
   public var allowNetworkFileSystem = false
-  /// Permissions of a new file, before the process's umask.
+  /// Permissions of a new file; the process's umask applies to them.
   public var mode: UInt16 = 0o644
-  /// Whether the file is read into memory on opening (`MADV_POPULATE_READ`).
+  /// Whether opening reads the file into memory (`MADV_POPULATE_READ`).
   public var warm = false
-  /// Whether the file as it is on opening is kept in memory (`mlock`).
+  /// Whether the part of the file that exists on opening is locked in memory (`mlock`).
   public var pinned = false
 
   /// The defaults.

@@ -1,27 +1,28 @@
-/// Commits of several threads that one sync makes durable: what they wrote, and what the threads
-/// that wait for it are told.
+/// A group of commits by several threads that one sync makes durable: what they wrote, and the
+/// outcome for the threads that wait.
 ///
-/// Touched only with the write lock.
+/// Accessed only with the write lock.
 final class CommitGroup {
-  /// All of them as one transaction.
+  /// All commits of the group as one transaction.
   var transaction: PendingTransaction
-  /// How many commits it has. The first one waits for all of them.
+  /// How many commits the group has. The first one waits for all of them.
   var count = 0
   static let largestCount = 256
 
+  /// Whether the outcome is known. If it is, nil for `error` means success.
   var isDone = false
   var error: StoreError?
 
   init(_ transaction: PendingTransaction) { self.transaction = transaction }
 }
 
-/// Group commit: commits of several threads that one sync makes durable.
+/// Group commit: one sync makes the commits of several threads durable.
 ///
-/// Each of them is in the log with its own END, and entered in the index as pending, as in
-/// a transaction: those that follow see it, readers do not. All are published together
-/// when they are durable.
+/// Each commit is in the log with its own END, and in the index as pending, as in a transaction:
+/// later commits of the group see it, readers do not. All are published together when they are
+/// durable.
 extension Writer {
-  /// Lets what follows join a group, a new one if there is none.
+  /// Adds a commit to the group, or to a new one if there is none.
   @discardableResult
   mutating func joinGroup() -> CommitGroup {
     let joined = group ?? CommitGroup(begin())
@@ -30,7 +31,7 @@ extension Writer {
     return joined
   }
 
-  /// Makes the group durable and publishes it.
+  /// Makes the group durable and publishes it. Blocks for the sync.
   mutating func finishGroup() throws(StoreError) {
     guard let transaction = group?.transaction else { return }
     group = nil
@@ -54,7 +55,7 @@ extension Writer {
     return try remove(key, hash, in: &transaction, isEnd: true)
   }
 
-  /// What a key has now, commits of the group included; nil if it is absent.
+  /// The present record of a key, commits of the group included; nil if the key is absent.
   func current(_ hash: KeyHash, _ key: RawSpan) throws(StoreError) -> IndexReader.Match? {
     if let group { return try match(key, hash, group.transaction) }
     return try liveMatch(hash, key)

@@ -1,17 +1,19 @@
 /// Transactions: several changes in one commit.
 ///
-/// Their records are appended as they come, without END, and each key's latest
-/// is entered in the index as a pending slot, which only the writer looks at. The
-/// commit rewrites the last record with END and then turns pending slots into
-/// published ones, which needs no room and cannot fail.
+/// Records are appended without END as the changes are made, and the latest record of each key is
+/// entered in the index as a pending slot, which only the writer looks at. The commit rewrites
+/// the last record with END and then turns pending slots into published ones. That needs no space
+/// and cannot fail.
 extension Writer {
+  /// Begins a transaction at the end of the log, or of the group.
   func begin() -> PendingTransaction {
     let tail = group?.transaction.tail ?? log.tail
     return PendingTransaction(
       mark: log.mark(tail), start: tail, tail: tail, followsOthers: group?.transaction.last != nil)
   }
 
-  /// The record a key has inside the transaction; nil if absent or removed.
+  /// The record of a key as the transaction sees it; nil if the key is absent, removed or
+  /// expired.
   func match(
     _ key: RawSpan, _ hash: KeyHash, _ open: PendingTransaction
   ) throws(StoreError) -> IndexReader.Match? {
@@ -27,6 +29,7 @@ extension Writer {
     return try liveMatch(hash, key)
   }
 
+  /// Adds a put to the transaction. Returns false if the condition is not met.
   mutating func put(
     _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest,
     in open: inout PendingTransaction,
@@ -41,6 +44,7 @@ extension Writer {
     return true
   }
 
+  /// Adds a removal to the transaction. Returns false if the key is absent.
   mutating func remove(
     _ key: RawSpan, _ hash: KeyHash, in open: inout PendingTransaction, isEnd: Bool = false
   ) throws(StoreError) -> Bool {
@@ -94,7 +98,7 @@ extension Writer {
     }
   }
 
-  /// Makes all of it happen: now, or with the group it belongs to.
+  /// Commits the transaction: now, or together with the open group.
   mutating func commit(_ open: consuming PendingTransaction, isDurable: Bool) throws(StoreError) {
     guard let last = open.last else {
       if isDurable, group == nil { try log.sync(upTo: log.tail) }
@@ -110,7 +114,8 @@ extension Writer {
     }
   }
 
-  /// Publishes, in their order, records that are in the log.
+  /// Publishes records that are in the log, in their order. With `isDurable`, syncs the log
+  /// first.
   mutating func publish(_ open: PendingTransaction, isDurable: Bool) throws(StoreError) {
     try enterLog(open.tail, isDurable: isDurable)
     var walk = log.walk(from: open.start.position, upTo: open.tail.position)
@@ -120,7 +125,7 @@ extension Writer {
     complete(open.tail)
   }
 
-  /// Makes none of it have happened.
+  /// Undoes the transaction.
   mutating func abort(_ open: consuming PendingTransaction) throws(StoreError) {
     guard open.last != nil else { return }
     isHalfDone = true
@@ -136,8 +141,8 @@ extension Writer {
     isHalfDone = false
   }
 
-  /// Enters a record of the group as pending again, in the slot that a transaction which
-  /// is given up has taken over from it.
+  /// Enters a record of the group as pending again, since the transaction that is undone has
+  /// taken over its slot.
   private mutating func enterAgain(_ record: Record) throws(StoreError) {
     guard record.kind == .put || record.kind == .delete else { return }
     let key = record.key
@@ -148,7 +153,7 @@ extension Writer {
     memory.bytes.storeRelease(Slot(tag: hash.tag, position: record.position, pending: true).bits, slot)
   }
 
-  /// Publishes one record of the transaction, or takes back its pending slot.
+  /// Publishes one record of the transaction, or empties its pending slot.
   private mutating func settle(
     _ record: Record, isCommitted: Bool
   ) throws(StoreError) {
@@ -157,7 +162,7 @@ extension Writer {
     let hash = KeyHash(key, seed: memory.seed)
     let bucket = try IndexReader(memory: memory).bucket(hash, workingTag: index.epoch.tag).page
     let pending = try index.find(hash, key, in: bucket, pending: true)
-    // A later record of the same key has taken the slot over, or it has been settled.
+    // Otherwise a later record of the same key has taken over the slot, or the record is settled.
     let isLatest = pending?.position == record.position
     if !isLatest || !isCommitted, record.isExternal {
       try space.releaseUnits(try record.extent().first)
@@ -169,7 +174,7 @@ extension Writer {
     }
     let old = try index.find(hash, key, in: bucket, pending: false)
     if record.kind == .put {
-      // Into the published slot if there is one, so that the key is never absent.
+      // Uses the published slot if there is one, so that the key is never absent.
       let slot = old?.slotOffset ?? pending.slotOffset
       try publish(Prepared(slotOffset: slot, old: old), hash, record)
     } else if let old {

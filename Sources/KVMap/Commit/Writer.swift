@@ -1,26 +1,27 @@
 import Synchronization
 
-/// Changes the store, one commit at a time; used by whoever holds the turn.
+/// Changes the store, one commit at a time; used with the write lock.
 ///
-/// Each change goes through the same steps. *Prepare*: pages are copied or split,
-/// space is found and made real; anything may fail and nothing is lost. *Append*:
-/// the records are written, which cannot fail. *Sync*, if asked for. *Publish*:
-/// slots and counters are stored, which cannot fail either.
+/// Each change goes through the same steps. *Prepare*: pages are copied or split, space is found,
+/// and disk space is allocated; any of this may fail, and nothing is lost. *Append*: the records
+/// are written, which cannot fail. *Sync*, if asked for. *Publish*: slots and counters are
+/// stored, which cannot fail either.
 struct Writer: ~Copyable {
   let working: WorkingMemory
   let backing: any Backing
-  /// Whether changes reach a file that others may read.
+  /// Whether changes reach a file that other processes may read.
   let isShared: Bool
   let clock: Clock
   var space: SpaceTable
   let index: WritableIndex
   var log: LogWriter
   let mover: MoveWriter
-  /// Bytes that commits have added to the log and compaction has not looked at.
+  /// Bytes that commits have added to the log and that compaction has not counted yet.
   private var written = 0
-  /// Commits that are in the log and will become durable and visible together.
+  /// The open group: commits that are in the log and will become durable and visible together.
   var group: CommitGroup?
-  /// Set while a commit is in the log and not yet in the index.
+  /// Set while a commit is in the log but not yet in the index. If it stays set, the next turn
+  /// begins with recovery.
   var isHalfDone = false
   /// Set if the last removal failed because the log has no room for it.
   private(set) var lacksLog = false
@@ -43,8 +44,9 @@ struct Writer: ~Copyable {
 
   deinit { working.deallocate() }
 
-  /// Sees to it that the store can grow by a value of so many bytes, and by what goes with
-  /// it. Before anything is looked up: a private view may have to be copied for that.
+  /// Ensures that the store can grow by a value of `bytes` bytes, and by what goes with it.
+  /// Called before anything is looked up: a private view may be copied to another address for
+  /// that.
   func reserveAddressSpace(for bytes: Int) throws(StoreError) {
     if isShared { return }
     try backing.reserveAddressSpace(by: bytes)
@@ -66,7 +68,7 @@ struct Writer: ~Copyable {
     var version: UInt64?
   }
 
-  /// False if the condition was not met.
+  /// Commits a put. Returns false if the condition was not met.
   mutating func put(
     _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest
   ) throws(StoreError) -> Bool {
@@ -110,7 +112,7 @@ struct Writer: ~Copyable {
     complete(tail)
   }
 
-  /// Runs `body`, whose space is taken for that purpose.
+  /// Runs `body`; the space it takes is for `purpose`.
   @inline(__always)
   mutating func taking<R>(
     for purpose: SpaceReserve.Purpose, _ body: (inout Writer) throws(StoreError) -> R
@@ -120,12 +122,12 @@ struct Writer: ~Copyable {
     return try body(&self)
   }
 
-  /// Sees to it that the reserve is there that the present purpose has to leave.
+  /// Ensures that the reserve that the present purpose has to leave has disk space.
   mutating func ensureReserve() throws(StoreError) {
     try space.reserve.ensure(above: space.highWater, memory, backing)
   }
 
-  /// False if there was nothing to remove.
+  /// Commits a removal. Returns false if the key was absent or expired.
   mutating func remove(
     _ key: RawSpan, _ hash: KeyHash, isDurable: Bool
   ) throws(StoreError) -> Bool {
@@ -169,9 +171,9 @@ struct Writer: ~Copyable {
     try mergeAfterRemoval(hash)
   }
 
-  /// Removes a key without a record, for want of log. The checkpoint that has to follow,
-  /// in the same turn, is what makes it happen: a crash before it undoes it, and the
-  /// writer is half done until then.
+  /// Removes a key without a record, because the log has no room for one. A checkpoint must
+  /// follow in the same turn, and makes the removal durable. A crash before that undoes it, and
+  /// the writer is half done until then.
   mutating func removeBeforeCheckpoint(
     _ key: RawSpan, _ hash: KeyHash
   ) throws(StoreError) -> Bool {
@@ -186,26 +188,28 @@ struct Writer: ~Copyable {
     return wasLive
   }
 
-  /// Puts back what a commit that failed before it was appended has changed.
+  /// Undoes what a commit has changed that failed before its record was appended.
   private mutating func undo(_ fields: LogWriter.Fields, _ mark: LogWriter.Mark) throws(StoreError) {
     if let extent = fields.external { try space.releaseUnits(Position(offset: extent.offset).unit) }
     try log.rollBack(to: mark, space: &space)
   }
 
-  /// What was appended is a commit from here on: whatever fails now, the next
-  /// turn begins with recovery. Nothing is published over pages that were lost.
+  /// From here on what was appended is a commit: if anything fails now, the next turn begins with
+  /// recovery. With `isDurable`, syncs the log up to `tail`. Throws `lost` if the mapping was
+  /// lost, so that nothing is published then.
   mutating func enterLog(_ tail: LogWriter.Tail, isDurable: Bool) throws(StoreError) {
     isHalfDone = true
     if isDurable { try log.sync(upTo: tail) }
     if isLost { throw StoreError(.lost, "the mapping of the file was lost") }
   }
 
+  /// Ends a commit: stores the tail, and counts what was written.
   mutating func complete(_ tail: LogWriter.Tail) {
     let before = shared[.tail].offset
     log.tail = tail
     shared[.published] = tail.position
-    // Across segments this undercounts by what was written to those before; it
-    // only decides when the next checkpoint is due.
+    // If the commit goes over several segments, only the bytes in the last one are counted. The
+    // count only decides when the next checkpoint is due.
     let segment = shared[.segment].number * UInt64(Layout.unitBytes)
     let isSame = before >= segment && before <= tail.position.offset
     let grown = tail.position.offset - (isSame ? before : segment)
@@ -221,19 +225,19 @@ struct Writer: ~Copyable {
     return written
   }
 
-  /// Whether the mapping was lost by now, for use after stores.
+  /// Whether the mapping has been lost by now. For use after stores.
   private var isLost: Bool {
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     return unsafe memory.local.pointee.isLost
   }
 
-  /// Merges the bucket that a key was removed from if it has become sparse.
-  /// Looking how full a page is reads all of it: that is done for one key in
-  /// sixteen, by bits of its hash that nothing else depends on.
+  /// Merges the bucket that a key was removed from, if it has become sparse. Counting the slots
+  /// of a page reads all of it, so this is done for one key in sixteen, by bits of its hash that
+  /// nothing else depends on.
   ///
-  /// The removal is done, or sure to be: it does not fail because tidying up does.
-  /// Whatever stops a merge stops it between two steps, each of which leaves the
-  /// index whole and its pages entered, or listed to be.
+  /// The removal is done, or sure to be, so it does not fail if the merge does; only `lost` is
+  /// thrown. A merge that fails stops between two steps. Each step leaves the index consistent,
+  /// and the pages that it releases are recorded, or in the list of those to be recorded.
   mutating func mergeAfterRemoval(_ hash: KeyHash) throws(StoreError) {
     guard (hash.bits >> 16) & 15 == 0 else { return }
     do {
@@ -268,12 +272,14 @@ struct Writer: ~Copyable {
 
   // MARK: Steps
 
-  /// Where a key's slot is (or will be), all of it writable, and what is there now.
+  /// Where the slot of a key is or will be, in a writable page, and what is there now.
   struct Prepared {
     var slotOffset: Int
     var old: IndexReader.Match?
   }
 
+  /// Makes writable what a change of `key` stores into. If the key is absent, finds an empty slot
+  /// for it with `needsSlot`; without, the slot is 0.
   mutating func prepare(
     _ key: RawSpan, _ hash: KeyHash, needsSlot: Bool
   ) throws(StoreError) -> Prepared {
@@ -292,20 +298,20 @@ struct Writer: ~Copyable {
     return Prepared(slotOffset: try index.emptySlot(hash, path, space: &space), old: nil)
   }
 
-  /// Makes the table's entries for a record that will no longer be live writable.
+  /// Makes the space table's entries writable for a record that will no longer be live.
   mutating func prepareRelease(_ match: IndexReader.Match) throws(StoreError) {
     _ = try space.writableEntry(match.position.unit)
     if let extent = try extentToRelease(match) {
       guard try space.row(extent.first, of: [.extent]) == extent.count else {
         throw .damaged(
-          "space table", at: Int(extent.first.position.offset), "the large value there is not entered")
+          "space table", at: Int(extent.first.position.offset), "it has no entry for the large value there")
       }
       try space.makeWritable(extent)
     }
   }
 
-  /// The run that ends with a record. Where recovery replaces one that is damaged,
-  /// it is unknown, and stays entered.
+  /// The extent that is released with a record; nil if it has none. If recovery replaces a
+  /// damaged record, its extent is unknown and stays allocated.
   private func extentToRelease(
     _ match: IndexReader.Match
   ) throws(StoreError) -> (first: Unit, count: Int)? {
@@ -318,6 +324,7 @@ struct Writer: ~Copyable {
     return try match.record(memory).extent()
   }
 
+  /// Ensures that a record of `stored` bytes can be appended and counted.
   mutating func makeRoom(
     _ stored: Int, reserve: Int = LogWriter.reserve, _ tail: inout LogWriter.Tail
   ) throws(StoreError) {
@@ -326,14 +333,14 @@ struct Writer: ~Copyable {
     try space.flushReleases()
   }
 
-  /// Room for a record that the index never leads to: the space table counts no bytes of
-  /// it, so that a store without anything to replay opens without taking a page.
+  /// Ensures room for a CUT. The index never points to it, so the space table counts no bytes for
+  /// it, and a store with nothing to replay opens without taking a page.
   mutating func makeRoomForCut(_ tail: inout LogWriter.Tail) throws(StoreError) {
     try log.makeRoom(for: RecordHeader.byteCount + 16, reserve: 0, tail: &tail, space: &space)
     try space.flushReleases()
   }
 
-  /// Writes a value too large for the log into a run of units of its own.
+  /// Writes a value that is too large for the log into an extent of its own; nil if it is not.
   mutating func writeExtent(
     _ value: RawSpan
   ) throws(StoreError) -> (offset: UInt64, length: Int, checksum: UInt64)? {
@@ -356,7 +363,7 @@ struct Writer: ~Copyable {
     return (UInt64(offset), value.byteCount, checksum)
   }
 
-  /// Lets the index lead to a new record. Everything was prepared.
+  /// Makes the index point to a new record. Everything was prepared.
   mutating func publish(
     _ prepared: Prepared, _ hash: KeyHash, _ record: Record
   ) throws(StoreError) {
@@ -372,7 +379,7 @@ struct Writer: ~Copyable {
     }
   }
 
-  /// Takes a key out of the index. Everything was prepared.
+  /// Removes a key from the index. Everything was prepared.
   mutating func unpublish(_ prepared: Prepared) throws(StoreError) {
     guard let old = prepared.old else { return }
     memory.bytes.storeRelease(Slot.empty.bits, prepared.slotOffset)
@@ -380,7 +387,7 @@ struct Writer: ~Copyable {
     try retire(old)
   }
 
-  /// Accounts for a record that the index no longer leads to.
+  /// Accounts for a record that the index no longer points to.
   private mutating func retire(_ old: IndexReader.Match) throws(StoreError) {
     try space.removeRecord(
       old.position.unit, bytes: old.header.storedBytes, expires: old.header.flags.contains(.expires))

@@ -66,7 +66,7 @@ extension StoreCore {
       if patience.wait() { continue }
       // The lock is the handle's: if nobody else has it, another thread does.
       let holder = try backing.locks.holder(of: .checkpoint, against: .exclusive) ?? processIdentifier
-      throw patience.busy(holder, "has been writing a checkpoint").naming(name)
+      throw patience.busy(holder, "is writing a checkpoint").naming(name)
     }
   }
 }

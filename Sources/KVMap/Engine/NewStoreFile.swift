@@ -146,7 +146,7 @@ struct NewStoreFile: ~Copyable {
         guard case .empty? = try? FileKind(empty) else { return nil }
         if patience.wait() { continue }
         throw patience.busy(
-          try backing.locks.holder(of: lock, against: .exclusive), "has had the empty file open")
+          try backing.locks.holder(of: lock, against: .exclusive), "has the empty file open")
       }
     }
     do throws(MappingError) {

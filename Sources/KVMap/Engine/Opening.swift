@@ -203,7 +203,7 @@ struct Opening {
       if patience.wait() { continue }
       var holder = try backing.locks.holder(of: .valid, against: .exclusive)
       if holder == nil { holder = try backing.locks.holder(of: .checkpoint, against: .exclusive) }
-      throw patience.busy(holder, "has been recovering the store")
+      throw patience.busy(holder, "is recovering the store")
     }
   }
 
@@ -213,7 +213,7 @@ struct Opening {
     while try !backing.locks.tryLock(.attached, .shared) {
       if patience.wait() { continue }
       let holder = try backing.locks.holder(of: .attached, against: .shared)
-      throw patience.busy(holder, "has been cutting off the end of the file")
+      throw patience.busy(holder, "is truncating the file")
     }
   }
 

@@ -129,7 +129,7 @@ final class WriteLock: @unchecked Sendable {
     while try !locks.tryLock(.write, .exclusive) {
       if patience.wait() { continue }
       let holder = try locks.holder(of: .write, against: .exclusive)
-      throw patience.busy(holder, "has held the writer's turn")
+      throw patience.busy(holder, "holds the write lock")
     }
   }
 

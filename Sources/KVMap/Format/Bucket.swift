@@ -1,5 +1,7 @@
-/// One entry of a bucket: 16 bits of the key's hash, a mark for entries of a
-/// transaction that is not published yet, and the record's position. 0 is empty.
+// Bucket pages and their slots: where the index keeps the positions of records.
+
+/// A slot, one 8-byte entry of a bucket: 16 bits of the key's hash, a mark for a transaction that
+/// is not published yet, and the record's position divided by 8. 0 is an empty slot.
 struct Slot: Equatable, Sendable {
   var bits: UInt64
 
@@ -14,17 +16,19 @@ struct Slot: Equatable, Sendable {
 
   var isEmpty: Bool { bits == 0 }
   var tag: UInt16 { UInt16(truncatingIfNeeded: bits >> 48) }
-  /// Readers pass over pending slots; the writer alone looks at them.
+  /// Readers skip pending slots; only the writer looks at them.
   var isPending: Bool { bits & Self.pendingBit != 0 }
   var position: Position { Position(offset: (bits & (Self.pendingBit - 1)) * 8) }
   var published: Slot { Slot(bits: bits & ~Self.pendingBit) }
 }
 
-/// A bucket page: 64 lines of 64 bytes, the header and 63 lines of 8 slots.
+/// A bucket page: 64 lines of 64 bytes. Line 0 is the page header; lines 1 to 63 have 8 slots
+/// each.
 ///
-/// A key may stand in either of two lines; it takes the emptier one. That fills
-/// pages to about 85 % before both lines of some key are full and the page
-/// splits, and since nothing ever moves between lines, deleting is storing 0.
+/// A key may be in either of two lines; a new key takes the emptier one. So a page fills to about
+/// 85 % before both lines of some key are full and the page splits. Slots never move between
+/// lines, so deleting a key only stores 0. An overflow page has the same shape, but any slot may
+/// hold any key.
 struct Bucket {
   static let lineCount = 63
   static let slotsPerLine = 8
@@ -33,7 +37,7 @@ struct Bucket {
   let bytes: MappedBytes
   let page: PageNumber
 
-  /// The offset in the file of a slot; lines are numbered from 1.
+  /// The offset of a slot in the file, in bytes. `line` is 1 to 63, `slot` 0 to 7.
   @inline(__always)
   func offset(line: Int, slot: Int) -> Int { page.offset + line * 64 + slot * 8 }
 
@@ -62,8 +66,9 @@ struct Bucket {
     return used
   }
 
-  /// All slots that are not empty, with line and place in it. Acquire: pairs with the release
-  /// that published a slot, so that its record is seen.
+  /// All slots that are not empty, each with its line and its index in the line. They are loaded
+  /// with acquire order, which pairs with the release that published a slot, so that its record
+  /// is seen.
   var slots: Slots { Slots(bucket: self) }
 
   struct Slots: Sequence, IteratorProtocol {

@@ -1,3 +1,5 @@
+// The checksum of records and pages, and the seed that keys it.
+
 /// The secret of one store: 128 random bits chosen at its creation.
 struct StoreSeed: Equatable, Sendable {
   var low: UInt64
@@ -6,11 +8,10 @@ struct StoreSeed: Equatable, Sendable {
 
 /// Checksums of records and pages, by folded 64 × 64 → 128 bit multiplication.
 ///
-/// Each 16 bytes are mixed by one multiplication whose two halves are combined
-/// (the construction of wyhash, https://github.com/wangyi-fudan/wyhash). It finds
-/// damage, at the speed of the memory, and is keyed by the store's seed and the
-/// place of the bytes, so that bytes copied from elsewhere do not pass. It is no
-/// defence against somebody who can write the file.
+/// One multiplication mixes 16 bytes; its two halves are combined (the construction of wyhash,
+/// https://github.com/wangyi-fudan/wyhash). The checksum finds damage, at the speed of the
+/// memory. It is keyed by the store's seed and by the place of the bytes, so bytes copied from
+/// elsewhere do not pass. It does not protect against somebody who can write the file.
 enum Checksum {
   @inline(__always)
   static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
@@ -22,7 +23,7 @@ enum Checksum {
     0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db, 0x8ebc_6af0_9c88_c6e3
   )
 
-  /// 64 bits over `count` bytes at `offset`, bound to `seed` and `place`.
+  /// The 64-bit checksum of `count` bytes at `offset`, keyed by `seed` and `place`.
   @inline(__always)
   static func compute(
     _ bytes: MappedBytes, _ offset: Int, count: Int, seed: StoreSeed, place: UInt64
@@ -33,7 +34,7 @@ enum Checksum {
     var at = offset
     var left = count
     if left > 256 {
-      // Four lanes keep the multiplier busy; they meet again below.
+      // Four lanes keep the multiplier busy; they are combined below.
       var a = state
       var b = state ^ mix.0
       var c = state ^ mix.1
@@ -67,7 +68,7 @@ enum Checksum {
     return fold(state ^ k0, UInt64(truncatingIfNeeded: count) ^ mix.1)
   }
 
-  /// The last 0 to 7 bytes as a number; nothing beyond them is read.
+  /// The last 0 to 7 bytes as a number. Reads nothing past them.
   @inline(__always)
   private static func tail(_ bytes: MappedBytes, _ offset: Int, _ count: Int) -> UInt64 {
     if count >= 4 {
@@ -82,7 +83,7 @@ enum Checksum {
     return first | middle << 8 | last << 16
   }
 
-  /// The next value of the chain that runs through all records.
+  /// The chain after a record with this checksum. The chain runs through all records of the log.
   @inline(__always)
   static func chain(_ previous: UInt64, _ checksum: UInt32) -> UInt64 {
     fold(previous ^ mix.0, UInt64(checksum) ^ mix.2)

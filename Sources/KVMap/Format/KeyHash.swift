@@ -1,18 +1,18 @@
-/// The 64-bit hash of a key and what the index takes from it.
+/// The 64-bit hash of a key, and the numbers that the index takes from it.
 ///
-/// SipHash-1-3 (Aumasson and Bernstein, https://131002.net/siphash/), keyed by
-/// the store's random seed: without the seed nobody can craft keys that collide,
-/// unlike the multiplying and rotating hashes that collide whatever their seed.
+/// The hash is SipHash-1-3 (Aumasson and Bernstein, https://131002.net/siphash/), keyed by the
+/// store's random seed: without the seed nobody can construct keys that collide. Hashes that
+/// multiply and rotate do not give this; for them there are keys that collide under every seed.
 struct KeyHash: Equatable, Sendable {
   var bits: UInt64
 
-  /// What a slot remembers of the key: the low 16 bits.
+  /// The low 16 bits, which a slot holds.
   var tag: UInt16 { UInt16(truncatingIfNeeded: bits) }
 
   /// The two lines (1 to 63) of a bucket page that may hold the key; never equal.
   ///
-  /// The bits are mixed first: the top bits choose the page, and would otherwise
-  /// be the same for all keys of one page in a deep directory.
+  /// The bits are mixed first: the top bits choose the page, so in a deep directory they are the
+  /// same for all keys of one page.
   var lines: (first: Int, second: Int) {
     let mixed = bits &* 0x9e37_79b9_7f4a_7c15
     let first = Int(((mixed >> 52) &* UInt64(Bucket.lineCount)) >> 12)
@@ -22,13 +22,15 @@ struct KeyHash: Equatable, Sendable {
     return (first + 1, second + 1)
   }
 
-  /// The 8 bits after the first `depth`: the entry of a directory page.
+  /// The index of the key's entry in a directory page of `depth`: the 8 bits after the first
+  /// `depth`.
   @inline(__always)
   func entry(depth: Int) -> Int {
     Int(truncatingIfNeeded: (bits << UInt64(truncatingIfNeeded: depth)) >> 56)
   }
 
-  /// The bit after the first `depth`: which half of a split page.
+  /// Whether the key goes to the upper half when a page of `depth` splits: the bit after the
+  /// first `depth`.
   @inline(__always)
   func bit(depth: Int) -> Bool {
     (bits << UInt64(truncatingIfNeeded: depth)) >> 63 != 0
@@ -100,7 +102,7 @@ struct KeyHash: Equatable, Sendable {
 }
 
 #if CRASH_SIMULATION
-  /// One hash for all keys of a task, for tests: nobody can make up keys of one hash.
+  /// One hash for all keys of a task, for tests: nobody can construct keys with equal hashes.
   enum KeyHashOverride {
     @TaskLocal static var current: KeyHash?
 

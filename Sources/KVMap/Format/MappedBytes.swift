@@ -7,23 +7,22 @@ import Synchronization
   import Darwin
 #endif
 
-/// The mapped file as bytes at offsets: every raw load and store of the store.
+/// The mapped file as bytes at offsets. Every raw load and store of the store is here.
 ///
-/// Offsets are not checked here beyond assertions; callers check what they read
-/// from the file before they use it as an offset. Numbers are little-endian in
-/// the file whatever the host.
+/// Only assertions check offsets; callers check a number from the file before they use it as an
+/// offset. Numbers are little-endian in the file on every host.
 @safe
 struct MappedBytes: @unchecked Sendable {
-  // Sendable: the pointer never changes, and what it points to is shared memory
-  // whose protocol (release stores, acquire loads, generation) is the format's.
+  // Sendable: the pointer never changes. It points to shared memory, which is accessed by the
+  // protocol of the format (release stores, acquire loads, generation).
   let base: UnsafeMutableRawPointer
   #if CRASH_SIMULATION
-    /// How many there are at that address: what was mapped elsewhere meanwhile is not.
+    /// How many bytes can be accessed at `base`; those that were mapped elsewhere since cannot.
     private let count: Int
   #endif
 
-  /// - Parameter count: bytes that can be accessed; looked at only by tests, in which an
-  ///   access beyond traps.
+  /// - Parameter count: how many bytes can be accessed. Only test builds use it: there an access
+  ///   past them traps.
   @inline(__always)
   init(base: UnsafeMutableRawPointer, count: Int) {
     unsafe self.base = base
@@ -164,8 +163,8 @@ struct MappedBytes: @unchecked Sendable {
     }
   }
 
-  /// The bytes at `offset`. The caller keeps the mapping, and whatever keeps the
-  /// bytes from being reused, alive for as long as the span is used.
+  /// The bytes at `offset`. While the span is in use, the caller keeps the mapping alive, and
+  /// whatever protects the bytes from reuse.
   @inline(__always)
   @_lifetime(immortal)
   func span(_ offset: Int, count: Int) -> RawSpan {
@@ -175,7 +174,7 @@ struct MappedBytes: @unchecked Sendable {
   }
 
   func array(_ offset: Int, count: Int) -> [UInt8] {
-    // Else the initializer writes to the runtime's one empty array, from any thread.
+    // Otherwise the initializer would write to the runtime's only empty array, from any thread.
     if count == 0 { return [] }
     check(offset, count)
     return unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
@@ -190,10 +189,10 @@ struct MappedBytes: @unchecked Sendable {
     unsafe kvmap_prefetch(base + offset)
   }
 
-  /// Stores a byte of each host page again, so that the page is written out by
-  /// the next sync even if an earlier, failed write left it marked clean.
+  /// Stores a word of each page again, unchanged, so that the next sync writes the page even if
+  /// an earlier, failed write left it marked clean.
   func dirtyAgain(_ offset: Int, count: Int) {
-    // The first word may lie in the page before; of the others, one in each page.
+    // First the word at `offset`, then the first word of each further page.
     var word = offset & ~7
     while word < offset + count {
       storeRelaxed(loadRelaxed(word), word)
@@ -201,7 +200,7 @@ struct MappedBytes: @unchecked Sendable {
     }
   }
 
-  /// Tells the crash simulator of each store; nothing in any other build.
+  /// Reports each store to the crash simulator; does nothing in any other build.
   @inline(__always)
   private func noteStore(_ offset: Int, _ count: Int) {
     #if CRASH_SIMULATION
@@ -211,7 +210,7 @@ struct MappedBytes: @unchecked Sendable {
 }
 
 #if CRASH_SIMULATION
-  /// Sees every store of one thread into a mapped store, right after it.
+  /// Its body is called right after every store of one thread into a mapped store.
   @safe
   final class StoreObserver {
     let body: (UnsafeMutableRawPointer, Int, Int) -> Void
@@ -224,7 +223,7 @@ struct MappedBytes: @unchecked Sendable {
       return key
     }()
 
-    /// The observer of this thread; whoever sets it keeps it alive.
+    /// The observer of this thread. The code that sets it keeps it alive.
     static var current: StoreObserver? {
       get {
         guard let pointer = unsafe pthread_getspecific(key) else { return nil }

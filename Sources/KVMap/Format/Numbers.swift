@@ -1,4 +1,6 @@
-/// Where a record lies: its offset in the file, a multiple of 8.
+// The numbers of the format, each kind with a type of its own so that they cannot be confused.
+
+/// The position of a record: its offset in the file in bytes, a multiple of 8.
 struct Position: Hashable, Comparable, Sendable {
   var offset: UInt64
 
@@ -26,8 +28,8 @@ struct PageNumber: Hashable, Sendable {
   var indexInUnit: Int { Int(number % UInt64(Layout.pagesPerUnit)) }
 }
 
-/// A period between two checkpoints (or snapshots). Pages carry the epoch they
-/// were written in; only pages of the current epoch are changed in place.
+/// A period between two checkpoints or snapshots. A page carries the epoch in which it was
+/// written; only pages of the current epoch are changed in place.
 struct Epoch: Hashable, Comparable, Sendable {
   var number: UInt64
 
@@ -35,11 +37,11 @@ struct Epoch: Hashable, Comparable, Sendable {
   static func < (left: Epoch, right: Epoch) -> Bool { left.number < right.number }
 
   var next: Epoch { Epoch(number: number + 1) }
-  /// The part of the epoch that page pointers carry.
+  /// The low 16 bits, which page pointers carry.
   var tag: UInt16 { UInt16(truncatingIfNeeded: number) }
 }
 
-/// The number of a record in the order of the log; also a value's version.
+/// The number of a record in the order of the log. It is also the version of the record's value.
 struct SequenceNumber: Hashable, Comparable, Sendable {
   var number: UInt64
 
@@ -50,6 +52,6 @@ struct SequenceNumber: Hashable, Comparable, Sendable {
 }
 
 extension UInt64 {
-  /// `0x…`, the way places in the file are named in messages.
+  /// The number as `0x…`, as messages name offsets in the file.
   var hexadecimal: String { "0x" + String(self, radix: 16) }
 }

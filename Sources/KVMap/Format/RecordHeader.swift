@@ -1,16 +1,19 @@
+// The header of a log record: 24 bytes, and the optional fields that follow it.
+
 /// What a record does.
 enum RecordKind: UInt8 {
   case put = 1
   case delete = 2
   /// A put that compaction has moved out of the log.
   case move = 3
-  /// The log goes on in the segment that is named by the 8 bytes of value.
+  /// The log continues in the segment that the 8 bytes of value name.
   case link = 4
-  /// Ends what a crash left behind: 16 random bytes that change the chain.
+  /// Closes the log after a crash: its value, 16 random bytes, changes the chain.
   case cut = 5
 }
 
-/// The 24 bytes every record begins with, and the optional fields behind them.
+/// The record header: the 24 bytes that every record begins with. Optional fields, key and value
+/// follow.
 ///
 ///     0  u32  checksum, of everything from byte 8 to the end of the value
 ///     4  u32  chain, low half
@@ -18,7 +21,7 @@ enum RecordKind: UInt8 {
 ///     16 u64  value length in the upper 47 bits, key length in the lower 17
 ///     24 u64  expiry, in milliseconds since 1970, if the flag says so
 ///        u64  version, if the flag says so (else it is the sequence number)
-///        u64 u64  offset of the value's run and checksum of the value, if external
+///        u64 u64  offset of the value's extent and checksum of the value, if external
 ///        key, value, zeros to a multiple of 8
 struct RecordHeader: Equatable, Sendable {
   static let byteCount = 24
@@ -29,10 +32,13 @@ struct RecordHeader: Equatable, Sendable {
     let rawValue: UInt8
     /// The last record of a commit.
     static let end = Flags(rawValue: 1 << 3)
-    /// First record of a commit, and all before it was durable when it was written.
+    /// The first record of a commit, written when everything before it was durable.
     static let synced = Flags(rawValue: 1 << 4)
+    /// The record has an expiry.
     static let expires = Flags(rawValue: 1 << 5)
+    /// The record has a version field; otherwise its version is its sequence number.
     static let versioned = Flags(rawValue: 1 << 6)
+    /// The value lies in an extent of its own.
     static let external = Flags(rawValue: 1 << 7)
     static let kindMask: UInt8 = 7
   }
@@ -58,7 +64,7 @@ struct RecordHeader: Equatable, Sendable {
 
   var kind: RecordKind? { RecordKind(rawValue: kindBits) }
 
-  /// Bytes between the 24 and the key.
+  /// Bytes of optional fields, between the header and the key.
   @inline(__always)
   var extraBytes: Int {
     (flags.contains(.expires) ? 8 : 0) + (flags.contains(.versioned) ? 8 : 0)
@@ -70,13 +76,13 @@ struct RecordHeader: Equatable, Sendable {
   var keyOffset: Int { Self.byteCount + extraBytes }
   @inline(__always)
   var valueOffset: Int { keyOffset + keyLength }
-  /// Bytes from the start to the end of the value, without padding.
+  /// Bytes from the start of the record to the end of the value, without padding.
   @inline(__always)
   var contentBytes: Int { valueOffset + inlineValueLength }
   /// Bytes the record takes in the log.
   @inline(__always)
   var storedBytes: Int { (contentBytes + 7) & ~7 }
-  /// What the record keeps alive: its own bytes, and those of a run.
+  /// Bytes that the record keeps in use: its own, and those of a large value.
   @inline(__always)
   var liveBytes: Int { storedBytes + (flags.contains(.external) ? valueLength : 0) }
 
@@ -95,9 +101,8 @@ struct RecordHeader: Equatable, Sendable {
     lengths = UInt64(valueLength) << 17 | UInt64(keyLength)
   }
 
-  /// Reads the 24 bytes at `offset`. The lengths are bounded by the bits they
-  /// have, so sums of them cannot overflow; whether they make sense is for the
-  /// caller to check.
+  /// Reads the header at `offset`. The lengths have few enough bits that sums of them cannot
+  /// overflow; the caller checks whether they make sense.
   @inline(__always)
   init(_ bytes: MappedBytes, at offset: Int) {
     sums = bytes.load64(offset)
@@ -105,14 +110,14 @@ struct RecordHeader: Equatable, Sendable {
     lengths = bytes.load64(offset + 16)
   }
 
-  /// Writes bytes 8 to 24; the checksum follows once key and value are there.
+  /// Writes bytes 8 to 23 of the header. The checksum follows once key and value are written.
   @inline(__always)
   func encodeOrder(_ bytes: MappedBytes, at offset: Int) {
     bytes.store64(order, offset + 8)
     bytes.store64(lengths, offset + 16)
   }
 
-  /// The checksum of a record whose bytes lie at `offset`; bounds are checked before.
+  /// The checksum of the record at `offset`. The caller has checked that the record is in bounds.
   @inline(__always)
   func computeChecksum(_ bytes: MappedBytes, at offset: Int, seed: StoreSeed) -> UInt32 {
     UInt32(
@@ -124,14 +129,14 @@ struct RecordHeader: Equatable, Sendable {
     computeChecksum(bytes, at: offset, seed: seed) == checksum
   }
 
-  /// Whether lengths and kind are such that the record can lie in `room` bytes.
+  /// Whether the kind is known, the lengths are allowed, and the record fits into `room` bytes.
   @inline(__always)
   func fits(in room: Int) -> Bool {
     keyLength <= Layout.largestKey && kindBits >= 1 && kindBits <= 5
       && inlineValueLength <= Layout.largestInlineValue && storedBytes <= room
   }
 
-  /// Whether key and value are such as records of its kind have.
+  /// Whether key, value and optional fields are as its kind requires.
   var isOfItsKind: Bool {
     switch kind {
     case .put, .move: true

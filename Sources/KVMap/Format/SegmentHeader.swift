@@ -1,8 +1,8 @@
 /// The first 64 bytes of a log segment, written once when the segment opens.
 ///
-/// It names the segment that follows, which is chosen when this one opens: the
-/// way on is known twice, here and in the LINK record, so that damage to one of
-/// them does not pass for the end of the log.
+/// It names the segment that follows, which is chosen when this one opens. So two places name
+/// that segment, this header and the LINK record, and damage to one of them does not look like
+/// the end of the log.
 struct SegmentHeader: Equatable {
   static let magic: UInt64 = 0x5047_4553_4d56_4b00  // "\0KVMSEGP"
   static let byteCount = 64
@@ -13,10 +13,10 @@ struct SegmentHeader: Equatable {
   private static let sequenceOffset = nextOffset + 8
   private static let checksumOffset = 56
 
-  /// Counts the segments of the log; the first is 1. Segments of moved records,
-  /// which no log leads to, have 0.
+  /// The number of the segment in the order of the log; the first is 1. Segments of moved
+  /// records, which are not part of the log, have 0.
   var ordinal: UInt64
-  /// Where the log goes on when this segment is full.
+  /// The segment in which the log continues when this one is full.
   var next: Unit
   /// Sequence number of the first record.
   var sequence: SequenceNumber
@@ -27,11 +27,11 @@ struct SegmentHeader: Equatable {
     self.sequence = sequence
   }
 
-  /// Whether the log goes through the segment; else moved records lie in it.
+  /// Whether the segment is part of the log; otherwise it holds moved records.
   var isOfLog: Bool { ordinal > 0 }
 
-  /// Nil if no header of this store lies at `offset`, or one with numbers that
-  /// cannot be computed with: no more segments than records, and all in the file.
+  /// Reads the header at `offset`. nil if there is none of this store, or if its numbers are out
+  /// of range: there are no more segments than records, and all lie in the file.
   init?(_ bytes: MappedBytes, at offset: Int, seed: StoreSeed) {
     guard bytes.load64(offset + Self.magicOffset) == Self.magic,
       bytes.load64(offset + Self.checksumOffset) == Self.checksum(bytes, offset, seed)

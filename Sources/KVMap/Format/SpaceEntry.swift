@@ -1,41 +1,42 @@
-/// What a 64 KiB unit of the file is used for.
+// Entries of the space table: what each unit of the file is used for.
+
+/// The use of a 64 KiB unit of the file.
 enum UnitKind: UInt8 {
-  /// Nobody's, and usable once its release epoch allows.
+  /// Unused; may be reused once the reuse rule allows it for the epoch of its release.
   case free = 0
-  /// Superblocks and live page.
+  /// Superblocks and shared state.
   case fixed = 1
   /// 16 index pages.
   case index = 2
   /// First unit of a log segment.
   case segment = 3
-  /// First unit of a run that holds one large value.
+  /// First unit of an extent, which holds one large value.
   case extent = 4
-  /// A further unit of the segment or run that begins before it.
+  /// A further unit of the segment or extent that begins before it.
   case continuation = 5
 }
 
 /// A unit's entry in the space table: 32 bytes.
 ///
-/// Index pages are in one of four states: in use, free, or released in one of
-/// two epochs. Two, so that pages released long ago become free although others
-/// of the same unit are released in every epoch.
+/// A page of an index unit is in one of four states: in use, free, or released in one of two
+/// epochs. There are two, so that pages released long ago become free although others of the same
+/// unit are released in every epoch.
 ///
-/// Of the records that will expire, a unit of the log knows how many bytes they
-/// take and between which times they do; from that compaction estimates what is
-/// garbage by now without reading them.
+/// The entry of a log unit says how many bytes of its live records will expire, and between which
+/// times. From that, compaction estimates how much is garbage by now without reading the records.
 struct SpaceEntry {
   static let kind = 0  // u8
-  static let diskSpace = 1  // u8, free
+  static let diskSpace = 1  // u8, free: how much disk space it has
   static let used = 2  // u16, index: a bit for each page in use
   static let releasedBefore = 4  // u16, index: pages released up to `epochBefore`
   static let releasedLately = 6  // u16, index: pages released in `epoch`
-  static let expiring = 4  // u32, log: those of the live bytes that will expire
-  static let length = 8  // u32, segment and run: number of units
+  static let expiring = 4  // u32, log: how many of the live bytes will expire
+  static let length = 8  // u32, segment and extent: number of units
   static let live = 12  // u32, segment and its continuations: bytes of live records that start here
-  static let epochBefore = 16  // u64
-  static let epoch = 24  // u64, when it was released
+  static let epochBefore = 16  // u64, index: of an earlier release
+  static let epoch = 24  // u64, of the last release
   static let earliestExpiry = 16  // u64, log: in milliseconds since 1970
-  static let latestExpiry = 24  // u64
+  static let latestExpiry = 24  // u64, log: in milliseconds since 1970
   static let byteCount = 32
 
   static let entriesPerLeaf = (Layout.pageBytes - PageHeader.byteCount) / byteCount  // 126
@@ -81,7 +82,7 @@ struct SpaceEntry {
     get { DiskSpace(rawValue: bytes.load8(offset + Self.diskSpace)) ?? .some }
     nonmutating set { bytes.store8(newValue.rawValue, offset + Self.diskSpace) }
   }
-  /// Whether `diskSpace` has one of its values.
+  /// Whether the value stored for `diskSpace` is a known one.
   var isDiskSpaceKnown: Bool { DiskSpace(rawValue: bytes.load8(offset + Self.diskSpace)) != nil }
   var expiring: Int {
     get { Int(bytes.load32(offset + Self.expiring)) }
@@ -96,8 +97,8 @@ struct SpaceEntry {
     nonmutating set { bytes.store64(newValue, offset + Self.latestExpiry) }
   }
 
-  /// Live bytes, less those that have probably expired by `now`: as if they did
-  /// so evenly between the earliest and the latest time.
+  /// Live bytes, less those that have probably expired by `now`, as if they expired evenly
+  /// between the earliest and the latest expiry.
   func probablyLive(at now: UInt64) -> Int {
     let (first, last) = (earliestExpiry, latestExpiry)
     guard expiring > 0, now >= first else { return live }
@@ -111,7 +112,7 @@ struct SpaceEntry {
     (kind == .segment || kind == .continuation) && expiring > 0 && earliestExpiry <= now
   }
 
-  /// Makes the entry one of `kind` with everything else 0.
+  /// Sets the entry to `kind` and `length`, and everything else to 0.
   func reset(_ kind: UnitKind, length: Int = 0) {
     bytes.zero(offset, count: Self.byteCount)
     bytes.store8(kind.rawValue, offset + Self.kind)

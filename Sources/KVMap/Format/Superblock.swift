@@ -1,17 +1,17 @@
-/// The state of the store at its last checkpoint; the file has two copies.
+/// The state of the store at its last checkpoint. The file has two copies.
 ///
-/// Both are written at every checkpoint, one after the other with a sync between,
-/// so that at any instant one of them is whole.
+/// A checkpoint writes both, one after the other with a sync in between, so at any moment one of
+/// them is whole.
 struct Superblock: Equatable, Sendable {
-  /// Begins with a byte no text has and holds line ends, which a transfer as
-  /// text would change.
+  /// Begins with a byte that no text has, and contains line ends, which a transfer as text would
+  /// change.
   static let magic: UInt64 = 0x0a1a_0a0d_4d56_4b89  // 0x89 "KVM" CR LF 0x1a LF
 
   /// Features a reader may ignore.
   var compatibleFeatures: UInt32 = 0
   /// Features a reader may ignore and a writer may not.
   var readOnlyCompatibleFeatures: UInt32 = 0
-  /// Features nobody may ignore.
+  /// Features that no program may ignore.
   var incompatibleFeatures: UInt32 = 0
   var identifier: (UInt64, UInt64)
   var seed: StoreSeed
@@ -24,17 +24,18 @@ struct Superblock: Equatable, Sendable {
   var liveBytes: UInt64 = 0
   /// Root of the space table; its depth field holds the height.
   var spaceRoot = PagePointer(bits: 0)
-  /// Units of the file in use: everything lies below.
+  /// The high-water mark: all units in use lie below it.
   var highWater = Unit(number: 0)
-  /// Where the log goes on, and what the next record must continue.
+  /// Where the log continues after this checkpoint, the sequence number of the record there, and
+  /// the chain before it.
   var logPosition = Position(offset: 0)
   var sequence = SequenceNumber(number: 0)
   var chain: UInt64 = 0
   /// The segment `logPosition` lies in.
   var segment = Unit(number: 0)
   var indexPages: UInt64 = 0
-  /// No live record expires before this time, in milliseconds since 1970; the largest
-  /// number where none expires.
+  /// No live record expires before this time, in milliseconds since 1970; the largest number if
+  /// none expires, 0 if that is unknown.
   var earliestExpiry: UInt64 = 0
 
   static let version = 8  // u32
@@ -61,15 +62,16 @@ struct Superblock: Equatable, Sendable {
 
   /// Why a copy cannot be used.
   enum Problem: Error, Equatable {
-    /// Nothing of ours: the magic is another.
+    /// Not a superblock: the magic is wrong.
     case foreign
-    /// Written by a version of the format we do not know.
+    /// Its format version is newer than this program.
     case newer(UInt32)
-    /// The checksum is wrong by our reckoning, and the version is not ours.
+    /// The checksum does not match, but the version is newer: a newer format may compute the
+    /// checksum in another way.
     case perhapsNewer(UInt32)
-    /// Ours, but checksum or contents are wrong.
+    /// The magic is right, but the checksum or the contents are wrong.
     case damaged
-    /// Uses features that this version does not know.
+    /// It uses features that this program does not know.
     case features(UInt32)
   }
 
@@ -78,13 +80,13 @@ struct Superblock: Equatable, Sendable {
     self.seed = seed
   }
 
-  /// The superblocks are checked before the seed is known.
+  /// Computed with a seed of zeros: superblocks are checked before the seed is known.
   private static func checksum(_ bytes: MappedBytes, _ offset: Int) -> UInt64 {
     Checksum.compute(bytes, offset, count: checksum, seed: StoreSeed(low: 0, high: 0), place: 0)
   }
 
-  /// Reads the copy at `offset`, which a checkpoint of another process may be
-  /// writing: what is checked and what is read are the same bytes.
+  /// Reads the copy at `offset`. A checkpoint of another process may be writing it, so the bytes
+  /// are copied first, and that copy is both checked and decoded.
   static func decode(_ bytes: MappedBytes, at offset: Int) -> Result<Superblock, Problem> {
     var copy = bytes.array(offset, count: byteCount)
     return unsafe copy.withUnsafeMutableBytes { buffer in
@@ -96,7 +98,7 @@ struct Superblock: Equatable, Sendable {
   private static func decode(_ bytes: MappedBytes) -> Result<Superblock, Problem> {
     guard bytes.load64(0) == magic else { return .failure(.foreign) }
     guard bytes.load64(checksum) == checksum(bytes, 0) else {
-      // A newer format may compute its checksum otherwise.
+      // A newer format may compute its checksum in another way.
       let version = bytes.load32(Self.version)
       return .failure(version > Layout.version && version < 1_000 ? .perhapsNewer(version) : .damaged)
     }
@@ -127,7 +129,7 @@ struct Superblock: Equatable, Sendable {
     return block.isPlausible ? .success(block) : .failure(.damaged)
   }
 
-  /// Whether the numbers can be computed with: bounded, and in their places.
+  /// Whether all numbers are in range, so that it is safe to compute with them.
   private var isPlausible: Bool {
     let units = highWater.number
     guard units > Layout.firstFreeUnit, units <= Layout.largestFile / UInt64(Layout.unitBytes) else {
@@ -150,7 +152,7 @@ struct Superblock: Equatable, Sendable {
       && indexPages <= pages
   }
 
-  /// More records than so many units have slots for are none.
+  /// The largest possible number of records in so many units: one for each slot.
   static func largestCount(in units: UInt64) -> UInt64 {
     units &* UInt64(Layout.pagesPerUnit) &* UInt64(Bucket.slotCount)
   }

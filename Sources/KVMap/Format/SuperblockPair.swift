@@ -1,4 +1,4 @@
-/// The two copies of the superblock in a file, and which of them counts.
+/// The two copies of the superblock in a file, and the choice between them.
 struct SuperblockPair: Equatable {
   typealias Copy = Result<Superblock, Superblock.Problem>
 
@@ -8,16 +8,17 @@ struct SuperblockPair: Equatable {
   /// What was found, in the order of ``offsets``.
   let copies: [Copy]
 
-  /// Reads both as they are.
+  /// Reads both copies.
   ///
-  /// A checkpoint may be writing them meanwhile: it may write the first one while that is read,
-  /// and then the second one. It syncs between them, so at a second look the first one is whole.
+  /// A checkpoint may be writing the first copy while it is read here, and then the second. It
+  /// syncs in between, so if neither copy is valid, the first is whole when both are read again.
   init(_ bytes: MappedBytes) {
     let copies = Self.read(bytes)
     self.copies = copies.contains { (try? $0.get()) != nil } ? copies : Self.read(bytes)
   }
 
-  /// Reads both until a writer that may be storing them is seen to be done.
+  /// Reads both copies until they no longer change, so that a process that is storing them is
+  /// seen to be done. Blocks for about 10 ms at most.
   init(settled bytes: MappedBytes) {
     var before = Self.read(bytes)
     for _ in 0..<100 {
@@ -34,9 +35,10 @@ struct SuperblockPair: Equatable {
     offsets.map { Superblock.decode(bytes, at: $0) }
   }
 
-  /// The copy that counts, and whether the other one is the same.
+  /// The copy that counts: the valid one, or of two valid ones the one with the later epoch. Also
+  /// whether both copies are the same.
   ///
-  /// - Throws: `damaged`, `notAStore`, `newerFormat`.
+  /// - Throws: `damaged`, `notAStore` or `newerFormat`.
   func current() throws(StoreError) -> (block: Superblock, bothAgree: Bool) {
     switch (copies[0], copies[1]) {
     case (.success(let first), .success(let second)):
@@ -46,7 +48,8 @@ struct SuperblockPair: Equatable {
       }
       return (first.epoch >= second.epoch ? first : second, first == second)
     case (.success(let block), .failure(let problem)), (.failure(let problem), .success(let block)):
-      // A newer program that died between the two copies leaves one of each.
+      // A newer program that died between writing the two copies leaves an old one beside a new
+      // one.
       switch problem {
       case .newer, .features: throw Self.error(problem, problem)
       case .foreign, .damaged, .perhapsNewer: return (block, false)
@@ -56,7 +59,7 @@ struct SuperblockPair: Equatable {
     }
   }
 
-  /// Why a file with these problems cannot be opened.
+  /// The error for a file whose two copies have these problems.
   static func error(_ first: Superblock.Problem, _ second: Superblock.Problem) -> StoreError {
     for problem in [first, second] {
       let version: UInt32? =
@@ -93,7 +96,7 @@ extension Superblock.Problem {
     case .foreign: "it is not one"
     case .damaged: "its checksum does not match"
     case .newer(let version), .perhapsNewer(let version): "it is of format version \(version)"
-    case .features(let bits): "it asks for unknown features (\(UInt64(bits).hexadecimal))"
+    case .features(let bits): "it uses unknown features (\(UInt64(bits).hexadecimal))"
     }
   }
 }

@@ -1,14 +1,15 @@
-/// Notices when a walk along overflow pages goes in a circle, which only a damaged
-/// file has: after at most three times as many steps as there are pages in it.
+/// Detects a walk along overflow pages that goes in a circle, which happens only in a damaged
+/// file. It takes at most three times as many steps as there are pages in the walk.
 ///
-/// Remembers one page, a later one after each power of two of steps (R. P. Brent,
-/// "An improved Monte Carlo factorization algorithm", 1980).
+/// It remembers one page, and replaces it by a later one after 1, 2, 4, 8 and so on steps (R. P.
+/// Brent, "An improved Monte Carlo factorization algorithm", 1980).
 struct ChainGuard {
   private var remembered = PageNumber(number: 0)
   private var steps = 0
   private var limit = 1
 
-  /// To be called with each page of the walk, before its content is used.
+  /// To be called with each page of the walk before its content is used. Throws `damaged` in a
+  /// circle.
   mutating func pass(_ page: PageNumber) throws(StoreError) {
     if page == remembered {
       throw .damaged("index page", at: page.offset, "its chain of overflow pages has no end")

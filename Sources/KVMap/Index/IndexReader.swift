@@ -1,8 +1,7 @@
-/// Finds keys in the index, for readers: no locks, no writes.
+/// Finds keys in the index, for readers: takes no locks and writes nothing.
 ///
-/// A reader sees pages that a writer of any process may change at the same time,
-/// slot by slot. Whether what it saw was sound is decided by its caller, who
-/// compares the generation before and after.
+/// A writer of any process may change the pages at the same time, slot by slot. The caller
+/// decides whether what was found is sound: it compares the generation before and after.
 struct IndexReader {
   let memory: StoreMemory
   /// Root of the working tree, as it was a moment ago, or of a frozen one.
@@ -19,8 +18,9 @@ struct IndexReader {
     self.root = root
   }
 
-  /// A record that was found, and where the slot is that leads to it.
+  /// A record that was found, and the slot that points to it.
   struct Match {
+    /// The offset of the slot in the file, in bytes.
     var position: Position
     var header: RecordHeader
     var slotOffset: Int
@@ -42,7 +42,7 @@ struct IndexReader {
 
   private var bytes: MappedBytes { memory.bytes }
 
-  /// The bucket page of `hash`.
+  /// The bucket page of `hash`, itself not checked. Throws `damaged`.
   @inline(__always)
   func bucket(_ hash: KeyHash, workingTag: UInt16) throws(StoreError) -> PagePointer {
     var pointer = root
@@ -57,10 +57,11 @@ struct IndexReader {
     return pointer
   }
 
-  /// The bucket that covers `hash`, for going through all of them: each page on
-  /// the way must cover the hashes that the reference to it says, so that no page
-  /// is met twice. `behind` becomes the first hash behind those that were looked
-  /// for in vain, if this throws, or behind the bucket's; nil if there is none.
+  /// The bucket that covers `hash`, for a walk over all buckets. Each page on the path must cover
+  /// the hashes that the reference to it says, so that no page is met twice.
+  ///
+  /// On return *and* on throw, `next` is the first hash after the range covered by this call (the
+  /// bucket, or the unreadable subtree); nil at the end.
   func bucketForWalk(_ hash: UInt64, next: inout UInt64?) throws(StoreError) -> PagePointer {
     let tag = memory.shared[.epoch].tag
     next = nil
@@ -77,7 +78,7 @@ struct IndexReader {
       if kind == .bucket { break }
       let child = memory.node(pointer.page)[KeyHash(bits: hash).entry(depth: pointer.depth)]
       guard child.depth >= pointer.depth, child.depth <= min(pointer.depth + 8, 63) else {
-        throw .damaged("index page", at: pointer.page.offset, "it leads to a page of impossible depth")
+        throw .damaged("index page", at: pointer.page.offset, "it points to a page of impossible depth")
       }
       pointer = child
       next = pointer.end(after: hash)
@@ -92,8 +93,8 @@ struct IndexReader {
     let pointer = try bucket(hash, workingTag: tag)
     let lines = hash.lines
     let page = memory.bucket(pointer.page)
-    // Both lines are fetched at once, and the page's header. The address may be nonsense; a prefetch
-    // never faults, and the check comes before the loads.
+    // Prefetches both lines and the page's header at once. The address may be wrong, but a
+    // prefetch never faults, and the check comes before the loads.
     bytes.prefetch(page.offset(line: lines.first, slot: 0))
     bytes.prefetch(page.offset(line: lines.second, slot: 0))
     bytes.prefetch(pointer.page.offset)
@@ -118,8 +119,8 @@ struct IndexReader {
 
   @inline(__always)
   private func compare(_ offset: Int, _ key: RawSpan) throws(StoreError) -> Match? {
-    // Acquire: pairs with the release that published the slot, so that the
-    // record's bytes are seen. What was scanned may have changed since.
+    // Acquire: pairs with the release that published the slot, so that the record's bytes are
+    // seen. The slot may have changed since it was scanned.
     let slot = Slot(bits: bytes.loadAcquire(offset))
     if slot.isEmpty || slot.isPending { return nil }
     let record = try Record(memory, at: slot.position)
@@ -144,8 +145,8 @@ struct IndexReader {
     return nil
   }
 
-  /// The offset of the published slot that leads to the record at `position`;
-  /// nil if it is not live. Does not look at the record.
+  /// The offset of the published slot that points to the record at `position`; nil if the record
+  /// is not live. Does not look at the record.
   func slot(
     leadingTo position: Position, _ hash: KeyHash
   ) throws(StoreError) -> Int? {
@@ -174,7 +175,7 @@ struct IndexReader {
     return nil
   }
 
-  /// Asks for what a lookup of `hash` will read.
+  /// Prefetches the lines that a lookup of `hash` will read.
   func prefetch(_ hash: KeyHash) {
     let tag = memory.shared[.epoch].tag
     guard let pointer = try? bucket(hash, workingTag: tag) else { return }
@@ -184,7 +185,7 @@ struct IndexReader {
     bytes.prefetch(page.offset(line: lines.second, slot: 0))
   }
 
-  /// Checks a page that is referenced by number alone.
+  /// Checks an overflow page, which is referenced by number alone. Throws `damaged`.
   func checkOverflow(_ page: PageNumber, workingTag: UInt16) throws(StoreError) {
     guard page.number <= PagePointer.largestPage else { try memory.outside(.max) }
     guard page.offset + Layout.pageBytes <= memory.mappedBytes else { try memory.outside(page.offset) }

@@ -5,7 +5,8 @@ struct OverflowChain {
   private var page: PageNumber
   private var chain = ChainGuard()
 
-  /// - Parameter first: as the bucket's header names it.
+  /// - Parameter first: the first overflow page as the bucket's header names it, number 0 for
+  ///   none.
   init(_ memory: StoreMemory, from first: PageNumber) {
     self.memory = memory
     tag = memory.shared[.epoch].tag
@@ -14,7 +15,7 @@ struct OverflowChain {
 
   /// The next page; nil at the end.
   ///
-  /// - Throws: `damaged` if the chain has no end, or a page in it is none.
+  /// - Throws: `damaged` if the chain has no end, or a page in it is not an overflow page.
   mutating func next() throws(StoreError) -> PageNumber? {
     if page.number == 0 { return nil }
     try chain.pass(page)

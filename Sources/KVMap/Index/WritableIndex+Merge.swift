@@ -1,13 +1,13 @@
-/// Merges of buckets and directory pages: splits undone as a table empties.
+/// Merging buckets and directory pages: undoes splits as a store empties.
 extension WritableIndex {
-  /// Two buckets merge when both together fill at most this share of one: far
-  /// enough from full that the next puts do not split it again.
+  /// Two buckets merge if together they fill at most this many slots of one page: far enough from
+  /// full that the next puts do not split it again.
   private static let fullestMerged = Bucket.slotCount * 2 / 5
 
-  /// Merges the bucket of `hash` with its other half, as often as that is possible.
-  /// Throws without effect on what the index says.
+  /// Merges the bucket of `hash` with its other half, as often as possible. Throws without effect
+  /// on what the index says.
   func mergeBucket(_ hash: KeyHash, space: inout SpaceTable) throws(StoreError) {
-    // Each step takes a bit of depth or a level away.
+    // Each step removes one bit of depth, or one level.
     for _ in 0..<128 {
       let path = try writablePath(hash, space: &space)
       guard memory.bucket(path.bucket.page).usedSlots <= Self.fullestMerged else { return }
@@ -38,8 +38,8 @@ extension WritableIndex {
     return true
   }
 
-  /// What the lines of the merged bucket hold; nil if they would be too full, or
-  /// if a transaction is under way in them or more lies in overflow pages.
+  /// The lines of the merged bucket; nil if they would be too full, if a slot is pending, or if
+  /// one of the buckets has overflow pages.
   private func mergedLines(_ first: PageNumber, _ second: PageNumber) -> [[Slot]]? {
     var lines: [[Slot]] = Array(repeating: [], count: Bucket.lineCount)
     var used = 0
@@ -71,8 +71,8 @@ extension WritableIndex {
 
   // MARK: Directory pages
 
-  /// Merges the lowest directory page of the path that has another half, or takes
-  /// a level away: then what lies below can merge further.
+  /// Merges the lowest directory page of the path that has another half, or removes a level, so
+  /// that the pages below can merge further.
   private func mergeNode(
     _ path: Path, _ hash: KeyHash, space: inout SpaceTable
   ) throws(StoreError) -> Bool {
@@ -91,7 +91,7 @@ extension WritableIndex {
     let halves = [isUpper ? other : node, isUpper ? node : other].map {
       memory.node($0.page)
     }
-    // Every second entry is dropped, so each child must be named by two.
+    // The merge drops every second entry, so each child must have at least two.
     for half in halves {
       for entry in 0..<NodePage.entryCount where half[entry].depth >= node.depth + 8 { return false }
     }
@@ -102,7 +102,7 @@ extension WritableIndex {
     return true
   }
 
-  /// Takes the root away if all its entries lead to one directory page.
+  /// Removes the root if all its entries point to one directory page.
   private func lowerRoot(_ root: PagePointer, space: inout SpaceTable) -> Bool {
     let height = shared[.root].depth
     let only = memory.node(root.page)[0]
@@ -114,8 +114,8 @@ extension WritableIndex {
 
   // MARK: Halves
 
-  /// The page that covers the other half of what a page one bit shallower would
-  /// cover; nil if that is divided further.
+  /// The page that covers the other half of what a page one bit shallower would cover; nil if
+  /// that half is split further.
   private func otherHalf(
     of page: PagePointer, in parent: PagePointer, _ kind: PageKind, _ hash: KeyHash
   ) throws(StoreError) -> PagePointer? {

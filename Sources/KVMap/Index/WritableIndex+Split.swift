@@ -1,13 +1,13 @@
-/// Splits of buckets and directory pages, and overflow pages.
+/// Splitting buckets and directory pages, and overflow pages.
 extension WritableIndex {
-  /// Splits the bucket of `path`, or what has to split before it can.
+  /// Splits the bucket of `path`, or the directory page that has to split before it.
   func splitOnce(_ path: Path, _ hash: KeyHash, space: inout SpaceTable) throws(StoreError) {
     try space.ensurePages(Self.pagesForOneStep)
     let last = path[path.count - 1]
     if path.bucket.depth < last.depth + 8 {
       return try splitBucket(path, hash, space: &space)
     }
-    // The lowest directory page whose parent can tell its halves apart.
+    // The lowest directory page whose parent can distinguish its halves.
     var level = path.count - 1
     while level > 0, path[level].depth >= path[level - 1].depth + 8 { level -= 1 }
     if level == 0 {
@@ -17,7 +17,7 @@ extension WritableIndex {
     }
   }
 
-  /// Puts a directory page above the root, all of whose entries lead to it.
+  /// Puts a new root above the old one. All its entries point to the old root.
   private func raiseRoot(_ old: PagePointer, space: inout SpaceTable) throws(StoreError) {
     let height = shared[.root].depth
     guard height < 8 else {
@@ -56,9 +56,9 @@ extension WritableIndex {
     space.release(old.page)
   }
 
-  /// Replaces a bucket by two, one bit deeper. Each slot stays in its line, which
-  /// does not depend on the depth: there is always room, and a record that can no
-  /// longer be read, whose half is unknown, simply goes to both.
+  /// Replaces a bucket by two, one bit deeper. Each slot stays in its line, which does not depend
+  /// on the depth, so there is always room. If a record cannot be read, its half is unknown, and
+  /// its slot goes to both.
   private func splitBucket(
     _ path: Path, _ hash: KeyHash, space: inout SpaceTable
   ) throws(StoreError) {
@@ -111,15 +111,15 @@ extension WritableIndex {
 
   func releaseOverflow(_ first: PageNumber, space: inout SpaceTable) {
     var page = first
-    // As `divideOverflow` found it: with an end, in the file.
+    // The caller knows that the chain ends and that all of it lies in the file.
     while page.number != 0 {
       space.release(page)
       page = memory.header(page).overflow
     }
   }
 
-  /// The hash of a slot's record if the record can be believed: its tag and line
-  /// must be those of the slot, which a damaged key passes once in two million.
+  /// The hash of a slot's record, or nil if the record cannot be trusted. Its tag and line must
+  /// be those of the slot; a damaged key passes that about once in two million.
   private func trustedHash(_ slot: Slot, line: Int) -> KeyHash? {
     guard let record = try? Record(memory, at: slot.position) else { return nil }
     let hash = record.keyHash
@@ -130,8 +130,8 @@ extension WritableIndex {
     return hash
   }
 
-  /// Asks for the heads of all records of a page, whose misses then overlap: one
-  /// after the other they would cost ten times as much.
+  /// Prefetches the headers of all records of a page, so that their cache misses overlap. One
+  /// after the other they would take ten times as long.
   private func prefetchRecords(_ page: Bucket) {
     let mapped = memory.mappedBytes
     for (_, _, slot) in page.slots {
@@ -140,7 +140,7 @@ extension WritableIndex {
     }
   }
 
-  /// Lets the entries of `parent` that led to `old` lead to its two halves.
+  /// Makes the entries of `parent` that pointed to `old` point to its two halves.
   private func replace(
     _ old: PagePointer, in parent: PagePointer, by halves: (PagePointer, PagePointer),
     _ hash: KeyHash
@@ -153,11 +153,11 @@ extension WritableIndex {
 
   // MARK: Overflow
 
-  /// An empty slot in the overflow pages of a bucket, which gets one more if all
+  /// The offset of an empty slot in the overflow pages of a bucket. Adds an overflow page if all
   /// are full.
   func overflowSlot(_ bucket: PageNumber, space: inout SpaceTable) throws(StoreError) -> Int {
     try space.ensurePages(2)
-    // The page whose header leads to the overflow page at hand; writable.
+    // The page whose header names the overflow page that is looked at next; writable.
     var previous = bucket
     var chain = ChainGuard()
     while true {
@@ -180,12 +180,12 @@ extension WritableIndex {
     }
   }
 
-  /// Makes all overflow pages of a writable bucket writable. They are looked at
-  /// first: copying a chain that has no end would fill the disk.
+  /// Makes all overflow pages of a writable bucket writable. Walks the chain first: copying a
+  /// chain that has no end would fill the disk.
   func makeOverflowWritable(_ bucket: PageNumber, space: inout SpaceTable) throws(StoreError) {
     var chain = OverflowChain(memory, from: memory.header(bucket).overflow)
     while try chain.next() != nil {}
-    // A forged space table may hand out pages of the chain for its copies.
+    // A forged space table may offer pages of the chain itself for the copies.
     var copies = ChainGuard()
     var previous = bucket
     while true {
@@ -210,7 +210,7 @@ extension WritableIndex {
     return copy
   }
 
-  /// Divides the overflow pages of a bucket between its halves.
+  /// Divides the slots in the overflow pages of a bucket between its halves.
   private func divideOverflow(
     _ first: PageNumber, _ halves: (PageNumber, PageNumber), depth: Int, space: inout SpaceTable
   ) throws(StoreError) {

@@ -1,14 +1,13 @@
-/// The index as whoever holds the turn changes it.
+/// Changes the index; used with the write lock.
 ///
-/// Extendible hashing (Fagin, Nievergelt, Pippenger and Strong, 1979): directory
-/// pages of 256 pointers, each covering 8 bits of the hash, lead to bucket pages
-/// of their own depth. A full bucket splits in two; a directory page whose bucket
-/// is as deep as it can express splits in two itself; and when the root would
-/// have to split, a level is put above it. So no step touches more than a few
-/// pages, whatever the size of the store.
+/// The index is an extendible hash table (Fagin, Nievergelt, Pippenger and Strong, 1979).
+/// Directory pages of 256 pointers, each page covering 8 bits of the hash, point to bucket pages,
+/// each of its own depth. A full bucket splits in two. If the bucket is as deep as its directory
+/// page can express, the directory page splits first. If the root would have to split, a level is
+/// added above it. So each step changes only a few pages, whatever the size of the store.
 ///
-/// A page of an older epoch is copied before its first change. Old copies stay
-/// as they were for readers that already found them.
+/// A page of an older epoch is copied before its first change. Old copies stay as they were for
+/// readers that have already found them.
 struct WritableIndex {
   let working: WorkingMemory
 
@@ -30,13 +29,14 @@ struct WritableIndex {
     }
   }
 
-  /// Pages that the longest single step may take: a path of nodes to copy, and
-  /// the pages of a split.
+  /// How many pages the longest single step may take: a path of nodes to copy, and the pages of a
+  /// split.
   static let pagesForOneStep = 6
 
   // MARK: Paths
 
-  /// Makes the pages that lead to the bucket of `hash`, and it, writable.
+  /// Makes the bucket of `hash` writable, and the directory pages on the path to it. Throws
+  /// without effect on what the index says.
   func writablePath(_ hash: KeyHash, space: inout SpaceTable) throws(StoreError) -> Path {
     let epoch = epoch
     var path = Path()
@@ -53,7 +53,7 @@ struct WritableIndex {
       let child = node[entry]
       let isBucket = level == height - 1
       guard child.depth >= pointer.depth, child.depth <= pointer.depth + 8 else {
-        throw .damaged("index page", at: pointer.page.offset, "it leads to a page of impossible depth")
+        throw .damaged("index page", at: pointer.page.offset, "it points to a page of impossible depth")
       }
       try checkPlace(child, isBucket ? .bucket : .directory, hash)
       let copy = try writableCopy(
@@ -65,8 +65,8 @@ struct WritableIndex {
     return path
   }
 
-  /// Throws unless the page covers the hashes that the reference to it says: else
-  /// changes would be made, and pages split, where nobody finds them again.
+  /// Throws `damaged` unless the page covers the hashes that the reference to it says. Otherwise
+  /// changes and splits would happen where no lookup finds them.
   private func checkPlace(
     _ pointer: PagePointer, _ kind: PageKind, _ hash: KeyHash
   ) throws(StoreError) {
@@ -79,7 +79,7 @@ struct WritableIndex {
     }
   }
 
-  /// Lets all entries of `node` that share the child at `entry` lead to `pointer`.
+  /// Makes all entries of `node` that share the child at `entry` point to `pointer`.
   func setEntries(
     of node: NodePage, nodeDepth: Int, around entry: Int, to pointer: PagePointer
   ) {
@@ -97,7 +97,7 @@ struct WritableIndex {
     if memory.header(pointer.page).epoch == epoch { return pointer }
     try space.ensurePages(1)
     let page = try space.takePage()
-    // Had again: the page that was taken may not be mapped where the old one was found.
+    // Loaded again: taking a page may have mapped the store at another address.
     memory.header(pointer.page).copy(to: page, epoch: epoch)
     space.release(pointer.page)
     return PagePointer(page: page, depth: depth, epoch: epoch)
@@ -105,10 +105,11 @@ struct WritableIndex {
 
   // MARK: Finding
 
-  /// The slot of `key` among published or pending slots of its (writable) bucket.
+  /// The record of `key` among the published or the pending slots of its bucket; nil if there is
+  /// none.
   ///
-  /// Recovery passes over records that cannot be read: they stay in the index, as
-  /// the errors that they are, and the rest of the log counts.
+  /// With `passingDamage`, which recovery sets, records that cannot be read are skipped: they
+  /// stay in the index, as errors, and the rest of the log is applied.
   func find(
     _ hash: KeyHash, _ key: RawSpan, in bucket: PageNumber, pending: Bool, passingDamage: Bool = false
   ) throws(StoreError) -> IndexReader.Match? {
@@ -156,8 +157,8 @@ struct WritableIndex {
 
   // MARK: Making room
 
-  /// An empty slot for a key of this hash, in a writable page. Splits as needed;
-  /// throws without effect on what the index says.
+  /// The offset of an empty slot for a key of this hash, in a writable page. Splits as needed.
+  /// Throws without effect on what the index says.
   func emptySlot(
     _ hash: KeyHash, _ known: Path, space: inout SpaceTable
   ) throws(StoreError) -> Int {
@@ -181,9 +182,10 @@ struct WritableIndex {
     throw StoreError(.damaged, "the index cannot make room for a key; run 'kvmap verify'")
   }
 
-  /// Splitting helps only where keys differ in the bits to come. Two full lines in
-  /// a page that is not even half full do not happen to keys hashed with a secret
-  /// seed; they mean many keys of one hash.
+  /// Whether the bucket gets an overflow page because splitting would not help. Splitting helps
+  /// only where keys differ in the next bits of the hash. With a secret seed, keys do not by
+  /// chance fill two lines of a page that is less than half full: many of them have the same
+  /// hash.
   private func mustOverflow(_ path: Path) -> Bool {
     if path.bucket.depth >= 48 { return true }
     return memory.bucket(path.bucket.page).usedSlots < Bucket.slotCount / 2

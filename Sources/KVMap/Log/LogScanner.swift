@@ -1,17 +1,17 @@
-/// Finds where the log ends, from a checkpoint on, trusting nothing.
+/// Finds the end of the log, starting at a checkpoint, and trusts nothing that it reads.
 ///
-/// A record counts if it lies in bounds, has exactly the next sequence number,
-/// and its checksum and chain match; a large value must match as well. The log
-/// ends behind the last END so reached.
+/// A record counts if it lies in bounds, has exactly the next sequence number, and its checksum
+/// and chain match; a large value must match as well. The log ends after the last record with END
+/// that is reached this way.
 struct LogScanner {
   let memory: StoreMemory
 
   private(set) var tail: LogWriter.Tail
-  /// The segment at hand, and its header.
+  /// The segment that is being read, and its header if that is valid.
   private(set) var segment: Unit
   private(set) var header: SegmentHeader?
 
-  /// Where the log ends: behind the last commit that is whole.
+  /// The end of the log: after the last commit that is complete.
   struct End {
     var tail: LogWriter.Tail
     var segment: Unit
@@ -22,16 +22,16 @@ struct LogScanner {
     var extentBytes = 0
   }
   private(set) var end: End
-  /// First unit above everything seen, in commits that are whole or not.
+  /// First unit above everything seen, in commits that are complete or not.
   private var highWater: UInt64 = 0
-  /// Bytes of large values read so far. Runs of one log never overlap, so there
-  /// are no more of them than the file has: else a few records that all lead to
-  /// one large run would cost hours.
+  /// Bytes of large values read so far. Extents of one log never overlap, so there are no more of
+  /// them than the file has bytes. Without this limit, a few forged records that all name one
+  /// large extent would take hours.
   private var extentBytes = 0
 
   private var bytes: MappedBytes { memory.bytes }
 
-  /// `tail` and `segment` are those of a superblock that was checked.
+  /// `tail` and `segment` are from a superblock that was checked.
   init(memory: StoreMemory, tail: LogWriter.Tail, segment: Unit) {
     self.memory = memory
     self.tail = tail
@@ -61,7 +61,7 @@ struct LogScanner {
     max(segment.number, header?.next.number ?? 0) + Layout.segmentUnits
   }
 
-  /// Reads on to the end of the log.
+  /// Reads to the end of the log, and stores it in `end`.
   mutating func scan() {
     while let record = next() {
       if record.isExternal {
@@ -77,7 +77,7 @@ struct LogScanner {
     }
   }
 
-  /// Reads on from the end that was found; whether it lies further now.
+  /// Reads again from the end that was found. Returns whether the end has moved.
   mutating func scanOn() -> Bool {
     let before = end.tail.position
     tail = end.tail
@@ -126,7 +126,8 @@ struct LogScanner {
     return record
   }
 
-  /// The segment a LINK leads to, if both it and this segment's header say so.
+  /// The segment that a LINK names, if this segment's header names the same one and its header
+  /// matches; else nil.
   private func follow(
     _ record: Record, _ sequence: UInt64
   ) -> (segment: Unit, header: SegmentHeader)? {
@@ -141,10 +142,10 @@ struct LogScanner {
 
   // MARK: End or damage
 
-  /// Looks behind the end for a record that was written when something at or
-  /// behind the end was durable already: then the end is no end but damage.
+  /// Searches beyond the end for a SYNCED record. Such a record proves that the log was durable
+  /// past this point, so the "end" is damage. Returns its position; nil if there is none.
   ///
-  /// `dataRanges` tells which parts of a range can hold anything at all.
+  /// `dataRanges` returns the parts of a range that may hold anything other than zeros.
   func damageBeyondEnd(_ dataRanges: (Range<Int>) -> [Range<Int>]) -> Position? {
     var segment = end.segment
     var header = end.header
@@ -156,12 +157,12 @@ struct LogScanner {
         if let found = syncedRecord(from: start, to: range.upperBound, limit) { return found }
       }
       guard let next = header?.next, Self.isInBounds(memory, next) else { return nil }
-      // A hole is not read: on a full tmpfs even that takes space, and fails.
+      // A hole is not read: on a full tmpfs even reading takes space, and fails.
       let start = Int(next.position.offset)
       let isThere = !dataRanges(start..<start + SegmentHeader.byteCount).isEmpty
       let following = isThere ? Self.header(memory, of: next) : nil
-      // What was opened after this segment goes on from it; anything else there
-      // is older. The records of a segment whose header is damaged still tell.
+      // Only a segment with the next ordinal continues this log; any other one is older. If the
+      // header is damaged, the records of the segment are searched all the same.
       if let following, following.ordinal != header.map({ $0.ordinal + 1 }) { return nil }
       segment = next
       header = following
@@ -170,9 +171,10 @@ struct LogScanner {
     return nil
   }
 
-  /// Every opening without a commit puts one jump of the sequence between a record
-  /// and the next that says SYNCED: as many as anybody will see in a row. Without
-  /// a limit anything behind the end would have to be checksummed.
+  /// How far a SYNCED record's sequence number may be from the end's. Each opening without a
+  /// commit puts one jump of the sequence before the next SYNCED record; more than 256 of them in
+  /// a row will not happen. Without a limit, all bytes beyond the end would have to be
+  /// checksummed.
   static let furthestSequence = 256 * Layout.sequenceJump
 
   private func syncedRecord(from start: Int, to stop: Int, _ limit: Int) -> Position? {

@@ -1,5 +1,5 @@
-/// Goes through records that are known to be sound, from one position to another,
-/// following LINKs.
+/// Goes through records that are known to be intact, from one position to another, and follows
+/// LINKs.
 struct LogWalk {
   private let memory: StoreMemory
   private var position: Position
@@ -11,6 +11,7 @@ struct LogWalk {
     self.end = end
   }
 
+  /// The next record, LINKs included; nil at the end.
   mutating func next() throws(StoreError) -> Record? {
     if position == end { return nil }
     let record = try Record(memory, at: position)

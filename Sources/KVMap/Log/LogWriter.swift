@@ -1,8 +1,8 @@
-/// Appends records to the log, for whoever holds the turn.
+/// Appends records to the log and makes it durable; used with the write lock.
 ///
-/// What is appended counts once a record with END follows the last commit without
-/// a gap, so an append is undone by leaving the tail where it was: `Tail` is a
-/// plain value that is stored in the live page when a commit is complete.
+/// Appended records count once a record with END follows the last commit without a gap. So an
+/// append is undone by leaving the tail where it was: `Tail` is a plain value, which is stored in
+/// the shared state when a commit is complete.
 struct LogWriter {
   let working: WorkingMemory
   let backing: any Backing
@@ -11,37 +11,35 @@ struct LogWriter {
   private var bytes: MappedBytes { memory.bytes }
   private var shared: SharedState { memory.shared }
 
-  /// What other handles had stored when this one wrote for the first time, if they were there
-  /// before it; nil if none were, or all of it is known to be durable.
-  ///
-  /// The system tells of an error in writing a file to whoever had it open then, once: if
-  /// somebody else has been told, it takes the pages for clean, and a sync of this handle
-  /// succeeds without them. So this handle does not vouch for them before it has stored
-  /// them again.
+  /// The log and index pages that other handles had stored before this handle first wrote. The
+  /// system reports a write error only to files that were open then, so a sync of this handle
+  /// proves nothing about them: this handle stores them again before it calls them durable.
   struct Inheritance {
-    /// The record that follows them.
+    /// Sequence number of the record that follows them.
     var sequence: SequenceNumber
-    /// The working epoch: pages of the index up to this one are among them.
+    /// The working epoch then: index pages of epochs up to this one are among them.
     var epoch: Epoch
   }
+  /// nil if nothing was inherited, or a recovery has stored it again.
   var inheritance: Inheritance?
 
-  /// Where the log ends and what the next record continues.
+  /// The end of the log: where the next record goes, its sequence number, and the chain before
+  /// it.
   struct Tail {
     var position: Position
     var sequence: SequenceNumber
     var chain: UInt64
   }
 
-  /// What a record says besides its kind.
+  /// The optional fields of a record, and whether it ends a commit.
   struct Fields {
     var expiry: UInt64?
     var version: UInt64?
-    /// Where a large value lies, and its checksum.
+    /// The offset of a large value, its length in bytes, and its checksum.
     var external: (offset: UInt64, length: Int, checksum: UInt64)?
     var isEnd = true
 
-    /// Writes those that are there after the header of the record at `offset`.
+    /// Writes the fields that are set into the record at `offset`, after its header.
     @inline(__always)
     func encode(_ header: RecordHeader, _ bytes: MappedBytes, at offset: Int) {
       if let expiry { bytes.store64(expiry, offset + header.expiryOffset) }
@@ -53,6 +51,7 @@ struct LogWriter {
     }
   }
 
+  /// The tail in the shared state.
   var tail: Tail {
     get {
       Tail(
@@ -66,7 +65,7 @@ struct LogWriter {
     }
   }
 
-  /// How much disk space is made real at a time.
+  /// How many bytes of disk space are allocated at a time.
   private static let readyChunk = 65_536
 
   private var segmentEnd: UInt64 {
@@ -75,17 +74,17 @@ struct LogWriter {
 
   // MARK: Room
 
-  /// Sees to it that a record of `stored` bytes can be written at the tail: goes
-  /// on to the next segment if this one is too full, and makes disk space real.
-  /// If it throws, the caller rolls the log back to a mark from before.
+  /// Ensures that a record of `stored` bytes can be written at the tail: moves on to the next
+  /// segment if this one is too full, and allocates disk space. If it throws, the caller rolls
+  /// the log back to an earlier mark.
   ///
-  /// `reserve` bytes more are made real, in the next segment where this one ends,
-  /// so that changes that ask for no reserve still find room on a full disk.
+  /// `reserve` more bytes are allocated, in the next segment if this one ends before, so that
+  /// changes that ask for no reserve still find room on a full disk.
   func makeRoom(
     for stored: Int, reserve: Int, tail: inout Tail, space: inout SpaceTable
   ) throws(StoreError) {
-    // The end of each segment is left to the CUTs of recoveries, since on a full disk
-    // there may be no segment to go on to.
+    // The end of each segment is kept for the CUTs of recoveries: on a full disk there may be no
+    // segment to move on to.
     let kept = reserve > 0 ? Self.recoveryReserve : 0
     if tail.position.offset + UInt64(stored + RecordHeader.linkBytes + kept) > segmentEnd {
       try nextSegment(tail: &tail, space: &space)
@@ -95,19 +94,20 @@ struct LogWriter {
     if reserve > 0, end + UInt64(reserve) > segmentEnd { try makeNextReady() }
   }
 
-  /// Log that puts leave to removals.
+  /// Bytes of log that puts leave to removals.
   static let reserve = 32_768
-  /// Log that removals leave to recoveries, each of which appends a CUT.
+  /// Bytes of log that removals leave to recoveries, each of which appends a CUT.
   static let recoveryReserve = 4_096
 
-  /// Up to where the next segment surely has disk space.
+  /// The offset up to which the next segment certainly has disk space.
   var nextReadyEnd: UInt64 {
     let next = shared[.nextSegment].number
     let start = Unit(number: next).position.offset
     return shared[.nextReady].number == next ? start + UInt64(Self.readyChunk) : start
   }
 
-  /// Relies on no more disk space in the open segment, and in the next, than a put has to leave.
+  /// From now on, relies on no more disk space in the open segment and in the next one than a put
+  /// has to leave. The rest may then be punched.
   func forgetRoom() {
     let needed = shared[.tail].offset + UInt64(RecordHeader.linkBytes + Self.reserve)
     if needed < segmentEnd { shared[.nextReady] = Unit(number: 0) }
@@ -131,9 +131,8 @@ struct LogWriter {
     shared[.ready] = Position(offset: target)
   }
 
-  /// Goes on to the next segment although there is room in this one, so that this
-  /// one can be emptied. The LINK is a commit of its own; if it throws, the caller
-  /// rolls the log back.
+  /// Moves on to the next segment although this one has room, so that this one can be emptied.
+  /// The LINK is a commit of its own. If this throws, the caller rolls the log back.
   func leaveSegment(tail: inout Tail, space: inout SpaceTable) throws(StoreError) {
     try makeReady(upTo: min(tail.position.offset + UInt64(RecordHeader.linkBytes), segmentEnd))
     try nextSegment(isEnd: true, tail: &tail, space: &space)
@@ -145,9 +144,9 @@ struct LogWriter {
   ) throws(StoreError) {
     let next = shared[.nextSegment]
     let ordinal = shared[.segmentOrdinal] + 1
-    // All that can fail comes first: the segment after the next, and disk space.
+    // What can fail comes first: allocating the segment after the next, and disk space.
     let purpose = space.reserve.purpose
-    // A segment for removals alone is not what the reserve is for.
+    // The reserve is not meant for a segment that only a removal needs.
     let following = try space.taking(for: purpose == .removing ? .adding : purpose) {
       space throws(StoreError) in
       let following = try space.allocate(Int(Layout.segmentUnits), as: .segment)
@@ -174,7 +173,7 @@ struct LogWriter {
 
   // MARK: Records
 
-  /// The header a record with these fields gets, to learn its size.
+  /// The header of a record with these fields; checksum and chain are 0. It gives the size.
   static func header(
     _ kind: RecordKind, _ fields: Fields, sequence: SequenceNumber, keyLength: Int, valueLength: Int
   ) -> RecordHeader {
@@ -187,7 +186,7 @@ struct LogWriter {
       kind: kind, flags: flags, sequence: sequence, keyLength: keyLength, valueLength: valueLength)
   }
 
-  /// Appends a record of key and value; room for it was made.
+  /// Appends a record. Room for it was made, so this cannot fail.
   @inline(__always)
   func append(
     _ kind: RecordKind, _ fields: Fields, key: RawSpan, value: RawSpan, _ tail: inout Tail
@@ -205,8 +204,8 @@ struct LogWriter {
 
   private func externalLength(_ fields: Fields) -> Int { fields.external.map(\.length) ?? 0 }
 
-  /// Appends a record that ends what a crash left behind: sequence numbers jump
-  /// and the chain changes, so that no record of before can follow it.
+  /// Appends a CUT, which closes the log after a crash: sequence numbers jump and the chain
+  /// changes, so that no older record can follow it.
   func appendCut(random: (UInt64, UInt64), _ tail: inout Tail) {
     tail.sequence.number += Layout.sequenceJump
     let header = begin(.cut, Fields(), keyLength: 0, valueLength: 16, tail)
@@ -229,7 +228,7 @@ struct LogWriter {
     return header
   }
 
-  /// Pads, checksums and chains the record at the tail, and moves the tail on.
+  /// Pads the record at the tail, stores its checksum and chain, and moves the tail to its end.
   @inline(__always)
   private func finish(_ header: RecordHeader, _ tail: inout Tail) {
     let offset = Int(tail.position.offset)
@@ -244,8 +243,7 @@ struct LogWriter {
     tail.sequence = tail.sequence.next
   }
 
-  /// Marks the record at `position` as the last of its commit; returns the chain
-  /// behind it.
+  /// Marks the record at `position` as the last of its commit; returns the chain after it.
   func rewriteWithEnd(at position: Position, chainBefore: UInt64) -> UInt64 {
     let offset = Int(position.offset)
     var header = RecordHeader(bytes, at: offset)
@@ -263,7 +261,7 @@ struct LogWriter {
 
   // MARK: Undoing
 
-  /// Everything an append changes, to be put back if the commit fails.
+  /// Everything that an append changes, to be restored if the commit fails.
   struct Mark {
     fileprivate var tail: Tail
     fileprivate var segment: UInt64
@@ -278,8 +276,8 @@ struct LogWriter {
       next: shared[.nextSegment].number, ready: shared[.ready].offset)
   }
 
-  /// Takes the log back to `mark`. Segments opened since are given back, except
-  /// the first, which stays chosen as the next one.
+  /// Restores the log to `mark`. Releases the segments that were allocated since. The first
+  /// segment that was opened since becomes the next segment again.
   func rollBack(to mark: Mark, space: inout SpaceTable) throws(StoreError) {
     var opened = Unit(number: mark.next)
     let current = shared[.segment].number
@@ -301,11 +299,12 @@ struct LogWriter {
 
   // MARK: Durability
 
-  /// Makes everything up to `tail` durable, from where the last sync ended: never
-  /// only one's own bytes, as a commit counts only with all before it.
+  /// Blocks until everything up to `tail` is durable, from where the last sync ended. Earlier
+  /// commits are always included, since a commit counts only with all before it. Throws
+  /// `outcomeUnknown`, `lost` or `damaged`.
   func sync(upTo tail: Tail) throws(StoreError) {
-    // One may have ended within this turn, and the log may have come back to a segment
-    // that it freed: from what was durable before, there is no way on to the tail.
+    // A checkpoint may have ended within this turn, and the log may have reused a segment that it
+    // freed. Then no path of segments leads from the earlier durable position to the tail.
     adoptCheckpoint()
     if isDurable(upTo: tail) { return }
     if let inheritance, inheritance.sequence.number > shared[.durableSequence].number {
@@ -320,8 +319,8 @@ struct LogWriter {
     noteDurable(tail.position, in: shared[.segment].number, tail.sequence)
   }
 
-  /// Stores what was inherited of the log again, so that the sync that follows writes it, if
-  /// all of it is still what it was.
+  /// Stores the inherited part of the log again, so that the next sync writes it. Throws
+  /// `damaged` if it is no longer complete.
   private func storeAgain(upTo inheritance: Inheritance) throws(StoreError) {
     let block = try SuperblockPair(memory.fixed).current().block
     let start = Tail(position: block.logPosition, sequence: block.sequence, chain: block.chain)
@@ -339,8 +338,8 @@ struct LogWriter {
     }
   }
 
-  /// Stores a record again, with its large value, and the header of the segment that it points
-  /// to: a write that failed leaves pages marked clean, and no sync would write them.
+  /// Stores a record again, with its large value, and for a LINK the header of the segment that
+  /// it names. A write that failed leaves pages marked clean, and no sync would write them.
   func storeAgain(_ record: Record) {
     bytes.dirtyAgain(record.offset, count: record.storedBytes)
     if record.isExternal, let range = try? record.valueRange() {
@@ -368,13 +367,13 @@ struct LogWriter {
       from = header.next.position.offset
     }
     guard tail.position.offset >= from else {
-      throw .damaged("log segment", at: Int(from), "the log comes back to where it has been")
+      throw .damaged("log segment", at: Int(from), "the log ends before its durable part does")
     }
     try backing.sync(offset: Int(from), count: Int(tail.position.offset - from))
   }
 
-  /// Takes note of what a checkpoint has made durable. At the beginning of each turn: so
-  /// at most one, the last that was begun, is not taken note of.
+  /// Advances the durable position to the last finished checkpoint. Called at the start of each
+  /// write transaction, so it lags by at most one checkpoint.
   @inline(__always)
   func adoptCheckpoint() {
     if shared[.checkpointSequence] > shared[.durableSequence] { adopt() }
@@ -385,7 +384,7 @@ struct LogWriter {
     let sequence = shared[.checkpointSequence].number
     let position = shared[.checkpointPosition].offset
     let segment = shared[.checkpointSegment].number
-    // The next checkpoint may just be storing its own, later ones.
+    // The next checkpoint may be storing its own, later words just now.
     let start = segment * UInt64(Layout.unitBytes)
     guard position >= start, position <= start + UInt64(Layout.segmentBytes) else { return }
     noteDurable(Position(offset: position), in: segment, SequenceNumber(number: sequence))

@@ -1,10 +1,9 @@
-/// Writes records that compaction moves, for whoever holds the turn.
+/// Writes records that compaction moves; used with the write lock.
 ///
-/// They go into segments of their own, which the log knows nothing of: a moved
-/// record is the same record at another place, and until a checkpoint that leads
-/// to its new place is durable, the old one stays where it was. So a crash takes
-/// moves back and loses nothing, and records that have survived once are not
-/// mixed with new ones, most of which will not.
+/// They go into segments of their own, which are not part of the log. A moved record is the same
+/// record at another place, and until a checkpoint whose index points to the new place is
+/// durable, the old one stays as it was. So a crash undoes moves and loses nothing. Records that
+/// have survived once are also kept apart from new ones, most of which will not survive.
 struct MoveWriter {
   let working: WorkingMemory
   let backing: any Backing
@@ -13,7 +12,7 @@ struct MoveWriter {
   private var bytes: MappedBytes { memory.bytes }
   private var shared: SharedState { memory.shared }
 
-  /// How much disk space is made real at a time.
+  /// How many bytes of disk space are allocated at a time.
   private static let readyChunk = 65_536
 
   private var segmentEnd: UInt64 {
@@ -21,8 +20,8 @@ struct MoveWriter {
     return segment == 0 ? 0 : segment * UInt64(Layout.unitBytes) + UInt64(Layout.segmentBytes)
   }
 
-  /// Sees to it that a record of `stored` bytes can be written; returns the unit
-  /// it will start in.
+  /// Ensures that a record of `stored` bytes can be written; returns the unit that it will start
+  /// in.
   func makeRoom(for stored: Int, space: inout SpaceTable) throws(StoreError) -> Unit {
     if shared[.moveTail].offset + UInt64(stored) > segmentEnd { try openSegment(&space) }
     let tail = shared[.moveTail].offset
@@ -37,7 +36,8 @@ struct MoveWriter {
     return Position(offset: tail).unit
   }
 
-  /// Relies on no more disk space in the open segment than is used.
+  /// From now on, relies on no more disk space in the open segment than is used. The rest may
+  /// then be punched.
   func forgetRoom() {
     shared[.moveReady] = Position(
       offset: min(shared[.moveReady].offset, Layout.endOfPage(shared[.moveTail].offset)))
@@ -59,8 +59,8 @@ struct MoveWriter {
     shared[.moveReady] = Position(offset: UInt64(start + Self.readyChunk))
   }
 
-  /// Writes a record that another store has, as if it had been moved here from there; room
-  /// for it was made.
+  /// Writes a record of another store as if it had been moved here, and returns its position.
+  /// Room for it was made.
   func append(_ header: RecordHeader, _ fields: LogWriter.Fields, key: RawSpan, value: RawSpan) -> Position {
     let target = shared[.moveTail]
     let offset = Int(target.offset)
@@ -74,10 +74,11 @@ struct MoveWriter {
     return target
   }
 
-  /// Copies an intact record to the tail; room for it was made. It keeps its
-  /// sequence number, and with it its version.
+  /// Copies an intact record to the tail, and returns its position. Room for it was made. The
+  /// record keeps its sequence number, and with it its version.
   ///
-  /// - Parameter run: where its large value has been copied to, if it has.
+  /// - Parameter extent: the offset that its large value has been copied to; nil if it was not
+  ///   copied.
   func copy(_ record: Record, extent: Int? = nil) -> Position {
     let target = shared[.moveTail]
     let offset = Int(target.offset)

@@ -1,6 +1,6 @@
-/// A record where it lies in the mapped log.
+/// A record at its place in the mapped file.
 ///
-/// Every length is checked against what is mapped before it is used. What the record says is not
+/// Every length is checked against what is mapped before it is used. The contents are not
 /// verified unless a member says so.
 struct Record {
   let memory: StoreMemory
@@ -8,7 +8,7 @@ struct Record {
   let header: RecordHeader
 
   private var bytes: MappedBytes { memory.bytes }
-  /// Where it begins in the file, in bytes.
+  /// Where the record begins in the file, in bytes.
   @inline(__always)
   var offset: Int { Int(position.offset) }
 
@@ -25,7 +25,8 @@ struct Record {
   @inline(__always)
   var liveBytes: Int { header.liveBytes }
 
-  /// The record at `position`, with lengths that fit what is mapped.
+  /// The record at `position`, with lengths that fit what is mapped. Throws `damaged` if they do
+  /// not.
   @inline(__always)
   init(_ memory: StoreMemory, at position: Position) throws(StoreError) {
     let mapped = memory.mappedBytes
@@ -40,8 +41,8 @@ struct Record {
     }
   }
 
-  /// Whether it is the record of `key`. One that is of another key must prove it by its
-  /// checksum: damage to a key must never make it look absent.
+  /// Whether this is the record of `key`. If its key is another one, its checksum must match,
+  /// else this throws `damaged`: damage to a key must never make the key look absent.
   @inline(__always)
   func isOf(_ key: RawSpan) throws(StoreError) -> Bool {
     if header.keyLength == key.byteCount, bytes.equals(key, at: keyRange.lowerBound) { return true }
@@ -49,7 +50,8 @@ struct Record {
     return false
   }
 
-  /// What lies at `offset`, whatever it is: nothing is checked but that the header is mapped.
+  /// The bytes at `offset` as a record. Nothing is checked; the caller knows that the header is
+  /// mapped.
   @inline(__always)
   init(_ memory: StoreMemory, uncheckedAt offset: Int) {
     self.init(memory, Position(offset: UInt64(offset)), RecordHeader(memory.bytes, at: offset))
@@ -74,8 +76,8 @@ struct Record {
     guard isIntact else { throw .damaged("record", at: offset, "its checksum does not match") }
   }
 
-  /// Throws if an intact record is of a key that its slot cannot point to: then it is not
-  /// the one that was written there, but one that lay there before.
+  /// Throws `damaged` if the key of an intact record cannot be the one that `slot` stands for:
+  /// then an older record lies there instead of the one that was written.
   @inline(never)
   func checkBelongs(to slot: Slot) throws(StoreError) {
     guard keyHash.tag == slot.tag else {
@@ -91,7 +93,7 @@ struct Record {
     return start..<start + header.keyLength
   }
 
-  /// The key, for as long as what is mapped there is in use.
+  /// The key. Valid for as long as the mapping is kept and the record is not reused.
   @inline(__always)
   var key: RawSpan {
     @_lifetime(immortal)
@@ -103,15 +105,15 @@ struct Record {
   @inline(__always)
   var keyHash: KeyHash { KeyHash(key, seed: memory.seed) }
 
-  /// When the record ceases to count, in milliseconds since 1970; nil for never.
+  /// When the record expires, in milliseconds since 1970; nil for never.
   @inline(__always)
   var expiry: UInt64? {
     guard header.flags.contains(.expires) else { return nil }
     return bytes.load64(offset + header.expiryOffset)
   }
 
-  /// Whether the record has ceased to count. Believed only of a record that is
-  /// intact: damage must not make a key look absent.
+  /// Whether the record has expired. If it seems to have, its checksum must match, else this
+  /// throws `damaged`: damage must not make a key look absent.
   @inline(__always)
   func isExpired(_ clock: Clock) throws(StoreError) -> Bool {
     guard let expiry, expiry <= clock.now() else { return false }
@@ -129,7 +131,7 @@ struct Record {
 
   // MARK: Its value
 
-  /// Where the value's bytes lie. The run of a large value is checked against
+  /// The range of the value's bytes in the file. The extent of a large value is checked against
   /// what is mapped; its checksum is checked by `verifyExternal`.
   @inline(__always)
   func valueRange() throws(StoreError) -> Range<Int> {
@@ -146,10 +148,10 @@ struct Record {
     return start..<start + header.valueLength
   }
 
-  /// Where a large value is said to begin.
+  /// The offset at which a large value begins, as the record says; not checked.
   var externalStart: UInt64 { bytes.load64(offset + header.externalOffset) }
 
-  /// What a large value's checksum was when it was written.
+  /// The checksum of a large value when it was written.
   var externalChecksum: UInt64 { bytes.load64(offset + header.externalOffset + 8) }
 
   /// Throws if a large value, which lies in `range`, is not what was written.
@@ -161,7 +163,7 @@ struct Record {
     }
   }
 
-  /// Where the value lies, of a record that is verified with its value.
+  /// Verifies the record with its value, and returns the range of the value's bytes.
   @inline(__always)
   func value() throws(StoreError) -> Range<Int> {
     try verify()
@@ -170,7 +172,7 @@ struct Record {
     return range
   }
 
-  /// The units of a large value's run.
+  /// The units of a large value's extent: the first, and how many.
   func extent() throws(StoreError) -> (first: Unit, count: Int) {
     let range = try valueRange()
     return (

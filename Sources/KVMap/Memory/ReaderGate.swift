@@ -6,16 +6,15 @@ import Synchronization
   import Darwin
 #endif
 
-/// Counts the readers of this process that are inside a call, so that nothing they may
-/// still look at is rewritten by this process's writer, or unmapped.
+/// Counts the readers of this process that are inside a call, so that this process's writer
+/// neither rewrites nor unmaps what they may still look at.
 ///
-/// Time is divided into periods, and readers are counted in one of two sets: that of odd
-/// periods or of even ones. A period ends when somebody wants it to and the set of the
-/// next one is empty. So when two have begun since some moment, all readers who were
-/// inside then have left: the second could not begin before. Nobody waits for a reader;
-/// who wants to know asks again later.
+/// Time is divided into periods. A reader is counted in the period it enters in; only two counts
+/// exist, for odd and even periods. A period can end only when the next period's count is zero.
+/// So once two periods have begun after a moment, every reader who was inside at that moment has
+/// left. Nobody waits for a reader: callers ask again later.
 ///
-/// Counters are striped over cache lines so that threads do not share one.
+/// Each count is split over several cache lines, so that threads seldom share one.
 @safe
 struct ReaderGate: ~Copyable {
   private static let stripes = 16
@@ -24,12 +23,12 @@ struct ReaderGate: ~Copyable {
   private let counters: UnsafeMutablePointer<Atomic<Int>>
   private let period = Atomic<Int>(0)
 
-  /// A reader's place in the gate; returned when it leaves.
+  /// Says in which count a reader is; the reader hands it back when it leaves.
   struct Ticket {
     fileprivate var index: Int
   }
 
-  /// A moment that readers were or were not inside at.
+  /// A moment, for asking later whether the readers that were inside then have left.
   struct Moment {
     fileprivate var period: Int
   }
@@ -49,8 +48,8 @@ struct ReaderGate: ~Copyable {
     while true {
       let period = period.load(ordering: .sequentiallyConsistent)
       let index = ((period & 1) &* Self.stripes &+ stripe) &* Self.stride
-      // Sequentially consistent, as is the look at the counters: either it sees this
-      // reader, or the reader sees all that happened before it.
+      // Sequentially consistent, like the look at the counters: either that look sees this
+      // reader, or this reader sees everything that happened before it.
       unsafe counters[index].wrappingAdd(1, ordering: .sequentiallyConsistent)
       if self.period.load(ordering: .sequentiallyConsistent) == period { return Ticket(index: index) }
       unsafe counters[index].wrappingSubtract(1, ordering: .releasing)
@@ -62,14 +61,15 @@ struct ReaderGate: ~Copyable {
     unsafe counters[ticket.index].wrappingSubtract(1, ordering: .releasing)
   }
 
-  /// This moment: whoever enters later sees all that happened before.
+  /// The present moment. A reader that enters later sees everything that happened before.
   var now: Moment {
-    // What happened before, a plain store above all, is seen before the period is read.
+    // The fence makes earlier stores, plain ones too, visible before the period is read.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     return Moment(period: period.load(ordering: .sequentiallyConsistent))
   }
 
-  /// Whether all readers have left that were inside at a moment. Any thread may ask.
+  /// Whether all readers that were inside at `moment` have left. Does not wait. Any thread may
+  /// ask.
   func haveLeft(since moment: Moment) -> Bool {
     while period.load(ordering: .sequentiallyConsistent) < moment.period + 2 {
       if !endPeriod() { return false }
@@ -77,6 +77,7 @@ struct ReaderGate: ~Copyable {
     return true
   }
 
+  /// Begins the next period; false if a reader is still counted for it.
   private func endPeriod() -> Bool {
     let current = period.load(ordering: .sequentiallyConsistent)
     guard isEmpty(parity: (current + 1) & 1) else { return false }

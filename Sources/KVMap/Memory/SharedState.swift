@@ -1,21 +1,21 @@
-/// The words that running processes share: the working state of the store.
+/// The shared state: words through which running processes share the working state of the store.
 ///
-/// Trusted only while some process holds lock V continuously; after that it is
-/// rebuilt from a superblock and the log, whatever it says. Readers' words,
-/// writer's words and sync's words lie on cache lines of their own.
+/// It is trusted only while lock `valid` has been held without a gap by some process. After that,
+/// recovery rebuilds it from a superblock and the log, whatever it says. The words of readers, of
+/// the writer and of syncs lie on separate cache lines.
 ///
-/// Recovery builds the new state in a second set of the same words, so that
-/// readers keep what they have until it is complete.
+/// Recovery builds the new state in a second set of the same words, the shadow, so that readers
+/// keep the old one until the new one is complete.
 struct SharedState {
   let bytes: MappedBytes
-  /// Where this set of words begins in the file.
+  /// Where this set of words begins in the file, in bytes.
   let start: Int
 
   static let publicOffset = Layout.liveOffset
   static let shadowOffset = Layout.liveOffset + Layout.pageBytes / 2
   static let byteCount = 512
-  /// Changes with the meaning of any word: programs that differ in it cannot have a store
-  /// open at once. The file's format is not concerned.
+  /// Changes whenever the meaning of a word changes: programs with different versions cannot have
+  /// a store open at once. The version of the file format does not depend on it.
   static let layoutVersion: UInt64 = 5
 
   @inline(__always)
@@ -25,7 +25,8 @@ struct SharedState {
     @inline(__always) nonmutating set { bytes.storeRelease(newValue.word, start &+ word.offset) }
   }
 
-  /// Ends the working epoch: its pages are not changed any more. With the write lock.
+  /// Ends the working epoch and begins the next; pages of the old one no longer change. Only with
+  /// the write lock.
   func freeze() {
     let epoch = self[.epoch]
     frozen = FrozenState(epoch: epoch, root: self[.root], count: self[.recordCount])
@@ -42,8 +43,8 @@ struct SharedState {
   static let frozenRoots = [SharedWord<PagePointer>(352), SharedWord<PagePointer>(368)]
   static let frozenCounts = [SharedWord<UInt64>(360), SharedWord<UInt64>(376)]
 
-  /// The last state that was frozen. Whoever gets it beside a writer has to see afterwards that
-  /// the word `frozen` is the same as before.
+  /// The last state that was frozen. A reader without the write lock must check afterwards that
+  /// the word `frozen` has not changed.
   var frozen: FrozenState {
     get {
       let word = self[.frozen]
@@ -53,7 +54,7 @@ struct SharedState {
         count: self[Self.frozenCounts[pair]])
     }
     nonmutating set {
-      // Into the other pair: a process that dies here leaves the last state as it was.
+      // Into the other pair, so that a process that dies here leaves the last state as it was.
       let pair = 1 - Int(self[.frozen] & 1)
       self[Self.frozenRoots[pair]] = newValue.root
       self[Self.frozenCounts[pair]] = newValue.count
@@ -61,10 +62,12 @@ struct SharedState {
     }
   }
 
-  /// Takes over a state that recovery has built, for everybody to see. The root comes last but
-  /// one, and any mixture of old and new words before it reads the old tree rightly. What made
-  /// recovery necessary is forgotten after all else: a process that dies in between leaves
-  /// words that do not belong together, and the next writer has to begin again.
+  /// Replaces these words by the state that recovery has built.
+  ///
+  /// The root comes late: while it is the old one, any mixture of old and new words reads the old
+  /// tree correctly. `syncFailed` and `busy`, which made recovery necessary, are cleared last: a
+  /// process that dies before that leaves words that do not belong together, and the next writer
+  /// recovers again.
   func publish(_ new: SharedState) {
     let generation = self[.generation] &+ 1
     let recoveries = self[.recoveries] &+ 1
@@ -87,28 +90,29 @@ struct SharedState {
     return words.map(\.offset) + frozenRoots.map(\.offset) + frozenCounts.map(\.offset) + [root.offset]
   }()
 
-  /// Adds to a counter. Without a trap, whatever a damaged file had it set to.
+  /// Adds to a counter. Wraps instead of trapping: a damaged file may have set the counter to
+  /// anything.
   func raise(_ word: SharedWord<UInt64>, by amount: UInt64) { self[word] = self[word] &+ amount }
 
-  /// Takes from a counter. A damaged file may have set it too low.
+  /// Subtracts from a counter, down to 0 at most: a damaged file may have set it too low.
   func lower(_ word: SharedWord<UInt64>, by amount: UInt64) {
     let value = self[word]
     self[word] = value - min(amount, value)
   }
 
-  /// Stores such that no later load of this thread is done before.
+  /// Stores a word so that no later load of this thread happens before it.
   func storeAndFence<Value>(_ value: Value, _ word: SharedWord<Value>) {
     bytes.storeSequentiallyConsistent(value.word, start + word.offset)
   }
 }
 
-/// What fills a word of the shared state.
+/// What a word of the shared state can hold.
 protocol WordValue {
   init(word: UInt64)
   var word: UInt64 { get }
 }
 
-/// A word at an offset of the shared state, and what it holds.
+/// A word of the shared state: its offset in bytes, and the type of what it holds.
 struct SharedWord<Value: WordValue>: Equatable {
   let offset: Int
   init(_ offset: Int) { self.offset = offset }
@@ -127,69 +131,76 @@ extension SharedWord {
   static var sealedEpoch: SharedWord<Epoch> { .init(24) }
   /// All units in use lie before this one.
   static var highWater: SharedWord<Unit> { .init(32) }
-  /// Epochs before this one may be reused: pinning one of them fails.
+  /// Space released in epochs before this one may be reused, so pinning one of them fails.
   static var pinFloor: SharedWord<Epoch> { .init(40) }
-  /// Version of these words.
+  /// The version of the layout of these words.
   static var layout: SharedWord<UInt64> { .init(48) }
 
   // Written by every commit.
 
   /// Where the next record goes.
   static var tail: SharedWord<Position> { .init(128) }
-  /// Its sequence number.
+  /// The sequence number of the next record.
   static var sequence: SharedWord<SequenceNumber> { .init(136) }
-  /// The chain that it continues.
+  /// The chain before the next record.
   static var chain: SharedWord<UInt64> { .init(144) }
   /// The index shows all records before this position.
   static var published: SharedWord<Position> { .init(152) }
-  /// The process whose transaction is under way, 0 for none.
+  /// The process whose turn is under way, 0 for none. A process that dies in its turn leaves it
+  /// set.
   static var busy: SharedWord<UInt64> { .init(160) }
   /// No live record expires before this time, in milliseconds since 1970; see `Superblock`.
   static var earliestExpiry: SharedWord<UInt64> { .init(168) }
+  /// Records in the index.
   static var recordCount: SharedWord<UInt64> { .init(176) }
   /// Bytes of the live records as stored, large values included.
   static var liveBytes: SharedWord<UInt64> { .init(184) }
 
   // Written when compaction moves a record.
 
-  /// The segment that takes moved records, 0 for none.
+  /// The segment that receives moved records, 0 for none.
   static var moveSegment: SharedWord<Unit> { .init(192) }
-  /// Where the next one goes.
+  /// Where the next moved record goes.
   static var moveTail: SharedWord<Position> { .init(200) }
-  /// End of that segment's bytes that surely have disk space.
+  /// `moveSegment` certainly has disk space up to this position.
   static var moveReady: SharedWord<Position> { .init(208) }
-  /// The segment that is being emptied, 0 for none.
+  /// The victim, the segment that compaction is emptying, 0 for none.
   static var victim: SharedWord<Unit> { .init(216) }
-  /// Its records before this offset have been looked at.
+  /// The victim's records before this position have been looked at.
   static var victimOffset: SharedWord<Position> { .init(224) }
-  /// Bytes of segments that hold no live record, estimated.
+  /// Bytes in segments that belong to no live record, estimated.
   static var garbage: SharedWord<UInt64> { .init(232) }
   /// Pages of the index released since the last checkpoint.
   static var releasedPages: SharedWord<UInt64> { .init(240) }
 
-  // Written now and then by the writer.
+  // Written by the writer from time to time.
 
   /// The segment that the log's tail lies in.
   static var segment: SharedWord<Unit> { .init(256) }
+  /// The ordinal of `segment`.
   static var segmentOrdinal: SharedWord<UInt64> { .init(264) }
-  /// The segment that follows.
+  /// The segment in which the log continues after `segment`.
   static var nextSegment: SharedWord<Unit> { .init(272) }
-  /// End of the segment's bytes that surely have disk space.
+  /// `segment` certainly has disk space up to this position.
   static var ready: SharedWord<Position> { .init(280) }
+  /// Root of the space table.
   static var spaceRoot: SharedWord<PagePointer> { .init(288) }
+  /// Pages in use by index and space table.
   static var indexPages: SharedWord<UInt64> { .init(296) }
   /// Bytes of log since the last checkpoint.
   static var logSinceCheckpoint: SharedWord<UInt64> { .init(304) }
-  /// Of the last large value that no sync of all has followed, 0 for none.
+  /// The epoch of the last large value that no sync of the whole file has followed, 0 for none.
   static var extentEpoch: SharedWord<Epoch> { .init(312) }
-  /// Free space may still be seen by readers of this epoch.
+  /// Readers of this epoch may still see free space, so none is reused before the reuse limit
+  /// reaches it.
   static var quarantine: SharedWord<Epoch> { .init(320) }
-  /// Rises when a process has recovered the store.
+  /// Rises with each recovery.
   static var recoveries: SharedWord<UInt64> { .init(328) }
-  /// The next segment once its beginning has disk space.
+  /// Equals `nextSegment` once the beginning of that segment has disk space.
   static var nextReady: SharedWord<Unit> { .init(336) }
-  /// Twice the last epoch that ended, and which of the two pairs that follow it has: root of the
-  /// directory at its end, and the number of records.
+  /// Twice the last epoch that ended, plus 1 if the second of the two pairs after this word
+  /// belongs to it. A pair is the root of the directory at the end of an epoch, and the number of
+  /// records then.
   static var frozen: SharedWord<UInt64> { .init(344) }
 
   // Written by the process that syncs the log, with the write lock.
@@ -198,22 +209,23 @@ extension SharedWord {
   static var durable: SharedWord<Position> { .init(384) }
   /// The segment that `durable` lies in.
   static var durableSegment: SharedWord<Unit> { .init(392) }
-  /// Sequence number of the record that follows.
+  /// Sequence number of the record at `durable`.
   static var durableSequence: SharedWord<SequenceNumber> { .init(400) }
-  /// Not 0: nobody writes before recovery.
+  /// Not 0: a sync has failed, and nothing is written before a recovery.
   static var syncFailed: SharedWord<UInt64> { .init(408) }
 
-  // Written by the holder of lock C.
+  // Written with lock `checkpoint`.
 
-  /// The checkpoint in both superblocks.
+  /// The epoch of the checkpoint that is in both superblocks.
   static var durableEpoch: SharedWord<Epoch> { .init(448) }
   /// Log position of that checkpoint.
   static var checkpointPosition: SharedWord<Position> { .init(456) }
-  /// The segment it lies in.
+  /// The segment that `checkpointPosition` lies in.
   static var checkpointSegment: SharedWord<Unit> { .init(464) }
-  /// Sequence number of the record that follows.
+  /// Sequence number of the record at `checkpointPosition`.
   static var checkpointSequence: SharedWord<SequenceNumber> { .init(472) }
-  /// The process that syncs for a checkpoint, 0 for none.
+  /// The process that syncs for a checkpoint, 0 for none. If it dies, the next holder of the lock
+  /// treats that sync as failed.
   static var announcedSync: SharedWord<UInt64> { .init(480) }
 }
 

@@ -8,42 +8,43 @@ import SystemPackage
   import Darwin
 #endif
 
-/// A store as this process has it mapped.
+/// The mapping of a store in this process.
 ///
-/// The file is mapped from its beginning on, in a piece of address space a few times as
-/// long. A file that outgrows it is mapped anew, all of it, in a larger piece. The old one
-/// stays until the last reader, span and snapshot that uses it is gone: both show the same
-/// file, so both are right.
+/// The file is mapped from its beginning, in a reservation of address space a few times as long.
+/// A file that outgrows it is mapped anew as a whole, in a larger one. The old place stays mapped
+/// until the last reader, span and snapshot that uses it is gone. For a file both places show the
+/// same bytes. A private view is copied instead; nobody writes to the old copy any more.
 ///
-/// Superblocks and live page are mapped once more, by themselves, at an address that never
-/// changes: what threads tell one another through them does not depend on where the rest is.
+/// Superblocks and shared state are also mapped separately, at an address that never changes, so
+/// threads that communicate through them need not know where the rest is mapped.
 @safe
 final class StoreMapping: @unchecked Sendable {
-  // Sendable: what changes is atomic or touched only under `lock`.
+  // Sendable: what changes is atomic, or accessed only with `lock` held.
 
-  /// What the threads of this process share of the store.
+  /// What this process knows of the store and shares among its threads.
   let local: UnsafeMutablePointer<LocalState>
-  /// Superblocks and live page.
+  /// Superblocks and shared state, at an address that never changes.
   let fixed: MappedBytes
   private let window: Reservation
   private let lossFlag: LossFlag
   private let addressSpace: AddressSpace
   private let lock = Lock()
   private var current: Place
-  /// Places that were outgrown, and since when nobody can have come to them.
+  /// Places that were outgrown, each with the moment after which readers find a later one.
   private var outgrown: [(place: Place, since: ReaderGate.Moment)] = []
-  /// Whether there are any.
+  /// Whether `outgrown` has any elements.
   private let hasOutgrown = Atomic<Bool>(false)
-  /// How many users there are that keep what was mapped when they came, by the number of
-  /// the place that was current then.
+  /// How many users hold a place and all later ones, by the number of the place that was current
+  /// when they called `hold`.
   private var holders: [Int: Int] = [:]
 
-  /// Where superblocks and live page end.
+  /// Where superblocks and shared state end, in bytes.
   static let fixedBytes = Int(Layout.firstFreeUnit) * Layout.unitBytes
 
-  /// Nothing is mapped yet.
+  /// Reserves address space, and maps nothing yet.
   ///
-  /// - Parameter bytes: how much is going to be, at least.
+  /// - Parameter bytes: how much will be mapped at least.
+  /// - Throws: `notEnoughMemory` if there is no address space.
   init(forMapping bytes: Int, _ addressSpace: AddressSpace) throws(StoreError) {
     let lossFlag = LossFlag()
     let window: Reservation
@@ -66,27 +67,29 @@ final class StoreMapping: @unchecked Sendable {
     unsafe local.deallocate()
   }
 
-  /// Where the present mapping is had, for a store with that seed.
+  /// Gives the current `StoreMemory` at any time, for a store with that seed.
   func source(seed: StoreSeed) -> MemorySource { unsafe MemorySource(local: local, fixed: fixed, seed: seed) }
 
   /// How much of the file is mapped, in bytes.
   var mappedBytes: Int { unsafe local.pointee.mappedBytes.load(ordering: .acquiring) }
 
+  /// Whether part of the mapping was lost: it could not be read or written, or the file was cut
+  /// short. For use after an access.
   var isLost: Bool {
-    // The access that may have lost it comes first, then the flag; the handler sets the
-    // flag first, then the page.
+    // The access comes first, then the load of the flag. The signal handler sets the flag before
+    // it replaces the page.
     atomicMemoryFence(ordering: .acquiring)
     return unsafe local.pointee.isLost
   }
 
-  /// For a loss that no access has met.
+  /// Records a loss that no access has met.
   func markLost() { lossFlag.raise() }
 
   // MARK: Growing
 
-  /// Maps the first bytes of the store, `count` of them at least, or as many as
-  /// `available` says; false if that is less. `place` maps a part of the file at the same
-  /// offset of a reservation.
+  /// Maps at least `count` bytes, and more if the file is longer. `available` returns how long it
+  /// is; false if that is less than `count`. `place` maps a range of the file at the same offset
+  /// of a reservation.
   func extend(
     to count: Int, available: () throws(StoreError) -> Int,
     place: (borrowing Reservation, Range<Int>) throws(MappingError) -> Void
@@ -114,7 +117,7 @@ final class StoreMapping: @unchecked Sendable {
     }
   }
 
-  /// Maps all of it anew, in a larger place.
+  /// Maps the whole store anew, in a larger place.
   private func moveOn(
     mapping end: Int, _ place: (borrowing Reservation, Range<Int>) throws(MappingError) -> Void
   ) throws(StoreError) {
@@ -123,8 +126,8 @@ final class StoreMapping: @unchecked Sendable {
     adopt(next, end)
   }
 
-  /// Copies all of it to a place with room for `count` bytes: for memory that cannot be mapped
-  /// twice. The old place stays as it is from now on; what is written to it is lost.
+  /// Copies the whole store to a place with room for `count` bytes: for memory that cannot be
+  /// mapped twice. From then on the old place stays as it is; what is written to it is lost.
   func copy(
     toFit count: Int, place: (borrowing Reservation, Range<Int>) throws(MappingError) -> Void
   ) throws(StoreError) {
@@ -137,25 +140,25 @@ final class StoreMapping: @unchecked Sendable {
     }
   }
 
-  /// Bytes of a store that can be mapped where it is.
+  /// How many bytes of a store can be mapped at the current place.
   var capacity: Int { lock.withLock { current.byteCount } }
 
-  /// Lets readers find a new place, with so many bytes mapped. Under `lock`.
+  /// Makes `next`, with `end` bytes mapped, the place that readers find. With `lock` held.
   private func adopt(_ next: Place, _ end: Int) {
     next.takeMarks(from: current)
     let old = current
     current = next
     unsafe local.pointee.view.store(next.view, ordering: .releasing)
-    // Who sees that more is mapped sees where.
+    // A reader that sees the new size also sees the new place.
     unsafe local.pointee.mappedBytes.store(end, ordering: .releasing)
     // Readers that enter from now on find the new one.
     outgrown.append((old, unsafe local.pointee.readers.now))
     hasOutgrown.store(true, ordering: .relaxed)
   }
 
-  /// Called when the end of the file has been cut off: what lies there stays mapped until
-  /// growth maps it anew, so that whoever follows a wrong reference there loses the mapping,
-  /// not the process.
+  /// Runs `cut`, and counts nothing beyond `bytes` as mapped from before it runs. The pages stay
+  /// mapped until growth maps them anew: a wrong reference into them then loses the mapping, and
+  /// does not kill the process.
   func noteCut<R>(at bytes: Int, _ cut: () throws(StoreError) -> R) throws(StoreError) -> R {
     try lock.withLock { () throws(StoreError) in
       unsafe local.pointee.mappedBytes.store(min(bytes, mappedBytes), ordering: .releasing)
@@ -171,8 +174,8 @@ final class StoreMapping: @unchecked Sendable {
     return try body(place.reservation)
   }
 
-  /// The same with the place that a part of the file is written through: superblocks and
-  /// live page are where they never move.
+  /// As above, with the place through which `part` of the file is written: superblocks and shared
+  /// state have their own mapping.
   func withReservation<R>(
     for part: Range<Int>, _ body: (borrowing Reservation) throws(MappingError) -> R
   ) throws(MappingError) -> R {
@@ -180,7 +183,7 @@ final class StoreMapping: @unchecked Sendable {
   }
 
   #if CRASH_SIMULATION
-    /// Whether an address is one at which the store's first byte is mapped.
+    /// Whether the store's first byte is mapped at this address.
     func isMapped(at base: UnsafeMutableRawPointer) -> Bool {
       if unsafe base == fixed.base { return true }
       return lock.withLock {
@@ -192,8 +195,8 @@ final class StoreMapping: @unchecked Sendable {
 
   // MARK: What is still in use
 
-  /// Keeps all that is mapped now or later until `release`, for who looks at it without
-  /// being counted as a reader.
+  /// Keeps the present place and all later ones mapped until `release` is called with the number
+  /// returned. For users who are not counted as readers.
   func hold() -> Int {
     lock.withLock {
       holders[current.number, default: 0] += 1
@@ -201,6 +204,7 @@ final class StoreMapping: @unchecked Sendable {
     }
   }
 
+  /// Ends a hold.
   func release(_ number: Int) {
     lock.withLock {
       let left = holders[number, default: 1] - 1
@@ -208,8 +212,8 @@ final class StoreMapping: @unchecked Sendable {
     }
   }
 
-  /// Unmaps places that were outgrown and that nobody uses any more. Called by who knows
-  /// that no writer of this process is at work.
+  /// Unmaps outgrown places that nobody uses any more. The caller knows that no writer of this
+  /// process is at work.
   @inline(__always)
   func unmapOutgrown() {
     if hasOutgrown.load(ordering: .relaxed) { unmapNow() }
@@ -228,31 +232,31 @@ final class StoreMapping: @unchecked Sendable {
       hasOutgrown.store(!outgrown.isEmpty, ordering: .relaxed)
       return unused
     }
-    // They end here, outside the lock.
+    // The places are unmapped here, outside the lock.
     withExtendedLifetime(unused) {}
   }
 }
 
-/// How much address space a store takes.
+/// How much address space a store reserves.
 struct AddressSpace {
-  /// Only what is mapped, and only what is asked for is: for tests, each growth moves the
-  /// mapping.
+  /// For tests: take no spare address space, so that each growth moves the mapping.
   var isTight = false
 
   #if CRASH_SIMULATION
-    /// What stores take that are opened from now on: a test's environment can ask for the
-    /// least.
+    /// For stores that are opened from now on. The environment variable
+    /// `KVMAP_TIGHT_ADDRESS_SPACE` of a test asks for no spare address space.
     static let standard = AddressSpace(
       isTight: unsafe getenv("KVMAP_TIGHT_ADDRESS_SPACE").map { unsafe $0.pointee != 0 } ?? false)
   #else
     static let standard = AddressSpace()
   #endif
 
-  /// How much is taken besides what is to be mapped; nil for three times as much again: to
-  /// fill that, the file has to grow to four times its length, so mapping it anew is rare,
-  /// and what was outgrown is a third of the present place at most.
+  /// Spare bytes to reserve beyond what is to be mapped. nil for three times as much as is
+  /// mapped: the file must then grow to four times its length to outgrow the place, so mapping it
+  /// anew is rare, and the outgrown places take at most a third as much as the present one.
   var room: Int?
 
+  /// How many bytes to reserve if `bytes` are to be mapped.
   func preferred(forMapping bytes: Int) -> Int {
     if isTight { return bytes }
     let most = Int(Layout.largestFile)
@@ -260,14 +264,14 @@ struct AddressSpace {
   }
 }
 
-/// A piece of address space, and what is known of the pages of the store that is mapped in
-/// it from its beginning on.
+/// A reservation of address space in which the store is mapped from its beginning, and what is
+/// known of the store's pages there.
 @safe
 private final class Place: @unchecked Sendable {
-  // Sendable: nothing of it changes but the marks, which are atomics.
+  // Sendable: only the marks change, and they are atomics.
   let number: Int
   let reservation: Reservation
-  /// As readers find it, without counting a reference to this object.
+  /// What readers load to find the place, without retaining this object.
   let view: UnsafeMutablePointer<MappedView>
   private let table: UnsafeMutableRawPointer
   private let pages: Int
@@ -283,7 +287,8 @@ private final class Place: @unchecked Sendable {
       throw StoreError(error, needing: bytes)
     }
     var pages = reservation.length / Layout.pageBytes
-    // Zeroed, and memory only where it is used. With less, more is checked more often.
+    // Zeroed memory, which takes physical pages only where it is used. With a smaller table,
+    // pages are only checked more often.
     var table = unsafe calloc(pages, 1)
     if unsafe table == nil {
       pages = 1
@@ -306,11 +311,11 @@ private final class Place: @unchecked Sendable {
     unsafe free(table)
   }
 
-  /// Bytes of a store that can be mapped here.
+  /// How many bytes of a store can be mapped here.
   var byteCount: Int { reservation.length }
 
-  /// Makes `count` bytes equal to those of another place. Only what differs is stored: the
-  /// rest stays the file's, and takes no memory.
+  /// Makes the first `count` bytes equal to those of another place. Stores only the pages that
+  /// differ: the others stay pages of the file, and take no memory.
   func copyWhatDiffers(from other: Place, _ count: Int) {
     let (target, source) = unsafe (reservation.base, other.reservation.base)
     for chunk in stride(from: 0, to: count, by: Layout.unitBytes)
@@ -322,7 +327,7 @@ private final class Place: @unchecked Sendable {
     }
   }
 
-  /// What was found intact before does not have to be looked at again.
+  /// Copies the marks of another place: pages that were found intact need not be checked again.
   func takeMarks(from other: Place) {
     unsafe view.pointee.verified.insert(all: other.view.pointee.verified)
   }

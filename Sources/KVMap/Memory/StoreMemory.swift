@@ -1,27 +1,28 @@
 import Synchronization
 
-/// The mapped store as its readers and writers see it at one moment: bytes, the store's
-/// seed, and what this process knows about them. Trivial to copy.
+/// A view of the mapped store at one moment, for readers and writers: the bytes, the store's
+/// seed, and what this process knows about the pages. Trivial to copy.
 ///
-/// How much is mapped, and where, may change while a copy is in use: then there is more
-/// elsewhere, and what this copy names stays mapped for as long as its user is known to
-/// be at it (see `StoreMapping`). Both are the same memory.
+/// More may be mapped, also at another address, while a copy of this value is in use. The old
+/// address stays mapped for as long as its user is counted as a reader or holds it (see
+/// `StoreMapping`).
 @safe
 struct StoreMemory: @unchecked Sendable {
   // Sendable: `local` and `verified` are shared by all threads of the process and all atomics.
   let bytes: MappedBytes
-  /// How much of the file is mapped there, in bytes.
+  /// How much of the file is mapped at `bytes`, in bytes.
   let mappedBytes: Int
-  /// Superblocks and live page, at an address that stays the same while the store is open.
+  /// Superblocks and shared state, at an address that stays the same while the store is open.
   let fixed: MappedBytes
   let seed: StoreSeed
   let local: UnsafeMutablePointer<LocalState>
   private let verified: VerifiedPages
-  /// Which set of live words is meant: the public one, or recovery's.
+  /// Where the shared state to use begins: the public one, or the shadow that recovery builds.
   let liveOffset: Int
 
   fileprivate init(_ source: MemorySource) {
-    // In this order: what is mapped is stored last, so the place is none of before.
+    // First the length, then the view. `adopt` stores them in the other order, so at least
+    // `mappedBytes` are mapped in this view.
     mappedBytes = unsafe source.local.pointee.mappedBytes.load(ordering: .acquiring)
     let view = unsafe source.local.pointee.view.load(ordering: .acquiring)
     bytes = unsafe view.pointee.bytes
@@ -44,13 +45,15 @@ struct StoreMemory: @unchecked Sendable {
   @inline(__always)
   func bucket(_ page: PageNumber) -> Bucket { Bucket(bytes: bytes, page: page) }
 
-  /// Checks, at the first touch in this process, that a page is what it was when
-  /// its checkpoint sealed it.
+  /// Checks, when this process first uses a page, that the page is what it was when it was
+  /// sealed.
   ///
-  /// The bytes of a page that no durable checkpoint has are in memory alone, and are
-  /// not checked. But if the system failed to write such a page, it takes it for clean
-  /// and may drop it; then it comes back as what the disk has, which is mostly a page of
-  /// another epoch, or nothing. So its header is looked at each time.
+  /// A page that is in no durable checkpoint exists only in memory, and its contents are not
+  /// checked. But if the system failed to write such a page, it treats the page as clean and may
+  /// drop it. Then the page reads as what the disk has, mostly a page of another epoch, or
+  /// nothing. So its kind and its epoch are checked each time.
+  ///
+  /// - Throws: `damaged`.
   @inline(__always)
   func check(_ pointer: PagePointer, _ kind: PageKind, workingTag: UInt16) throws(StoreError) {
     let page = pointer.page
@@ -71,7 +74,7 @@ struct StoreMemory: @unchecked Sendable {
     let header = header(pointer.page)
     guard header.kindByte == kind.rawValue else {
       throw .damaged(
-        "index page", at: pointer.page.offset, "it is of another kind than the reference to it")
+        "index page", at: pointer.page.offset, "it is of another kind than the reference to it says")
     }
     // Acquire: the working epoch that is loaded next is no older than the page.
     let epoch = Epoch(number: bytes.loadAcquire(pointer.page.offset + PageHeader.epoch))
@@ -84,7 +87,7 @@ struct StoreMemory: @unchecked Sendable {
     }
     guard header.epoch.tag == pointer.epochTag else {
       throw .damaged(
-        "index page", at: pointer.page.offset, "it is of another epoch than the reference to it")
+        "index page", at: pointer.page.offset, "it is of another epoch than the reference to it says")
     }
     verified.insert(pointer.page, tag: pointer.epochTag)
   }
@@ -95,7 +98,7 @@ struct StoreMemory: @unchecked Sendable {
       "index page", at: page.offset, "it is not what was stored there since the last checkpoint")
   }
 
-  /// Checks a page that was sealed for sure, whatever the live page says.
+  /// Checks a page that is certainly sealed, whatever the shared state says.
   func checkSealed(_ pointer: PagePointer, _ kind: PageKind) throws(StoreError) {
     let page = pointer.page
     if page.offset < Layout.firstFreeOffset || page.offset + Layout.pageBytes > mappedBytes {
@@ -103,7 +106,7 @@ struct StoreMemory: @unchecked Sendable {
     }
     let header = header(page)
     guard header.kindByte == kind.rawValue, header.epoch.tag == pointer.epochTag else {
-      throw .damaged("index page", at: page.offset, "it is not the page the reference to it means")
+      throw .damaged("index page", at: page.offset, "it is not the page that the reference to it names")
     }
     if verified.contains(page, tag: pointer.epochTag) { return }
     guard header.isIntact(seed: seed) else {
@@ -112,23 +115,23 @@ struct StoreMemory: @unchecked Sendable {
     verified.insert(page, tag: pointer.epochTag)
   }
 
-  /// A reference points to where nothing can be: either the store has grown beyond what is
-  /// mapped here, which the caller's retry will see, or the number is wrong.
+  /// Throws for a reference to a place where nothing can be. Either the store has grown beyond
+  /// what is mapped here, and the caller's retry will succeed, or the reference is wrong.
   @inline(never)
   func outside(_ offset: Int) throws(StoreError) -> Never {
-    let what = offset < Layout.firstFreeOffset ? "among what is fixed" : "beyond the end of the file"
+    let what = offset < Layout.firstFreeOffset ? "before any page or record" : "beyond the end of the file"
     throw StoreError(
       .damaged,
-      "a reference leads to offset \(UInt64(clamping: offset).hexadecimal), \(what); "
+      "a reference points to offset \(UInt64(clamping: offset).hexadecimal), \(what); "
         + "run 'kvmap verify' to list all damage, and keep a copy of the file")
   }
 }
 
-/// Where the present `StoreMemory` of a store is had. Trivial to copy; valid as long as the
+/// Gives the current `StoreMemory` of a store at any time. Trivial to copy; valid as long as the
 /// `StoreMapping` it comes from.
 @safe
 struct MemorySource: @unchecked Sendable {
-  // Sendable: as `StoreMemory`.
+  // Sendable: for the same reason as `StoreMemory`.
   let local: UnsafeMutablePointer<LocalState>
   let fixed: MappedBytes
   let seed: StoreSeed
@@ -138,11 +141,11 @@ struct MemorySource: @unchecked Sendable {
   @inline(__always)
   var memory: StoreMemory { StoreMemory(self) }
 
-  /// The words that are shared, which never move.
+  /// The shared state, whose address never changes.
   @inline(__always)
   var shared: SharedState { SharedState(bytes: fixed, start: liveOffset) }
 
-  /// The same with recovery's own live words.
+  /// The same with the shadow, the shared state that recovery builds.
   var shadow: MemorySource {
     var copy = self
     copy.liveOffset = SharedState.shadowOffset
@@ -150,24 +153,23 @@ struct MemorySource: @unchecked Sendable {
   }
 }
 
-/// A piece of address space in which the beginning of a store is mapped.
+/// A place in which a store is mapped, as readers load it.
 struct MappedView {
   let bytes: MappedBytes
   let verified: VerifiedPages
 }
 
-/// Which pages this process has found intact.
+/// The pages that this process has found intact.
 ///
-/// For each page, 7 bits of the epoch in which it was written when it was last found
-/// intact, and a mark. One byte, so that the table of a large store stays in the
-/// processor's cache. A page that was reused without being looked at for a multiple of
-/// 128 epochs passes unchecked; it was then written, and sealed, by a process that ran
-/// beside this one.
+/// The table has one byte for each page, so that the table of a large store stays in the
+/// processor's cache: a mark, and 7 bits of the epoch in which the page was written when it was
+/// last found intact. A page passes unchecked if it was reused and next looked at after exactly a
+/// multiple of 128 epochs; a process that ran beside this one wrote and sealed it then.
 @safe
 struct VerifiedPages: @unchecked Sendable {
   // Sendable: the table is atomics.
   private let marks: UnsafeMutablePointer<Atomic<UInt8>>
-  /// Further pages are checked at each touch.
+  /// How many pages the table has; pages after them are checked at each use.
   private let count: Int
 
   /// `table` is zeroed memory for `count` pages that outlives this value.
@@ -189,7 +191,7 @@ struct VerifiedPages: @unchecked Sendable {
     unsafe marks[number].store(Self.mark(tag), ordering: .relaxed)
   }
 
-  /// Takes over what another, smaller table says.
+  /// Copies the marks of another, smaller table.
   func insert(all other: VerifiedPages) {
     for number in 0..<min(count, other.count) {
       unsafe marks[number].store(other.marks[number].load(ordering: .relaxed), ordering: .relaxed)
@@ -206,9 +208,9 @@ struct LocalState: ~Copyable {
   /// How much of the file is mapped, in bytes. Stored after `view` when that changes, and
   /// loaded before it.
   let mappedBytes = Atomic<Int>(0)
-  /// Where it is mapped.
+  /// The place in which it is mapped.
   let view: Atomic<UnsafePointer<MappedView>>
-  /// Not 0: part of the file could not be read or written.
+  /// Not 0 if part of the file could not be read or written.
   let lost: UnsafeMutablePointer<Atomic<UInt32>>
   /// The lowest epoch that this handle pins.
   let lowestPin = Atomic<UInt64>(.max)
@@ -220,8 +222,8 @@ struct LocalState: ~Copyable {
     unsafe self.lost = lost
   }
 
-  /// Whether the mapping was lost: to be asked after an access, with an acquire fence
-  /// between after a load, a sequentially consistent one after a store.
+  /// Whether the mapping was lost. To be asked after an access, with a fence in between: an
+  /// acquire fence after a load, a sequentially consistent one after a store.
   @inline(__always)
   var isLost: Bool { unsafe lost.pointee.load(ordering: .relaxed) != 0 }
 }

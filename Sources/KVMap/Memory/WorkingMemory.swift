@@ -1,7 +1,7 @@
-/// The store as it is mapped, for the parts of a writer: all of them see it as soon as one
-/// of them has had more of it mapped.
+/// The current `StoreMemory` of a writer, which all its parts share: when one of them maps more
+/// of the store, all of them see it.
 ///
-/// Used by one thread at a time, and owned by the `Writer`.
+/// The `Writer` owns it; one thread uses it at a time.
 @safe
 struct WorkingMemory {
   private let latest: UnsafeMutablePointer<StoreMemory>
@@ -18,7 +18,7 @@ struct WorkingMemory {
   @inline(__always)
   var memory: StoreMemory { unsafe latest.pointee }
 
-  /// Called when more may have been mapped, or it may have been mapped anew. What was had
-  /// before stays valid for as long as the writer has its turn.
+  /// Loads the present mapping. To be called when more may have been mapped, or the store mapped
+  /// at another address. Addresses from before stay valid while the write lock is held.
   func refresh() { unsafe latest.pointee = source.memory }
 }

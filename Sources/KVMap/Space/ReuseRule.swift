@@ -1,30 +1,30 @@
 import Synchronization
 
-/// When released space may be used again: the one place that says so.
+/// Decides when released space may be reused; no other code decides that.
 ///
-/// A page or unit released in epoch r may be rewritten or given back only if
+/// A page or unit that was released in epoch r may be rewritten or punched only if all of this
+/// holds:
 ///
-/// - r is not later than the checkpoint that is durable in *both* superblocks:
-///   else a crash falls back to a checkpoint that still needs it;
-/// - r is earlier than every epoch pinned by a snapshot or private reader of this or
-///   any other process: the floor is stored first, then the pins are looked at, while a
-///   new pin is taken first and then compared with the floor, so that one of
-///   the two sees the other;
-/// - no reader of this process that may have found it is still inside a call;
-/// - readers of other processes have been told: the checkpoint raised the
-///   generation before anything it freed is rewritten, and they look again.
+/// - r is not later than the checkpoint that is durable in *both* superblocks. Otherwise a
+///   recovery could start from a checkpoint that still needs the space;
+/// - r is earlier than every epoch that a snapshot or a private view of any process pins. A
+///   writer stores the pin floor first and then looks at the pins; a new pin is taken first and
+///   then compared with the floor. So at least one of the two sees the other;
+/// - no reader of this process that may have found the space is still inside a call;
+/// - readers of other processes can tell: the checkpoint raised the generation before anything it
+///   freed is rewritten, so they look again.
 struct ReuseRule: ~Copyable {
-  /// Everything released in this epoch or before may be used again.
+  /// Everything released in this epoch or before may be reused.
   private(set) var limit = Epoch(number: 0)
 
-  /// A limit that waits for the readers to leave that were inside at some moment.
+  /// The next limit, which applies once all readers that were inside at that moment have left.
   private var waiting: (limit: Epoch, since: ReaderGate.Moment)?
 
-  /// The durable checkpoint that pins kept from counting, and how often it was passed
-  /// over since. Looking at pins is a system call for each.
+  /// The durable checkpoint that pins keep from becoming the limit, and how many calls of
+  /// `refresh` have skipped it since. Looking at pins takes a system call for each.
   private var held: (durable: Epoch, times: Int)?
 
-  /// Looks again at checkpoints, pins and readers.
+  /// Raises the limit as far as checkpoints, pins and readers allow now. Waits for nobody.
   mutating func refresh(_ memory: StoreMemory, _ backing: any Backing) throws(StoreError) {
     let durable = memory.shared[.durableEpoch]
     if let (candidate, moment) = waiting {
@@ -38,8 +38,8 @@ struct ReuseRule: ~Copyable {
       return
     }
     var candidate = durable
-    // The floor stays there whatever is pinned below: the pin may have come too late for
-    // what was allowed before, and must not find that it came in time.
+    // The floor stays there whatever is pinned below it: such a pin may have come too late for
+    // space that an earlier limit allowed to be reused, and then it must fail.
     memory.shared.storeAndFence(candidate.next, .pinFloor)
     held = nil
     if let pin = try Self.lowestPin(memory, backing), pin <= candidate {
@@ -55,7 +55,7 @@ struct ReuseRule: ~Copyable {
     }
   }
 
-  /// The lowest epoch that anybody pins.
+  /// The lowest epoch that this handle or any other pins; nil if there is none.
   static func lowestPin(
     _ memory: StoreMemory, _ backing: any Backing
   ) throws(StoreError) -> Epoch? {

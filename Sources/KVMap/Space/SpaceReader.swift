@@ -1,4 +1,4 @@
-/// Reads the space table, for readers and as the first step of every change to it.
+/// Looks up entries of the space table, for readers and as the first step of every change to it.
 struct SpaceReader {
   let memory: StoreMemory
   let root: PagePointer
@@ -9,7 +9,7 @@ struct SpaceReader {
     root = memory.shared[.spaceRoot]
   }
 
-  /// The entry of `unit`; nil if it was never used.
+  /// The entry of `unit`; nil if the unit was never used. Throws `damaged`.
   @inline(__always)
   func entry(_ unit: Unit) throws(StoreError) -> SpaceEntry? {
     let leaf = SpaceTable.leaf(of: unit)
@@ -27,8 +27,8 @@ struct SpaceReader {
     return SpaceEntry(bytes: memory.bytes, offset: SpaceTable.entryOffset(pointer.page, unit))
   }
 
-  /// Which child of a node leads to a leaf: digit `level`, from the root's 0 on, of the leaf's
-  /// number in base 256.
+  /// The index of the child on the path to a leaf, in a node at `level` (the root is at 0): that
+  /// digit of the leaf's number in base 256, counted from the most significant one.
   @inline(__always)
   static func digit(of leaf: UInt64, level: Int, height: Int) -> Int {
     Int((leaf >> UInt64(8 * (height - 1 - level))) & 0xff)

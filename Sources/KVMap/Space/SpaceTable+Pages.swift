@@ -1,8 +1,7 @@
-/// Index pages: taking and releasing them.
+/// Allocating and releasing index pages.
 extension SpaceTable {
-  /// Makes the open unit one with at least `count` free pages, so that as many
-  /// `takePage` calls cannot fail. Throws, without other effect, if no disk
-  /// space can be had.
+  /// Ensures that the open unit has at least `count` free pages, so that as many calls of
+  /// `takePage` cannot fail. Throws, without other effect, if there is no disk space.
   mutating func ensurePages(_ count: Int) throws(StoreError) {
     precondition(count <= Layout.pagesPerUnit / 2, "more pages than one unit can promise")
     if openFreePages >= count { return }
@@ -16,17 +15,17 @@ extension SpaceTable {
     if openFreePages < count { try ensurePages(count) }
   }
 
-  /// Whether pages had rather go into a free unit further down.
+  /// Whether a free unit below `limit` is the better place for pages.
   private mutating func isUnitFree(below limit: Unit) throws(StoreError) -> Bool {
     guard takesLowestPages else { return false }
-    // It is only looked for.
+    // This is only a look: the next search must find that unit again.
     let cursor = unitCursor
     defer { unitCursor = cursor }
     return try findFree(1, below: limit) != nil
   }
 
-  /// Opens a unit that has no pages yet; on a full disk, one in which pages can be
-  /// reached by now.
+  /// Opens a unit that has no pages yet. On a full disk, looks again for an index unit with pages
+  /// that may be reused by now.
   private mutating func openFreshUnit(pages: Int) throws(StoreError) {
     do {
       try openEmptyUnit()
@@ -43,8 +42,8 @@ extension SpaceTable {
     takenUnits += 1
     let free = try findFree(1)
     let unit = if let free { free } else { try extend(by: 1) }
-    // What the table says of units above the mark is from before the mark was lowered:
-    // the file may have been cut off there.
+    // Entries of units above the mark are from before the mark was lowered: the file may have
+    // been truncated there since.
     let isReal = try entry(unit)?.diskSpace == .all && free != nil
     if !isReal {
       try backing.allocate(
@@ -63,7 +62,7 @@ extension SpaceTable {
     return Self.free(entry).nonzeroBitCount
   }
 
-  /// Whether all pages of an index unit, none of them in use, may be rewritten.
+  /// Whether none of an index unit's pages is in use and all of them may be rewritten.
   func isUnusedIndexUnit(_ entry: SpaceEntry) -> Bool {
     entry.used == 0 && max(entry.epoch, entry.epochBefore) <= reuse.limit
       && memory.shared[.quarantine] <= reuse.limit
@@ -73,24 +72,24 @@ extension SpaceTable {
     ~(entry.used | entry.releasedBefore | entry.releasedLately)
   }
 
-  /// A free page of the open unit. `ensurePages` has seen to it that there is one,
-  /// unless the table says two things of one unit.
+  /// Takes a free page of the open unit. After `ensurePages` there is one, unless the table
+  /// contradicts itself. Throws `damaged`.
   mutating func takePage() throws(StoreError) -> PageNumber {
     guard var current = open, current.epoch == epoch else {
-      throw .damaged("space table", at: root.page.offset, "the pages it gives out are in use")
+      throw .damaged("space table", at: root.page.offset, "the pages it lists as free are in use")
     }
     let bit: Int
     if let offset = current.entryOffset {
       let entry = SpaceEntry(bytes: memory.bytes, offset: offset)
       let free = Self.free(entry)
       guard free != 0 else {
-        throw .damaged("space table entry", at: offset, "the pages it gives out are in use")
+        throw .damaged("space table entry", at: offset, "the pages it lists as free are in use")
       }
       bit = free.trailingZeroBitCount
       entry.used |= 1 << UInt16(bit)
     } else {
       guard current.free != 0 else {
-        throw .damaged("space table", at: root.page.offset, "the pages it gives out are in use")
+        throw .damaged("space table", at: root.page.offset, "the pages it lists as free are in use")
       }
       bit = current.free.trailingZeroBitCount
       current.free &= ~(1 << UInt16(bit))
@@ -100,11 +99,9 @@ extension SpaceTable {
     return PageNumber(number: current.unit.firstPage.number + UInt64(bit))
   }
 
-  /// Says that a page is, or is about to be, no longer referenced from the working tree.
-  ///
-  /// A snapshot may lead to it still, and readers may be on their way to it, while no
-  /// checkpoint will find it any more: if it has no checksum yet, it gets one now, be it
-  /// of the working epoch, which will be sealed as well.
+  /// Marks `page` as unreferenced by the working tree. Snapshots and readers may still reach it,
+  /// but no checkpoint will seal it any more, so it gets its checksum here, even if it belongs to
+  /// the working epoch.
   mutating func release(_ page: PageNumber) {
     let header = memory.header(page)
     if header.epoch.number > memory.shared[.sealedEpoch].number { header.seal(seed: memory.seed) }
@@ -112,9 +109,9 @@ extension SpaceTable {
     memory.shared.raise(.releasedPages, by: 1)
   }
 
-  /// Enters released pages in the table. Each entry made writable may release a
-  /// page of the table in turn; pages that cannot be entered for want of disk
-  /// space stay listed.
+  /// Records released pages in the table. Making an entry writable may release a page of the
+  /// table in turn. If there is no disk space for that, this throws, and the pages that are not
+  /// recorded yet stay in the list.
   mutating func flushReleases() throws(StoreError) {
     let epoch = epoch
     while let page = pendingReleases.popLast() {
@@ -147,15 +144,15 @@ extension SpaceTable {
     return entry
   }
 
-  /// Looks for an index unit with that many free pages besides those that it takes to
-  /// make its own entry writable, one round at most for each reuse limit.
+  /// Finds an index unit with `freePages` free pages besides those that it takes to make its own
+  /// entry writable; nil if there is none. Makes at most one round for each reuse limit.
   private mutating func findUnit(freePages: Int) throws(StoreError) -> (unit: Unit, free: UInt16)? {
     if !takesReleasedPages { return nil }
     try reuse.refresh(memory, backing)
-    // After a takeover even free pages may be seen by readers of what was.
+    // After a recovery beside readers, readers of the old state may still see even free pages.
     guard memory.shared[.quarantine] <= reuse.limit else { return nil }
     if let known = pagesExhausted, known.limit == reuse.limit, known.count <= freePages { return nil }
-    // From the start of the file whenever more is free: its end is to become free.
+    // From the start of the file whenever more is free, so that the end of the file becomes free.
     if pageCursor.limit != reuse.limit { pageCursor = (Layout.firstFreeUnit, reuse.limit) }
     let end = highWater
     var looked: UInt64 = 0
@@ -167,8 +164,8 @@ extension SpaceTable {
       pageCursor.unit += length
       looked += length
       guard let entry = found, entry.kind == .index else { continue }
-      // One that no page of the checkpoint lies in may have been freed, and taken for log,
-      // since; one that lost its last page since is not.
+      // During recovery: a unit without a page of the checkpoint may have been freed since, and
+      // allocated for the log. A unit that lost its last page in this epoch was not.
       if isRecovering, entry.used == 0, entry.epoch != epoch { continue }
       var free = Self.free(entry)
       if entry.epochBefore <= reuse.limit { free |= entry.releasedBefore }
@@ -183,8 +180,7 @@ extension SpaceTable {
     return nil
   }
 
-  /// Makes `unit` the open one: its entry becomes writable, with pages from the
-  /// unit itself.
+  /// Makes `unit` the open unit. Its entry becomes writable with pages of the unit itself.
   private mutating func openUnit(_ unit: Unit, free: UInt16) throws(StoreError) {
     let epoch = epoch
     open = OpenUnit(unit: unit, free: free, entryOffset: nil, epoch: epoch)

@@ -1,7 +1,7 @@
-/// Units: log segments, runs of large values, and the end of the file.
+/// Allocating and releasing units: log segments, extents, and the end of the file.
 extension SpaceTable {
-  /// Takes `count` units in a row, enters them as `kind`, and returns the first.
-  /// They have no disk space yet. Throws, without effect, if the file cannot grow.
+  /// Allocates `count` units in a row, enters them as `kind`, and returns the first. They may have no
+  /// disk space yet. Throws, without effect, if the file cannot grow.
   mutating func allocate(_ count: Int, as kind: UnitKind) throws(StoreError) -> Unit {
     let free = try findFree(count)
     let unit = if let free { free } else { try extend(by: count) }
@@ -9,7 +9,7 @@ extension SpaceTable {
     return unit
   }
 
-  /// The same, but only below `limit`; nil if there is no room.
+  /// As `allocate`, but only below `limit`; nil if there is no room.
   mutating func allocateBelow(
     _ limit: Unit, _ count: Int, as kind: UnitKind
   ) throws(StoreError) -> Unit? {
@@ -18,9 +18,9 @@ extension SpaceTable {
     return unit
   }
 
-  /// Enters units that were found free, or leaves them to be found again.
+  /// Enters units that were found free. If that fails, they will be found again.
   private mutating func enter(_ unit: Unit, _ count: Int, as kind: UnitKind) throws(StoreError) {
-    // Entering them may need a unit for pages of the table: not one of these.
+    // Entering them may take a unit for pages of the table; that must not be one of these.
     claiming = unit.number..<unit.number + UInt64(count)
     defer { claiming = 0..<0 }
     do throws(StoreError) {
@@ -34,7 +34,7 @@ extension SpaceTable {
 
   /// Enters a row of units as used. Recovery claims what the log names.
   mutating func claim(_ first: Unit, _ count: Int, as kind: UnitKind) throws(StoreError) {
-    // All entries are made writable before one is changed: no half-entered row.
+    // All entries are made writable before any is changed, so no row is half entered.
     try makeWritable((first, count))
     for number in first.number..<first.number + UInt64(count) {
       let isFirst = number == first.number
@@ -50,7 +50,7 @@ extension SpaceTable {
     }
   }
 
-  /// Gives back the run or segment that begins at `first`.
+  /// Releases the extent or segment that begins at `first`.
   mutating func releaseUnits(_ first: Unit) throws(StoreError) {
     let count = try row(first, of: [.extent, .segment])
     let epoch = epoch
@@ -62,20 +62,21 @@ extension SpaceTable {
     }
   }
 
-  /// How many units the row that begins at `first` has. Throws unless it is one of
-  /// those kinds and lies in the file.
+  /// How many units the row that begins at `first` has. Throws `damaged` unless it is of one of
+  /// these kinds and lies in the file.
   func row(_ first: Unit, of kinds: [UnitKind]) throws(StoreError) -> Int {
     guard let entry = try entry(first), let kind = entry.kind, kinds.contains(kind), entry.length >= 1,
       UInt64(entry.length) <= highWater, first.number <= highWater - UInt64(entry.length)
     else {
       throw .damaged(
         "space table", at: Int(clamping: first.position.offset),
-        "what lies there is not entered as what it is")
+        "the entry does not match what lies there")
     }
     return entry.length
   }
 
-  /// Moves the end of what is used up by `count` units.
+  /// Raises the high-water mark by `count` units, and returns the first of them. Throws
+  /// `diskFull` if the store or its reserve cannot grow.
   mutating func extend(by count: Int) throws(StoreError) -> Unit {
     let first = highWater
     let end = first + UInt64(count)
@@ -89,9 +90,9 @@ extension SpaceTable {
     return Unit(number: first)
   }
 
-  /// The lowest row of free units whose release the reuse rule has passed: what
-  /// lies at the end of the file can then be cut off. Units from `limit` on are left
-  /// for others to find.
+  /// Finds the lowest row of free units that the reuse rule allows; nil if there is none, or
+  /// during recovery. The lowest, so that the end of the file becomes free and can be truncated.
+  /// Does not look at units from `limit` on.
   mutating func findFree(_ count: Int, below limit: Unit? = nil) throws(StoreError) -> Unit? {
     if isRecovering { return nil }
     try reuse.refresh(memory, backing)
@@ -104,7 +105,7 @@ extension SpaceTable {
       if isFree(entry), !claiming.contains(number) {
         number += 1
         if number - first == UInt64(count) {
-          // A gap that was too small for this row is passed over until more is free.
+          // A gap that was too small for this row is skipped until more is free.
           unitCursor.unit = number
           return Unit(number: first)
         }
@@ -117,14 +118,14 @@ extension SpaceTable {
     return nil
   }
 
-  /// Lowers the end of what is used to behind the last unit that is not free: the
-  /// next checkpoint then allows the file to be cut off there.
+  /// Lowers the high-water mark to the end of the last unit that is not free. After the next
+  /// checkpoint the file may be truncated there.
   mutating func trimEnd() throws(StoreError) {
     try reuse.refresh(memory, backing)
     do {
       try forgetDiskSpace(from: try endOfUse())
     } catch {
-      // What remains of a full disk is for other things.
+      // On a full disk, what space remains is for other things.
       guard error.code == .diskFull else { throw error }
       return
     }
@@ -142,9 +143,9 @@ extension SpaceTable {
     return end
   }
 
-  /// Lets no unit from `end` on be entered as surely real. Behind the mark the file may be
-  /// cut off or given back, and who raises the mark again, a recovery above all, may leave
-  /// some of these units out. Takes pages, which may come from there.
+  /// Ensures that no free unit from `end` on is entered as having all its disk space. Above the
+  /// mark the file may be truncated or punched, and an operation that raises the mark again,
+  /// above all a recovery, may skip some of these units. Takes pages, perhaps from these units.
   private mutating func forgetDiskSpace(from end: UInt64) throws(StoreError) {
     try taking(for: .adding) { table throws(StoreError) in
       var number = end
@@ -152,7 +153,7 @@ extension SpaceTable {
         let unit = Unit(number: number)
         if let entry = try table.entry(unit), entry.kind == .free, entry.diskSpace == .all {
           let entry = try table.writableEntry(unit)
-          // It may have been taken for just that.
+          // Making the entry writable may have taken the unit itself.
           if entry.kind == .free { entry.diskSpace = .some }
         }
         number += 1
@@ -160,7 +161,8 @@ extension SpaceTable {
     }
   }
 
-  /// Whether the unit of an entry may be rewritten or given back now.
+  /// Whether the unit of an entry may be rewritten or punched now. nil is the entry of a unit
+  /// that was never used.
   func isFree(_ entry: SpaceEntry?) -> Bool {
     let quarantine = memory.shared[.quarantine].number
     guard let entry else { return quarantine <= reuse.limit.number }

@@ -1,13 +1,13 @@
-/// What each unit of the file is used for, and the source of free space.
+/// The space table: records what each unit of the file is used for, and allocates free space.
 ///
-/// The table is a tree of pages under its own root: leaves of 126 entries, found
-/// by the digits (base 256) of the leaf's number. It lives in index pages itself
-/// and is copied on write like the directory. Used by whoever holds the turn.
+/// The table is a tree of pages under its own root: leaves of 126 entries, found by the digits
+/// (base 256) of the leaf's number. It lies in index pages itself and is copied on write like the
+/// directory. Used with the write lock.
 ///
-/// Copying a page of the table takes a free page, which the table must record,
-/// which may copy another page. This ends: at any time one index unit is *open*,
-/// its own entry lies in a page that is already writable, and pages come from
-/// there; and each page of the table is copied at most once in an epoch.
+/// Copying a page of the table takes a free page. The table must record that, and may have to
+/// copy another page for it. This ends: at any time one index unit is *open*, its own entry lies
+/// in a page that is already writable, and pages come from there; and each page of the table is
+/// copied at most once in an epoch.
 struct SpaceTable: ~Copyable {
   let working: WorkingMemory
   let backing: any Backing
@@ -16,9 +16,9 @@ struct SpaceTable: ~Copyable {
   /// The index unit that pages are taken from.
   struct OpenUnit {
     var unit: Unit
-    /// Pages that may be taken; used only until the entry is writable.
+    /// The pages that may be taken, a bit for each; used only until the entry is writable.
     var free: UInt16
-    /// Offset of the unit's entry once that is writable.
+    /// Offset of the unit's entry in the file once the entry is writable.
     var entryOffset: Int?
     var epoch: Epoch
   }
@@ -27,37 +27,39 @@ struct SpaceTable: ~Copyable {
   /// Pages that are no longer referenced and not yet recorded as released.
   var pendingReleases: [PageNumber] = []
 
-  /// Where the search for a unit with free pages goes on, and the reuse limit
-  /// for which a full round found nothing.
+  /// Where the search for a unit with free pages goes on, and the reuse limit it began under.
   var pageCursor = (unit: Layout.firstFreeUnit, limit: Epoch(number: 0))
+  /// The reuse limit under which a full round found no unit with `count` free pages.
   var pagesExhausted: (limit: Epoch, count: Int)?
-  /// Below it no unit is free under the limit it was found for.
+  /// Where the search for free units goes on, and the reuse limit it began under.
   var unitCursor = (unit: Layout.firstFreeUnit, limit: Epoch(number: 0))
 
-  /// Whether pages go into the lowest units, and not first of all into those that have some
-  /// already: while all of a store is compacted, so that its end becomes free.
+  /// Whether pages come from the lowest units, instead of first from units that have pages
+  /// already. Set while the whole store is compacted, so that its end becomes free.
   var takesLowestPages = false
 
   /// Units that were taken since this was last set to 0.
   var takenUnits = 0
 
-  /// What was used ended here before it was trimmed: up to it there may be disk space that
-  /// nobody uses. 0 if it was not, or that has been given back.
+  /// The high-water mark before it was lowered: up to there may be disk space that nobody uses. 0
+  /// if the mark was not lowered, or that space has been punched.
   var trimmedEnd: UInt64 = 0
 
   /// Units that are chosen and not entered yet.
   var claiming: Range<UInt64> = 0..<0
 
-  /// Who takes space: decides how much of the reserve must be left (see `SpaceReserve`).
+  /// The reserve, and what space is taken for now: that decides how much of the reserve must be
+  /// left.
   var reserve = SpaceReserve()
 
-  /// While a store is recovered, only units above everything known are taken: the log may
-  /// name any other.
+  /// Set during recovery: only units above everything known are taken, since the log may name any
+  /// other.
   var isRecovering = false
-  /// Whether free pages of index units are. Not if readers of a state that is given up go on.
+  /// Whether free pages of index units are taken. False in recovery beside readers, who may still
+  /// see them, and in a private view.
   var takesReleasedPages = true
-  /// Whether nobody can see the store yet, nor lead back to a state of it: pages that are
-  /// released are free at once.
+  /// Whether nobody can see the store yet, and no crash can lead back to an earlier state of it:
+  /// then released pages are free at once.
   var isUnseen = false
 
   init(working: WorkingMemory, backing: any Backing) {
@@ -89,8 +91,8 @@ struct SpaceTable: ~Copyable {
     try SpaceReader(memory: memory).entry(unit)
   }
 
-  /// The entry of `unit` for changing it in this epoch. Throws without effect on
-  /// what the table says.
+  /// The entry of `unit`, made writable in this epoch. Throws without effect on what the table
+  /// says.
   mutating func writableEntry(_ unit: Unit) throws(StoreError) -> SpaceEntry {
     let leaf = Self.leaf(of: unit)
     if let offset = try writableLeaf(leaf) {
@@ -101,28 +103,29 @@ struct SpaceTable: ~Copyable {
     return entry
   }
 
-  /// The same, leaving pages it releases in the list.
+  /// As `writableEntry`, but leaves the pages that it releases in the list.
   mutating func writableEntryKeepingReleases(_ unit: Unit) throws(StoreError) -> SpaceEntry {
     if let offset = try writableLeaf(Self.leaf(of: unit)) {
       return SpaceEntry(bytes: memory.bytes, offset: offset + slot(unit))
     }
-    // If the leaf lies beyond the table's height, a page for each new level and node.
+    // If the tree is too low for the leaf, this takes a page for each new level and node.
     let isBeyond = root.depth < 8 && Self.leaf(of: unit) >> UInt64(8 * root.depth) != 0
     try ensurePages(isBeyond ? root.depth + 3 : try pagesToWrite(unit))
     return try writableEntryFromOpenUnit(unit)
   }
 
-  /// The same, with pages of the open unit, which must have enough of them.
+  /// As `writableEntry`, with pages of the open unit, which must have enough of them.
   mutating func writableEntryFromOpenUnit(_ unit: Unit) throws(StoreError) -> SpaceEntry {
     let page = try makeLeafWritable(Self.leaf(of: unit))
     return SpaceEntry(bytes: memory.bytes, offset: page.offset + slot(unit))
   }
 
+  /// The offset of a unit's entry in its leaf.
   private func slot(_ unit: Unit) -> Int {
     PageHeader.byteCount + Int(unit.number % UInt64(SpaceEntry.entriesPerLeaf)) * SpaceEntry.byteCount
   }
 
-  /// The offset of a leaf that is writable already, else nil.
+  /// The offset of a leaf in the file if it is writable already, else nil.
   private func writableLeaf(_ leaf: UInt64) throws(StoreError) -> Int? {
     var pointer = root
     let height = pointer.depth
@@ -140,7 +143,7 @@ struct SpaceTable: ~Copyable {
     return pointer.page.offset
   }
 
-  /// How many pages it takes to make the entry of a unit that has one writable.
+  /// How many pages it takes to make the existing entry of a unit writable.
   func pagesToWrite(_ unit: Unit) throws(StoreError) -> Int {
     let leaf = Self.leaf(of: unit)
     var pointer = root
@@ -148,7 +151,7 @@ struct SpaceTable: ~Copyable {
     let epoch = epoch
     for level in 0...height {
       try memory.check(pointer, level == height ? .spaceLeaf : .spaceNode, workingTag: epoch.tag)
-      // All pages below one that is not writable are not.
+      // Below a page that is not writable no page is.
       if memory.header(pointer.page).epoch != epoch { return height - level + 1 }
       if level == height { break }
       let digit = SpaceReader.digit(of: leaf, level: level, height: height)
@@ -158,8 +161,8 @@ struct SpaceTable: ~Copyable {
     return 0
   }
 
-  /// Copies (or creates) what lies between root and leaf and is not writable.
-  /// The pages for it come from the open unit, which must have enough.
+  /// Makes a leaf and the nodes above it writable: copies or creates those that are not. The
+  /// pages for it come from the open unit, which must have enough.
   private mutating func makeLeafWritable(_ leaf: UInt64) throws(StoreError) -> PageNumber {
     let epoch = epoch
     while root.depth < 8, leaf >> UInt64(8 * root.depth) != 0 {
@@ -207,10 +210,10 @@ struct SpaceTable: ~Copyable {
     return PagePointer(page: page, depth: depth, epoch: epoch)
   }
 
-  // MARK: What lies behind the end
+  // MARK: Above the high-water mark
 
-  /// Drops the pages of the table that are about units behind the high-water mark alone.
-  /// They say nothing since it was lowered, and may lie where the file could end.
+  /// Drops the pages of the table that are only about units above the high-water mark. Since the
+  /// mark was lowered they mean nothing, and they may lie where the file could end.
   mutating func dropLeaves() throws(StoreError) {
     var last: UInt64
     // Makes all nodes on the way to the last leaf writable. That may raise the mark.
@@ -240,7 +243,7 @@ struct SpaceTable: ~Copyable {
     try memory.check(pointer, height > 0 ? .spaceNode : .spaceLeaf, workingTag: epoch.tag)
     guard UInt64(pages.count) < highWater * UInt64(Layout.pagesPerUnit) else {
       throw .damaged(
-        "space table", at: pointer.page.offset, "more references lead to pages than there are pages")
+        "space table", at: pointer.page.offset, "it has more references to pages than there are pages")
     }
     pages.append(pointer.page)
     if height == 0 { return }
