@@ -37,7 +37,7 @@ struct KnownForgeryTests {
     case liveBytesAtTheirLimit
     /// Compaction read its records from past the file.
     case segmentAtTheEnd
-    /// The live page became a bucket, and slots its words.
+    /// The shared state became a bucket, and slots its words.
     case bucketAmongLiveWords
   }
 

@@ -1,7 +1,7 @@
 /*
  * Commits, checkpoints beside them, snapshots, readers and pins, processes that die at any
  * point and others that take over, and the power that fails at any point.
- * (Checkpoint.swift, Recovery.swift, StoreCore+Turn.swift, StoreCore+Read.swift,
+ * (Checkpoint.swift, Recovery.swift, StoreCore+WriteLock.swift, StoreCore+Read.swift,
  * ReuseRule.swift)
  *
  * The tree is one page. A page holds the number of commits it shows; a commit is a record
@@ -32,7 +32,7 @@ byte tag[PAGES];        /* epoch in which it was written */
 bool sealed[PAGES];     /* its checksum is there */
 bool dirty[PAGES];      /* memory and disk may differ */
 
-/* ---- The live page ---- */
+/* ---- The shared state ---- */
 
 byte root, epoch, sealedEpoch, durableEpoch, generation, quarantine, pinFloor, highWater;
 bool busy;

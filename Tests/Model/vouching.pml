@@ -1,6 +1,6 @@
 /*
  * Who may vouch for records that others stored: the system writes pages by itself, an attempt
- * fails, and somebody else is told of it. (LogWriter.swift, StoreCore+Turn.swift,
+ * fails, and somebody else is told of it. (LogWriter.swift, StoreCore+WriteLock.swift,
  * StoreCore+Checkpoint.swift)
  *
  * A file's error is told once to each descriptor that was open when it happened, and to one
@@ -27,7 +27,7 @@ byte errors;            /* how often an attempt has failed */
 bool told = true;       /* whether anybody knows of the last one */
 byte failures, deaths;
 
-/* ---- The live page, and the locks, which fall with their holder ---- */
+/* ---- The shared state, and the locks, which fall with their holder ---- */
 
 byte tail, durable;
 bool busy, syncFailed, announced;

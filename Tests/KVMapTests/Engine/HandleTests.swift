@@ -104,7 +104,7 @@ struct HandleTests {
     try expectSound(writer)
   }
 
-  /// A process that has locked V and not yet looked may come to trust the live page: nobody recovers
+  /// A process that has locked V and not yet looked may come to trust the shared state: nobody recovers
   /// meanwhile.
   @Test func nobodyRecoversBesideWhoMayTrustTheLivePage() throws {
     let scratch = try Scratch()

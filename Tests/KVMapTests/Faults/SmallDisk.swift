@@ -88,7 +88,15 @@ final class SmallDisk {
   }
 
   /// Lets nothing be written any more; what is open for writing must have been closed.
-  func makeReadOnly() -> Bool { Self.run("mount", "-o", "remount,ro", directory.string) }
+  /// Processes that other tests start have copies of all descriptors for a moment, which keeps the
+  /// system from doing so: it is asked again.
+  func makeReadOnly() -> Bool {
+    for _ in 0..<200 {
+      if Self.run("mount", "-o", "remount,ro", directory.string) { return true }
+      pause(microseconds: 50_000)
+    }
+    return false
+  }
 
   /// A file that takes up space until `makeRoom`.
   func takeRoom(_ bytes: Int) throws {

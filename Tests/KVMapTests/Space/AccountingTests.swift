@@ -241,7 +241,7 @@ struct AccountingTests {
 }
 
 extension StoreCore {
-  /// A checkpoint of what the live page says, whatever that is.
+  /// A checkpoint of what the shared state says, whatever that is.
   fileprivate func checkpointWithoutTrimming() throws(StoreError) -> Bool {
     let durable = memory.shared[.durableEpoch]
     let checkpoint = Checkpoint(source: source, backing: backing, previous: superblock)

@@ -26,7 +26,7 @@ enum ChildRole: String {
   /// Directory, name, count. For each byte it gets, makes sure of a store 0, 1, 2…, in which it
   /// puts its name; tells.
   case createTogether
-  /// Path. Has the writer's turn until it is told to end.
+  /// Path. Has the write lock until it is told to end.
   case holdTurn
   /// Path, size in bytes. Commits that much, and is killed within a transaction.
   case dieInTurn

@@ -4,7 +4,7 @@
 /// Every value is a number in disguise (see `NumberedValue`); 0 is "absent".
 struct Call: Hashable, Sendable {
   enum Kind: UInt64, CaseIterable, Sendable {
-    /// Looks at `key`, without the writer's turn.
+    /// Looks at `key`, without the write lock.
     case get, view, contains
     /// Changes `key`.
     case put, putIfAbsent, putIfPresent, remove
@@ -28,7 +28,7 @@ struct Call: Hashable, Sendable {
     }
   }
 
-  /// Whether it has the writer's turn while it happens, whatever comes of it.
+  /// Whether it has the write lock while it happens, whatever comes of it.
   var hasTurn: Bool {
     switch kind {
     case .get, .view, .contains: false

@@ -7,7 +7,7 @@ struct SharedStore: StoreContender {
   let store: Store
 }
 
-/// KVMap with the writer's turn for the handle's life.
+/// KVMap with the write lock for the handle's life.
 struct ExclusiveStore: StoreContender {
   static let name = "KVMap alone"
   static let isExclusive = true

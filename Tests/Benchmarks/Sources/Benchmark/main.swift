@@ -10,7 +10,7 @@
 /// each contender copies as it must. Each value read is folded into a checksum inside the loop, and a wrong sum ends the
 /// run. Nothing is warmed up, nothing is left out: what a contender puts off (checkpoints, splits) it pays within.
 ///
-/// gdbm runs as fast as it can be set to, see `GDBMContender`. "KVMap shared" takes the writer's turn for each put, so
+/// gdbm runs as fast as it can be set to, see `GDBMContender`. "KVMap shared" takes the write lock for each put, so
 /// that other processes may write as well; "KVMap alone" has the turn for the handle's life, like gdbm's own lock.
 import Foundation
 
