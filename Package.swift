@@ -110,3 +110,8 @@ let package = Package(
       swiftSettings: swiftSettings),
   ]
 )
+
+// For those who build the documentation: others need not resolve it.
+if Context.environment["KVMAP_DOCUMENTATION"] != nil {
+  package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"))
+}
