@@ -12,9 +12,11 @@ struct OpenTransaction: ~Copyable {
   ) throws(StoreError) -> Bool {
     try core.checkWritable(key, value)
     let hash = KeyHash(key, seed: core.source.seed)
+    var changed = pending
+    defer { pending = changed }
     do {
       return try turn.writer.put(
-        key, hash, value, core.request(condition, expires, nil), in: &pending)
+        key, hash, value, core.request(condition, expires, nil), in: &changed)
     } catch {
       throw error.naming(core.name)
     }
@@ -22,8 +24,10 @@ struct OpenTransaction: ~Copyable {
 
   mutating func remove(_ key: RawSpan) throws(StoreError) -> Bool {
     try core.checkWritable(key, RawSpan())
+    var changed = pending
+    defer { pending = changed }
     do {
-      return try turn.writer.remove(key, KeyHash(key, seed: core.source.seed), in: &pending)
+      return try turn.writer.remove(key, KeyHash(key, seed: core.source.seed), in: &changed)
     } catch {
       throw error.naming(core.name)
     }

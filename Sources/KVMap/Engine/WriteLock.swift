@@ -188,9 +188,4 @@ struct WriteTurn: ~Copyable {
     _read { yield unsafe state.pointee.nextPathCheck }
     nonmutating _modify { yield unsafe &state.pointee.nextPathCheck }
   }
-
-  #if CRASH_SIMULATION
-    /// Ends as with the process: nothing is let go of.
-    consuming func die() { discard self }
-  #endif
 }
