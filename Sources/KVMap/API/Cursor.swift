@@ -163,8 +163,8 @@ extension StoreCore {
   func pinning<R>(_ body: () -> R) throws(StoreError) -> R {
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
-    let ticket = unsafe source.local.pointee.readers.enter()
-    defer { unsafe source.local.pointee.readers.leave(ticket) }
+    let ticket = source.local.readers.enter()
+    defer { source.local.readers.leave(ticket) }
     let epoch = backing.isShared ? try pins.pinCurrent() : nil
     defer { if let epoch { try? pins.unpin(epoch) } }
     return body()

@@ -205,7 +205,7 @@ extension StoreCore {
   }
 
   private func oldestPinHolder() throws(StoreError) -> Int32? {
-    let own = unsafe source.local.pointee.lowestPin.load(ordering: .relaxed)
+    let own = source.local.lowestPin
     let others = try backing.locks.lowestPin()
     if let others, others.number < own { return try backing.locks.holderOfLowestPin() }
     return own == .max ? nil : Int32(processIdentifier)

@@ -52,7 +52,6 @@ final class ProcessPins: @unchecked Sendable {
   }
 
   private func noteLowest() {
-    unsafe source.local.pointee.lowestPin.store(
-      counts.keys.min() ?? .max, ordering: .sequentiallyConsistent)
+    source.local.lowestPin = counts.keys.min() ?? .max
   }
 }

@@ -228,7 +228,7 @@ struct Writer: ~Copyable {
   /// Whether the mapping has been lost by now. For use after stores.
   private var isLost: Bool {
     atomicMemoryFence(ordering: .sequentiallyConsistent)
-    return unsafe memory.local.pointee.isLost
+    return memory.local.isLost
   }
 
   /// Merges the bucket that a key was removed from, if it has become sparse. Counting the slots

@@ -21,7 +21,7 @@ extension StoreCore {
   func checkNotLost() throws(StoreError) {
     // The access that may have lost the mapping comes before the look at the flag.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
-    if unsafe source.local.pointee.isLost {
+    if source.local.isLost {
       throw StoreError(
         .lost,
         "\(name): part of the file could not be read or written: it was cut short, or the disk failed "
@@ -52,8 +52,8 @@ extension StoreCore {
     // keep to the end of the call.
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
-    let ticket = unsafe source.local.pointee.readers.enter()
-    defer { unsafe source.local.pointee.readers.leave(ticket) }
+    let ticket = source.local.readers.enter()
+    defer { source.local.readers.leave(ticket) }
     var attempts = 0
     while attempts < 3 {
       let generation = shared[.generation]
@@ -62,7 +62,7 @@ extension StoreCore {
       do {
         let result = try body(memory)
         atomicMemoryFence(ordering: .acquiring)
-        if shared[.generation] == generation, unsafe !source.local.pointee.isLost,
+        if shared[.generation] == generation, !source.local.isLost,
           isOpen.load(ordering: .relaxed)
         {
           return result
@@ -188,8 +188,8 @@ extension StoreCore {
   func withValue<R>(_ key: RawSpan, _ body: (RawSpan) throws -> R) throws -> R? {
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
-    let ticket = unsafe source.local.pointee.readers.enter()
-    defer { unsafe source.local.pointee.readers.leave(ticket) }
+    let ticket = source.local.readers.enter()
+    defer { source.local.readers.leave(ticket) }
     // Also with the turn for life, which ends when the handle is closed meanwhile.
     let epoch = backing.isShared ? try pins.pinCurrent() : nil
     defer { if let epoch { try? pins.unpin(epoch) } }

@@ -68,7 +68,9 @@ final class StoreMapping: @unchecked Sendable {
   }
 
   /// Gives the current `StoreMemory` at any time, for a store with that seed.
-  func source(seed: StoreSeed) -> MemorySource { unsafe MemorySource(local: local, fixed: fixed, seed: seed) }
+  func source(seed: StoreSeed) -> MemorySource {
+    unsafe MemorySource(local: LocalStateReference(local), fixed: fixed, seed: seed)
+  }
 
   /// How much of the file is mapped, in bytes.
   var mappedBytes: Int { unsafe local.pointee.mappedBytes.load(ordering: .acquiring) }

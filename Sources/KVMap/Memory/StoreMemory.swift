@@ -15,7 +15,7 @@ struct StoreMemory: @unchecked Sendable {
   /// Superblocks and shared state, at an address that stays the same while the store is open.
   let fixed: MappedBytes
   let seed: StoreSeed
-  let local: UnsafeMutablePointer<LocalState>
+  let local: LocalStateReference
   private let verified: VerifiedPages
   /// Where the shared state to use begins: the public one, or the shadow that recovery builds.
   let liveOffset: Int
@@ -23,13 +23,13 @@ struct StoreMemory: @unchecked Sendable {
   fileprivate init(_ source: MemorySource) {
     // First the length, then the view. `adopt` stores them in the other order, so at least
     // `mappedBytes` are mapped in this view.
-    mappedBytes = unsafe source.local.pointee.mappedBytes.load(ordering: .acquiring)
-    let view = unsafe source.local.pointee.view.load(ordering: .acquiring)
+    mappedBytes = unsafe source.local.pointer.pointee.mappedBytes.load(ordering: .acquiring)
+    let view = unsafe source.local.pointer.pointee.view.load(ordering: .acquiring)
     bytes = unsafe view.pointee.bytes
     verified = unsafe view.pointee.verified
     fixed = source.fixed
     seed = source.seed
-    unsafe local = source.local
+    local = source.local
     liveOffset = source.liveOffset
   }
 
@@ -132,7 +132,7 @@ struct StoreMemory: @unchecked Sendable {
 @safe
 struct MemorySource: @unchecked Sendable {
   // Sendable: for the same reason as `StoreMemory`.
-  let local: UnsafeMutablePointer<LocalState>
+  let local: LocalStateReference
   let fixed: MappedBytes
   let seed: StoreSeed
   var liveOffset = SharedState.publicOffset
@@ -200,6 +200,29 @@ struct VerifiedPages: @unchecked Sendable {
 
   @inline(__always)
   private static func mark(_ tag: UInt16) -> UInt8 { UInt8(truncatingIfNeeded: tag) | 0x80 }
+}
+
+/// Where the `LocalState` of an open store is had; valid as long as its `StoreMapping`.
+@safe
+struct LocalStateReference: @unchecked Sendable {
+  // Sendable: all of it is atomics.
+  fileprivate let pointer: UnsafeMutablePointer<LocalState>
+
+  init(_ pointer: UnsafeMutablePointer<LocalState>) { unsafe self.pointer = pointer }
+
+  /// As ``LocalState/isLost``.
+  @inline(__always)
+  var isLost: Bool { unsafe pointer.pointee.isLost }
+
+  /// Readers inside a call.
+  @inline(__always)
+  var readers: ReaderGate { _read { yield unsafe pointer.pointee.readers } }
+
+  /// The lowest epoch that this handle pins.
+  var lowestPin: UInt64 {
+    get { unsafe pointer.pointee.lowestPin.load(ordering: .sequentiallyConsistent) }
+    nonmutating set { unsafe pointer.pointee.lowestPin.store(newValue, ordering: .sequentiallyConsistent) }
+  }
 }
 
 /// What one process knows of an open store and shares among its threads.

@@ -28,7 +28,7 @@ struct ReuseRule: ~Copyable {
   mutating func refresh(_ memory: StoreMemory, _ backing: any Backing) throws(StoreError) {
     let durable = memory.shared[.durableEpoch]
     if let (candidate, moment) = waiting {
-      guard unsafe memory.local.pointee.readers.haveLeft(since: moment) else { return }
+      guard memory.local.readers.haveLeft(since: moment) else { return }
       limit = candidate
       waiting = nil
     }
@@ -47,8 +47,8 @@ struct ReuseRule: ~Copyable {
       held = (durable, 0)
     }
     guard candidate > limit else { return }
-    let moment = unsafe memory.local.pointee.readers.now
-    if unsafe memory.local.pointee.readers.haveLeft(since: moment) {
+    let moment = memory.local.readers.now
+    if memory.local.readers.haveLeft(since: moment) {
       limit = candidate
     } else {
       waiting = (candidate, moment)
@@ -59,7 +59,7 @@ struct ReuseRule: ~Copyable {
   static func lowestPin(
     _ memory: StoreMemory, _ backing: any Backing
   ) throws(StoreError) -> Epoch? {
-    let own = unsafe memory.local.pointee.lowestPin.load(ordering: .sequentiallyConsistent)
+    let own = memory.local.lowestPin
     let lowest = min(own, try backing.locks.lowestPin()?.number ?? .max)
     return lowest == .max ? nil : Epoch(number: lowest)
   }
