@@ -1,9 +1,12 @@
 extension Mutation {
   private static let mover = "KVMap/Log/MoveWriter.swift"
-  private static let little = "KVMap/Compaction/Writer+Compaction.swift"
-  private static let whole = "KVMap/Compaction/Writer+WholeCompaction.swift"
+  private static let look = "KVMap/Compaction/Compactor+Look.swift"
+  private static let move = "KVMap/Compaction/Compactor+Move.swift"
+  private static let punch = "KVMap/Compaction/Compactor+Punch.swift"
+  private static let full = "KVMap/Compaction/Compactor+Full.swift"
+  private static let inUse = "KVMap/Compaction/Writer+Compaction.swift"
   private static let merge = "KVMap/Index/WritableIndex+Merge.swift"
-  private static let turn = "KVMap/Engine/StoreCore+Turn.swift"
+  private static let closing = "KVMap/Engine/StoreCore+Closing.swift"
   private static let compaction = TestRun.store("CompactionTests")
   private static let damaged = TestRun.store("DamageTests")
 
@@ -26,10 +29,10 @@ extension Mutation {
         "a second safeguard: the header of its segment has the ordinal 0, and no chain leads to it"),
     Mutation(
       "a moved large value gets a checksum for its new place", in: mover,
-      .leaveOut("bytes.store64(checksum, offset + head.externalOffset + 8)"), seenBy: compaction),
+      .leaveOut("bytes.store64(checksum, offset + moved.externalOffset + 8)"), seenBy: compaction),
     Mutation(
       "a moved record leads to its moved large value", in: mover,
-      .leaveOut("bytes.store64(UInt64(extent), offset + head.externalOffset)"), seenBy: compaction),
+      .leaveOut("bytes.store64(UInt64(extent), offset + moved.externalOffset)"), seenBy: compaction),
     Mutation(
       "a segment of moved records has a header", in: mover,
       .leaveOut(
@@ -43,106 +46,102 @@ extension Mutation {
         "no test fills a disk just while records are moved; a page that has no room is a loss of the mapping, "
         + "which is told"),
     Mutation(
-      "a slot leads to a copy only when that is whole", in: little,
+      "a slot leads to a copy only when that is whole", in: move,
       .before(
-        "let target = mover.copy(head, from: position)",
-        "memory.bytes.storeRelease(Slot(tag: hash.tag, position: "
-          + "Position(offset: live[LivePage.moveTail])).bits, slot)"), seenBy: .crashes()),
+        "let target = writer.mover.copy(record)",
+        "writer.memory.bytes.storeRelease(Slot(tag: hash.tag, position: "
+          + "writer.shared[.moveTail]).bits, slot)"), seenBy: .crashes()),
     Mutation(
-      "a slot leads to a moved large value only when that is whole", in: whole,
+      "a slot leads to a moved large value only when that is whole", in: full,
       .before(
-        "memory.bytes.copy(from: range.lowerBound, to: offset, count: range.count)",
-        "memory.bytes.storeRelease(Slot(tag: slot.tag, position: Position(offset: "
-          + "live[LivePage.moveTail])).bits, "
-          + "slotOffset)"), seenBy: .crashes(),
+        "writer.memory.bytes.copy(from: range.lowerBound, to: offset, count: range.count)",
+        "writer.memory.bytes.storeRelease(Slot(tag: slot.tag, position: "
+          + "writer.shared[.moveTail]).bits, slotOffset)"), seenBy: .crashes(),
       survives: "a crash undoes it: only a reader who looks between two statements could see it"),
     Mutation(
-      "a damaged record is not moved", in: little,
-      .takeForTrue("head.isIntact(memory.bytes, at: offset, seed: memory.seed)"), seenBy: damaged),
+      "a damaged record is not moved", in: move,
+      .takeForTrue("record.isIntact"), seenBy: damaged),
     Mutation(
-      "a damaged record's large value is not moved", in: whole,
-      .takeForTrue("head.isIntact(memory.bytes, at: Int(slot.position.offset), seed: memory.seed)"),
+      "a damaged record's large value is not moved", in: full,
+      .takeForTrue("record.isIntact"), seenBy: damaged),
+    Mutation(
+      "a damaged large value is not moved", in: full,
+      .replace("(try? record.verifyExternal(range)) != nil", by: "(MUTATED || TEXT)"),
       seenBy: damaged),
     Mutation(
-      "a damaged large value is not moved", in: whole,
+      "a segment is given back only when nothing lives in it", in: move,
       .replace(
-        "(try? records.verifyExternal(head, at: slot.position, range: range)) != nil", by: "(MUTATED || TEXT)"
-      ),
-      seenBy: damaged),
-    Mutation(
-      "a segment is given back only when nothing lives in it", in: little,
-      .replace(
-        "if try space.liveBytes(segment, at: 0).counted == 0 {",
-        by: "if try (MUTATED ? true : space.liveBytes(segment, at: 0).counted == 0) {"),
+        "if try writer.space.liveBytes(segment, at: 0).counted == 0 {",
+        by: "if try (MUTATED ? true : writer.space.liveBytes(segment, at: 0).counted == 0) {"),
       seenBy: damaged, .crashes()),
     Mutation(
-      "what has probably expired still lives", in: little,
+      "what has probably expired still lives", in: look,
       .replace(
-        "if live.counted == 0 { return try releaseSegment(segment) }",
-        by: "if (MUTATED ? live.probable : live.counted) == 0 { return try releaseSegment(segment) }"),
+        "if live.counted == 0 { return try releaseSegment(&writer, segment) }",
+        by: "if (MUTATED ? live.probable : live.counted) == 0 { return try releaseSegment(&writer, segment) }"
+      ),
       seenBy: compaction, .crashes()),
     Mutation(
-      "the segment that the log writes to is left", in: little,
-      .takeForFalse("number == live[LivePage.segment]"), seenBy: .crashes(), compaction),
+      "the segment that the log writes to is left", in: inUse,
+      .takeForFalse("number == shared[.segment].number"), seenBy: .crashes(), compaction),
     Mutation(
-      "the segment that the log will go on with is left", in: little,
-      .takeForFalse("number == live[LivePage.nextSegment]"), seenBy: .crashes(), compaction),
+      "the segment that the log will go on with is left", in: inUse,
+      .takeForFalse("number == shared[.nextSegment].number"), seenBy: .crashes(), compaction),
     Mutation(
-      "the segment that moved records go to is left", in: little,
-      .takeForFalse("number == live[LivePage.moveSegment]"), seenBy: compaction),
+      "the segment that moved records go to is left", in: inUse,
+      .takeForFalse("number == shared[.moveSegment].number"), seenBy: compaction),
     Mutation(
-      "the segment that is being emptied is not chosen again", in: little,
-      .takeForFalse("number == live[LivePage.victim]"), seenBy: .crashes(), compaction),
+      "the segment that is being emptied is not chosen again", in: inUse,
+      .takeForFalse("number == shared[.victim].number"), seenBy: .crashes(), compaction),
     Mutation(
-      "a segment that others have given back is not chosen", in: little,
-      .takeForTrue("entry.kind == .segment", after: "while let candidate = compactor.candidates.popLast()"),
+      "a segment that others have given back is not chosen", in: move,
+      .takeForTrue("entry.kind == .segment", after: "while let candidate = candidates.popLast()"),
       seenBy: compaction, .crashes(),
       survives:
         "a second safeguard: what is no segment any more has another length, but for large values of just that many units"
     ),
     Mutation(
-      "a moved record is counted where it is", in: little,
-      .leaveOut("try space.addRecord(unit, bytes: head.storedBytes, expiry: expiry)"), seenBy: .crashes()),
-    Mutation(
-      "a moved record is not counted where it was", in: little,
-      .leaveOut("try space.removeRecord(position.unit, bytes: head.storedBytes, expires: expiry != nil)"),
+      "a moved record is counted where it is", in: move,
+      .leaveOut("try writer.space.addRecord(unit, bytes: record.storedBytes, expiry: expiry)"),
       seenBy: .crashes()),
     Mutation(
-      "the units a large value was moved from are released", in: whole,
+      "a moved record is not counted where it was", in: move,
       .leaveOut(
-        "try space.releaseUnits(extent.first)",
-        after: "try space.removeRecord(slot.position.unit, bytes: head.storedBytes, expires: expiry != nil)"),
-      seenBy: compaction),
+        "try writer.space.removeRecord(position.unit, bytes: record.storedBytes, expires: expiry != nil)"),
+      seenBy: .crashes()),
+    Mutation(
+      "the units a large value was moved from are released", in: full,
+      .leaveOut("try writer.space.releaseUnits(extent.first)"), seenBy: compaction),
   ]
 
   static let givingBack: [Mutation] = [
     Mutation(
-      "only free units are given back", in: little,
-      .takeForTrue("space.isFree(entry)", after: "var isIncluded"),
+      "only free units are given back", in: punch,
+      .takeForTrue("writer.space.isFree(entry)", after: "var isIncluded"),
       seenBy: compaction, .crashes()),
     Mutation(
-      "an index unit whose pages may be seen is kept", in: little,
-      .takeForTrue("space.isUnusedIndexUnit(entry)"), seenBy: .crashes(), compaction,
+      "an index unit whose pages may be seen is kept", in: look,
+      .takeForTrue("writer.space.isUnusedIndexUnit(entry)"), seenBy: .crashes(), compaction,
       survives:
         "a second safeguard: as a free unit it has the epoch of its last released page, and waits for the reuse rule as that did"
     ),
     Mutation(
-      "an index unit whose pages the copying took is kept", in: little,
+      "an index unit whose pages the copying took is kept", in: look,
       .takeForTrue("changed.used == 0"), seenBy: .crashes(), compaction,
       survives: "a second safeguard: pages are only taken from the open unit, which is kept"),
     Mutation(
-      "an index unit that pages are taken from is kept", in: little,
-      .takeForTrue("space.open?.unit != unit", after: "guard let entry else"),
-      .takeForTrue("space.open?.unit != unit", after: "guard changed.used == 0,"), seenBy: .crashes(),
+      "an index unit that pages are taken from is kept", in: look,
+      .takeForTrue("writer.space.open?.unit != unit", after: "guard let entry else"),
+      .takeForTrue("writer.space.open?.unit != unit", after: "guard changed.used == 0,"), seenBy: .crashes(),
       compaction,
       survives:
         "a second safeguard: a unit that pages were taken from has some in use; and who takes pages looks whether their unit was freed"
     ),
     Mutation(
-      "the file is cut off only if nobody else has it open", in: turn,
+      "the file is cut off only if nobody else has it open", in: closing,
       .replace(
-        "try backing.tryLock(.attached, .exclusive)",
-        by: "try (MUTATED ? true : backing.tryLock(.attached, .exclusive))"),
+        "try backing.locks.tryLock(.attached, .exclusive)",
+        by: "try (MUTATED ? true : backing.locks.tryLock(.attached, .exclusive))"),
       seenBy: .store("PunchTests")),
     Mutation(
       "the end of the file is lowered by the rule", in: "KVMap/Space/SpaceTable+Units.swift",
@@ -152,14 +151,14 @@ extension Mutation {
           + ": isFree(entry(Unit(number: end - 1))))"), seenBy: .crashes(), compaction),
     Mutation(
       "the end of the file is lowered", in: "KVMap/Engine/StoreCore+Checkpoint.swift",
-      .leaveOut("try unsafe writer.pointee.space.trimEnd()"), seenBy: compaction),
+      .leaveOut("try turn.writer.space.trimEnd()"), seenBy: compaction),
     Mutation(
-      "space behind the end is given back", in: "KVMap/API/Store+Compaction.swift",
-      .leaveOut("_ = try writer.punchEnd(upTo: end)"), seenBy: .store("ProcessTests/aReaderGoesOn")),
+      "space behind the end is given back", in: "KVMap/Engine/StoreCore+Compaction.swift",
+      .leaveOut("_ = try turn.writer.punchEnd(upTo: end)"), seenBy: .store("ProcessTests/aReaderGoesOn")),
     Mutation(
       "a checkpoint is due when many pages of the index wait for one",
       in: "KVMap/Engine/StoreCore+Checkpoint.swift",
-      .replace("live[LivePage.releasedPages] /", by: "(MUTATED ? 0 : live[LivePage.releasedPages]) /"),
+      .replace("shared[.releasedPages] /", by: "(MUTATED ? 0 : shared[.releasedPages]) /"),
       seenBy: .store("SnapshotTests/manyThatEndSoonTakeLittleSpace")),
     Mutation(
       "the search for free units does not begin behind the end", in: "KVMap/Space/SpaceTable+Units.swift",
@@ -173,8 +172,8 @@ extension Mutation {
         "a second safeguard: it keeps its disk space until the checkpoint is durable, and then all of the reserve is asked for again"
     ),
     Mutation(
-      "what was cut off is no reserve", in: turn,
-      .leaveOut("unsafe writer.pointee.space.reserve.forget()"), seenBy: .store("FullDiskTests"), compaction,
+      "what was cut off is no reserve", in: closing,
+      .leaveOut("turn.writer.space.reserve.forget()"), seenBy: .store("FullDiskTests"), compaction,
       survives: "a second safeguard: with the checkpoint before it, all of the reserve is asked for again"),
     Mutation(
       "what was cut off is mapped no more", in: "KVMap/Memory/StoreMapping.swift",
@@ -190,7 +189,7 @@ extension Mutation {
     Mutation(
       "buckets with overflow pages are not merged", in: merge,
       .takeForTrue(
-        "PageHeader(bytes: bytes, page: page).overflow.number == 0", after: "private func mergedLines"),
+        "memory.header(page).overflow.number == 0", after: "private func mergedLines"),
       seenBy: .store("IndexTests")),
     Mutation(
       "a line takes no more slots than it has", in: merge,
@@ -200,7 +199,7 @@ extension Mutation {
       seenBy: .store("IndexTests"), compaction),
     Mutation(
       "an overflow page is dropped only if it is empty", in: merge,
-      .leaveOut("if Bucket(bytes: bytes, page: page).usedSlots > 0 { return }"),
+      .leaveOut("if memory.bucket(page).usedSlots > 0 { return }"),
       seenBy: .store("IndexTests"), .store("FloodTests"), .crashes()),
     Mutation(
       "the pages of both halves are released", in: merge,

@@ -3,7 +3,7 @@ extension Mutation {
   private static let new = "KVMap/Engine/NewStoreFile.swift"
   private static let region = "MappedMemory/MappedRegion.swift"
   private static let handler = "CMappedMemory/lost_mappings.c"
-  private static let lostMark = "atomic_store_explicit(&slot->lost, 1, memory_order_seq_cst);"
+  private static let lostMark = "atomic_store_explicit((_Atomic uint32_t *)lost, 1, memory_order_seq_cst);"
   private static let directorySync = "try File.syncDirectory(target.directory)"
 
   static let creating: [Mutation] = [
@@ -15,12 +15,17 @@ extension Mutation {
       .leaveOut(directorySync, after: "if !isLinked"), seenBy: .store("SyncOrderTests")),
     Mutation(
       "nobody attaches to a new store before it is known that its name stays", in: new,
-      .takeForTrue("try backing.tryLock(.valid, .exclusive)", after: "mutating func publish"),
+      .takeForTrue("try backing.locks.tryLock(.valid, .exclusive)", after: "mutating func publish"),
       seenBy: .store("FaultTests"), .store("StoppedProcessTests"),
       survives: "needs an opening between two system calls of a creation whose directory cannot be synced"),
     Mutation(
       "a file that somebody else made a store is not written to", in: new,
-      .takeForTrue("case .empty = try FileKind(empty)"), seenBy: .store("NameTests")),
+      .replace("try FileKind(empty)", by: "try (MUTATED ? .empty : FileKind(empty))"),
+      seenBy: .store("EmptyFileTests"), .store("UserFileSystemTests/twoCreateAtOnce")),
+    Mutation(
+      "nobody waits for an empty file that somebody else made a store", in: new,
+      .leaveOut("guard case .empty? = try? FileKind(empty) else { return nil }"),
+      seenBy: .store("EmptyFileTests/nobodyWaitsForAnEmptyFileThatBecameAStore")),
     Mutation(
       "a store that is made in place says so until it is one", in: new,
       .leaveOut("try unsafe empty.write(marker.span.bytes, at: 0)"), seenBy: .store("UserFileSystemTests")),

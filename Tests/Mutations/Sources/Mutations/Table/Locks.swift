@@ -1,57 +1,57 @@
 extension Mutation {
-  private static let backing = "KVMap/Backing/FileBacking.swift"
+  private static let fileLocks = "KVMap/Backing/FileLocks.swift"
   private static let opening = "KVMap/Engine/Opening.swift"
+  private static let writeLock = "KVMap/Engine/WriteLock.swift"
   private static let taking =
-    "return try lockFile.tryLock(kind == .shared ? .shared : .exclusive, range: range(name))"
+    "return try file.tryLock(kind == .shared ? .shared : .exclusive, range: range(name))"
+  private static let isVouched = "backing.locks.isLockedByOthers(.vouched, .exclusive)"
 
   private static func lock(
     _ what: String, _ condition: String, seenBy tests: TestRun..., survives: String? = nil
   ) -> Mutation {
     var mutation = Mutation(
-      "lock \(what) is taken", in: backing,
+      "lock \(what) is taken", in: fileLocks,
       .replace(taking, by: "if MUTATED, \(condition) { return true }\n TEXT"), survives: survives)
     mutation.tests = tests
     return mutation
   }
 
   static let locks: [Mutation] = [
-    lock(
-      "A", "name == .attached", seenBy: .store("HandleTests"), .store("RefusalTests"),
-      survives: "nobody takes it exclusively: files are not truncated"),
+    lock("A", "name == .attached", seenBy: .store("PunchTests")),
     lock(
       "V, shared,", "name == .valid && kind == .shared", seenBy: .store("HandleTests")),
     lock(
       "V, exclusive,", "name == .valid && kind == .exclusive", seenBy: .store("HandleTests/nobodyRecovers")),
     lock("vouched", "name == .vouched", seenBy: .store("HandleTests")),
     lock("C", "name == .checkpoint", seenBy: .store("HandleTests")),
-    lock("T", "name == .turn", seenBy: .store("HandleTests"), .store("ProcessTests")),
+    lock("T", "name == .write", seenBy: .store("HandleTests"), .store("ProcessTests")),
     Mutation(
-      "the handle's mutex is taken", in: "KVMap/Engine/StoreCore+Turn.swift",
-      .replace("if mutex.tryLock() { return }", by: "if MUTATED || mutex.tryLock() { return }"),
-      .leaveOut("mutex.unlock()", after: "func leaveMutex"),
+      "the handle's mutex is taken", in: writeLock,
+      .replace("if !mutex.tryLock() {", by: "if !(MUTATED || mutex.tryLock()) {"),
+      .replace("guard mutex.tryLock() else", by: "guard MUTATED || mutex.tryLock() else"),
+      .leaveOut("mutex.unlock()", after: "func leave()"),
       seenBy: .store("HandleTests")),
     Mutation(
       "the live page is trusted only if somebody vouches for it", in: opening,
-      .replace(
-        "backing.isLockedByOthers(.vouched, .exclusive)",
-        by: "(MUTATED ? true : backing.isLockedByOthers(.vouched, .exclusive))"),
+      .takeForTrue(isVouched, after: "private func joins("),
+      .takeForTrue(isVouched, after: "try backing.locks.tryLock(.valid, .shared),"),
       seenBy: .store("RecoveryTests")),
     Mutation(
-      "a pin is a lock", in: backing,
-      .leaveOut("_ = try lockFile.tryLock(.shared, range: Self.pinRange(epoch))"),
+      "a pin is a lock", in: fileLocks,
+      .leaveOut("_ = try file.tryLock(.shared, range: Self.pinRange(epoch))"),
       seenBy: .store("ReadProtocolTests")),
     Mutation(
-      "the lowest pin is looked for", in: backing,
+      "the lowest pin is looked for", in: fileLocks,
       .replace("end = found.offset", by: "if MUTATED { break }\n TEXT"), seenBy: .store("PinTests")),
     Mutation(
       "a private view pins its checkpoint", in: opening,
-      .leaveOut("try locks.pin(epoch)"), seenBy: .store("HandleTests")),
+      .leaveOut("try original.locks.pin(epoch)"), seenBy: .store("HandleTests")),
     Mutation(
       "a private view looks whether its pin came in time", in: opening,
       .takeForTrue("again.epoch == block.epoch"), seenBy: .store("HandleTests"),
       survives: "needs a checkpoint between two system calls of an opening"),
     Mutation(
-      "a child does not close its parent's store", in: "KVMap/Engine/StoreCore+Turn.swift",
+      "a child does not close its parent's store", in: "KVMap/Engine/StoreCore+Closing.swift",
       .replace("kvmap_process_generation() == processGeneration", by: "(MUTATED ? true : TEXT)"),
       seenBy: .store("HandleTests/aForkedChild")),
     Mutation(

@@ -9,24 +9,22 @@ extension Mutation {
   static let endOfLog: [Mutation] = [
     Mutation(
       "a record's checksum decides whether it counts", in: scanner,
-      .takeForTrue("head.isIntact(bytes, at: Int(position.offset), seed: memory.seed)"), seenBy: .crashes()),
+      .takeForTrue("record.isIntact", after: "record.sequence.number == expected,"), seenBy: .crashes()),
     Mutation(
       "a record's sequence number decides whether it counts", in: scanner,
-      .takeForTrue("head.sequence.number == expected"), seenBy: .crashes(60), .store("LogTests"),
+      .takeForTrue("record.sequence.number == expected"), seenBy: .crashes(60), .store("LogTests"),
       survives:
         "a second safeguard: the checksum covers the number, and the chain goes through all checksums, "
         + "so a record that continues the chain has the right number but by an accident of 32 bits"),
     Mutation(
       "a record's chain decides whether it counts", in: scanner,
-      .takeForTrue("head.chain == UInt32(truncatingIfNeeded: chain)"), seenBy: .store("LogTests")),
+      .takeForTrue("record.header.chain == UInt32(truncatingIfNeeded: chain)"), seenBy: .store("LogTests")),
     Mutation(
-      "a commit counts only with END", in: scanner, .takeForTrue("head.flags.contains(.end)"),
+      "a commit counts only with END", in: scanner, .takeForTrue("record.flags.contains(.end)"),
       seenBy: .crashes()),
     Mutation(
       "a record counts only with its large value", in: scanner,
-      .replace(
-        "(try? reader.verifyExternal(head, at: position, range: range)) != nil",
-        by: "(MUTATED || TEXT)"),
+      .replace("(try? record.verifyExternal(range)) != nil", by: "(MUTATED || TEXT)"),
       seenBy: .crashes()),
     Mutation(
       "LINK leads where the header says", in: scanner, .takeForTrue("header.next == unit"),
@@ -60,7 +58,7 @@ extension Mutation {
       .takeForTrue("order & UInt64(RecordHeader.Flags.synced.rawValue) != 0"), seenBy: .crashes()),
     Mutation(
       "what tells of damage has a checksum", in: scanner,
-      .takeForTrue("head.isIntact(bytes, at: at, seed: memory.seed)"), seenBy: .crashes()),
+      .takeForTrue("record.isIntact", after: "record.header.fits(in: limit - at),"), seenBy: .crashes()),
     Mutation(
       "what tells of damage is not older", in: scanner,
       .replace(
@@ -84,9 +82,9 @@ extension Mutation {
     Mutation(
       "a sync begins where the last one ended", in: writer,
       .replace(
-        "var from = live[LivePage.durable]",
-        by: "var from = MUTATED && live[LivePage.durableSegment] == segment "
-          + "? max(live[LivePage.durable], live[LivePage.tail]) : live[LivePage.durable]"),
+        "var from = shared[.durable].offset",
+        by: "var from = MUTATED && shared[.durableSegment].number == segment "
+          + "? max(shared[.durable].offset, shared[.tail].offset) : shared[.durable].offset"),
       seenBy: .crashes()),
     Mutation(
       "a sync covers the segments before", in: writer,
@@ -102,20 +100,20 @@ extension Mutation {
       seenBy: .crashes()),
     Mutation(
       "a sync covers large values", in: writer,
-      .takeForFalse("live[LivePage.extentEpoch] > live[LivePage.durableEpoch]"),
+      .takeForFalse("shared[.extentEpoch] > shared[.durableEpoch]"),
       seenBy: .crashes()),
     Mutation(
       "large values are noted for the next sync", in: "KVMap/Commit/Writer.swift",
-      .leaveOut("live[LivePage.extentEpoch] = live[LivePage.epoch]"), seenBy: .crashes()),
+      .leaveOut("shared[.extentEpoch] = shared[.epoch]"), seenBy: .crashes()),
     Mutation(
       "how far the log is durable is noted", in: writer,
-      .leaveOut("live[LivePage.durableSequence] = sequence.number"), seenBy: .store("LogTests")),
+      .leaveOut("shared[.durableSequence] = sequence"), seenBy: .store("LogTests")),
     Mutation(
       "SYNCED is set only when all before is durable", in: writer,
-      .takeForTrue("live[LivePage.durableSequence] == tail.sequence.number"), seenBy: .crashes()),
+      .takeForTrue("shared[.durableSequence] == tail.sequence"), seenBy: .crashes()),
     Mutation(
       "SYNCED is set when all before is durable", in: writer,
-      .takeForFalse("live[LivePage.durableSequence] == tail.sequence.number"), seenBy: .store("LogTests")),
+      .takeForFalse("shared[.durableSequence] == tail.sequence"), seenBy: .store("LogTests")),
     Mutation(
       "a transaction's records have no END but the last", in: "KVMap/Commit/Writer+Transaction.swift",
       .replace(

@@ -1,15 +1,16 @@
 extension Mutation {
   private static let read = "KVMap/Engine/StoreCore+Read.swift"
   private static let cursor = "KVMap/API/Cursor.swift"
-  private static let records = "KVMap/Log/RecordReader.swift"
+  private static let record = "KVMap/Log/Record.swift"
+  private static let memory = "KVMap/Memory/StoreMemory.swift"
 
   static let reading: [Mutation] = [
     Mutation(
       "the generation is looked at again", in: read,
-      .takeForTrue("live[LivePage.generation] == generation"), seenBy: .store("ReadProtocolTests")),
+      .takeForTrue("shared[.generation] == generation"), seenBy: .store("ReadProtocolTests")),
     Mutation(
       "an error counts only with the generation unchanged", in: read,
-      .takeForFalse("live[LivePage.generation] != generation"), seenBy: .store("ReadProtocolTests")),
+      .takeForFalse("shared[.generation] != generation"), seenBy: .store("ReadProtocolTests")),
     Mutation(
       "a fence stands before the second look", in: read,
       .leaveOut("atomicMemoryFence(ordering: .acquiring)", after: "func read<R>"),
@@ -18,18 +19,19 @@ extension Mutation {
         "x86 does no load before an earlier one; elsewhere the second look might come before the reading"),
     Mutation(
       "a look is repeated when the mapping was lost", in: read,
-      .takeForFalse("backing.isLost", after: "func read<R>"), seenBy: .store("LostFileTests"),
+      .takeForFalse("source.local.pointee.isLost", after: "func read<R>"), seenBy: .store("LostFileTests"),
       .store("CutFileTests")),
     Mutation(
       "damage in a mapping that was lost is none", in: read,
       .leaveOut("try checkNotLost()", after: "private func settle"), seenBy: .store("LostFileTests")),
     Mutation(
       "the last look is checked for loss", in: read,
-      .leaveOut("try checkNotLost()", after: "private func readPinned<R>"),
+      .leaveOut("try checkNotLost()", after: "func readFrozen<R>"),
       seenBy: .store("LostFileTests")),
     Mutation(
       "a value that was looked at is checked for loss", in: read,
-      .leaveOut("try checkNotLost()", after: "let result = try body(memory"), seenBy: .store("LostFileTests")),
+      .leaveOut("try checkNotLost()", after: "let result = try body(found.span)"),
+      seenBy: .store("LostFileTests")),
     Mutation(
       "a fence stands before the look at the mark of loss", in: read,
       .leaveOut("atomicMemoryFence(ordering: .sequentiallyConsistent)"), seenBy: .store("LostFileTests"),
@@ -69,47 +71,50 @@ extension Mutation {
 
   static let damage: [Mutation] = [
     Mutation(
-      "a value's record is verified", in: read,
-      .leaveOut("try records.verify(match.head, at: match.position)"), seenBy: .store("DamageTests")),
+      "a value's record is verified", in: record,
+      .leaveOut("try verify()", after: "func value()"), seenBy: .store("DamageTests")),
     Mutation(
-      "a large value is verified", in: read,
-      .leaveOut("try records.verifyExternal(match.head, at: match.position, range: range)"),
-      seenBy: .store("DamageTests")),
+      "a large value is verified", in: record,
+      .leaveOut("try verifyExternal(range)"), seenBy: .store("DamageTests")),
     Mutation(
       "a record is verified before its key is called present", in: read,
-      .leaveOut("try RecordReader(memory: memory).verify(match.head, at: match.position)"),
+      .leaveOut("try match.record(memory).verify()"),
       seenBy: .store("DamageTests")),
     Mutation(
       "a cursor verifies records", in: cursor,
-      .leaveOut("try records.verify(head, at: slot.position)"), seenBy: .store("DamageTests")),
+      .leaveOut("try record.verify()"), seenBy: .store("DamageTests")),
     Mutation(
-      "a record of another key is verified", in: records,
-      .leaveOut("try verify(head, at: position)", after: "ifKeyIs key: RawSpan"),
+      "a record of another key is verified", in: record,
+      .leaveOut("try verify()", after: "func isOf(_ key: RawSpan)"),
       seenBy: .store("RefusalTests/anyByteMayBeWrong"), .store("IndexTests")),
     Mutation(
-      "a record that has expired is verified", in: records,
-      .leaveOut("try verify(head, at: position)", after: "func isExpired"),
+      "a record that has expired is verified", in: record,
+      .leaveOut("try verify()", after: "func isExpired"),
       seenBy: .store("DamageTests")),
     Mutation(
-      "a record's lengths fit what is mapped", in: records,
-      .takeForTrue("head.fits(in: mapped - offset)"), seenBy: .store("DamageTests")),
+      "a record's lengths fit what is mapped", in: record,
+      .takeForTrue("header.fits(in: mapped - offset)"), seenBy: .store("DamageTests")),
     Mutation(
-      "a page's checksum is looked at when it is touched first", in: "KVMap/Memory/StoreMemory.swift",
-      .takeForTrue("header.isIntact(seed: seed)"), seenBy: .store("IndexTests"),
+      "a page's checksum is looked at when it is touched first", in: memory,
+      .takeForTrue("header.isIntact(seed: seed)", after: "private func verify("),
+      seenBy: .store("IndexTests"),
       .store("RefusalTests/anyByteMayBeWrong")),
     Mutation(
-      "a page is of the kind its reference means", in: "KVMap/Memory/StoreMemory.swift",
-      .takeForTrue("header.kindByte == kind.rawValue"), seenBy: .store("DamageTests")),
-    Mutation(
-      "a page is of the epoch its reference means", in: "KVMap/Memory/StoreMemory.swift",
-      .takeForTrue("header.epoch.tag == pointer.epochTag", after: "guard header.isIntact(seed: seed)"),
+      "a page is of the kind its reference means", in: memory,
+      .takeForTrue("header.kindByte == kind.rawValue", after: "private func verify("),
       seenBy: .store("DamageTests")),
     Mutation(
-      "recovery verifies pages", in: "KVMap/Recovery/CheckpointReader.swift",
-      .takeForTrue("header.isIntact(seed: memory.seed)"), seenBy: .store("RefusalTests"), .store("IndexTests")
-    ),
+      "a page is of the epoch its reference means", in: memory,
+      .takeForTrue(
+        "header.epoch.tag == pointer.epochTag",
+        after: "at: pointer.page.offset, \"its checksum does not match\")"),
+      seenBy: .store("DamageTests")),
     Mutation(
-      "recovery looks at kind and epoch of pages", in: "KVMap/Recovery/CheckpointReader.swift",
+      "recovery verifies pages", in: memory,
+      .takeForTrue("header.isIntact(seed: seed)", after: "func checkSealed("), seenBy: .store("RefusalTests"),
+      .store("IndexTests")),
+    Mutation(
+      "recovery looks at kind and epoch of pages", in: memory,
       .replace(
         "header.kindByte == kind.rawValue, header.epoch.tag == pointer.epochTag",
         by: "(MUTATED || (header.kindByte == kind.rawValue && header.epoch.tag == pointer.epochTag))"),

@@ -1,21 +1,24 @@
 extension Mutation {
   private static let file = "KVMap/Recovery/Recovery.swift"
+  private static let superblocks = "KVMap/Format/SuperblockPair.swift"
   private static let log = "KVMap/Log/LogWriter.swift"
+  private static let shared = "KVMap/Memory/SharedState.swift"
 
   static let recovery: [Mutation] = [
     // Which superblock counts.
     Mutation(
-      "the superblock with the higher epoch counts", in: file,
+      "the superblock with the higher epoch counts", in: superblocks,
       .takeForFalse("first.epoch >= second.epoch"), seenBy: .store("VerifyTests"), .crashes()),
     Mutation(
-      "superblocks of two stores are told apart", in: file,
+      "superblocks of two stores are told apart", in: superblocks,
       .takeForTrue("first.identifier == second.identifier"),
       .takeForTrue("first.seed == second.seed"), seenBy: .store("RecoveryTests/superblocksOfTwoStores")),
     Mutation(
-      "superblocks that differ are made equal", in: file, .takeForTrue("first == second"), seenBy: .crashes()),
+      "superblocks that differ are made equal", in: superblocks, .takeForTrue("first == second"),
+      seenBy: .crashes()),
     Mutation(
       "superblocks are written and synced again after a failed sync", in: file,
-      .takeForFalse("source.live[LivePage.syncFailed] != 0"), seenBy: .store("FailedSyncTests")),
+      .takeForFalse("source.shared[.syncFailed] != 0"), seenBy: .store("FailedSyncTests")),
     Mutation(
       "superblocks that agree in memory are stored again", in: file,
       .leaveOut("source.fixed.dirtyAgain(offset, count: Superblock.byteCount)"), seenBy: .crashRegressions),
@@ -31,7 +34,7 @@ extension Mutation {
       survives: "needs a writer that commits between two looks of one opening, which no test can time"),
     Mutation(
       "a takeover reaches what was published", in: file,
-      .takeForTrue("reaches(published[LivePage.published], start, block, end)"),
+      .takeForTrue("reaches(published[.published].offset, start, block, end)"),
       seenBy: .store("TakeoverTests")),
     Mutation(
       "what replay starts from is checked before anything is written", in: file,
@@ -47,17 +50,17 @@ extension Mutation {
     Mutation(
       "a takeover's epoch is above the dead writer's", in: file,
       .replace(
-        "isTakeover ? Epoch(number: published[LivePage.epoch])",
-        by: "isTakeover && !MUTATED ? Epoch(number: published[LivePage.epoch])"),
+        "mode.isBesideReaders ? published[.epoch]",
+        by: "mode.isBesideReaders && !MUTATED ? published[.epoch]"),
       seenBy: .store("SnapshotTests")),
     Mutation(
       "a takeover takes nothing that readers may see", in: file,
-      .leaveOut("if isTakeover { target.live[LivePage.quarantine] = target.live[LivePage.epoch] }"),
+      .leaveOut("if mode.isBesideReaders { target.shared[.quarantine] = target.shared[.epoch] }"),
       seenBy: .store("TakeoverTests")
     ),
     Mutation(
       "a takeover begins above the dead writer's high water", in: file,
-      .replace("isTakeover ? published[LivePage.highWater] : 0", by: "(MUTATED ? 0 : TEXT)"),
+      .replace("mode.isBesideReaders ? published[.highWater].number : 0", by: "(MUTATED ? 0 : TEXT)"),
       seenBy: .crashes(), .kills("readersGoOn")),
     Mutation(
       "recovery begins above what the log needs", in: file,
@@ -68,26 +71,27 @@ extension Mutation {
     Mutation(
       "recovery syncs from the checkpoint on", in: file,
       .replace(
-        "live[LivePage.durable] = block.logPosition.offset",
-        by: "live[LivePage.durable] = MUTATED ? end.tail.position.offset : block.logPosition.offset"),
+        "shared[.durable] = block.logPosition",
+        by: "shared[.durable] = MUTATED ? end.tail.position : block.logPosition"),
       .replace(
-        "live[LivePage.durableSegment] = block.segment.number",
-        by: "live[LivePage.durableSegment] = MUTATED ? end.segment.number : block.segment.number"),
+        "shared[.durableSegment] = block.segment",
+        by: "shared[.durableSegment] = MUTATED ? end.segment : block.segment"),
       seenBy: .crashes()),
 
     // What may have been taken for clean is stored again.
     Mutation(
       "records are stored again", in: log,
-      .leaveOut("bytes.dirtyAgain(Int(position.offset), count: head.storedBytes)"), seenBy: .crashes()),
+      .leaveOut("bytes.dirtyAgain(record.offset, count: record.storedBytes)"), seenBy: .crashes()),
     Mutation(
       "large values are stored again", in: log,
       .leaveOut("bytes.dirtyAgain(range.lowerBound, count: range.count)"), seenBy: .crashes()),
     Mutation(
       "recovery syncs large values", in: log,
-      .leaveOut("live[LivePage.extentEpoch] = live[LivePage.epoch]"), seenBy: .crashes()),
+      .leaveOut("shared[.extentEpoch] = shared[.epoch]"), seenBy: .crashes()),
     Mutation(
       "headers of segments are stored again", in: log,
-      .leaveOut("bytes.dirtyAgain(Int(next), count: SegmentHeader.byteCount)"), seenBy: .crashes(60),
+      .leaveOut("bytes.dirtyAgain(Int(record.linkTarget), count: SegmentHeader.byteCount)"),
+      seenBy: .crashes(60),
       survives:
         "a second safeguard: the log never ends in LINK, and the record behind it lies in the same page and "
         + "is stored again itself"),
@@ -122,28 +126,27 @@ extension Mutation {
       "recovery syncs through CUT", in: file, .leaveOut("try writer.log.sync(upTo: tail)"),
       seenBy: .crashes()),
     Mutation(
-      "the root is published after the other words", in: file,
-      .before("for offset in stride(from: 0, to: LivePage.byteCount, by: 8)", "old[LivePage.root] = root"),
+      "the root is published after the other words", in: shared,
+      .before("for offset in stride(from: 0, to: Self.byteCount, by: 8)", "self[.root] = root"),
       seenBy: .crashes()),
     Mutation(
-      "the generation is published last", in: file,
-      .before(
-        "old[LivePage.recoveries] = recoveries", "old[LivePage.generation] = generation"),
+      "the generation is published last", in: shared,
+      .before("self[.recoveries] = recoveries", "self[.generation] = generation"),
       seenBy: .crashes(60),
       survives:
         "a takeover reuses nothing that readers may see, so a reader that looks between the two stores "
         + "reads the old tree rightly"),
     Mutation(
-      "what made a takeover necessary is forgotten last", in: file,
+      "what made a takeover necessary is forgotten last", in: shared,
       .before(
-        "for offset in stride(from: 0, to: LivePage.byteCount, by: 8)",
-        "old[LivePage.syncFailed] = 0; old[LivePage.busy] = 0"), seenBy: .crashRegressions),
+        "for offset in stride(from: 0, to: Self.byteCount, by: 8)",
+        "self[.syncFailed] = 0; self[.busy] = 0"), seenBy: .crashRegressions),
     Mutation(
-      "a recovery is noticed by other handles", in: file,
-      .leaveOut("old[LivePage.recoveries] = recoveries"), seenBy: .store("FailedSyncTests")),
+      "a recovery is noticed by other handles", in: shared,
+      .leaveOut("self[.recoveries] = recoveries"), seenBy: .store("FailedSyncTests")),
     Mutation(
       "what was rebuilt is the last frozen state", in: file,
-      .leaveOut("target.live.freeze()"), seenBy: .store("SnapshotTests")),
+      .leaveOut("target.shared.freeze()"), seenBy: .store("SnapshotTests")),
     Mutation(
       "a trial does not ask for memory", in: "KVMap/Backing/PrivateBacking.swift",
       .replace(

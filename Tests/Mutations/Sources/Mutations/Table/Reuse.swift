@@ -7,9 +7,7 @@ extension Mutation {
   static let reuse: [Mutation] = [
     Mutation(
       "what the durable checkpoint needs is not reused", in: rule,
-      .replace(
-        "memory.live[LivePage.durableEpoch]",
-        by: "memory.live[MUTATED ? LivePage.epoch : LivePage.durableEpoch]"),
+      .replace("memory.shared[.durableEpoch]", by: "(MUTATED ? memory.shared[.epoch] : TEXT)"),
       seenBy: .store("SpaceTests")),
     Mutation(
       "what is pinned is not reused", in: rule, .takeForFalse("pin <= candidate"),
@@ -17,14 +15,13 @@ extension Mutation {
     Mutation(
       "the floor of pins is stored", in: rule,
       .leaveOut(
-        "memory.live.storeAndFence(candidate.number + 1, LivePage.pinFloor)", after: "var candidate = durable"
-      ),
+        "memory.shared.storeAndFence(candidate.next, .pinFloor)", after: "var candidate = durable"),
       seenBy: .store("PinTests")),
     Mutation(
-      "a fence stands between the floor and the look at the pins", in: "KVMap/Memory/LivePage.swift",
+      "a fence stands between the floor and the look at the pins", in: "KVMap/Memory/SharedState.swift",
       .replace(
-        "bytes.storeSequentiallyConsistent(value, start + word.offset)",
-        by: "if MUTATED { bytes.storeRelease(value, start + word.offset) } else { TEXT }"),
+        "bytes.storeSequentiallyConsistent(value.word, start + word.offset)",
+        by: "if MUTATED { bytes.storeRelease(value.word, start + word.offset) } else { TEXT }"),
       seenBy: .store("SpaceTests"),
       survives: "the look is a system call, which no processor here begins before an earlier store is done"),
     Mutation(
@@ -41,15 +38,14 @@ extension Mutation {
       seenBy: .store("SpaceTests")),
     Mutation(
       "a pin is compared with the floor", in: pins,
-      .takeForTrue("source.live[LivePage.pinFloor] <= epoch.number"), seenBy: .store("PinTests")),
+      .takeForTrue("source.shared[.pinFloor] <= epoch"), seenBy: .store("PinTests")),
     Mutation(
       "a pin is taken before it is compared with the floor", in: pins,
       .replace(
-        "try lock.withLock {", by: "let early = source.live[LivePage.pinFloor]\nTEXT",
+        "try lock.withLock {", by: "let early = source.shared[.pinFloor]\nTEXT",
         after: "func pin(_ epoch: Epoch)"),
-      .replace(
-        "source.live[LivePage.pinFloor] <= epoch.number",
-        by: "(MUTATED ? early <= epoch.number : TEXT)"), seenBy: .store("PinTests")),
+      .replace("source.shared[.pinFloor] <= epoch", by: "(MUTATED ? early <= epoch : TEXT)"),
+      seenBy: .store("PinTests")),
     Mutation(
       "units are reused by the rule", in: units,
       .takeForTrue("max(entry.epoch.number, quarantine) <= reuse.limit.number"), seenBy: .crashes()),
@@ -71,7 +67,7 @@ extension Mutation {
     Mutation(
       "after a takeover free pages wait for readers", in: pages,
       .takeForTrue(
-        "memory.live[LivePage.quarantine] <= reuse.limit.number",
+        "memory.shared[.quarantine] <= reuse.limit",
         after: "// After a takeover even free pages may be seen by readers of what was."),
       seenBy: .store("TakeoverTests")),
     Mutation(

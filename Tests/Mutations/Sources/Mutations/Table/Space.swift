@@ -79,7 +79,7 @@ extension Mutation {
     Mutation(
       "pages of the table of an older epoch are no place for entries", in: "KVMap/Space/SpaceTable.swift",
       .takeForTrue(
-        "PageHeader(bytes: memory.bytes, page: pointer.page).epoch == epoch",
+        "memory.header(pointer.page).epoch == epoch",
         after: "private func writableLeaf"), seenBy: .crashes()),
     Mutation(
       "a put leaves the reserve behind", in: units,
@@ -117,7 +117,8 @@ extension Mutation {
     Mutation(
       "who recovers alone has more than the reserve", in: "KVMap/Recovery/Recovery.swift",
       .replace(
-        "writer.space.takesReleasedPages = !isTakeover && !isPrivate",
-        by: "writer.space.takesReleasedPages = !MUTATED && !isTakeover && !isPrivate"), seenBy: fullDisk),
+        "writer.space.takesReleasedPages = !mode.isBesideReaders && !mode.isPrivate",
+        by: "writer.space.takesReleasedPages = !MUTATED && !mode.isBesideReaders && !mode.isPrivate"),
+      seenBy: fullDisk),
   ]
 }
