@@ -20,4 +20,18 @@ struct EmptyFileTests {
     #expect(try new.put(into: empty, isOwn: false) == nil)
     try expectSound(store)
   }
+
+  /// The same, with nobody left: what was stored there stays.
+  @Test func anEmptyFileThatBecameAStoreIsNotWrittenOver() throws {
+    let scratch = try Scratch()
+    let path = scratch.path()
+    let empty = try File(opening: path, access: .readWrite, create: true)
+    let new = try NewStoreFile(inMemoryFor: path, StoreOptions())
+    _ = try Opening.create(in: new.map(), clock: .system)
+    let store = try scratch.store()
+    try store.put("value", forKey: "key")
+    try store.close()
+    #expect(try new.put(into: empty, isOwn: false) == nil)
+    #expect(try scratch.store().get("key", as: String.self) == "value")
+  }
 }

@@ -19,7 +19,7 @@ extension Mutation {
         "x86 does no load before an earlier one; elsewhere the second look might come before the reading"),
     Mutation(
       "a look is repeated when the mapping was lost", in: read,
-      .takeForFalse("source.local.pointee.isLost", after: "func read<R>"), seenBy: .store("LostFileTests"),
+      .takeForFalse("source.local.isLost", after: "func read<R>"), seenBy: .store("LostFileTests"),
       .store("CutFileTests")),
     Mutation(
       "damage in a mapping that was lost is none", in: read,

@@ -27,14 +27,14 @@ extension Mutation {
     Mutation(
       "what readers of this process may see waits for them", in: rule,
       .replace(
-        "guard unsafe memory.local.pointee.readers.haveLeft(since: moment)",
-        by: "guard unsafe (MUTATED ? true : memory.local.pointee.readers.haveLeft(since: moment))"),
+        "guard memory.local.readers.haveLeft(since: moment)",
+        by: "guard (MUTATED ? true : memory.local.readers.haveLeft(since: moment))"),
       seenBy: .store("SpaceTests")),
     Mutation(
       "readers of this process are looked for", in: rule,
       .replace(
-        "if unsafe memory.local.pointee.readers.haveLeft(since: moment)",
-        by: "if unsafe (MUTATED ? true : memory.local.pointee.readers.haveLeft(since: moment))"),
+        "if memory.local.readers.haveLeft(since: moment)",
+        by: "if (MUTATED ? true : memory.local.readers.haveLeft(since: moment))"),
       seenBy: .store("SpaceTests")),
     Mutation(
       "a pin is compared with the floor", in: pins,
@@ -68,7 +68,7 @@ extension Mutation {
       "after a takeover free pages wait for readers", in: pages,
       .takeForTrue(
         "memory.shared[.quarantine] <= reuse.limit",
-        after: "// After a takeover even free pages may be seen by readers of what was."),
+        after: "// After a recovery beside readers, readers of the old state may still see even free pages."),
       seenBy: .store("TakeoverTests")),
     Mutation(
       "who recovers takes no pages of units that the log may have gone on in", in: pages,
