@@ -18,7 +18,7 @@ public struct Entry: Sendable, Equatable {
 public struct Cursor {
   private let core: StoreCore
   private let snapshot: Snapshot?
-  /// Keys of the bucket at hand that were not returned yet, last first.
+  /// Keys of the present bucket that were not returned yet, last first.
   private var keys: [Result<[UInt8], StoreError>] = []
   /// All hashes below were visited; nil at the end.
   private var position: UInt64? = 0
@@ -31,7 +31,7 @@ public struct Cursor {
   /// The next key and value; nil at the end.
   ///
   /// - Throws: as ``Store/get(_:)``. After `damaged`, about a record or about an
-  ///   index page with all its keys, the call can be repeated for what lies behind.
+  ///   index page with all its keys, the call can be repeated for what follows.
   public mutating func next() throws(StoreError) -> Entry? {
     while true {
       while let key = keys.popLast() {
@@ -56,7 +56,7 @@ extension StoreCore {
   }
 
   /// The keys of the bucket that covers hash `from`, without those of hashes
-  /// below; `behind` becomes the first hash behind it.
+  /// below; `next` becomes the first hash after it.
   ///
   /// A record or page that cannot be read is an error in its place among the keys.
   func bucketKeys(
@@ -170,7 +170,7 @@ extension StoreCore {
     return body()
   }
 
-  /// What is led to must not be reused meanwhile.
+  /// What is pointed to must not be reused meanwhile.
   func forEach(in snapshot: Snapshot?, _ body: (RawSpan, RawSpan) throws -> Void) throws {
     let clock = snapshot?.clock ?? clock
     var next: UInt64? = 0

@@ -148,7 +148,7 @@ public final class Snapshot: Sendable {
 extension Store {
   /// The store as it is now, unaffected by later writes.
   ///
-  /// Waits for the writer's turn like a put; O(1) then. Until the snapshot ends, each
+  /// Waits for the write lock like a put; O(1) then. Until the snapshot ends, each
   /// page of the index is copied before its first change, and no space is reused that it
   /// may show: a snapshot that is kept for long while much is written lets the file grow.
   ///
@@ -165,9 +165,9 @@ extension StoreCore {
     return try withWriteLock { _ throws(StoreError) in
       let shared = shared
       let epoch = shared[.epoch].next
-      // Nobody raises the floor while this thread has the turn.
+      // Nobody raises the floor while this thread has the write lock.
       guard try pins.pin(epoch) else {
-        throw StoreError(.damaged, "the live page contradicts itself; close the store in all processes")
+        throw StoreError(.damaged, "the shared state contradicts itself; close the store in all processes")
       }
       shared.freeze()
       return Snapshot(self, root: shared.frozen.root, count: shared.frozen.count, pinned: epoch)

@@ -114,7 +114,7 @@ extension StoreCore {
   func share(with file: borrowing File) throws(StoreError) -> Bool {
     guard options.access == .readWrite else { return false }
     // Tells whether it can be done. What this writes of the store, while others go on, is
-    // not left to be written in the turn.
+    // not left to be written while the write lock is held.
     guard try backing.share(with: file) else { return false }
     return try waitingForCheckpoint { () throws(StoreError) -> Bool? in
       try withWriteLock { turn throws(StoreError) -> Bool? in

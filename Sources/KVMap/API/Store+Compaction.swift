@@ -1,14 +1,15 @@
 extension Store {
   /// Makes the file as small as it can be: moves what is scattered together, gives
-  /// the rest back to the file system, and cuts off the end of the file if nobody
+  /// the rest back to the file system, and truncates the file if nobody
   /// else has it open.
   ///
   /// Writing does as much of this by itself as keeps the file within half more than
   /// what it holds; this is for the rest. Others read and write meanwhile, as it has
-  /// the writer's turn for about a millisecond at a time and for its checkpoints.
+  /// the write lock for about a millisecond at a time and for its checkpoints.
   /// What snapshots and other readers pin stays until the next call. O(size of the
-  /// store) at most; needs some free space, less than a tenth of the store. Where little
-  /// more than a sixteenth could be won, nothing is moved.
+  /// store) at most; needs some free space, less than a tenth of the store. Nothing
+  /// is moved unless the file takes at least 1/16 plus 192 KiB more disk space than its records and
+  /// index need.
   ///
   /// - Parameter progress: is told now and then how far it has come; what it throws
   ///   ends the compaction, with nothing lost.

@@ -43,7 +43,7 @@ extension StoreCore {
     let request = request(.always, expiry, durability)
     return try commit(isDurable: request.isDurable) { (writer: inout Writer) throws(StoreError) in
       guard let match = try writer.current(hash, key) else { return false }
-      // Nobody reuses what the index leads to while this handle has the turn.
+      // Nobody reuses what the index points to while this handle has the write lock.
       let memory = writer.memory
       let range = try match.record(memory).value()
       return try writer.put(key, hash, memory.bytes.span(range.lowerBound, count: range.count), request)

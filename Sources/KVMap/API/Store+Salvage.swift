@@ -7,7 +7,7 @@ extension Store {
   /// Works where the store cannot be opened: with damaged or lost superblocks
   /// (as long as one of them still has the store's seed), index, log or space
   /// table, and with a file that was cut short. The old file is opened for reading
-  /// only and not changed. A store that others have open is taken over as of its
+  /// only and not changed. A store that others have open is read as of its
   /// last commit.
   ///
   /// The new store appears at its path when it is complete and durable, or not at
@@ -18,15 +18,15 @@ extension Store {
   /// for what can be known then and what cannot.
   ///
   /// O(size of the file) in time; memory in proportion to the records of the log
-  /// behind the last checkpoint and to the keys that have to be searched for.
+  /// after the last checkpoint and to the keys that have to be searched for.
   ///
   /// - Parameters:
   ///   - source: the damaged store.
   ///   - new: where the new store is to be.
   ///   - options: of these, whether network file systems are allowed, and the mode of
   ///     the new file.
-  ///   - progress: called now and then, with the records taken over so far and the
-  ///     share of the step at hand that is done, from 0 to 1.
+  ///   - progress: called now and then, with the records copied so far and the
+  ///     share of the present step that is done, from 0 to 1.
   /// - Throws: ``StoreError`` with `cannotCreate` or `diskFull` for the new store;
   ///   `notFound`, `notAStore`, `newerFormat`, `damaged` if nothing at all can be read,
   ///   or `lost` for the old one. There is no new store then.

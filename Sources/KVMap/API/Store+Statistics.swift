@@ -8,12 +8,12 @@ import Synchronization
 public struct StoreStatistics: Sendable {
   /// Keys, expired ones included until they are reclaimed.
   public var recordCount = 0
-  /// Bytes of live records as stored, heads and padding and large values included.
+  /// Bytes of live records as stored, headers, padding and large values included.
   public var liveBytes = 0
   /// Those of the live bytes in the log that have an expiry, passed or not. Large values
-  /// count with their heads only.
+  /// count with their headers only.
   public var expiringBytes = 0
-  /// Bytes of the file that the store uses or keeps for use; what lies behind is no part of it.
+  /// Bytes of the file that the store uses or keeps for use; what lies beyond it is not counted.
   public var usedBytes = 0
   /// Length of the file; it may have holes.
   public var fileBytes = 0
@@ -39,7 +39,7 @@ public struct StoreStatistics: Sendable {
   public var segments = 0
   /// Bytes of the file that are set apart for the log.
   public var logBytes = 0
-  /// Bytes of large values' runs.
+  /// Bytes of large values' extents.
   public var largeValueBytes = 0
   /// Log that holds no live record: what compaction can win.
   public var garbageBytes = 0
@@ -54,7 +54,7 @@ public struct StoreStatistics: Sendable {
   /// Bytes that are part of something and hold nothing yet: the rest of the segments
   /// that are being written, of the last unit of each large value, and of index units.
   public var roomBytes = 0
-  /// Bytes of superblocks and live page.
+  /// Bytes of superblocks and shared state.
   public var fixedBytes: Int { Int(Layout.firstFreeUnit) * Layout.unitBytes }
   /// Bytes of log written since the last checkpoint: what recovery would read.
   public var logSinceCheckpoint = 0
@@ -62,7 +62,7 @@ public struct StoreStatistics: Sendable {
   public var checkpointEpoch: UInt64 = 0
   /// Version of the file's format.
   public var formatVersion = Int(Layout.version)
-  /// Process that has the writer's turn, as far as one look can tell.
+  /// Process that has the write lock, as far as one look can tell.
   public var writer: Int32?
   /// Process of the oldest snapshot or other pin, which keeps `freeAwaitingPinBytes` from
   /// being used.

@@ -63,7 +63,7 @@ extension Store {
     }
   }
 
-  /// Puts `bytes` behind the value; an absent key counts as empty.
+  /// Appends `bytes` to the value; an absent key counts as empty.
   ///
   /// The value is written again: O(its length). It keeps its time of expiry.
   ///
@@ -83,7 +83,7 @@ extension Store {
   }
 
   /// Replaces the value of `key` by what `body` makes of it. Nil stands for absent, both
-  /// ways. `body` has the writer's turn: calls of the store that write throw `reentrant`.
+  /// ways. `body` has the write lock: calls of the store that write throw `reentrant`.
   ///
   /// - Returns: what `body` returned.
   /// - Throws: as `put`, and what `body` throws; nothing has changed then.
@@ -130,7 +130,7 @@ extension StoreCore {
       let match = try writer.current(hash, key)
       var old: [UInt8]?
       if let match {
-        // Nobody reuses what the index leads to while this handle has the turn.
+        // Nobody reuses what the index points to while this handle has the write lock.
         let memory = writer.memory
         let range = try match.record(memory).value()
         old = memory.bytes.array(range.lowerBound, count: range.count)

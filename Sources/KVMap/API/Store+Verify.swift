@@ -37,7 +37,7 @@ extension Store {
   }
 
   /// Checks what is left of a store that cannot be opened: what its superblock leads
-  /// to, and the log behind that, or all of the log, if no superblock is left.
+  /// to, and the log after that, or all of the log, if no superblock is left.
   private static func verify(
     _ opening: Opening, refused: StoreError
   ) throws(StoreError) -> VerificationReport {

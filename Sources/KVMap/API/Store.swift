@@ -23,12 +23,14 @@ public final class Store: Sendable {
   ///
   /// Does not read the data: takes as long for a large store as for a small one,
   /// plus the time to replay the log since the last checkpoint if the store was not closed:
-  /// at most some 48 MiB, or half more than the index if that is larger. May wait, up to the
-  /// timeout, for another process that is recovering it.
+  /// at most some 48 MiB, or half more than the index if that is larger. For writing it may wait,
+  /// up to ``StoreOptions/timeout``, for a process that recovers, truncates or creates the store.
+  /// Opening for reading waits for no lock.
   ///
-  /// - Throws: ``StoreError`` with `notFound`, `notAStore`, `newerFormat`,
-  ///   `damaged`, `networkFileSystem`, `permissionDenied`, `cannotCreate`,
-  ///   `diskFull` or `busy`. A file that is refused is not changed.
+  /// - Throws: ``StoreError`` with `notFound`, `notAStore`, `newerFormat`, `damaged`,
+  ///   `networkFileSystem`, `permissionDenied`, `cannotCreate`, `diskFull`, `notEnoughMemory`,
+  ///   `lost`, `replaced`, `busy`, `outcomeUnknown` or `system`. A file that is refused is not
+  ///   changed.
   public init(_ path: FilePath, options: StoreOptions = StoreOptions()) throws(StoreError) {
     core = try Opening(path: path, options: options, clock: .system).open()
   }
@@ -44,15 +46,15 @@ public final class Store: Sendable {
   /// durable, or not at all.
   ///
   /// Filling is fast, as nobody else has the store. A file that is at the path is never
-  /// replaced, unless it is empty.
+  /// replaced, unless it is empty. Blocks until everything is synced; if an empty file has the
+  /// name, waits up to the timeout for processes that have it open.
   ///
   /// - Parameters:
   ///   - path: where the store is to be.
-  ///   - options: of these, whether network file systems are allowed, and the mode of the
-  ///     new file.
-  ///   - fill: puts in what it is to hold. The store is of no use when this has returned.
-  /// - Throws: ``StoreError`` with `cannotCreate` or `diskFull`, and what `fill` throws. There
-  ///   is no new store then.
+  ///   - options: used are `allowNetworkFileSystem`, `mode` and `timeout`.
+  ///   - fill: stores the contents. The handle it gets is closed when this call returns.
+  /// - Throws: what `fill` throws; ``StoreError`` with `cannotCreate`, `diskFull`,
+  ///   `notEnoughMemory`, `networkFileSystem` or `busy`. Nothing is created then.
   public static func create(
     at path: FilePath, options: StoreOptions = StoreOptions(), filling fill: (Store) throws -> Void
   ) throws {
@@ -73,7 +75,10 @@ public final class Store: Sendable {
     }
   }
 
-  /// A store in memory, with the same calls, that vanishes with its handle.
+  /// A store in memory, with the same calls. It is gone when the handle is. Where the system has
+  /// no `memfd_create` (Darwin), it is an unnamed file in `TMPDIR`.
+  ///
+  /// - Throws: ``StoreError`` with `notEnoughMemory`, `diskFull` or `system`.
   public static func inMemory() throws(StoreError) -> Store {
     Store(core: try Opening.inMemory(StoreOptions(), clock: .system))
   }
@@ -97,7 +102,8 @@ public final class Store: Sendable {
   /// when the store is not in memory, and a copy of the value.
   ///
   /// - Throws: ``StoreError`` with `damaged` if the record or an index page is not
-  ///   what was written; damage never makes a key look absent.
+  ///   what was written; damage never makes a key look absent. `lost`, `closed`, or
+  ///   `notEnoughMemory` if the file has grown and cannot be mapped.
   @inlinable
   public func get(_ key: borrowing some ByteSource & ~Copyable & ~Escapable) throws(StoreError) -> [UInt8]? {
     try key.withBytes { key throws(StoreError) in try get(bytes: key) }
@@ -149,7 +155,9 @@ public final class Store: Sendable {
   /// O(1) where nothing has expired. As long as the store holds values that have, until
   /// compaction takes their space back, it looks at each record: O(n), while others write.
   ///
-  /// - Throws: ``StoreError`` with `damaged`, `lost`, `closed`, `reentrant`, `busy`.
+  /// Waits for no lock. Allowed inside a transaction, without that transaction's changes.
+  ///
+  /// - Throws: ``StoreError`` with `damaged`, `lost`, `closed` or `notEnoughMemory`.
   public var count: Int {
     get throws(StoreError) { try core.count() }
   }
@@ -158,7 +166,7 @@ public final class Store: Sendable {
 
   /// Stores `value` for `key`, in place of the one that is there.
   ///
-  /// Waits for the writer's turn: for other threads' calls, and up to the timeout
+  /// Waits for the write lock: for other threads' calls, and up to the timeout
   /// for other processes'. O(1); the table is never rehashed, at most one page of
   /// it is split.
   ///
@@ -171,8 +179,8 @@ public final class Store: Sendable {
   ///     from the others here.
   /// - Returns: whether the condition was met and the value is stored.
   /// - Throws: ``StoreError`` with `keyTooLong`, `valueTooLong`, `diskFull` (nothing
-  ///   changed), `busy`, `readOnly`, `damaged`, `lost`, `reentrant` (inside a
-  ///   transaction), or `outcomeUnknown` if a sync failed.
+  ///   changed), `busy`, `readOnly`, `closed`, `replaced`, `notEnoughMemory`, `damaged`, `lost`,
+  ///   `reentrant` (inside a transaction), or `outcomeUnknown` if a sync failed.
   @inlinable @discardableResult
   public func put(
     _ value: borrowing some ByteSource & ~Copyable & ~Escapable,
@@ -213,7 +221,7 @@ public final class Store: Sendable {
   /// Makes several changes one commit: all of them happen or none, whatever
   /// crashes when. If `body` throws, none.
   ///
-  /// `body` has the writer's turn for as long as it runs; it reads its own changes
+  /// `body` has the write lock for as long as it runs; it reads its own changes
   /// through the transaction, and nobody else sees any before it returns. Readers
   /// beside it may see the changes one by one while they are published. Calls of
   /// the store that write throw `reentrant` inside `body`.

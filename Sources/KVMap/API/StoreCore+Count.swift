@@ -33,7 +33,7 @@ extension StoreCore {
     return false
   }
 
-  /// Goes through the index. What is led to must not be reused meanwhile.
+  /// Goes through the index. What is pointed to must not be reused meanwhile.
   func countUnexpired(in snapshot: Snapshot?) throws(StoreError) -> Int {
     let clock = snapshot?.clock ?? clock
     var count = 0

@@ -1,13 +1,13 @@
 /// Writes checkpoints: the index as it is at one moment becomes what recovery
 /// starts from, and the log before it is needed no more.
 ///
-/// Three steps, of which only the first needs the writer's turn. *Freeze* notes
+/// Three steps, of which only the first needs the write lock. *Freeze* notes
 /// roots and counters and begins a new epoch, so that nobody changes the pages
 /// noted. *Seal* writes checksums into the pages of the epochs since the last
 /// checkpoint. *Record* syncs the file, then writes superblock A and syncs it,
-/// then B: at any instant one of the two is whole and leads to pages that are
+/// then B: at any instant one of the two is whole and points to pages that are
 /// durable. Lock C keeps others from doing the same meanwhile; who holds it never
-/// waits for the turn, since a takeover waits for it within its turn.
+/// waits for the write lock, since a recovery beside readers waits for C with the write lock held.
 struct Checkpoint {
   let source: MemorySource
   let backing: any Backing
@@ -32,7 +32,7 @@ struct Checkpoint {
     return pages + pages / 4 + 1024
   }
 
-  /// Nonsense in the live page must not overflow.
+  /// Corrupt counters must not overflow.
   private static func indexPages(_ shared: SharedState) -> UInt64 {
     min(shared[.indexPages], Layout.largestFile / UInt64(Layout.pageBytes))
   }
@@ -40,7 +40,7 @@ struct Checkpoint {
   /// Replayed in some 60 ms; a checkpoint of less would sync more often than it helps.
   static let leastLog: UInt64 = 4 << 20
 
-  /// Notes the state and begins the next epoch. Under the turn, with no page
+  /// Notes the state and begins the next epoch. With the write lock, with no page
   /// left to be entered as released.
   func freeze() -> Superblock {
     let block = capture()
@@ -68,7 +68,7 @@ struct Checkpoint {
     return block
   }
 
-  /// Seals the pages that `block` leads to and that changed after epoch `after`.
+  /// Seals the pages that `block` points to and that changed after epoch `after`.
   ///
   /// Below a page that this process has changed may be one that nobody has looked
   /// at yet, and that may be anything: what is not one of our changed pages is left
@@ -80,8 +80,8 @@ struct Checkpoint {
     shared[.sealedEpoch] = block.epoch
   }
 
-  /// Seals all of the working tree's directory, for those who have pinned it: a takeover
-  /// leaves it behind, and no checkpoint will find its pages any more.
+  /// Seals all of the working tree's directory, for those who have pinned it: a recovery
+  /// beside readers gives it up, and no checkpoint will find its pages any more.
   func sealWorkingTree() {
     let root = shared[.root]
     var sealing = Sealing(
@@ -94,7 +94,7 @@ struct Checkpoint {
   private struct Sealing {
     let after: Epoch
     let upTo: Epoch
-    /// Each page is led to once, so there are no more than the file has.
+    /// Each page is pointed to once, so there are no more than the file has.
     var pagesLeft: Int
     /// Whether a page that is not what it should be is an error.
     var isStrict = true
@@ -121,7 +121,8 @@ struct Checkpoint {
       if isOld(pointer, height > 0 ? node : leaf, sealing) { return }
       throw StoreError(
         .outcomeUnknown,
-        "an index page is not what was stored there since the last checkpoint; it is made anew of the log")
+        "the system lost an index page that it had not yet written to the disk; the next call rebuilds the index "
+          + "from the log; check the disk")
     }
     if height > 0 {
       let page = memory.node(pointer.page)
@@ -186,7 +187,7 @@ struct Checkpoint {
     try writeSuperblocks(block)
   }
 
-  /// Who wrote the last checkpoint may have died between the two superblocks: then the
+  /// The process that wrote the last checkpoint may have died between the two superblocks: then the
   /// whole one must not be written over before the other is whole as well.
   func repairSuperblocks() throws(StoreError) {
     let (current, bothAgree) = try SuperblockPair(source.fixed).current()

@@ -6,7 +6,7 @@ extension Compactor {
     begin(writer.shared[.durableEpoch].number, taken: 0)
   }
 
-  /// Keeps as candidates what has garbage, or lies behind where the file could
+  /// Keeps as candidates what has garbage, or lies beyond where the file could
   /// end; returns how many bytes they hold.
   ///
   /// - Parameter room: units that a later round may fill. Most garbage was won in the
@@ -42,13 +42,13 @@ extension Compactor {
   struct Rewriting {
     /// Where the file could end.
     var end: UInt64
-    /// All of them, which also merges them; else those that lie behind the end.
+    /// All of them, which also merges them; else those that lie beyond the end.
     var isOfAll: Bool
     var includesExtents: Bool
   }
 
   /// Rewrites the index pages of some buckets, which puts them into the lowest free
-  /// pages, and moves large values that lie behind the end. Returns the hash to go on
+  /// pages, and moves large values that lie beyond the end. Returns the hash to go on
   /// with, nil at the end.
   mutating func rewriteBuckets(
     _ writer: inout Writer, from hash: UInt64, _ rewriting: Rewriting

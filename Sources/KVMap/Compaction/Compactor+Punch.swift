@@ -16,7 +16,7 @@ extension Compactor {
   /// Gives back those of the units that are free still, row by row.
   ///
   /// A crash leads back to the table of the last checkpoint, and nobody who goes on from
-  /// there may rely on disk space that was given back since. All of an index unit is
+  /// there may rely on disk space that was punched since. All of an index unit is
   /// real, used or not, and a free one that is entered as such is taken without asking.
   /// So it is first entered as one that has to be asked for, as if released now; when
   /// that is durable, the reuse rule lets it be found again.

@@ -94,7 +94,7 @@ struct Compactor {
     }
   }
 
-  /// Looks through the table and gives back what is too much, for so many steps at most.
+  /// Looks through the table and punches what is too much, for so many steps at most.
   private mutating func takeSteps(_ writer: inout Writer, _ steps: inout Int) throws(StoreError) {
     while steps > 0, !isPaused {
       if cursor != nil {
@@ -140,7 +140,7 @@ struct Compactor {
   }
 
   /// Free units that keep their disk space: half as many as the last epoch took, and one
-  /// segment; only that if the file takes almost what is promised. The rest is given back,
+  /// segment; only that if the file takes almost what is promised. The rest is punched,
   /// and asked for again.
   private(set) var allowedSpareUnits = 0
 
@@ -161,7 +161,7 @@ struct Compactor {
   /// How many units one step looks at; another one gives a segment back.
   static let unitsForOneStep = 256
 
-  /// How many steps a commit takes: one, and four more for each segment that it took, runs
+  /// How many steps a commit takes: one, and four more for each segment that it took, extents
   /// of large values included. So many units have been taken in this epoch.
   mutating func takeSteps(taken: Int) -> Int {
     defer { takenBefore = taken }

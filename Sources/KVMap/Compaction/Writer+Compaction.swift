@@ -7,13 +7,13 @@ extension Writer {
       || number == shared[.moveSegment].number || number == shared[.victim].number
   }
 
-  /// No segment ends behind the mark; a forged entry may say so.
+  /// No segment ends beyond the mark; a forged entry may say so.
   func mayBeEmptied(_ segment: Unit) -> Bool {
     !isInUse(segment) && segment.number + Layout.segmentUnits <= space.highWater
   }
 
   /// Ends the segments that are being written, so that they can be emptied like the
-  /// others; in a later round those that lie behind `end`.
+  /// others; in a later round those that lie beyond `end`.
   mutating func beginWholeCompaction(beyond end: UInt64?) throws(StoreError) {
     func isLeft(_ segment: SharedWord<Unit>) -> Bool {
       end.map { shared[segment].number + Layout.segmentUnits > $0 } ?? true
@@ -38,7 +38,7 @@ extension Writer {
     complete(tail)
   }
 
-  /// Whether a page that leads to the bucket of `hash`, or one of its own, lies behind
+  /// Whether a page that points to the bucket of `hash`, or one of its own, lies beyond
   /// `end`; `next` becomes the first hash of the bucket that follows.
   func isBeyond(
     _ end: UInt64, _ hash: KeyHash, _ next: inout UInt64?
@@ -78,7 +78,7 @@ extension Writer {
     return count
   }
 
-  /// Gives back the disk space behind what is used, but for the reserve; false if that has
+  /// Punches what lies beyond the units in use, except for the reserve; false if that has
   /// to wait.
   ///
   /// A crash leads back to the last checkpoint: what that uses, or calls free and real,
@@ -93,10 +93,10 @@ extension Writer {
     return try backing.punch(offset: offset, count: Int(end - first) * Layout.unitBytes)
   }
 
-  /// Gives back the disk space of segments that are open, but for what is used and for what
+  /// Punches the rest of the segments that are open, except for what is used and for what
   /// puts leave to removals.
   ///
-  /// Only in the turn of a checkpoint that is durable. It enters these units as segments,
+  /// Only while the write lock is held after a checkpoint that is durable. It enters these units as segments,
   /// and nobody relies on disk space in a segment but by the three words looked at here,
   /// which die with the last process: whoever recovers, alone or beside readers, takes no
   /// more for real than the page that the log ends in. In the checkpoint before, the same

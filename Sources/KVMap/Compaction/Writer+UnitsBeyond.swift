@@ -1,5 +1,5 @@
 extension Writer {
-  /// What lies behind where the file could end and can be moved from there, in units.
+  /// What lies beyond where the file could end and can be moved from there, in units.
   struct UnitsBeyond {
     let end: UInt64
     /// Units before the end that it could be moved to.
@@ -23,7 +23,7 @@ extension Writer {
     }
   }
 
-  /// Counts what lies behind `end`, and what is free before it.
+  /// Counts what lies beyond `end`, and what is free before it.
   mutating func unitsBeyond(_ end: UInt64) throws(StoreError) -> UnitsBeyond {
     try space.reuse.refresh(memory, backing)
     var behind = UnitsBeyond(end: end)

@@ -1,6 +1,6 @@
 /// Goes through index and space table of a checkpoint, around what is damaged.
 ///
-/// Everything a checkpoint leads to is sealed, so every page is checked: kind,
+/// Everything a checkpoint points to is sealed, so every page is checked: kind,
 /// epoch, place in the tree, checksum. No page is followed twice, so a hostile
 /// file costs no more than a sound one.
 struct CheckpointWalk: ~Copyable {

@@ -1,4 +1,4 @@
-/// What the records that were found tell of each key.
+/// What the records that were found say about each key.
 ///
 /// Memory: in proportion to the keys, whatever their values.
 struct KeyHistory {
@@ -34,7 +34,7 @@ struct KeyHistory {
   /// Above all sequence numbers that were met.
   private(set) var sequenceEnd: UInt64 = 1
 
-  /// Large values that were read: several records may lead to one.
+  /// Large values that were read: several records may point to one.
   private struct Run: Hashable {
     var range: Range<Int>
     var checksum: UInt64

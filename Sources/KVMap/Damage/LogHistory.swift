@@ -68,7 +68,7 @@ struct LogHistory {
   }
 
   /// In the order of the log, one for each ordinal. A transaction that was given
-  /// up, or a crash, may have left a header behind whose ordinal was taken anew.
+  /// up, or a crash, may have left a header whose ordinal was used again.
   private mutating func chooseSegments(_ found: [(start: Int, header: SegmentHeader)]) {
     let sorted = found.sorted {
       ($0.header.ordinal, $0.header.sequence) < ($1.header.ordinal, $1.header.sequence)
@@ -84,7 +84,7 @@ struct LogHistory {
         segments.append(candidate)
         continue
       }
-      // Which of the two does the segment before them lead to? Else the later one.
+      // Which of the two does the segment before them point to? Else the later one.
       let before = segments.dropLast().last?.header
       let leadsToFirst = before.map { Int($0.next.position.offset) == previous.start } ?? false
       if !leadsToFirst { segments[segments.count - 1] = candidate }
@@ -149,7 +149,7 @@ struct LogHistory {
         isComplete = false
       }
     }
-    // What the checkpoint stands behind has ended, whatever END was lost.
+    // Everything before the checkpoint was committed, even if its END record is unreadable.
     if block != nil {
       try filter.flush { take($0) }
     } else if let gap = filter.lastGap {
@@ -172,7 +172,7 @@ struct LogHistory {
     history = keys
   }
 
-  /// The number of the record behind a segment's last one, where it is known.
+  /// The number of the record after a segment's last one, where it is known.
   private func number(after index: Int) -> UInt64? {
     let (start, header) = segments[index]
     if let block, Int(block.segment.position.offset) == start { return block.sequence.number }

@@ -1,6 +1,6 @@
 /// Searches bytes for log records, trusting nothing but their checksums.
 ///
-/// A checksum covers head, key and value, and is bound to the store's seed and to
+/// A checksum covers header, key and value, and is bound to the store's seed and to
 /// the record's place. So bytes of a record pass only where this store has written
 /// that record: not in a value that holds a copy of them, nor in one that holds a
 /// whole store, another one or this very one, since there they lie elsewhere.
@@ -19,7 +19,7 @@ struct LogSearch {
     var last: UInt64?
     /// Whether it ended at a LINK, as each segment does that is full.
     var isLinked = false
-    /// Behind the last record.
+    /// The end of the last record.
     var stop: Int
   }
 
@@ -31,7 +31,7 @@ struct LogSearch {
 
   /// Goes through `range` in order, and passes records and gaps to `body`.
   ///
-  /// Behind a record comes the one with the next number, or damage: then every
+  /// After a record comes the one with the next number, or damage: then every
   /// multiple of 8 is tried for a record with a higher number. What has a lower
   /// one is left over from before and has been written over in part.
   ///
@@ -77,7 +77,7 @@ struct LogSearch {
   }
 
   /// Calls `body` with each intact record of a segment of moved ones. They are in no
-  /// order, and what lies behind the last one was there before.
+  /// order, and what lies beyond the last one was there before.
   func walkMoved(_ range: Range<Int>, below limit: UInt64, _ body: (Record) -> Void) {
     var patience = Self.patience * range.count
     var at = range.lowerBound
@@ -118,7 +118,7 @@ struct LogSearch {
   private func makeGap(_ range: Range<Int>, _ last: UInt64?, _ next: UInt64?) -> LogGap {
     var gap = LogGap(range: range, last: last, next: next)
     guard var number = last else { return gap }
-    // Heads that would be right but for the checksum tell which keys were hit, as
+    // Headers that would be right except for the checksum say which keys were hit, as
     // far as bytes that are damaged somewhere can tell.
     var at = range.lowerBound
     while at + RecordHeader.byteCount <= range.upperBound, gap.suspects.count < LogGap.mostSuspects {
@@ -139,7 +139,7 @@ struct LogSearch {
 
 /// A place in the log where records were and are no more.
 struct LogGap {
-  /// A record that does not match its checksum, but for that is in place.
+  /// A record that does not match its checksum, and else is in place.
   struct Suspect {
     var key: [UInt8]
     var sequence: UInt64
@@ -147,7 +147,7 @@ struct LogGap {
   }
 
   var range: Range<Int>
-  /// Sequence numbers before and behind it, where they are known.
+  /// Sequence numbers before and after it, where they are known.
   var last: UInt64?
   var next: UInt64?
   var suspects: [Suspect] = []
@@ -177,7 +177,7 @@ struct LogGap {
 ///
 /// Before the log's end every record belongs to a commit that ended, whichever
 /// END was read last; so what waits is let pass by any later END, and what waits
-/// at the end for good was a transaction that was given up or cut off.
+/// at the end for good was a transaction that was given up or torn.
 struct CommitFilter {
   private var waiting: [LogSearch.Finding] = []
 
@@ -201,7 +201,7 @@ struct CommitFilter {
     }
   }
 
-  /// The last gap that waits with nothing behind it.
+  /// The last gap that waits with nothing after it.
   var lastGap: LogGap? {
     if case .gap(let gap)? = waiting.last { gap } else { nil }
   }

@@ -1,4 +1,4 @@
-/// The log behind a checkpoint: what it says of the keys it names goes before the index.
+/// The log after a checkpoint: what it says of its keys takes precedence over the index.
 struct RecentLog {
   private(set) var history: KeyHistory
   /// What is missing in it.
@@ -10,7 +10,7 @@ struct RecentLog {
   /// Whether the file ends before the place where the log would go on.
   private(set) var isCut = false
 
-  /// Reads it to its end, and on behind what is damaged.
+  /// Reads it to its end, and on beyond what is damaged.
   init(view: SourceView, block: Superblock) throws(StoreError) {
     let memory = view.memory
     let start = LogWriter.Tail(
@@ -44,7 +44,7 @@ struct RecentLog {
     }
   }
 
-  /// What lies behind the end of the log.
+  /// What lies beyond the end of the log.
   private struct UnitsBeyond {
     /// Whole commits, and the gaps before them.
     var findings: [LogSearch.Finding] = []
@@ -65,7 +65,7 @@ struct RecentLog {
     var from = Int(end.tail.position.offset)
     var last = first - 1
     var ordinal = end.header?.ordinal
-    // Whether the log is known to lead to where the search is.
+    // Whether the log is known to point to where the search is.
     var goesOn = true
     while let start = start(of: segment, memory) {
       let stop = min(start + Layout.segmentBytes, memory.mappedBytes)
@@ -99,7 +99,7 @@ struct RecentLog {
       ordinal = nextHeader?.ordinal ?? ordinal.map { $0 + 1 }
       from = following + SegmentHeader.byteCount
     }
-    // A record that was cut off by a crash and one that was damaged look alike; and
+    // A record that was torn by a crash and one that was damaged look alike; and
     // one that a writer is about to finish looks like both.
     if let gap = filter.lastGap, !gap.suspects.isEmpty,
       !behind.findings.isEmpty || gap.range.lowerBound == Int(end.tail.position.offset),

@@ -4,9 +4,9 @@ import SystemPackage
 /// A private view of a store's file as it is, whole or not.
 ///
 /// Unlike an opened store it asks for nothing: superblocks may be gone, and the
-/// file may end anywhere; what lies behind its end reads as zeros. Nothing is
+/// file may end anywhere; what lies beyond its end reads as zeros. Nothing is
 /// ever written to the file. If others have it open, the checkpoint that is looked
-/// at is pinned, so that they leave what it leads to alone.
+/// at is pinned, so that they leave what it points to alone.
 final class SourceView: Sendable {
   /// The two superblocks as they were found.
   let superblocks: SuperblockPair
@@ -82,7 +82,7 @@ final class SourceView: Sendable {
   /// How long the file is now.
   var currentSize: Int { (try? original?.sizes().file) ?? size }
 
-  /// Pins the checkpoint that the superblocks lead to, if they can be read.
+  /// Pins the checkpoint that the superblocks point to, if they can be read.
   private static func pin(_ original: FileBacking) throws(StoreError) -> Epoch? {
     guard (try? original.extendMapping(to: Layout.unitBytes * Int(Layout.firstFreeUnit))) == true else {
       return nil
@@ -98,7 +98,7 @@ final class SourceView: Sendable {
     throw StoreError(.busy, "the store is being changed too fast to be viewed; try again")
   }
 
-  /// Maps whole units of the file, and reads what is left behind them.
+  /// Maps whole units of the file, and reads what is left after them.
   private static func map(
     _ file: consuming File, _ size: Int, _ original: FileBacking
   ) throws(StoreError) -> PrivateBacking {

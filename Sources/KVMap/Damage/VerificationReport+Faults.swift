@@ -60,7 +60,7 @@ extension VerificationReport {
     }
   }
 
-  /// The log behind the checkpoint.
+  /// The log after the checkpoint.
   mutating func add(_ log: RecentLog, _ view: SourceView) {
     if log.end.header == nil {
       add(

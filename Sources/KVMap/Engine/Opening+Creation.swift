@@ -31,7 +31,7 @@ extension Opening {
     let backing = try new.map()
     let block = try Self.create(in: backing, clock: clock, firstSequence: firstSequence)
     try fillAndClose(try makeCore(backing, block), fill)
-    // Nobody uses the live words any more; opening the store takes disk space for them. A saving:
+    // Nobody uses the shared words any more; opening the store takes disk space for them. A saving:
     // punching a hole may itself need space.
     _ = try? backing.punch(offset: Layout.liveOffset, count: Layout.pageBytes)
     try publish(&new, backing)
@@ -81,7 +81,7 @@ extension Opening {
   }
 
   private func makeCore(_ backing: FileBacking, _ block: Superblock) throws(StoreError) -> StoreCore {
-    // The live words, as for any store that nobody has open.
+    // The shared words, as for any store that nobody has open.
     try Recovery(
       source: backing.mapping.source(seed: block.seed), backing: backing, clock: clock, mode: .alone
     ).run(block, bothAgree: true)

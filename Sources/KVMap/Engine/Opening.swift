@@ -166,7 +166,7 @@ struct Opening {
     return core
   }
 
-  /// - Returns: nil if nobody vouches for the live page, or not in words that are known here,
+  /// - Returns: nil if nobody vouches for the shared state, or not in words that are known here,
   ///   or if that cannot be told without waiting.
   private func attachForReading(_ backing: FileBacking) throws(StoreError) -> StoreCore? {
     // Where locks are not supported, as on some read-only media, nobody writes.
@@ -178,7 +178,7 @@ struct Opening {
     return nil
   }
 
-  /// Sees to it that the live page is valid, and that this handle is one of those who vouch
+  /// Sees to it that the shared state is valid, and that this handle is one of those who vouch
   /// for it. Returns whether others do.
   private func joinOrRecover(_ backing: FileBacking) throws(StoreError) -> Bool {
     var patience = Patience(options.timeout)
@@ -207,7 +207,7 @@ struct Opening {
     }
   }
 
-  /// The file's end may just be cut off, which takes a moment.
+  /// The file may just be truncated, which takes a moment.
   func waitForAttached(_ backing: FileBacking) throws(StoreError) {
     var patience = Patience(options.timeout)
     while try !backing.locks.tryLock(.attached, .shared) {
@@ -234,7 +234,7 @@ struct Opening {
 
   private enum Joining { case joined, otherVersion, nobody }
 
-  /// Whether the live page is valid, because a handle that vouches for it is
+  /// Whether the shared state is valid, because a handle that vouches for it is
   /// there; then this one does too. Lock V is held from before the look.
   private func joins(_ backing: FileBacking) throws(StoreError) -> Joining {
     // Looked at first: who only looks is not to be in the way of who recovers.
@@ -248,7 +248,7 @@ struct Opening {
     return .otherVersion
   }
 
-  /// Holding V exclusively: nobody else trusts the live page.
+  /// Holding V exclusively: nobody else trusts the shared state.
   private func recoverAlone(_ backing: FileBacking) throws(StoreError) {
     let (block, bothAgree) = try SuperblockPair(backing.fixed).current()
     let source = backing.mapping.source(seed: block.seed)
@@ -280,7 +280,7 @@ struct Opening {
 
   // MARK: Private views
 
-  /// A private view of the last checkpoint and the log behind it. The checkpoint
+  /// A private view of the last checkpoint and the log after it. The checkpoint
   /// is pinned, so that writers leave its pages alone. Waits for nobody.
   private func openPrivate(_ file: consuming File) throws(StoreError) -> StoreCore {
     try checkFileSystem(file)
@@ -300,7 +300,7 @@ struct Opening {
         try original.locks.unpin(epoch)
         continue
       }
-      // A process that cuts off the file's end, and may be stopped at that, leaves what the last
+      // A process that truncates the file, and may be stopped at that, leaves what the last
       // checkpoint uses, and begins no other cut while this one is pinned.
       if isAttached == false { isAttached = try original.locks.tryLock(.attached, .shared) }
       var size = try length(file)
@@ -314,7 +314,7 @@ struct Opening {
         if let more = backing.room(after: error, room) {
           room = more
         } else {
-          // A writer that goes on beside may have put what the log names behind the
+          // A writer that goes on beside may have put what the log names beyond the
           // end of what is viewed; that looks like damage until all of it is viewed.
           guard error.code == .damaged, try length(file) > size else { throw error }
         }

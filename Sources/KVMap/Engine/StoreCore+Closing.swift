@@ -52,7 +52,7 @@ extension StoreCore {
 
   /// Anything but the CUTs of openings. What is in a checkpoint is known to be
   /// there: damage to it is told, while damage to the very last record of a log
-  /// looks like a commit that a crash cut off.
+  /// looks like a torn commit.
   private static let checkpointAtClose: UInt64 = 64
 
   /// Truncates the file after what is used, if nobody else has it open. Right after a

@@ -78,7 +78,7 @@ extension StoreCore {
 
   /// One round; returns where the file could end.
   ///
-  /// - Parameter behind: what the round before has left there; nil for the first.
+  /// - Parameter behind: what the round before has left beyond that; nil for the first.
   private func compactOnce(
     _ behind: Writer.UnitsBeyond?, _ meter: inout Meter, _ report: (CompactionProgress) throws -> Void
   ) throws -> UInt64 {
@@ -145,7 +145,7 @@ extension StoreCore {
     try compacting { turn throws(StoreError) in try turn.writer.rewriteSpaceTable() }
   }
 
-  /// One slice. It may use the reserve as removals may: it gives back more.
+  /// One slice. It may use the reserve as removals may: it frees more.
   private func compacting<R>(
     _ body: (borrowing WriteTurn) throws(StoreError) -> R
   ) throws(StoreError) -> R {

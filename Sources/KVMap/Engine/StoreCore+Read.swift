@@ -68,7 +68,9 @@ extension StoreCore {
           return result
         }
         try checkNotLost()
-        // Who opens it alone afterwards knows of no readers, and begins a generation last.
+        // If this handle was closed meanwhile, another process may have opened the store alone. It
+        // assumes that there are no readers and raises the generation last, so an unchanged
+        // generation proves nothing.
         try checkOpen()
       } catch {
         try settle(error, generation, memory.mappedBytes)
@@ -78,7 +80,7 @@ extension StoreCore {
     return try readPinned(body)
   }
 
-  /// Decides about an error: thrown if it tells of damage, else read again.
+  /// Decides about an error: thrown if it is damage, else read again.
   @inline(never)
   private func settle(
     _ error: StoreError, _ generation: UInt64, _ mapped: Int
@@ -125,7 +127,7 @@ extension StoreCore {
     return try readFrozen(body)
   }
 
-  /// Reads what is pinned: nothing to repeat but for growth. The caller is counted as a reader,
+  /// Reads what is pinned: nothing to repeat except for growth. The caller is counted as a reader,
   /// or holds what is mapped.
   func readFrozen<R>(_ body: (StoreMemory) throws(StoreError) -> R) throws(StoreError) -> R {
     defer { withExtendedLifetime(self) {} }
@@ -190,7 +192,7 @@ extension StoreCore {
     try checkOpen()
     let ticket = source.local.readers.enter()
     defer { source.local.readers.leave(ticket) }
-    // Also with the turn for life, which ends when the handle is closed meanwhile.
+    // Also where the write lock is kept: that ends when the handle is closed meanwhile.
     let epoch = backing.isShared ? try pins.pinCurrent() : nil
     defer { if let epoch { try? pins.unpin(epoch) } }
     let hash = KeyHash(key, seed: source.seed)

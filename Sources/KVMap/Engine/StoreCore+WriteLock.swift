@@ -151,7 +151,7 @@ extension StoreCore {
     if shared[.busy] | shared[.syncFailed] != 0 { try recoverFromDeadWriter(turn) }
     if shared[.recoveries] != turn.knownRecoveries { startAfresh(turn) }
     turn.writer.adoptCheckpoint()
-    // This thread has no address in the store at hand, and no other one writes.
+    // This thread has no address in the store in use, and no other one writes.
     backing.mapping.unmapOutgrown()
     let end = Int(shared[.highWater].number) * Layout.unitBytes
     if end > backing.mappedBytes { _ = try backing.extendMapping(to: end) }

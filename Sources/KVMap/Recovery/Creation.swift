@@ -4,7 +4,7 @@ struct Creation {
   let backing: any Backing
   let clock: Clock
   let identifier: (UInt64, UInt64)
-  /// Above all versions that are to be kept, in a store that takes over values of another.
+  /// Above all versions that are to be kept, in a store that gets the values of another one.
   var firstSequence = SequenceNumber(number: 1)
 
   /// Everything is built in memory that is mapped from a file without a name, or

@@ -1,6 +1,6 @@
-/// Rebuilds the working state from a superblock and the log behind it.
+/// Rebuilds the working state from a superblock and the log after it.
 ///
-/// Either alone, when no handle vouches for the live page, or as a takeover from
+/// Either alone, when no handle vouches for the shared state, or beside readers, after
 /// a writer that died in its turn, while readers go on. Nothing the last
 /// checkpoint or the log needs is changed, so being cut anywhere costs nothing:
 /// the next recovery starts from the same.
@@ -51,7 +51,7 @@ struct Recovery {
     }
   }
 
-  /// Where the log ends, if everything that tells of it is sound. Changes nothing.
+  /// Where the log ends, if everything that says so is sound. Changes nothing.
   func examine(_ block: Superblock) throws(StoreError) -> LogScanner.End {
     let published = source.shared
     let used = Int(block.highWater.number) * Layout.unitBytes
@@ -116,7 +116,7 @@ struct Recovery {
     }
   }
 
-  /// How far behind the end of the file the next segment may lie, in units: what
+  /// How far beyond the end of the file the next segment may lie, in units: what
   /// the file had grown by when power failed, and was not durable. 1 GiB.
   private static let mostUnitsBeyondEnd: UInt64 = (1 << 30) / UInt64(Layout.unitBytes)
 
@@ -145,8 +145,8 @@ struct Recovery {
     source.shared.publish(target.shared)
   }
 
-  /// Sees to it that both superblocks lead to the checkpoint that counts: a lagging
-  /// one would lead to pages that are about to be reused.
+  /// Sees to it that both superblocks point to the checkpoint that counts: a lagging
+  /// one would point to pages that are about to be reused.
   ///
   /// That they agree in memory does not say that they do on the disk. If the sync of
   /// one failed, it may have been taken for clean ever since, and no later sync would
@@ -256,7 +256,7 @@ struct Recovery {
     return (end.tail.position.offset + page - 1) / page * page
   }
 
-  /// Ends what the crash left behind, and makes everything up to there durable.
+  /// Ends what the crash left, and makes everything up to there durable.
   private func cut(_ writer: inout Writer) throws(StoreError) {
     var tail = writer.log.tail
     try writer.makeRoomForCut(&tail)

@@ -44,7 +44,7 @@ public struct SalvageReport: Sendable {
   /// ``Store/verify(_:)`` is for.
   public internal(set) var faults: [VerificationReport.Fault] = []
 
-  /// Whether everything was taken over as it was.
+  /// Whether everything was copied as it was.
   public var isComplete: Bool { losses.isEmpty }
 
   private static let most = 10_000

@@ -12,7 +12,7 @@ extension Salvager {
     }
   }
 
-  /// What the log behind the checkpoint says.
+  /// What the log after the checkpoint says.
   func takeRecent(_ target: StoreCore) throws(StoreError) {
     for (key, events) in recent.keys {
       if events.isDecided {
@@ -50,7 +50,7 @@ extension Salvager {
       "\(reason); " + (hasOlder ? "an older value is in its place" : "its value is lost"))
   }
 
-  /// Looks for older values of keys whose records the index leads to in vain.
+  /// Looks for older values of keys whose records cannot be read where the index points to.
   func settleDamagedSlots(_ target: StoreCore) throws(StoreError) {
     if damagedSlots.isEmpty { return }
     let foundByTag = Dictionary(grouping: found.keys.keys) { hash($0).tag }

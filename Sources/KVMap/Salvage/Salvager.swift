@@ -1,6 +1,6 @@
 /// Moves everything that can be read of a damaged store into a new one.
 ///
-/// What counts of a key, in this order: the log behind the checkpoint, the index
+/// What counts of a key, in this order: the log after the checkpoint, the index
 /// of the checkpoint, and, where the index is damaged, the newest record that a
 /// search of the whole log finds. Without a superblock there is only the search.
 final class Salvager {
@@ -9,7 +9,7 @@ final class Salvager {
   private(set) var firstSequence = SequenceNumber(number: 1)
   var report = SalvageReport()
 
-  /// The log behind the checkpoint.
+  /// The log after the checkpoint.
   private(set) var recent: KeyHistory
   /// What the search found, of the keys it was made for.
   private(set) var found: KeyHistory
@@ -19,7 +19,7 @@ final class Salvager {
   private(set) var lost: [CheckpointWalk.LostPage] = []
   private var lostHashes: [HashRange] = []
   private var kinds: [UnitKind?] = []
-  /// Where large values of records that the index leads to begin.
+  /// Where large values of records that the index points to begin.
   private var runs: Set<Int> = []
   private let progress: (Int, Double) -> Void
   private var taken = 0

@@ -51,7 +51,7 @@ extension Verifier {
     }
   }
 
-  /// A segment with records in it has a header: the index leads to them without
+  /// A segment with records in it has a header: the index points to them without
   /// it, but nobody who has to search the log finds its way.
   private mutating func checkSegmentHeaders(_ units: [SpaceEntry?]) {
     for unit in 0..<unitCount where units[unit]?.kind == .segment {
@@ -114,7 +114,7 @@ extension Verifier {
     return entry.length
   }
 
-  /// Compares what the table says of a unit with what leads to it.
+  /// Compares what the table says of a unit with what points to it.
   private mutating func checkUse(_ unit: Int, _ head: SpaceEntry?, _ entry: SpaceEntry?) {
     let first = unit * Layout.pagesPerUnit
     let pages = UInt16(truncatingIfNeeded: reached[first / 64] >> UInt64(first % 64))
@@ -197,7 +197,7 @@ extension Verifier {
     }
   }
 
-  /// Compaction guesses by these what has expired. Who writes a store need not count it.
+  /// These fields are hints for compaction. A writer may leave them 0.
   private mutating func checkExpiry(_ unit: Int, _ entry: SpaceEntry) {
     let counted = expiring[unit]
     if entry.expiring == 0 { return }

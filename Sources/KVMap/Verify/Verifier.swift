@@ -11,13 +11,13 @@ struct Verifier: ~Copyable {
   let shared: SharedState
   var report: VerificationReport
 
-  /// A bit for each page that something led to.
+  /// A bit for each page that something pointed to.
   var reached: [UInt64]
   /// Bytes of live records that start in each unit.
   var liveBytes: [Int]
   /// Those of them that have an expiry, and the first and last of these.
   var expiring: [Int: (bytes: Int, earliest: UInt64, latest: UInt64)] = [:]
-  /// For each unit with a large value, how many units its run has.
+  /// For each unit with a large value, how many units its extent has.
   var runs: [UInt64: Int] = [:]
   var recordBytes = 0
   var indexPages = 0
@@ -191,7 +191,7 @@ struct Verifier: ~Copyable {
       guard visit(next, "overflow reference", from: from.offset, hashes), isKind(.overflow, next) else {
         break
       }
-      // What leads to a page is changed with it, and so is no older.
+      // What points to a page is changed with it, and so is no older.
       let epoch = memory.header(from).epoch
       if memory.header(next).epoch > epoch {
         report.add("index page", at: next.offset, "it is of a later epoch than the page that leads to it")

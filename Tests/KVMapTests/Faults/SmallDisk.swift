@@ -93,7 +93,7 @@ final class SmallDisk {
   func makeReadOnly() -> Bool {
     for _ in 0..<200 {
       if Self.run("mount", "-o", "remount,ro", directory.string) { return true }
-      pause(microseconds: 50_000)
+      usleep(50_000)
     }
     return false
   }
