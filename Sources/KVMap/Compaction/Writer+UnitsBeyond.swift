@@ -8,8 +8,8 @@ extension Writer {
     /// Segments that are being written: they are left one after the other.
     var openSegments = 0
     var index = 0
-    var runs = 0
-    var total: Int { segments + openSegments + index + runs }
+    var extents = 0
+    var total: Int { segments + openSegments + index + extents }
 
     /// Whether moving it again may win anything. Where others pin what became free
     /// before the end, it does not.
@@ -26,7 +26,7 @@ extension Writer {
   /// Counts what lies beyond `end`, and what is free before it.
   mutating func unitsBeyond(_ end: UInt64) throws(StoreError) -> UnitsBeyond {
     try space.reuse.refresh(memory, backing)
-    var behind = UnitsBeyond(end: end)
+    var beyond = UnitsBeyond(end: end)
     var number = Layout.firstFreeUnit
     while number < space.highWater {
       let unit = Unit(number: number)
@@ -34,17 +34,17 @@ extension Writer {
       let length = max(1, entry?.length ?? 1)
       defer { number += UInt64(length) }
       if number + UInt64(length) <= end {
-        if space.isFree(entry) { behind.freeBefore += 1 }
+        if space.isFree(entry) { beyond.freeBefore += 1 }
         continue
       }
       switch entry?.kind {
-      case .segment where isInUse(unit): behind.openSegments += length
-      case .segment: behind.segments += length
-      case .extent: behind.runs += length
-      case .index where entry?.used != 0: behind.index += 1
+      case .segment where isInUse(unit): beyond.openSegments += length
+      case .segment: beyond.segments += length
+      case .extent: beyond.extents += length
+      case .index where entry?.used != 0: beyond.index += 1
       default: break
       }
     }
-    return behind
+    return beyond
   }
 }

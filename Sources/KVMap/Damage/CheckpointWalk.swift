@@ -51,7 +51,7 @@ struct CheckpointWalk: ~Copyable {
       page.number < UInt64(unitCount * Layout.pagesPerUnit)
     else {
       report.add(
-        "index page", at: Int(clamping: page.number) * Layout.pageBytes, "it lies behind the file's end")
+        "index page", at: Int(clamping: page.number) * Layout.pageBytes, "it lies beyond the file's end")
       return false
     }
     let number = Int(page.number)

@@ -17,22 +17,22 @@ struct RecentLog {
       position: block.logPosition, sequence: block.sequence, chain: block.chain)
     var scanner = LogScanner(memory: memory, tail: start, segment: block.segment)
     scanner.scan()
-    var behind = UnitsBeyond()
+    var beyond = Beyond()
     // A writer beside may have gone on since the end was found. What it appends
     // may look like the far side of a gap until it is looked at again.
     for _ in 0..<1_000 {
-      behind = try Self.search(behind: scanner.end, view)
-      if behind.findings.isEmpty || !scanner.scanOn() { break }
+      beyond = try Self.search(beyond: scanner.end, view)
+      if beyond.findings.isEmpty || !scanner.scanOn() { break }
     }
     end = scanner.end
-    isCut = behind.isCut
+    isCut = beyond.isCut
     history = KeyHistory(memory: memory)
     var walk = LogWalk(memory: memory, from: block.logPosition, upTo: end.tail.position)
     while let record = try walk.next() {
       history.add(record) { _ in true }
       found += 1
     }
-    for finding in behind.findings {
+    for finding in beyond.findings {
       switch finding {
       case .record(let record):
         history.add(record) { _ in true }
@@ -45,21 +45,21 @@ struct RecentLog {
   }
 
   /// What lies beyond the end of the log.
-  private struct UnitsBeyond {
+  private struct Beyond {
     /// Whole commits, and the gaps before them.
     var findings: [LogSearch.Finding] = []
     var isCut = false
   }
 
   private static func search(
-    behind end: LogScanner.End, _ view: SourceView
-  ) throws(StoreError) -> UnitsBeyond {
+    beyond end: LogScanner.End, _ view: SourceView
+  ) throws(StoreError) -> Beyond {
     let memory = view.memory
     let search = LogSearch(memory: memory)
     let first = end.tail.sequence.number
     let limit = min(SequenceNumber.limit.number, first + LogScanner.furthestSequence)
     var filter = CommitFilter()
-    var behind = UnitsBeyond()
+    var beyond = Beyond()
     var segment = end.segment
     var header = end.header
     var from = Int(end.tail.position.offset)
@@ -69,24 +69,24 @@ struct RecentLog {
     var goesOn = true
     while let start = start(of: segment, memory) {
       let stop = min(start + Layout.segmentBytes, memory.mappedBytes)
-      if goesOn { behind.isCut = from + RecordHeader.byteCount > view.size }
+      if goesOn { beyond.isCut = from + RecordHeader.byteCount > view.size }
       if from >= stop { break }
       let walked = try search.walk(from..<stop, after: last, below: limit, isWhole: true) {
         finding throws(StoreError) in
-        try filter.add(finding) { behind.findings.append($0) }
+        try filter.add(finding) { beyond.findings.append($0) }
       }
       goesOn = goesOn || walked.last ?? 0 > last
       last = walked.last ?? last
-      if goesOn { behind.isCut = walked.stop + RecordHeader.byteCount > view.size }
+      if goesOn { beyond.isCut = walked.stop + RecordHeader.byteCount > view.size }
       goesOn = walked.isLinked
       guard let next = header?.next ?? successor(of: ordinal, view),
         let following = Self.start(of: next, memory)
       else {
-        behind.isCut = behind.isCut || walked.isLinked
+        beyond.isCut = beyond.isCut || walked.isLinked
         break
       }
       let nextHeader = SegmentHeader(memory.bytes, at: following, seed: memory.seed)
-      behind.isCut = behind.isCut || walked.isLinked && nextHeader == nil
+      beyond.isCut = beyond.isCut || walked.isLinked && nextHeader == nil
       // Anything but the segment that goes on from this one is older.
       if let nextHeader {
         guard nextHeader.sequence.number > last, ordinal.map({ $0 + 1 == nextHeader.ordinal }) ?? true else {
@@ -102,12 +102,12 @@ struct RecentLog {
     // A record that was torn by a crash and one that was damaged look alike; and
     // one that a writer is about to finish looks like both.
     if let gap = filter.lastGap, !gap.suspects.isEmpty,
-      !behind.findings.isEmpty || gap.range.lowerBound == Int(end.tail.position.offset),
+      !beyond.findings.isEmpty || gap.range.lowerBound == Int(end.tail.position.offset),
       !view.isOpenElsewhere
     {
-      behind.findings.append(.gap(gap))
+      beyond.findings.append(.gap(gap))
     }
-    return behind
+    return beyond
   }
 
   private static func start(of segment: Unit, _ memory: StoreMemory) -> Int? {

@@ -55,7 +55,7 @@ extension VerificationReport {
     if view.size < used {
       add(
         "file", at: view.size,
-        "it ends here, but its last checkpoint uses \(used) bytes: it was cut short, and what lay behind is lost"
+        "it ends here, but its last checkpoint uses \(used) bytes: it was cut short, and what lay beyond is lost"
       )
     }
   }
@@ -70,7 +70,7 @@ extension VerificationReport {
     for gap in log.gaps { add(gap) }
     if log.isCut {
       add(
-        "log", at: view.size, "it went on where the file ends now; what was changed behind its place is lost")
+        "log", at: view.size, "it went on where the file ends now; what was changed after its place is lost")
     }
   }
 

@@ -39,22 +39,22 @@ extension StoreCore {
     let pages = min(shared[.indexPages], most / UInt64(Layout.pageBytes))
     let unitBytes = UInt64(Layout.unitBytes)
     let index = (pages * UInt64(Layout.pageBytes) + unitBytes - 1) / unitBytes * unitBytes
-    let runs = try compacting { turn throws(StoreError) in try turn.writer.extentCount() }
+    let extents = try compacting { turn throws(StoreError) in try turn.writer.extentCount() }
     let needed =
-      Int(min(shared[.liveBytes], most) + index) + runs * Layout.pageBytes + LogWriter.reserve
+      Int(min(shared[.liveBytes], most) + index) + extents * Layout.pageBytes + LogWriter.reserve
     return try backing.sizes().allocated > needed + needed / 16 + 3 * Layout.unitBytes
   }
 
   private func moveAll(_ report: (CompactionProgress) throws -> Void) throws {
     var meter = Meter()
-    var behind: Writer.UnitsBeyond?
+    var beyond: Writer.UnitsBeyond?
     for _ in 0..<Self.mostRounds {
-      let end = try compactOnce(behind, &meter, report)
+      let end = try compactOnce(beyond, &meter, report)
       let left = try compacting { turn throws(StoreError) in
         try turn.writer.unitsBeyond(end)
       }
-      if left.total == 0 || !left.hasRoom || !left.isLess(than: behind) { break }
-      behind = left
+      if left.total == 0 || !left.hasRoom || !left.isLess(than: beyond) { break }
+      beyond = left
     }
   }
 
@@ -78,30 +78,30 @@ extension StoreCore {
 
   /// One round; returns where the file could end.
   ///
-  /// - Parameter behind: what the round before has left beyond that; nil for the first.
+  /// - Parameter beyond: what the round before has left beyond that; nil for the first.
   private func compactOnce(
-    _ behind: Writer.UnitsBeyond?, _ meter: inout Meter, _ report: (CompactionProgress) throws -> Void
+    _ beyond: Writer.UnitsBeyond?, _ meter: inout Meter, _ report: (CompactionProgress) throws -> Void
   ) throws -> UInt64 {
     try compacting { turn throws(StoreError) in
-      try turn.writer.beginWholeCompaction(beyond: behind?.end)
+      try turn.writer.beginWholeCompaction(beyond: beyond?.end)
     }
     try checkpoint()
     let end = try lookAtAll()
     let (toMove, moved, now) = try compacting { turn throws(StoreError) in
       (
-        turn.compactor.chooseAllCandidates(end: end, room: behind?.freeBefore), turn.compactor.movedBytes,
+        turn.compactor.chooseAllCandidates(end: end, room: beyond?.freeBefore), turn.compactor.movedBytes,
         try turn.writer.unitsBeyond(end)
       )
     }
     let indexBytes =
-      behind == nil
+      beyond == nil
       ? Int(shared[.indexPages]) * Layout.pageBytes : now.index * Layout.unitBytes
-    meter.beginRound(moved, toMove: toMove + indexBytes + now.runs * Layout.unitBytes)
+    meter.beginRound(moved, toMove: toMove + indexBytes + now.extents * Layout.unitBytes)
     try report(meter.progress)
     try moveRecords(&meter, report)
     try checkpoint()
-    if indexBytes + now.runs > 0 {
-      let rewriting = Compactor.Rewriting(end: end, isOfAll: behind == nil, includesExtents: now.runs > 0)
+    if indexBytes + now.extents > 0 {
+      let rewriting = Compactor.Rewriting(end: end, isOfAll: beyond == nil, includesExtents: now.extents > 0)
       try rewriteIndex(rewriting, &meter, report)
     }
     // The second one knows the first's superblocks to be durable, and so may count

@@ -103,7 +103,7 @@ struct Recovery {
     guard end.highWater <= known + max(known, Self.mostUnitsBeyondEnd) else {
       throw .damaged(
         "log segment", at: Int(end.segment.position.offset),
-        "the segment that is to follow it lies far behind the end of the file")
+        "the segment that is to follow it lies far beyond the end of the file")
     }
     guard mode.isPrivate || block.epoch.number < Epoch.limit.number - Self.leastEpochsLeft else {
       throw .damaged("superblock", at: 0, "there are no epochs left to go on with")

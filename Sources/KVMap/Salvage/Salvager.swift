@@ -57,7 +57,7 @@ final class Salvager {
       if log.isCut {
         report.add(
           .unknownKeys, "file", at: view.size,
-          "the log went on where the file ends now; what was changed behind its place is lost")
+          "the log went on where the file ends now; what was changed after its place is lost")
       }
       setFirstSequence(max(log.end.tail.sequence.number, recent.sequenceEnd))
     } else {

@@ -128,7 +128,7 @@ struct Verifier: ~Copyable {
       guard pointer.depth >= depth, pointer.depth <= depth + 8, pointer.depth < 64 else {
         report.add(
           "directory entry", at: place,
-          "its depth, \(pointer.depth), is impossible; the keys that it and those behind it lead to are unknown"
+          "its depth, \(pointer.depth), is impossible; the keys that it and those after it point to are unknown"
         )
         return
       }
@@ -136,7 +136,7 @@ struct Verifier: ~Copyable {
       guard entry % span == 0 else {
         report.add(
           "directory entry", at: place,
-          "it covers hashes that the one before covers; the keys that it and those behind it lead to are unknown"
+          "it covers hashes that the one before covers; the keys that it and those after it point to are unknown"
         )
         return
       }
@@ -268,7 +268,7 @@ struct Verifier: ~Copyable {
       } catch {
         report.add(
           "record", at: Int(position.offset),
-          "its large value does not match its checksum, or lies behind the file's end; it is lost")
+          "its large value does not match its checksum, or lies beyond the file's end; it is lost")
         return nil
       }
     }
