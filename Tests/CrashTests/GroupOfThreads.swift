@@ -51,7 +51,8 @@
 
     /// How many are in the group that is open, and have let go of the turn.
     private var count: Int {
-      core.writeLock.enter().writer.group?.count ?? 0
+      let turn = core.writeLock.enter()
+      return turn.writer.group?.count ?? 0
     }
   }
 #endif
