@@ -1,23 +1,23 @@
-/// Compaction of all of a store, in slices between which others may write.
+/// Compaction of a whole store, in slices between which other writers run.
 extension Compactor {
-  /// Begins to look through the table for all that can be won.
+  /// Begins a look through the whole space table.
   mutating func beginWholeLook(_ writer: inout Writer) throws(StoreError) {
     try writer.space.reuse.refresh(writer.memory, writer.backing)
     begin(writer.shared[.durableEpoch].number, taken: 0)
   }
 
-  /// Keeps as candidates what has garbage, or lies beyond where the file could
-  /// end; returns how many bytes they hold.
+  /// Keeps as candidates the segments that have garbage, and those that reach beyond `end`, where
+  /// the file could end. Returns how many live bytes they hold.
   ///
-  /// - Parameter room: units that a later round may fill. Most garbage was won in the
-  ///   first one.
+  /// - Parameter room: free units that a later round may fill; nil in the first round, which
+  ///   reclaims most of the garbage.
   mutating func chooseAllCandidates(end: UInt64, room: Int?) -> Int {
     let fullest = room == nil ? Compactor.fullestOfAll : Layout.segmentBytes / 2
     candidates.removeAll {
       $0.live > fullest && $0.segment.number + Layout.segmentUnits <= end
     }
     guard let room else { return candidates.reduce(0) { $0 + $1.live } }
-    // The emptiest, which come last, as far as there is room for them.
+    // Keep the emptiest, which come last, as far as there is room for them.
     var bytes = 0
     let first = candidates.lastIndex {
       bytes += $0.live
@@ -28,7 +28,7 @@ extension Compactor {
     return bytes
   }
 
-  /// Moves records for a slice of time; false at the end.
+  /// Moves records until that costs `bytes`. Returns false when no record is left to move.
   mutating func moveSlice(_ writer: inout Writer, bytes: Int) throws(StoreError) -> Bool {
     var cost = 0
     while cost < bytes {
@@ -38,18 +38,20 @@ extension Compactor {
     return true
   }
 
-  /// Which of the buckets' pages are rewritten, and whether their large values are looked at.
+  /// Which buckets' pages are rewritten, and whether their large values are moved.
   struct Rewriting {
-    /// Where the file could end.
+    /// The unit at which the file could end.
     var end: UInt64
-    /// All of them, which also merges them; else those that lie beyond the end.
+    /// Whether all buckets are rewritten and merged; else only those that have pages beyond the
+    /// end, or all of them if large values are moved.
     var isOfAll: Bool
+    /// Whether large values that reach beyond the end are moved.
     var includesExtents: Bool
   }
 
-  /// Rewrites the index pages of some buckets, which puts them into the lowest free
-  /// pages, and moves large values that lie beyond the end. Returns the hash to go on
-  /// with, nil at the end.
+  /// Rewrites the index pages of up to 64 buckets, which puts them into the lowest free pages, and
+  /// moves large values that reach beyond the end. Returns the hash to continue with; nil at the
+  /// end.
   mutating func rewriteBuckets(
     _ writer: inout Writer, from hash: UInt64, _ rewriting: Rewriting
   ) throws(StoreError) -> UInt64? {
@@ -77,7 +79,7 @@ extension Compactor {
     throws(StoreError)
   {
     var page = bucket
-    // Made writable, and so checked, by the caller.
+    // The caller has made the pages writable, which checks them.
     while page.number != 0 {
       let slots = writer.memory.bucket(page)
       for (line, index, slot) in slots.slots {
@@ -91,13 +93,13 @@ extension Compactor {
     }
   }
 
-  /// Copies a large value and its record, if there is room for it further down.
+  /// Copies a large value and its record if there is room further down in the file.
   private mutating func moveExtent(
     _ writer: inout Writer, _ record: Record, _ slot: Slot, at slotOffset: Int,
     _ extent: (first: Unit, count: Int)
   ) throws(StoreError) {
     let range = try record.valueRange()
-    // Damage stays where it is, and is told when it is met.
+    // A damaged value stays where it is; the call that reads it reports the damage.
     guard record.isIntact, (try? record.verifyExternal(range)) != nil else { return }
     let match = IndexReader.Match(record, slotOffset: slotOffset, slot: slot)
     try writer.prepareRelease(match)

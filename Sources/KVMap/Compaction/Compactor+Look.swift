@@ -1,7 +1,9 @@
-/// Looking through the space table: what can be won back, and what is worth it.
+/// Looking through the space table: which space can be reclaimed, and which of it is worth the
+/// work.
 extension Compactor {
+  /// Begins the look of this epoch.
   mutating func beginLook(_ writer: inout Writer) throws(StoreError) {
-    // What has become free since is to be seen as free.
+    // Space that has become free since the last look must count as free.
     try writer.space.reuse.refresh(writer.memory, writer.backing)
     begin(writer.shared[.durableEpoch].number, taken: writer.space.takenUnits)
     writer.space.takenUnits = 0
@@ -10,7 +12,8 @@ extension Compactor {
     }
   }
 
-  /// Looks at some more units: what they hold, and what of it is worth winning.
+  /// Looks at the next `count` entries of the table: what they hold, and what of it is worth
+  /// reclaiming.
   mutating func lookAtUnits(_ writer: inout Writer, _ count: Int) throws(StoreError) {
     let now = writer.clock.now()
     for _ in 0..<count {
@@ -23,8 +26,8 @@ extension Compactor {
       case .segment where entry?.length == Int(Layout.segmentUnits): try lookAtSegment(&writer, unit, now)
       case .index: try lookAtIndexUnit(&writer, unit, entry)
       case .free, nil:
-        // A crash may have led back to a table that does not know of its disk space: who
-        // compacts all of a store asks for it nevertheless.
+        // After a crash the table may not know of a unit's disk space. A compaction of the whole
+        // store punches such units nevertheless.
         let isKnown = entry.map { $0.diskSpace != .none } ?? false
         if isKnown { otherBytes += Layout.unitBytes }
         if writer.space.isFree(entry), isKnown || calls.areUnderWay { noteSpare(number) }
@@ -46,7 +49,7 @@ extension Compactor {
     }
   }
 
-  /// A unit none of whose pages is in use, or may be seen by anyone, is free.
+  /// Frees an index unit if none of its pages is in use or may still be read by anyone.
   private mutating func lookAtIndexUnit(_ writer: inout Writer, _ unit: Unit, _ entry: SpaceEntry?)
     throws(StoreError)
   {
@@ -55,7 +58,7 @@ extension Compactor {
     guard writer.space.open?.unit != unit, writer.space.isUnusedIndexUnit(entry) else { return }
     let epoch = entry.epoch
     let changed = try writer.space.writableEntry(unit)
-    // Copying the path to the entry may have taken the unit's own pages.
+    // Copying the path to the entry may have allocated pages of this unit.
     guard changed.used == 0, writer.space.open?.unit != unit else { return }
     changed.reset(.free)
     changed.diskSpace = .all

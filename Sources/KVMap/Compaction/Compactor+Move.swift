@@ -1,5 +1,6 @@
-/// Emptying segments: what lives in them is moved elsewhere.
+/// Emptying segments: their live records are moved elsewhere.
 extension Compactor {
+  /// Moves records, in proportion to what the last commit wrote.
   mutating func moveSomeRecords(_ writer: inout Writer, _ garbage: Int) throws(StoreError) {
     credit = min(
       credit + writer.takeWritten() * moveRatio(garbage), Compactor.mostCredit)
@@ -12,8 +13,8 @@ extension Compactor {
     }
   }
 
-  /// Looks at the next record of the segment that is being emptied, and moves it
-  /// if it lives. Returns what that cost, in bytes; nil if nothing is worth it.
+  /// Looks at the next record of the victim, the segment that is being emptied, and moves it if it
+  /// is live. Returns what that cost, in bytes; nil if no segment is worth emptying.
   mutating func moveNextRecord(_ writer: inout Writer, fullest: Int) throws(StoreError) -> Int? {
     if writer.shared[.victim].number == 0 {
       guard let segment = try chooseVictim(&writer, fullest) else { return nil }
@@ -33,7 +34,7 @@ extension Compactor {
     if record.kind == .put || record.kind == .move {
       let hash = record.keyHash
       if try IndexReader(memory: writer.memory).slot(leadingTo: record.position, hash) != nil {
-        // Behind damage nothing is known of where records begin.
+        // After a damaged record it is unknown where the next one begins.
         guard record.isIntact else { return try finishVictim(&writer, victim) }
         try move(&writer, record, hash)
         cost = record.storedBytes
@@ -55,7 +56,7 @@ extension Compactor {
     let now = writer.clock.now()
     while let candidate = candidates.popLast() {
       let segment = candidate.segment
-      // Others have written since it was looked at.
+      // Other processes may have written since it was looked at.
       guard let entry = try writer.space.entry(segment), entry.kind == .segment,
         entry.length == Int(Layout.segmentUnits), writer.mayBeEmptied(segment)
       else { continue }
@@ -69,7 +70,7 @@ extension Compactor {
     return nil
   }
 
-  /// Gives the segment back if all that lived in it has moved.
+  /// Releases the victim if all its live records have moved; else remembers it as damaged.
   private mutating func finishVictim(_ writer: inout Writer, _ segment: Unit) throws(StoreError) -> Int {
     if try writer.space.liveBytes(segment, at: 0).counted == 0 {
       try releaseSegment(&writer, segment)
@@ -80,13 +81,14 @@ extension Compactor {
     return 64
   }
 
+  /// Releases a segment without live records.
   mutating func releaseSegment(_ writer: inout Writer, _ segment: Unit) throws(StoreError) {
     try writer.space.makeWritable((segment, Int(Layout.segmentUnits)))
     try writer.space.releaseUnits(segment)
     writer.shared.lower(.garbage, by: UInt64(Layout.segmentBytes))
   }
 
-  /// Moves a live record, or drops it if it has expired.
+  /// Moves a live record, or removes it if it has expired.
   private mutating func move(
     _ writer: inout Writer, _ record: Record, _ hash: KeyHash
   ) throws(StoreError) {
@@ -103,7 +105,7 @@ extension Compactor {
       try writer.prepareRelease(match)
       try writer.space.flushReleases()
       try writer.unpublish(Writer.Prepared(slotOffset: slot, old: match))
-      // It was counted as garbage already, as one that has probably expired.
+      // The look has already counted it as garbage, as one that has probably expired.
       writer.shared.lower(.garbage, by: UInt64(record.storedBytes))
       return try writer.mergeAfterRemoval(hash)
     }

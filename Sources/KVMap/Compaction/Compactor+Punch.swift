@@ -1,6 +1,6 @@
-/// Giving the disk space of free units back to the file system.
+/// Punching: returning the disk space of free units to the file system.
 extension Compactor {
-  /// Gives the disk space of free units back, the last of the file first.
+  /// Punches at most one segment's worth of spare units, the last of the file first.
   mutating func punchSpare(_ writer: inout Writer) throws(StoreError) {
     guard let range = spare.popLast() else {
       spareUnits = 0
@@ -13,15 +13,14 @@ extension Compactor {
     try punch(&writer, first..<range.upperBound)
   }
 
-  /// Gives back those of the units that are free still, row by row.
+  /// Punches those of the units that are still free, row by row.
   ///
-  /// A crash leads back to the table of the last checkpoint, and nobody who goes on from
-  /// there may rely on disk space that was punched since. All of an index unit is
-  /// real, used or not, and a free one that is entered as such is taken without asking.
-  /// So it is first entered as one that has to be asked for, as if released now; when
-  /// that is durable, the reuse rule lets it be found again.
+  /// Recovery trusts the last checkpoint's table, in which an `.all` unit is used without
+  /// allocating. So demote the entry to `.some` first, as if the unit was released now, and punch
+  /// only when that is durable: then the reuse rule lets the unit be found again.
   private mutating func punch(_ writer: inout Writer, _ units: Range<UInt64>) throws(StoreError) {
-    // Takes pages, which may come from these units: so before any of them is looked at.
+    // This allocates pages, which may come from these units: so do it before looking at any of
+    // them.
     for number in units where try isEnteredAsStored(&writer, number) {
       _ = try writer.space.writableEntry(Unit(number: number))
     }

@@ -1,13 +1,12 @@
 import Synchronization
 
-/// What a process knows of the space that can be won back, and how much of that
-/// is due.
+/// What a process knows about the space that can be reclaimed, and how much of that work is due.
 ///
-/// Segments are emptied by moving what still lives in them elsewhere: the emptiest
-/// first, since they give the most for the least copying (Rosenblum and Ousterhout,
-/// 1992, "greedy"). A little is done with each commit, in proportion to what it
-/// wrote. The table is looked through once in each epoch, a few hundred units
-/// with each commit; in between, this is an estimate.
+/// Compaction empties segments by moving their live records elsewhere: the emptiest segment first,
+/// since it gives the most space for the least copying (Rosenblum and Ousterhout, 1992, "greedy").
+/// Each commit does a little, in proportion to what it wrote. The space table is looked through
+/// once in each epoch, a few hundred units with each commit; in between, the numbers here are
+/// estimates.
 struct Compactor {
   /// A segment that is worth emptying.
   struct Candidate {
@@ -15,35 +14,38 @@ struct Compactor {
     var live: Int
   }
 
-  /// The checkpoint after which the table is looked through.
+  /// The durable checkpoint at which the last look through the table began.
   private(set) var checkpoint: UInt64 = 0
-  /// The next unit to look at; nil when all have been.
+  /// The next unit to look at; nil when the look is complete.
   var cursor: UInt64?
   /// Segments worth emptying, the emptiest last.
   var candidates: [Candidate] = []
-  /// Free units that still have disk space, in order of the file.
+  /// Free units that still have disk space, in the order of the file.
   var spare: [Range<UInt64>] = []
+  /// How many units `spare` holds.
   var spareUnits = 0
+  /// Live bytes in the segments that were looked at, less those that have probably expired.
   var liveBytes = 0
+  /// Bytes of the segments that were looked at.
   var segmentBytes = 0
-  /// Bytes of disk that are neither in segments nor in pages of the index in use: free
-  /// ones that keep their space, and pages that wait to be reused.
+  /// Bytes of disk that hold neither segments nor index pages in use: free units that keep their
+  /// disk space, and pages that wait for reuse.
   var otherBytes = 0
-  /// Segments with damage: what cannot be read cannot be moved.
+  /// Segments with damage: records that cannot be read cannot be moved.
   var damaged: Set<UInt64> = []
-  /// Bytes that may be copied before the next commit.
+  /// Bytes of copying that are due.
   var credit = 0
-  /// The disk is full, or the system cannot give space back: no more in this epoch.
+  /// Whether the disk is full, or the system cannot punch: then nothing more is done in this epoch.
   var isPaused = false
 
-  /// Calls that compact all of the store.
+  /// The running calls that compact the whole store.
   let calls: FullCompactions
-  /// Bytes of records, large values and buckets that were moved, since the process began.
+  /// Bytes of records, large values and buckets that this handle has moved.
   var movedBytes = 0
 
   init(_ calls: FullCompactions) { self.calls = calls }
 
-  /// Begins to look through the table; `taken` units were allocated in the epoch before.
+  /// Begins a look through the table. `taken`: units that were allocated in the epoch before.
   mutating func begin(_ checkpoint: UInt64, taken: Int) {
     self.checkpoint = checkpoint
     takenBefore = 0
@@ -61,8 +63,8 @@ struct Compactor {
 
   // MARK: With each commit
 
-  /// Wins back a little space, in proportion to what the last commit has written; without
-  /// moving records if that is not the time for it.
+  /// Reclaims a little space, in proportion to what the last commit has written. `moves`: whether
+  /// records may be moved now.
   @inline(__always)
   mutating func step(_ writer: inout Writer, moves: Bool) throws(StoreError) {
     let garbage = Int(clamping: writer.shared[.garbage])
@@ -80,7 +82,7 @@ struct Compactor {
     var steps = takeSteps(taken: writer.space.takenUnits)
     if checkpoint != writer.shared[.durableEpoch].number { try beginLook(&writer) }
     if isPaused { return }
-    // Tidying up leaves the reserve to removals.
+    // Compaction leaves the reserve to removals.
     let before = writer.space.reserve.exchangePurpose(.adding)
     defer { _ = writer.space.reserve.exchangePurpose(before) }
     do throws(StoreError) {
@@ -88,13 +90,13 @@ struct Compactor {
       if cursor != nil || hasTooMuchSpare { return }
       if moves, !isPaused { try moveSomeRecords(&writer, garbage) }
     } catch {
-      // A commit that succeeded is not undone because there is no room to tidy up.
+      // A commit that succeeded does not fail because compaction cannot go on.
       guard error.code == .diskFull || error.code == .damaged else { throw error }
       isPaused = true
     }
   }
 
-  /// Looks through the table and punches what is too much, for so many steps at most.
+  /// Looks through the table and punches spare units, in at most `steps` steps.
   private mutating func takeSteps(_ writer: inout Writer, _ steps: inout Int) throws(StoreError) {
     while steps > 0, !isPaused {
       if cursor != nil {
@@ -110,18 +112,20 @@ struct Compactor {
 
   // MARK: How much is due
 
-  /// Garbage that is left alone, since each byte that is won costs more copying the less
-  /// there is.
+  /// Garbage that compaction leaves alone: the less garbage there is, the more copying each
+  /// reclaimed byte costs.
   private(set) var allowedGarbage = 2 * Layout.segmentBytes
 
-  /// Bytes of disk that the file of a store is to take at most, in the long run, which
-  /// holds so many bytes of records and index. What is promised is 4 MiB more.
+  /// How many bytes of disk the file takes at most, in the long run, when it holds `held` bytes of
+  /// records and index. The documented promise is 4 MiB more.
   static func promisedBytes(forHolding held: Int) -> Int { held + held / 2 + (12 << 20) }
 
-  /// The table has been looked through. The index has so many pages in use, and a
-  /// checkpoint is due after so much log.
+  /// Ends a look through the table. Garbage may take the part of the promised space that nothing
+  /// else takes.
   ///
-  /// What of the promise nothing else takes is left to garbage.
+  /// - Parameters:
+  ///   - indexBytes: bytes of the index pages in use.
+  ///   - checkpointLog: bytes of log that make a checkpoint due.
   mutating func endLook(indexBytes: Int, checkpointLog: Int) {
     cursor = nil
     candidates.sort { $0.live > $1.live }
@@ -130,51 +134,52 @@ struct Compactor {
     if segmentBytes + indexBytes + otherBytes > promised - promised / 16 {
       allowedSpareUnits = Int(Layout.segmentUnits)
     }
-    // Shortly before a checkpoint is durable there may be all pages of the index twice
-    // more, as it has them and as the last one has; and the segments that were emptied
-    // since that last one, of which moving has taken twice as many as the log.
+    // Peak usage, just before a checkpoint becomes durable: two further copies of the index
+    // (working tree and last checkpoint), and the segments emptied since the last checkpoint, which
+    // are not free yet: three segments per segment of log (1 written + 2 filled by moves), for two
+    // checkpoints.
     let expected = 2 * indexBytes + 2 * 3 * checkpointLog
     let left = promised - held - max(otherBytes, expected)
     let segments = 2 * Layout.segmentBytes
     allowedGarbage = min(max(left - segments, liveBytes / 6), liveBytes / 5 * 2) + segments
   }
 
-  /// Free units that keep their disk space: half as many as the last epoch took, and one
-  /// segment; only that if the file takes almost what is promised. The rest is punched,
-  /// and asked for again.
+  /// Free units that keep their disk space: half as many as the last epoch allocated, plus one
+  /// segment; only that segment if the file takes almost what is promised. The others are punched,
+  /// and allocated again when they are needed.
   private(set) var allowedSpareUnits = 0
 
-  /// A segment fuller than this is left as it is.
+  /// A segment fuller than this is left as it is, unless the whole store is compacted.
   static let fullest = Layout.segmentBytes / 10 * 9
 
-  /// Bytes to copy for each byte that was written: more, the more garbage there is.
+  /// Bytes to copy for each byte that was written: the more garbage, the more.
   func moveRatio(_ garbage: Int) -> Int {
     if garbage <= allowedGarbage { return 0 }
     return min(4, 2 + (garbage - allowedGarbage) * 8 / allowedGarbage)
   }
 
-  /// What a segment holds at most that is emptied when all of the store is compacted.
+  /// The most live bytes in a segment that the first round of a whole compaction empties.
   static let fullestOfAll = Layout.segmentBytes / 100 * 97
 
   var hasTooMuchSpare: Bool { spareUnits > allowedSpareUnits }
 
-  /// How many units one step looks at; another one gives a segment back.
+  /// How many units one step looks at. A step that punches handles one segment instead.
   static let unitsForOneStep = 256
 
-  /// How many steps a commit takes: one, and four more for each segment that it took, extents
-  /// of large values included. So many units have been taken in this epoch.
+  /// How many steps a commit takes: one, plus four for each segment's worth of units allocated
+  /// since the last call, extents included. `taken`: units allocated in this epoch.
   mutating func takeSteps(taken: Int) -> Int {
     defer { takenBefore = taken }
     return 1 + max(0, taken - takenBefore) * 4 / Int(Layout.segmentUnits)
   }
   private var takenBefore = 0
 
-  /// Credit is not saved up: no commit copies more than this.
+  /// Credit does not add up beyond this: no commit copies more.
   static let mostCredit = 32_768
 }
 
-/// How many calls of a handle compact all of its store: meanwhile its commits leave
-/// that to them. Counted without the write lock, so that a call always ends.
+/// How many calls of a handle compact its whole store: meanwhile the handle's commits leave
+/// compaction to them. Counted without the write lock, so that a call can always end.
 final class FullCompactions: Sendable {
   private let count = Atomic<Int>(0)
 

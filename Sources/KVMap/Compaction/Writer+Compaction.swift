@@ -1,19 +1,20 @@
-/// What a compaction asks of the writer.
+/// What compaction needs from the writer.
 extension Writer {
-  /// Whether the log or compaction writes to the segment now, or soon.
+  /// Whether the log or compaction writes to the segment now or soon, or compaction is emptying it.
   func isInUse(_ segment: Unit) -> Bool {
     let number = segment.number
     return number == shared[.segment].number || number == shared[.nextSegment].number
       || number == shared[.moveSegment].number || number == shared[.victim].number
   }
 
-  /// No segment ends beyond the mark; a forged entry may say so.
+  /// Whether compaction may empty the segment. A forged entry may name one that ends beyond the
+  /// high-water mark.
   func mayBeEmptied(_ segment: Unit) -> Bool {
     !isInUse(segment) && segment.number + Layout.segmentUnits <= space.highWater
   }
 
-  /// Ends the segments that are being written, so that they can be emptied like the
-  /// others; in a later round those that lie beyond `end`.
+  /// Closes the segments that are being written, so that they can be emptied like the others; with
+  /// `end`, only those that reach beyond it.
   mutating func beginWholeCompaction(beyond end: UInt64?) throws(StoreError) {
     func isLeft(_ segment: SharedWord<Unit>) -> Bool {
       end.map { shared[segment].number + Layout.segmentUnits > $0 } ?? true
@@ -25,6 +26,7 @@ extension Writer {
     if isLeft(.segment) || isLeft(.nextSegment) { try leaveSegment() }
   }
 
+  /// Closes the log's segment and goes on in the next one.
   private mutating func leaveSegment() throws(StoreError) {
     var tail = log.tail
     let mark = log.mark(tail)
@@ -38,8 +40,8 @@ extension Writer {
     complete(tail)
   }
 
-  /// Whether a page that points to the bucket of `hash`, or one of its own, lies beyond
-  /// `end`; `next` becomes the first hash of the bucket that follows.
+  /// Whether a page of the bucket of `hash`, or a page on the path to it, lies beyond `end`. Sets
+  /// `next` to the first hash of the bucket that follows.
   func isBeyond(
     _ end: UInt64, _ hash: KeyHash, _ next: inout UInt64?
   ) throws(StoreError) -> Bool {
@@ -60,7 +62,8 @@ extension Writer {
     return false
   }
 
-  /// Rewrites the pages of the space table, and drops those that say nothing any more.
+  /// Rewrites the pages of the space table, after dropping those that are only about units beyond
+  /// the high-water mark.
   mutating func rewriteSpaceTable() throws(StoreError) {
     try space.dropLeaves()
     for number in stride(from: 0, to: space.highWater, by: SpaceEntry.entriesPerLeaf) {
@@ -69,7 +72,7 @@ extension Writer {
     try space.flushReleases()
   }
 
-  /// How many large values there are.
+  /// How many large values the store has.
   func extentCount() throws(StoreError) -> Int {
     var count = 0
     for number in Layout.firstFreeUnit..<max(Layout.firstFreeUnit, space.highWater) {
@@ -78,11 +81,11 @@ extension Writer {
     return count
   }
 
-  /// Punches what lies beyond the units in use, except for the reserve; false if that has
+  /// Punches from the high-water mark to unit `end`, except the reserve. Returns false if that has
   /// to wait.
   ///
-  /// A crash leads back to the last checkpoint: what that uses, or calls free and real,
-  /// ends at its own mark, and must be left as it is.
+  /// After a crash the table of the last checkpoint counts. Units that it uses, or enters as free
+  /// with all their disk space, lie before its own high-water mark, and must be left as they are.
   func punchEnd(upTo end: UInt64) throws(StoreError) -> Bool {
     guard backing.isShared else { return true }
     let (block, bothAgree) = try SuperblockPair(memory.fixed).current()
@@ -93,14 +96,13 @@ extension Writer {
     return try backing.punch(offset: offset, count: Int(end - first) * Layout.unitBytes)
   }
 
-  /// Punches the rest of the segments that are open, except for what is used and for what
-  /// puts leave to removals.
+  /// Punches the open segments, except what is used and what puts leave to removals.
   ///
-  /// Only while the write lock is held after a checkpoint that is durable. It enters these units as segments,
-  /// and nobody relies on disk space in a segment but by the three words looked at here,
-  /// which die with the last process: whoever recovers, alone or beside readers, takes no
-  /// more for real than the page that the log ends in. In the checkpoint before, the same
-  /// units may be free ones that are said to be real.
+  /// Only while the write lock is held from a checkpoint that is durable by now. That checkpoint
+  /// enters these units as segments. How much disk space an open segment has is known only from the
+  /// words read here, and these end with the last process: recovery, alone or beside readers,
+  /// assumes disk space only for the page in which the log ends. In the checkpoint before, the same
+  /// units may be free ones that are entered with all their disk space.
   func punchRoom() throws(StoreError) {
     log.forgetRoom()
     mover.forgetRoom()

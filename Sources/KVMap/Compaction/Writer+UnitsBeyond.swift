@@ -1,22 +1,27 @@
+/// Counting what keeps the file from becoming shorter.
 extension Writer {
-  /// What lies beyond where the file could end and can be moved from there, in units.
+  /// What lies beyond the unit at which the file could end and can be moved from there, in units.
   struct UnitsBeyond {
+    /// The unit at which the file could end.
     let end: UInt64
-    /// Units before the end that it could be moved to.
+    /// Free units before the end, to which it could be moved.
     var freeBefore = 0
+    /// Units of segments that are not being written.
     var segments = 0
-    /// Segments that are being written: they are left one after the other.
+    /// Units of segments that are being written: compaction closes them one after the other.
     var openSegments = 0
+    /// Index units in use.
     var index = 0
+    /// Units of large values.
     var extents = 0
     var total: Int { segments + openSegments + index + extents }
 
-    /// Whether moving it again may win anything. Where others pin what became free
-    /// before the end, it does not.
+    /// Whether another round may gain anything. It does not if others pin what became free before
+    /// the end.
     var hasRoom: Bool { freeBefore >= min(total, 2 * Int(Layout.segmentUnits)) }
 
-    /// Whether the last round was worth it. Segments are opened before the round that
-    /// makes room for them, so leaving them takes some rounds.
+    /// Whether the last round was worth it. Segments are opened before the round that makes room
+    /// for them, so closing them takes some rounds.
     func isLess(than before: UnitsBeyond?) -> Bool {
       guard let before else { return true }
       return openSegments > 0 || total < before.total

@@ -1,14 +1,14 @@
-/// Goes through index and space table of a checkpoint, around what is damaged.
+/// Walks the index and the space table of a checkpoint, around what is damaged.
 ///
-/// Everything a checkpoint points to is sealed, so every page is checked: kind,
-/// epoch, place in the tree, checksum. No page is followed twice, so a hostile
-/// file costs no more than a sound one.
+/// Every page that a checkpoint points to is sealed, so every page is checked: kind, epoch, place
+/// in the tree, checksum. No page is followed twice, so a hostile file costs no more than a sound
+/// one.
 struct CheckpointWalk: ~Copyable {
   let memory: StoreMemory
   let block: Superblock
-  /// What is wrong with pages that were met.
+  /// What is wrong with the pages that were visited.
   private(set) var report = VerificationReport()
-  /// Pages that cannot be read, about whose keys the index says nothing.
+  /// Pages that cannot be read: the index says nothing about their keys.
   private(set) var lost: [LostPage] = []
 
   private var reached: [UInt64]
@@ -21,18 +21,20 @@ struct CheckpointWalk: ~Copyable {
     reached = Array(repeating: 0, count: (unitCount * Layout.pagesPerUnit + 63) / 64)
   }
 
+  /// A page that cannot be read, and the hashes of its keys.
   struct LostPage {
     var offset: Int
     var hashes: HashRange
   }
 
-  /// A slot, and which keys can stand in it.
+  /// A slot, and which keys it can be for.
   struct SlotPlace {
     var slot: Slot
     var hashes: HashRange
-    /// The line it stands in; nil in an overflow page, where any key may stand.
+    /// The line that it is in; nil in an overflow page, where any key may be.
     var line: Int?
 
+    /// Whether the slot can be that of a key with this hash.
     func mayHold(_ hash: KeyHash) -> Bool {
       guard hash.tag == slot.tag, hashes.contains(hash.bits) else { return false }
       guard let line else { return true }
@@ -43,6 +45,7 @@ struct CheckpointWalk: ~Copyable {
 
   // MARK: Pages
 
+  /// Whether a page may be followed; if not, notes why.
   private mutating func page(
     _ pointer: PagePointer, _ kind: PageKind, depth: Int? = nil, prefix: UInt64 = 0
   ) -> Bool {
@@ -56,7 +59,7 @@ struct CheckpointWalk: ~Copyable {
     }
     let number = Int(page.number)
     guard reached[number / 64] & 1 << UInt64(number % 64) == 0 else {
-      report.add("index page", at: page.offset, "two references lead to it")
+      report.add("index page", at: page.offset, "two references point to it")
       return false
     }
     reached[number / 64] |= 1 << UInt64(number % 64)
@@ -67,7 +70,7 @@ struct CheckpointWalk: ~Copyable {
     }
     let isInPlace = depth.map { header.depth == $0 && header.prefix == prefix } ?? true
     guard header.kindByte == kind.rawValue, header.epoch.tag == pointer.epochTag, isInPlace else {
-      report.add("index page", at: page.offset, "it is not the page that the reference to it means")
+      report.add("index page", at: page.offset, "it is not the page that the reference to it names")
       return false
     }
     return true
@@ -79,7 +82,8 @@ struct CheckpointWalk: ~Copyable {
     lost.append(LostPage(offset: page.offset, hashes: hashes))
   }
 
-  /// Passes each slot of the index to `body`.
+  /// Passes each slot of the index to `body`, with the share of the index that is done, from 0 to
+  /// 1.
   mutating func walkIndex(_ body: (SlotPlace, Double) throws(StoreError) -> Void) throws(StoreError) {
     guard page(block.root, .directory, depth: 0) else {
       lose(block.root.page, .all)
@@ -147,7 +151,7 @@ struct CheckpointWalk: ~Copyable {
 
   // MARK: Space table
 
-  /// What the table says each unit is; nil where it cannot be read.
+  /// The kind of each unit by the table; nil where it cannot be read.
   mutating func unitKinds() -> [UnitKind?] {
     var kinds: [UnitKind?] = Array(repeating: nil, count: unitCount)
     guard page(block.spaceRoot, .spaceNode) else { return kinds }

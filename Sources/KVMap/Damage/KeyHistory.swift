@@ -4,29 +4,31 @@
 struct KeyHistory {
   let memory: StoreMemory
 
+  /// What is known of one key.
   struct Events {
     /// The newest value that can be read.
     var value: (sequence: UInt64, position: Position)?
-    /// The newest record that says the key has none; 0 if there is none.
+    /// The sequence number of the newest record that removes the key; 0 if there is none.
     var removed: UInt64 = 0
     /// The newest value that cannot be read.
     var lost: (sequence: UInt64, offset: Int, reason: String)?
     /// The newest damaged record that seems to be of this key.
     var suspect: (sequence: UInt64, offset: Int)?
 
-    /// What counts: nothing newer says otherwise.
+    /// Where the record is whose value counts; nil if there is none that is newer than the last
+    /// removal.
     var current: Position? { value.flatMap { $0.sequence > removed ? $0.position : nil } }
-    /// A newer record is known whose value cannot be read.
+    /// The newest record, if its value cannot be read.
     var newerLost: (offset: Int, reason: String)? {
       guard let lost, lost.sequence > max(removed, value?.sequence ?? 0) else { return nil }
       return (lost.offset, lost.reason)
     }
-    /// A newer record seems to have been this key's.
+    /// A damaged record that seems to be of this key, and newer than all others of it.
     var newerSuspect: Int? {
       let known = max(removed, value?.sequence ?? 0, lost?.sequence ?? 0)
       return suspect.flatMap { $0.sequence > known ? $0.offset : nil }
     }
-    /// Whether the newest that was read says that the key has no value.
+    /// Whether the newest record that was read removes the key.
     var isRemoved: Bool { current == nil && newerLost == nil && removed > 0 }
   }
 
@@ -34,7 +36,7 @@ struct KeyHistory {
   /// Above all sequence numbers that were met.
   private(set) var sequenceEnd: UInt64 = 1
 
-  /// Large values that were read: several records may point to one.
+  /// A large value that was read: several records may point to one.
   private struct Run: Hashable {
     var range: Range<Int>
     var checksum: UInt64
@@ -53,6 +55,7 @@ struct KeyHistory {
     return isIntact
   }
 
+  /// Adds an intact record, if it is of a key whose hash is wanted.
   mutating func add(_ record: Record, if wants: (KeyHash) -> Bool) {
     let number = record.sequence.number
     sequenceEnd = max(sequenceEnd, number + 1)
@@ -70,6 +73,7 @@ struct KeyHistory {
     keys[key] = events
   }
 
+  /// Adds a damaged record that seems to be of a key, if the key's hash is wanted.
   mutating func add(_ suspect: LogGap.Suspect, if wants: (KeyHash) -> Bool) {
     let hash = unsafe KeyHash(suspect.key.span.bytes, seed: memory.seed)
     guard wants(hash) else { return }

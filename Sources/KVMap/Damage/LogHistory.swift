@@ -4,9 +4,9 @@ struct LogHistory {
   let memory: StoreMemory
   /// Bytes of the file.
   let size: Int
-  /// The checkpoint up to which the log is read; nil: to its end.
+  /// The checkpoint up to which the log is read; nil to read to its end.
   let block: Superblock?
-  /// What the space table says of the units; nil for those it says nothing of.
+  /// The kinds of the units by the space table; nil where they are unknown.
   let kinds: [UnitKind?]
 
   private(set) var gaps: [LogGap] = []
@@ -56,7 +56,7 @@ struct LogHistory {
     }
   }
 
-  /// What the table does not call the start of a segment is none any more.
+  /// Whether a segment may begin at this unit: not if the table says that something else does.
   private func mayBeSegment(_ unit: Int) -> Bool {
     guard unit < kinds.count, let kind = kinds[unit] else { return true }
     return kind == .segment
@@ -67,8 +67,8 @@ struct LogHistory {
     return kind == .segment || kind == .continuation
   }
 
-  /// In the order of the log, one for each ordinal. A transaction that was given
-  /// up, or a crash, may have left a header whose ordinal was used again.
+  /// Chooses one segment for each ordinal, in the order of the log. A transaction that was given
+  /// up, or a crash, may have left a header whose ordinal was used again later.
   private mutating func chooseSegments(_ found: [(start: Int, header: SegmentHeader)]) {
     let sorted = found.sorted {
       ($0.header.ordinal, $0.header.sequence) < ($1.header.ordinal, $1.header.sequence)
@@ -84,7 +84,7 @@ struct LogHistory {
         segments.append(candidate)
         continue
       }
-      // Which of the two does the segment before them point to? Else the later one.
+      // Take the one that the segment before them names; else the later one.
       let before = segments.dropLast().last?.header
       let leadsToFirst = before.map { Int($0.next.position.offset) == previous.start } ?? false
       if !leadsToFirst { segments[segments.count - 1] = candidate }
@@ -106,14 +106,14 @@ struct LogHistory {
 
   // MARK: Records
 
-  /// Enters all records of commits that ended into `history`.
+  /// Adds all records of commits that are complete to `history`.
   mutating func read(
     into history: inout KeyHistory, if wants: (KeyHash) -> Bool, progress: (Double) -> Void
   ) throws(StoreError) {
     let search = LogSearch(memory: memory)
     var filter = CommitFilter()
     var lastRead: UInt64 = 0
-    // Copies, since closures that are passed on change them.
+    // Copies, because closures that are passed on change them.
     var gaps: [LogGap] = []
     var keys = history
     let total = Double(max(1, segments.count + orphans.count))
@@ -137,7 +137,8 @@ struct LogHistory {
       ) { finding throws(StoreError) in
         if case .gap(var gap) = finding, gap.next == nil {
           gap.next = following
-          // Else it is the end of the log, unless a record seems to be there.
+          // Without a following segment this is the end of the log, unless a record seems to be
+          // there.
           if following != nil || !gap.suspects.isEmpty { try filter.add(.gap(gap)) { take($0) } }
         } else {
           try filter.add(finding) { take($0) }
@@ -145,11 +146,11 @@ struct LogHistory {
       }
       if let last = end.last, last >= first { lastRead = last }
       if index == segments.count - 1, block == nil, end.isLinked || end.stop + RecordHeader.byteCount > size {
-        // The log went on where the file ends, or in a segment that is not there.
+        // The log went on where the file ends, or in a segment that was not found.
         isComplete = false
       }
     }
-    // Everything before the checkpoint was committed, even if its END record is unreadable.
+    // Every commit before a checkpoint is complete, even if its END was lost.
     if block != nil {
       try filter.flush { take($0) }
     } else if let gap = filter.lastGap {
@@ -172,7 +173,7 @@ struct LogHistory {
     history = keys
   }
 
-  /// The number of the record after a segment's last one, where it is known.
+  /// The sequence number of the record after a segment's last one, where it is known.
   private func number(after index: Int) -> UInt64? {
     let (start, header) = segments[index]
     if let block, Int(block.segment.position.offset) == start { return block.sequence.number }
@@ -181,7 +182,7 @@ struct LogHistory {
     return next.ordinal == header.ordinal + 1 && next.sequence > header.sequence ? next.sequence.number : nil
   }
 
-  /// The records of a segment, up to the checkpoint where the log went on later.
+  /// Where the records of a segment lie; in the checkpoint's segment, those before the checkpoint.
   private func range(of start: Int) -> Range<Int> {
     let first = start + SegmentHeader.byteCount
     var end = min(start + Layout.segmentBytes, memory.mappedBytes)

@@ -1,15 +1,15 @@
-/// Searches bytes for log records, trusting nothing but their checksums.
+/// Searches bytes for log records, and trusts nothing but their checksums.
 ///
-/// A checksum covers header, key and value, and is bound to the store's seed and to
-/// the record's place. So bytes of a record pass only where this store has written
-/// that record: not in a value that holds a copy of them, nor in one that holds a
-/// whole store, another one or this very one, since there they lie elsewhere.
+/// A checksum covers record header, key and value, and depends on the store's seed and on the
+/// record's place. So bytes pass as a record only where this store has written that record: not in
+/// a value that holds a copy of them, nor in a value that holds a whole store, another one or this
+/// one, since there they lie elsewhere.
 struct LogSearch {
   let memory: StoreMemory
 
   enum Finding {
     case record(Record)
-    /// Bytes between records that are none.
+    /// Bytes between records that are not records.
     case gap(LogGap)
   }
 
@@ -19,21 +19,21 @@ struct LogSearch {
     var last: UInt64?
     /// Whether it ended at a LINK, as each segment does that is full.
     var isLinked = false
-    /// The end of the last record.
+    /// The offset after the last record.
     var stop: Int
   }
 
   private var bytes: MappedBytes { memory.bytes }
 
-  /// Work on what looks like records and is none, in bytes for each byte
-  /// searched: somebody may have stored values made of such.
+  /// How much work to spend on what looks like a record and is none, in bytes for each byte
+  /// searched: somebody may have stored values made of such bytes.
   private static let patience = 16
 
-  /// Goes through `range` in order, and passes records and gaps to `body`.
+  /// Searches `range` in order, and passes records and gaps to `body`.
   ///
-  /// After a record comes the one with the next number, or damage: then every
-  /// multiple of 8 is tried for a record with a higher number. What has a lower
-  /// one is left over from before and has been written over in part.
+  /// After a record comes the one with the next number, or damage: then every multiple of 8 is
+  /// tried for a record with a higher number. A record with a lower number is left over from an
+  /// earlier use of the space.
   ///
   /// - Parameters:
   ///   - last: the number before the first record, if it is known.
@@ -48,7 +48,7 @@ struct LogSearch {
     var gap: Int?
     var patience = Self.patience * range.count
     while at + RecordHeader.byteCount <= range.upperBound {
-      // A segment may begin here that goes on from anywhere.
+      // A segment may begin here, with any sequence number.
       let mayStart = !isWhole && at % Layout.unitBytes == SegmentHeader.byteCount
       let expected = mayStart ? nil : end.last
       if let record = record(at, range.upperBound, expected, gap == nil, limit, &patience) {
@@ -76,8 +76,8 @@ struct LogSearch {
     return end
   }
 
-  /// Calls `body` with each intact record of a segment of moved ones. They are in no
-  /// order, and what lies beyond the last one was there before.
+  /// Calls `body` with each intact record of a segment of moved records. They are in no order, and
+  /// what lies after the last one is left over from an earlier use of the space.
   func walkMoved(_ range: Range<Int>, below limit: UInt64, _ body: (Record) -> Void) {
     var patience = Self.patience * range.count
     var at = range.lowerBound
@@ -97,6 +97,7 @@ struct LogSearch {
     }
   }
 
+  /// The record at an offset, if it is intact and has a number that may come next.
   private func record(
     _ at: Int, _ end: Int, _ last: UInt64?, _ isNext: Bool, _ limit: UInt64, _ patience: inout Int
   ) -> Record? {
@@ -118,8 +119,8 @@ struct LogSearch {
   private func makeGap(_ range: Range<Int>, _ last: UInt64?, _ next: UInt64?) -> LogGap {
     var gap = LogGap(range: range, last: last, next: next)
     guard var number = last else { return gap }
-    // Headers that would be right except for the checksum say which keys were hit, as
-    // far as bytes that are damaged somewhere can tell.
+    // Record headers that are right except for the checksum show which keys were hit, as far as
+    // damaged bytes can show that.
     var at = range.lowerBound
     while at + RecordHeader.byteCount <= range.upperBound, gap.suspects.count < LogGap.mostSuspects {
       let record = Record(memory, uncheckedAt: at)
@@ -137,9 +138,9 @@ struct LogSearch {
   }
 }
 
-/// A place in the log where records were and are no more.
+/// A place in the log whose records cannot be read any more.
 struct LogGap {
-  /// A record that does not match its checksum, and else is in place.
+  /// A record whose checksum does not match, but which is in its place otherwise.
   struct Suspect {
     var key: [UInt8]
     var sequence: UInt64
@@ -151,7 +152,7 @@ struct LogGap {
   var last: UInt64?
   var next: UInt64?
   var suspects: [Suspect] = []
-  /// Where nothing more is known of what was there.
+  /// From this offset on nothing is known of what was there.
   var unexplained = 0
 
   static let mostSuspects = 10_000
@@ -173,11 +174,11 @@ struct LogGap {
   var isExplained: Bool { missing == UInt64(suspects.count) }
 }
 
-/// Lets findings pass once the commit they belong to is known to have ended.
+/// Passes findings on once the commit that they belong to is known to be complete.
 ///
-/// Before the log's end every record belongs to a commit that ended, whichever
-/// END was read last; so what waits is let pass by any later END, and what waits
-/// at the end for good was a transaction that was given up or torn.
+/// Before the log's end every record belongs to a complete commit, whichever END was read last; so
+/// any later END lets pass what waits. What still waits at the end of the log belongs to a
+/// transaction that was given up or interrupted.
 struct CommitFilter {
   private var waiting: [LogSearch.Finding] = []
 
@@ -194,14 +195,14 @@ struct CommitFilter {
     waiting = []
   }
 
-  /// Forgets what waits and cannot lie before a record of this number.
+  /// Forgets the waiting records with this number or a higher one.
   mutating func drop(from sequence: UInt64) {
     waiting.removeAll {
       if case .record(let record) = $0 { record.sequence.number >= sequence } else { false }
     }
   }
 
-  /// The last gap that waits with nothing after it.
+  /// The gap that was added last, if it waits and nothing was added after it.
   var lastGap: LogGap? {
     if case .gap(let gap)? = waiting.last { gap } else { nil }
   }

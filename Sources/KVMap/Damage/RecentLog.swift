@@ -1,16 +1,16 @@
-/// The log after a checkpoint: what it says of its keys takes precedence over the index.
+/// The log after a checkpoint: what it says about a key counts before what the index says.
 struct RecentLog {
   private(set) var history: KeyHistory
   /// What is missing in it.
   private(set) var gaps: [LogGap] = []
-  /// Where it ends for whoever opens the store.
+  /// Where it ends when the store is opened.
   private(set) var end: LogScanner.End
-  /// Records in it.
+  /// How many records it has.
   private(set) var found = 0
   /// Whether the file ends before the place where the log would go on.
   private(set) var isCut = false
 
-  /// Reads it to its end, and on beyond what is damaged.
+  /// Reads the log to its end, and what lies after damage.
   init(view: SourceView, block: Superblock) throws(StoreError) {
     let memory = view.memory
     let start = LogWriter.Tail(
@@ -18,8 +18,8 @@ struct RecentLog {
     var scanner = LogScanner(memory: memory, tail: start, segment: block.segment)
     scanner.scan()
     var beyond = Beyond()
-    // A writer beside may have gone on since the end was found. What it appends
-    // may look like the far side of a gap until it is looked at again.
+    // A writer may have appended records since the end was found. They may look like the far side
+    // of a gap until the end is looked for again.
     for _ in 0..<1_000 {
       beyond = try Self.search(beyond: scanner.end, view)
       if beyond.findings.isEmpty || !scanner.scanOn() { break }
@@ -65,7 +65,7 @@ struct RecentLog {
     var from = Int(end.tail.position.offset)
     var last = first - 1
     var ordinal = end.header?.ordinal
-    // Whether the log is known to point to where the search is.
+    // Whether the log is known to go on where the search is.
     var goesOn = true
     while let start = start(of: segment, memory) {
       let stop = min(start + Layout.segmentBytes, memory.mappedBytes)
@@ -87,7 +87,7 @@ struct RecentLog {
       }
       let nextHeader = SegmentHeader(memory.bytes, at: following, seed: memory.seed)
       beyond.isCut = beyond.isCut || walked.isLinked && nextHeader == nil
-      // Anything but the segment that goes on from this one is older.
+      // A segment that does not continue this one is older.
       if let nextHeader {
         guard nextHeader.sequence.number > last, ordinal.map({ $0 + 1 == nextHeader.ordinal }) ?? true else {
           break
@@ -99,8 +99,8 @@ struct RecentLog {
       ordinal = nextHeader?.ordinal ?? ordinal.map { $0 + 1 }
       from = following + SegmentHeader.byteCount
     }
-    // A record that was torn by a crash and one that was damaged look alike; and
-    // one that a writer is about to finish looks like both.
+    // A record that a crash interrupted and one that was damaged look alike; and one that a writer
+    // is about to finish looks like both.
     if let gap = filter.lastGap, !gap.suspects.isEmpty,
       !beyond.findings.isEmpty || gap.range.lowerBound == Int(end.tail.position.offset),
       !view.isOpenElsewhere
@@ -117,7 +117,7 @@ struct RecentLog {
     return Int(segment.position.offset)
   }
 
-  /// The segment of the next ordinal, when the header that named it is lost.
+  /// The segment with the next ordinal, when the header that named it is lost.
   private static func successor(of ordinal: UInt64?, _ view: SourceView) -> Unit? {
     guard let ordinal else { return nil }
     let memory = view.memory

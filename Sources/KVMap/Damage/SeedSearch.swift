@@ -1,27 +1,27 @@
-/// Finds the seed of a store, without which nothing in it can be told from chance.
+/// Finds the seed of a store. Without it nothing in the file can be told from chance.
 ///
-/// The seed lies in the two superblocks and nowhere else. A copy whose checksum
-/// is wrong may still hold it whole; a seed taken from there counts only if a
-/// checksum of 64 bits elsewhere in the file, of a log segment's header or of an
-/// index page, matches under it.
+/// The seed lies in the two superblocks and nowhere else. A copy whose checksum is wrong may still
+/// have the whole seed. A seed from such a copy counts only if a checksum of 64 bits elsewhere in
+/// the file, of a log segment's header or of an index page, matches with it.
 struct SeedSearch {
   let bytes: MappedBytes
   let size: Int
 
+  /// Returns the seed, and the superblock that counts if one is valid.
   func choose(
     _ superblocks: SuperblockPair
   ) throws(StoreError) -> (seed: StoreSeed, block: Superblock?) {
     try refuseNewer(superblocks)
     let valid = superblocks.copies.compactMap { try? $0.get() }.sorted { $0.epoch > $1.epoch }
     if valid.count == 2, valid[0].identifier != valid[1].identifier || valid[0].seed != valid[1].seed {
-      // Put together from two stores: the one that the rest belongs to.
+      // The file was put together from two stores: take the one that the rest belongs to.
       if isProven(valid[1].seed), !isProven(valid[0].seed) { return (valid[1].seed, valid[1]) }
     }
     if let block = valid.first { return (block.seed, block) }
     for candidate in candidates where isProven(candidate) { return (candidate, nil) }
     if superblocks.copies.allSatisfy({ $0 == .failure(.foreign) }) {
       throw StoreError(
-        .notAStore, "the file is not a KVMap store, or nothing is left by which it could be known as one")
+        .notAStore, "the file is not a KVMap store, or nothing is left by which it could be recognized")
     }
     throw StoreError(
       .damaged,
@@ -40,7 +40,7 @@ struct SeedSearch {
     }
   }
 
-  /// What stands where the two copies have the seed, also put together from both.
+  /// The seeds that the two copies have, and those put together from both.
   private var candidates: [StoreSeed] {
     let lows = SuperblockPair.offsets.map { bytes.load64($0 + Superblock.seed) }
     let highs = SuperblockPair.offsets.map { bytes.load64($0 + Superblock.seed + 8) }

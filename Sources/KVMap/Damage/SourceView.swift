@@ -3,16 +3,16 @@ import SystemPackage
 
 /// A private view of a store's file as it is, whole or not.
 ///
-/// Unlike an opened store it asks for nothing: superblocks may be gone, and the
-/// file may end anywhere; what lies beyond its end reads as zeros. Nothing is
-/// ever written to the file. If others have it open, the checkpoint that is looked
-/// at is pinned, so that they leave what it points to alone.
+/// Unlike an opened store it requires nothing: superblocks may be missing, and the file may end
+/// anywhere; what lies beyond its end reads as zeros. Nothing is ever written to the file. If
+/// others have the store open, the checkpoint that is viewed is pinned, so that they do not reuse
+/// what it points to.
 final class SourceView: Sendable {
   /// The two superblocks as they were found.
   let superblocks: SuperblockPair
   /// The one that counts, if one is valid.
   let block: Superblock?
-  /// Why no seed can be told; nothing in the file can be, then.
+  /// Why no seed was found: then nothing else in the file can be read either.
   let seedError: StoreError?
   /// Bytes of the file.
   let size: Int
@@ -23,7 +23,7 @@ final class SourceView: Sendable {
 
   /// Valid for as long as the view lives.
   var memory: StoreMemory { source.memory }
-  /// Words that nobody uses otherwise.
+  /// A second set of the words of the shared state, which nothing else uses.
   var shadowWords: SharedState { source.shadow.shared }
   var isLost: Bool { backing.isLost }
 
@@ -37,7 +37,7 @@ final class SourceView: Sendable {
     try opening.checkFileSystem(file)
     let original = try FileBacking(
       opening.openForReading(), locks: opening.openForReading(), isWritable: false)
-    // Where original are not supported, as on some read-only media, nobody writes.
+    // Where locks are not supported, as on some read-only media, nobody writes.
     let hasLocks: Bool
     do throws(StoreError) {
       try opening.waitForAttached(original)
@@ -82,7 +82,7 @@ final class SourceView: Sendable {
   /// How long the file is now.
   var currentSize: Int { (try? original?.sizes().file) ?? size }
 
-  /// Pins the checkpoint that the superblocks point to, if they can be read.
+  /// Pins the checkpoint that the superblocks name, if they can be read.
   private static func pin(_ original: FileBacking) throws(StoreError) -> Epoch? {
     guard (try? original.extendMapping(to: Layout.unitBytes * Int(Layout.firstFreeUnit))) == true else {
       return nil
@@ -91,14 +91,14 @@ final class SourceView: Sendable {
       guard let block = (try? SuperblockPair(original.fixed).current())?.block else { return nil }
       let epoch = block.epoch.next
       try original.locks.pin(epoch)
-      // Pinned; but was it still the current one when the pin came?
+      // The pin counts only if that checkpoint was still the current one when it was pinned.
       if (try? SuperblockPair(original.fixed).current())?.block.epoch == block.epoch { return epoch }
       try original.locks.unpin(epoch)
     }
     throw StoreError(.busy, "the store is being changed too fast to be viewed; try again")
   }
 
-  /// Maps whole units of the file, and reads what is left after them.
+  /// Maps the whole units of the file, and reads the rest of it into memory after them.
   private static func map(
     _ file: consuming File, _ size: Int, _ original: FileBacking
   ) throws(StoreError) -> PrivateBacking {
@@ -115,6 +115,7 @@ final class SourceView: Sendable {
     return backing
   }
 
+  /// Throws `lost` if part of the file could not be read.
   func checkNotLost() throws(StoreError) {
     if isLost {
       throw StoreError(

@@ -1,13 +1,15 @@
-/// The faults that are found before or beside the trees of pages.
+/// Faults that are found outside the trees of pages.
 extension VerificationReport {
-  /// One superblock that is not whole, or is older than it should be, is what a crash leaves of a
-  /// checkpoint; where the store could be opened all the same, opening it for writing repairs that.
+  /// Adds what is wrong with the superblocks.
+  ///
+  /// A crash may leave one superblock that is not whole, or is older than the other. If the store
+  /// could be opened all the same, that is no fault: opening it for writing repairs it.
   mutating func add(superblocks: SuperblockPair, isOpened: Bool) {
     let isAnyValid = superblocks.copies.contains { (try? $0.get()) != nil }
     for (result, offset) in zip(superblocks.copies, SuperblockPair.offsets) {
       guard case .failure(let problem) = result else { continue }
       if isOpened {
-        addRepair(at: offset, problem.description)
+        addRepair(at: offset, problem.description, isOpened: isOpened)
       } else {
         add(
           "superblock", at: offset,
@@ -31,23 +33,25 @@ extension VerificationReport {
       let place = SuperblockPair.offsets[older]
       let meaning =
         "it is of checkpoint \(valid[older].epoch.number), the other one of \(valid[1 - older].epoch.number)"
-      // The first is written first. Where it is the older one, a write of it was lost.
+      // The first superblock is written first. If it is the older one, a write of it was lost.
       if isOpened || older == 1 {
-        addRepair(at: place, meaning)
+        addRepair(at: place, meaning, isOpened: isOpened)
       } else {
         add("superblock", at: place, meaning + ": it is an old copy; the other one is used")
       }
     }
   }
 
-  private mutating func addRepair(at offset: Int, _ meaning: String) {
+  private mutating func addRepair(at offset: Int, _ meaning: String, isOpened: Bool) {
+    let outlook = isOpened ? "; will be repaired on opening for writing" : ""
     repairs.append(
       Fault(
         place: "superblock at \(UInt64(offset).hexadecimal)",
-        meaning: "\(meaning); the other one is used; will be repaired on opening for writing"))
+        meaning: "\(meaning); the other one is used\(outlook)"))
   }
 
-  /// Superblocks, and whether the file is as long as the checkpoint says.
+  /// Adds what is wrong with the superblocks, and whether the file is shorter than its checkpoint
+  /// says.
   mutating func add(_ view: SourceView) {
     add(superblocks: view.superblocks, isOpened: false)
     guard let block = view.block else { return }
@@ -60,7 +64,7 @@ extension VerificationReport {
     }
   }
 
-  /// The log after the checkpoint.
+  /// Adds what is wrong with the log after the checkpoint.
   mutating func add(_ log: RecentLog, _ view: SourceView) {
     if log.end.header == nil {
       add(
@@ -74,12 +78,13 @@ extension VerificationReport {
     }
   }
 
+  /// Adds a gap in the log, and the damaged records in it.
   mutating func add(_ gap: LogGap) {
     for suspect in gap.suspects {
       add(
         "record", at: suspect.offset,
-        "its checksum does not match; it is one of the last changes, and those that follow it do not count for "
-          + "whoever opens the store")
+        "its checksum does not match; it is one of the last changes, and those that follow it do not count when "
+          + "the store is opened")
     }
     if gap.unexplained >= gap.range.upperBound || gap.isExplained { return }
     // Bytes that look like records may be more than there were records.

@@ -2,9 +2,9 @@
 public struct VerificationReport: Sendable {
   /// Something in the file that is not as it must be.
   public struct Fault: Sendable, CustomStringConvertible {
-    /// What and where: for example `record at 0x42c0`.
+    /// What is wrong, and where it is: for example `record at 0x42c0`.
     public let place: String
-    /// What is wrong with it, and what that means.
+    /// What is wrong with it, and what that means for the data.
     public let meaning: String
 
     /// Place and meaning.
@@ -13,18 +13,18 @@ public struct VerificationReport: Sendable {
 
   /// The faults in the order in which they were met; at most 10,000.
   public internal(set) var faults: [Fault] = []
-  /// What a crash may leave, and what the next opening for writing repairs. Nothing is lost by
-  /// it: these are no faults.
+  /// Traces of a crash that the next opening for writing repairs. Nothing is lost by them; they do
+  /// not count as faults.
   public internal(set) var repairs: [Fault] = []
-  /// Records that are there and were found intact.
+  /// How many records were found intact.
   public internal(set) var recordCount = 0
-  /// Faults beyond those listed.
+  /// How many faults there are beyond those listed.
   public internal(set) var furtherFaults = 0
 
-  /// All faults, listed or not.
+  /// How many faults there are, listed or not.
   var faultCount: Int { faults.count + furtherFaults }
 
-  /// Whether no fault was found; what will be repaired on opening is none.
+  /// Whether ``faults`` is empty. ``repairs`` do not matter.
   public var isSound: Bool { faults.isEmpty }
 
   private static let mostFaults = 10_000

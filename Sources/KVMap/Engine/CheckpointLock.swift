@@ -1,16 +1,16 @@
 import Synchronization
 
-/// The right to write a checkpoint: lock C among handles, a flag among the threads of this one.
-/// It ends where this value does.
+/// The right to write a checkpoint: lock C among handles, a flag among the threads of this one. It
+/// ends where this value does.
 ///
 /// It is taken with the write lock and kept without it: while a checkpoint is sealed and synced,
-/// others write. A recovery beside readers needs it too, and waits for it with the write lock;
-/// that cannot last, since the holder of C waits for nobody.
+/// others write. Recovery beside readers needs it too, and waits for it with the write lock. That
+/// wait ends, since the holder of C waits for nobody.
 struct CheckpointLock: ~Copyable {
-  /// The handle's: whoever closes it waits until this has ended.
+  /// The handle that holds it. Closing the handle waits until this value has ended.
   private unowned(unsafe) let core: StoreCore
 
-  /// Nil if somebody else has it.
+  /// Nil if another handle, or another thread of this one, has it.
   init?(ifFree core: StoreCore) throws(StoreError) {
     guard try Self.take(core) else { return nil }
     unsafe self.core = core
@@ -48,7 +48,7 @@ struct CheckpointLock: ~Copyable {
 }
 
 extension StoreCore {
-  /// A sync that was announced, and whose process is gone, counts as failed: that process may be
+  /// Counts a sync as failed if it was announced by a process that has died: that process may be
   /// the only one that was told of an error.
   fileprivate func noteSyncOfTheDead() {
     if shared[.announcedSync] == 0 { return }
@@ -56,7 +56,10 @@ extension StoreCore {
     shared[.announcedSync] = 0
   }
 
-  /// Tries again until `attempt` meets no checkpoint that is being written.
+  /// Calls `attempt` until it returns a value; it returns nil while it meets a checkpoint that is
+  /// being written.
+  ///
+  /// - Throws: `busy` if that lasts longer than the timeout.
   func waitingForCheckpoint<R: ~Copyable>(
     _ attempt: () throws(StoreError) -> R?
   ) throws(StoreError) -> R {
@@ -64,7 +67,7 @@ extension StoreCore {
     while true {
       if let result = try attempt() { return result }
       if patience.wait() { continue }
-      // The lock is the handle's: if nobody else has it, another thread does.
+      // The lock belongs to the handle: if no other handle has it, another thread of this one does.
       let holder = try backing.locks.holder(of: .checkpoint, against: .exclusive) ?? processIdentifier
       throw patience.busy(holder, "is writing a checkpoint").naming(name)
     }

@@ -4,11 +4,11 @@
   import Darwin
 #endif
 
-/// The thread of an open store that does what nobody should have to wait for:
+/// The thread of an open store that does the work for which no caller should have to wait:
 /// checkpoints and, with `Durability.interval`, syncs.
 ///
-/// It is started when there is something to do for the first time, and does not keep
-/// the store open. What fails is remembered in the store: the next commit meets it.
+/// It starts when there is work for the first time, and does not keep the store open. A failure is
+/// noted in the shared state: the next holder of the write lock deals with it.
 @safe
 final class Maintenance: @unchecked Sendable {
   // Sendable: what changes is touched only under `lock`.
@@ -42,6 +42,7 @@ final class Maintenance: @unchecked Sendable {
     return true
   }
 
+  /// Lets the thread end after what it is doing.
   func stop() {
     lock.withLock { isStopped = true }
     lock.wakeAll()
@@ -49,7 +50,7 @@ final class Maintenance: @unchecked Sendable {
 
   // MARK: The thread
 
-  /// What the thread gets: the store without keeping it alive.
+  /// What the thread gets: a reference to the store that does not keep it alive.
   private final class Task: @unchecked Sendable {
     // Sendable: weak references are safe to load from any thread.
     let maintenance: Maintenance
@@ -98,7 +99,7 @@ final class Maintenance: @unchecked Sendable {
     }
   }
 
-  /// Waits for something to do: whether that is a checkpoint; nil at the end.
+  /// Waits for work. Returns whether a checkpoint is wanted; nil if the thread is to end.
   private func wait() -> Bool? {
     lock.lock()
     defer { lock.unlock() }

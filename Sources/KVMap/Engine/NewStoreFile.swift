@@ -1,18 +1,18 @@
 import MappedMemory
 import SystemPackage
 
-/// A store that is being made: it appears at its path complete and durable, or not at all.
+/// A store that is being created: it appears at its path complete and durable, or not at all.
 ///
-/// It is built in a file without a name (or, where there are none, under a hidden one that goes
-/// with the process unless that is killed), which gets its name in one step. Where a file
-/// system can do neither that nor rename without replacing, and where an empty file has the
-/// name already, it is copied into that file, which is no store until its last page has been
-/// written.
+/// The store is built in a file without a name, which gets its name in one step. Where there are no
+/// such files, it has a hidden name until then; that name is left only if the process is
+/// killed. Two cases are built in place: the file system can neither link nor rename without
+/// replacing, or an empty file already has the name. Then the finished store is copied into that
+/// file. The file counts as a store from the moment its superblock B is durable.
 struct NewStoreFile: ~Copyable {
   private(set) var file: File
-  /// Where it is to be; symbolic links followed.
+  /// The path of the store, with symbolic links followed.
   private let target: FilePath
-  /// What its permissions are to be in the end, if they are different now.
+  /// The permissions that the file gets in the end, if they differ from those it has now.
   private let permissions: UInt16?
   private let timeout: Duration
   /// Whether nobody else can ever open the file: then it needs no locks of its own.
@@ -23,7 +23,7 @@ struct NewStoreFile: ~Copyable {
   /// A new file in the directory of `path`.
   init(for path: FilePath, _ options: StoreOptions) throws(StoreError) {
     let target = try StoreError.creating { () throws(MappingError) in try File.followingLinks(path) }
-    // Whoever creates a file may write to it, whatever its mode says to those who come later.
+    // The creator must be able to write to the file, whatever its mode allows later.
     let file: File
     do {
       file = try File(
@@ -42,7 +42,7 @@ struct NewStoreFile: ~Copyable {
     isInMemory = false
   }
 
-  /// A new file that nobody ever sees, to be put into an empty one that is at the path.
+  /// A new file that nobody ever sees; its contents are copied into an empty file at the path.
   init(inMemoryFor path: FilePath, _ options: StoreOptions) throws(StoreError) {
     let target = try StoreError.creating { () throws(MappingError) in try File.followingLinks(path) }
     let file = try StoreError.creating { () throws(MappingError) in try File(inMemory: "kvmap") }
@@ -53,7 +53,8 @@ struct NewStoreFile: ~Copyable {
     isInMemory = true
   }
 
-  /// Returns what the permissions are to be in the end, if the owner may write for now only.
+  /// Lets the owner write to the file for now. Returns the permissions that it gets in the end; nil
+  /// if it has them already.
   private static func letOwnerWrite(_ file: borrowing File, _ mode: UInt16) throws(StoreError) -> UInt16? {
     do throws(MappingError) {
       let created = try file.status().permissions
@@ -65,7 +66,7 @@ struct NewStoreFile: ~Copyable {
     }
   }
 
-  /// The file mapped, with locks of its own.
+  /// Maps the file, with locks of its own.
   func map() throws(StoreError) -> FileBacking { try Self.map(file, hasLocks: !isInMemory) }
 
   private static func map(
@@ -82,15 +83,15 @@ struct NewStoreFile: ~Copyable {
 
   /// Makes the store durable and gives it its name.
   ///
-  /// - Returns: the store as it is at its path, with lock V held exclusively; nil if
-  ///   something else has the name.
+  /// - Returns: the store at its path, with lock V held exclusively; nil if something else has the
+  ///   name.
   mutating func publish(_ backing: FileBacking) throws(StoreError) -> FileBacking? {
-    // Nobody attaches before it is known that the name stays.
+    // No other handle may attach before it is certain that the name stays.
     guard try backing.locks.tryLock(.valid, .exclusive) else { return nil }
     let isLinked: Bool
     do throws(MappingError) {
       try file.sync()
-      // Where the file system keeps no modes there is nothing to set.
+      // A file system may keep no modes: then there is nothing to set.
       if let permissions { try? file.setPermissions(permissions) }
       isLinked = try file.link(as: target)
     } catch {
@@ -101,7 +102,7 @@ struct NewStoreFile: ~Copyable {
     do throws(MappingError) {
       try File.syncDirectory(target.directory)
     } catch {
-      // Whoever is told that it failed finds nothing.
+      // A caller that is told of a failure must find no file.
       backing.removeName(target)
       throw .cannotCreate(error)
     }
@@ -132,17 +133,17 @@ struct NewStoreFile: ~Copyable {
 
   // MARK: In place
 
-  /// Makes a file that has the name and is nobody's data the store.
+  /// Copies the store into an empty file that has the name.
   ///
-  /// - Parameter isOwn: whether this process has just made it.
+  /// - Parameter isOwn: whether this process has just created it.
   /// - Returns: as ``publish(_:)``.
   func put(into empty: borrowing File, isOwn: Bool) throws(StoreError) -> FileBacking? {
     let backing = try Self.map(empty)
     var patience = Patience(timeout)
-    // Others may look at what is left of a store that was emptied under them.
+    // Others may have open what is left of a store whose file was emptied.
     for lock in [LockName.attached, .valid] {
       while try !backing.locks.tryLock(lock, .exclusive) {
-        // Another process may have made it a store, and have that open now.
+        // Another process may have made it a store and have that open now.
         guard case .empty? = try? FileKind(empty) else { return nil }
         if patience.wait() { continue }
         throw patience.busy(
@@ -150,7 +151,7 @@ struct NewStoreFile: ~Copyable {
       }
     }
     do throws(MappingError) {
-      // Another process may have been faster, or have removed it.
+      // Another process may have made it a store, or may have removed it.
       guard try backing.identity == File.identity(of: target), case .empty = try FileKind(empty) else {
         return nil
       }
@@ -161,14 +162,15 @@ struct NewStoreFile: ~Copyable {
       try copy(into: empty)
     } catch {
       try? empty.setSize(0)
-      // Under the locks: others must not have begun with it.
+      // While the locks are held: others must not have begun to use it.
       if isOwn { backing.removeName(target) }
       throw .cannotCreate(error)
     }
     return backing
   }
 
-  /// What is there says at each moment that it is no store yet, or is one.
+  /// Copies the store into `empty`. At each moment the file is either marked as unfinished or a
+  /// whole store.
   private func copy(into empty: borrowing File) throws(MappingError) {
     empty.requestChangesInPlace()
     let marker = (0..<FileKind.markerBytes).map {
@@ -181,7 +183,7 @@ struct NewStoreFile: ~Copyable {
     let (a, b) = (Int64(Layout.superblockOffsets.a), Int64(Layout.superblockOffsets.b))
     let page = Int64(Layout.pageBytes)
     let end = try file.status().size
-    // What has been given storage has been written as well: elsewhere are holes, here too.
+    // All that has disk space has been written. The rest are holes, and stay holes in the copy.
     try empty.setSize(end)
     for range in [a + page..<b, b + page..<end] {
       for data in try file.dataRanges(from: range.lowerBound, to: range.upperBound) {
@@ -195,7 +197,7 @@ struct NewStoreFile: ~Copyable {
     }
   }
 
-  /// Page by page: see ``File/writeZeros(offset:length:)``.
+  /// Copies page by page: see ``File/writeZeros(offset:length:)``.
   private func copy(_ range: Range<Int64>, into empty: borrowing File) throws(MappingError) {
     let page = Int64(Layout.pageBytes)
     for position in stride(from: range.lowerBound / page * page, to: range.upperBound, by: Int(page)) {
@@ -206,7 +208,7 @@ struct NewStoreFile: ~Copyable {
 }
 
 extension FilePath {
-  /// Where the file is.
+  /// The directory that the file is in.
   var directory: FilePath {
     let directory = removingLastComponent()
     return directory.isEmpty ? FilePath(".") : directory

@@ -1,9 +1,9 @@
 import MappedMemory
 import SystemPackage
 
-/// Making stores: the contents are built by ``Creation``, the file by ``NewStoreFile``.
+/// Creating stores: ``Creation`` builds the contents, ``NewStoreFile`` the file.
 extension Opening {
-  /// A new store at the path, with lock V held exclusively; nil if somebody else was faster.
+  /// Creates a store at the path, with lock V held exclusively; nil if another process was faster.
   func createFile() throws(StoreError) -> FileBacking? {
     var new = try NewStoreFile(for: path, options)
     try checkFileSystem(new.file)
@@ -12,15 +12,15 @@ extension Opening {
     return try new.publish(backing)
   }
 
-  /// The same in a file that has the name and is nobody's data.
+  /// The same in an empty file that has the name.
   func createStore(in empty: borrowing File) throws(StoreError) -> FileBacking? {
     let new = try NewStoreFile(inMemoryFor: path, options)
     _ = try Self.create(in: new.map(), clock: clock)
     return try new.put(into: empty, isOwn: false)
   }
 
-  /// Makes a store that appears at the path complete or not at all. What is at the path
-  /// already, and is more than an empty file, is never replaced.
+  /// Creates a store that appears at the path complete or not at all. A file at the path is never
+  /// replaced, unless it is empty.
   ///
   /// - Throws: `cannotCreate`, `diskFull`, and what `fill` throws.
   func createComplete(
@@ -31,15 +31,15 @@ extension Opening {
     let backing = try new.map()
     let block = try Self.create(in: backing, clock: clock, firstSequence: firstSequence)
     try fillAndClose(try makeCore(backing, block), fill)
-    // Nobody uses the shared words any more; opening the store takes disk space for them. A saving:
-    // punching a hole may itself need space.
+    // Nobody uses the shared state any more, and opening the store allocates its page again. This
+    // only saves space, so it may fail: punching may itself need space.
     _ = try? backing.punch(offset: Layout.liveOffset, count: Layout.pageBytes)
     try publish(&new, backing)
   }
 
-  /// The same, for a store that shares its disk space with `source` as it is now.
+  /// Creates a store that shares its disk space with `source` as it is now.
   ///
-  /// - Returns: false where the system cannot; nothing was made then.
+  /// - Returns: false where the system cannot do that; then nothing was created.
   func createClone(
     of source: StoreCore, _ check: (StoreCore) throws(StoreError) -> Void
   ) throws(StoreError) -> Bool {
@@ -53,7 +53,7 @@ extension Opening {
     return true
   }
 
-  /// Throws if something is at the path already.
+  /// Throws if there is a file at the path that is not empty.
   func checkIsFree() throws(StoreError) {
     let isFree: Bool
     do throws(MappingError) {
@@ -81,7 +81,7 @@ extension Opening {
   }
 
   private func makeCore(_ backing: FileBacking, _ block: Superblock) throws(StoreError) -> StoreCore {
-    // The shared words, as for any store that nobody has open.
+    // Build the shared state, as for any store that nobody has open.
     try Recovery(
       source: backing.mapping.source(seed: block.seed), backing: backing, clock: clock, mode: .alone
     ).run(block, bothAgree: true)
@@ -106,6 +106,7 @@ extension Opening {
     try core.shutDown()
   }
 
+  /// Builds an empty store in `backing`.
   static func create(
     in backing: any Backing, clock: Clock, firstSequence: SequenceNumber = SequenceNumber(number: 1)
   ) throws(StoreError) -> Superblock {
@@ -121,7 +122,7 @@ extension Opening {
 }
 
 extension StoreCore {
-  /// Stores a value that another store had, with the version it had there.
+  /// Stores a value of another store, with the version that it had there.
   func importRecord(
     _ key: RawSpan, _ value: RawSpan, expiry: UInt64?, version: UInt64?
   ) throws(StoreError) {

@@ -1,7 +1,7 @@
 import MappedMemory
 import SystemPackage
 
-/// Opens and creates stores: which file, which locks, which state.
+/// Opens and creates stores: decides which file, which locks and which state a handle has.
 struct Opening {
   let path: FilePath
   let options: StoreOptions
@@ -21,7 +21,7 @@ struct Opening {
     }
   }
 
-  /// A store in anonymous memory.
+  /// A store in memory.
   static func inMemory(_ options: StoreOptions, clock: Clock) throws(StoreError) -> StoreCore {
     let backing = try MemoryBacking()
     let block = try create(in: backing, clock: clock)
@@ -29,7 +29,7 @@ struct Opening {
       backing, block, name: "store in memory", path: nil, options: options, clock: clock, pinned: nil)
   }
 
-  /// A private view for checking, and what the two superblocks hold.
+  /// A private view to verify, and the two superblocks as they were found.
   func openForVerification() throws(StoreError) -> (StoreCore, SuperblockPair) {
     do {
       let core = try openPrivate(openForReading())
@@ -42,15 +42,19 @@ struct Opening {
   // MARK: Files
 
   private func openWritable() throws(StoreError) -> StoreCore {
-    // Somebody else may create or remove the file between two looks at it.
+    // Another process may create or remove the file between two looks at it.
     for _ in 0..<16 {
       guard let backing = try backingForWriting() else { continue }
       if let core = try attachForWriting(backing) { return core }
     }
-    throw StoreError(.cannotCreate, "the file appears and disappears; something else uses the name")
+    throw StoreError(
+      .cannotCreate,
+      "the file was created and removed several times while it was being opened; another program uses this "
+        + "path")
   }
 
-  /// The file at the path, made a store if there is none; nil if it was gone at a second look.
+  /// Opens the file at the path, and makes it a store if there is none; nil if the file was gone at
+  /// a second look.
   private func backingForWriting() throws(StoreError) -> FileBacking? {
     let file: File
     do {
@@ -115,7 +119,7 @@ struct Opening {
     }
   }
 
-  /// What the file is by its first bytes; throws if it can be nothing of ours.
+  /// What the file is, by its first bytes. Throws if it cannot be a store.
   private func contents(_ file: borrowing File) throws(StoreError) -> FileKind {
     let size: Int64
     let contents: FileKind
@@ -145,7 +149,9 @@ struct Opening {
 
   // MARK: Attaching
 
-  /// - Returns: nil if the file has lost its name.
+  /// Attaches to the store, and recovers it if no other handle has it open.
+  ///
+  /// - Returns: nil if the path no longer names the file.
   private func attachForWriting(_ backing: FileBacking) throws(StoreError) -> StoreCore? {
     try waitForAttached(backing)
     let block = try firstLook(backing)
@@ -156,17 +162,19 @@ struct Opening {
           + "read but not write; open it for reading only, or use a newer program")
     }
     let joinedOthers = try joinOrRecover(backing)
-    // Its maker may have taken it away again.
+    // The process that created it may have removed it again.
     guard try backing.isAt(path) else { return nil }
     let core = try core(backing, block, joinedOthers: joinedOthers)
     if options.exclusive { try core.withWriteLock { _ throws(StoreError) in } }
-    // A process died while it wrote a checkpoint. Or one is being written, or somebody has
-    // the turn: then the next one will be whole.
+    // They differ if a process died while it wrote a checkpoint. Or another process writes one now,
+    // or has the write lock: then the next checkpoint makes them agree.
     if try !SuperblockPair(backing.fixed).current().bothAgree { try core.repairSuperblocksIfFree() }
     return core
   }
 
-  /// - Returns: nil if nobody vouches for the shared state, or not in words that are known here,
+  /// Attaches to the store if another handle vouches for the shared state.
+  ///
+  /// - Returns: nil if none does, if the shared state has another layout than this program knows,
   ///   or if that cannot be told without waiting.
   private func attachForReading(_ backing: FileBacking) throws(StoreError) -> StoreCore? {
     // Where locks are not supported, as on some read-only media, nobody writes.
@@ -178,8 +186,8 @@ struct Opening {
     return nil
   }
 
-  /// Sees to it that the shared state is valid, and that this handle is one of those who vouch
-  /// for it. Returns whether others do.
+  /// Makes the shared state valid, and this handle one of those that vouch for it. Returns whether
+  /// others vouched for it already.
   private func joinOrRecover(_ backing: FileBacking) throws(StoreError) -> Bool {
     var patience = Patience(options.timeout)
     while true {
@@ -192,8 +200,8 @@ struct Opening {
           holder: try backing.locks.holder(of: .vouched, against: .exclusive))
       case .nobody: break
       }
-      // Nobody writes a checkpoint who does not vouch for the store; but if somebody did,
-      // it would be mixed with what is recovered.
+      // No handle writes a checkpoint without vouching for the shared state. If one did, its
+      // checkpoint would be mixed with what is recovered: so lock C is taken too.
       if try backing.locks.tryLock(.valid, .exclusive), try backing.locks.tryLock(.checkpoint, .exclusive) {
         try recoverAlone(backing)
         try backing.locks.unlock(.checkpoint)
@@ -207,7 +215,7 @@ struct Opening {
     }
   }
 
-  /// The file may just be truncated, which takes a moment.
+  /// Takes lock A. Waits for a process that is truncating the file, which takes a moment.
   func waitForAttached(_ backing: FileBacking) throws(StoreError) {
     var patience = Patience(options.timeout)
     while try !backing.locks.tryLock(.attached, .shared) {
@@ -234,10 +242,12 @@ struct Opening {
 
   private enum Joining { case joined, otherVersion, nobody }
 
-  /// Whether the shared state is valid, because a handle that vouches for it is
-  /// there; then this one does too. Lock V is held from before the look.
+  /// Whether the shared state is valid because another handle vouches for it; then this handle
+  /// vouches for it too. Lock V is held from before the look that counts, and may still be held if
+  /// the answer is not `joined`.
   private func joins(_ backing: FileBacking) throws(StoreError) -> Joining {
-    // Looked at first: who only looks is not to be in the way of who recovers.
+    // Look before taking any lock: a process that only looks must not be in the way of one that
+    // recovers.
     guard try backing.locks.isLockedByOthers(.vouched, .exclusive),
       try backing.locks.tryLock(.valid, .shared),
       try backing.locks.isLockedByOthers(.vouched, .exclusive), try backing.locks.tryLock(.vouched, .shared)
@@ -248,7 +258,7 @@ struct Opening {
     return .otherVersion
   }
 
-  /// Holding V exclusively: nobody else trusts the shared state.
+  /// Recovers with V held exclusively: nobody else trusts the shared state.
   private func recoverAlone(_ backing: FileBacking) throws(StoreError) {
     let (block, bothAgree) = try SuperblockPair(backing.fixed).current()
     let source = backing.mapping.source(seed: block.seed)
@@ -257,10 +267,11 @@ struct Opening {
     let end = try recovery.examine(block)
     try recovery.dryRun(block, end)
     try backing.allocate(offset: Layout.liveOffset, count: Layout.pageBytes, order: .random)
-    // Its maker may have died before its name was durable. As far as rights allow.
+    // The process that created it may have died before the name was durable. This process may lack
+    // the right to sync the directory.
     if block.epoch == Epoch(number: 1) { try? File.syncDirectory(File.followingLinks(path).directory) }
     try recovery.rebuild(block, bothAgree: bothAgree, end)
-    // Whoever died holding these cannot hold them now.
+    // A sync that failed before does not matter any more: recovery has written everything again.
     source.shared[.syncFailed] = 0
     guard try backing.locks.tryLock(.vouched, .shared), try backing.locks.tryLock(.valid, .shared) else {
       throw StoreError(.system, "a lock of this handle was lost; try again")
@@ -280,13 +291,13 @@ struct Opening {
 
   // MARK: Private views
 
-  /// A private view of the last checkpoint and the log after it. The checkpoint
-  /// is pinned, so that writers leave its pages alone. Waits for nobody.
+  /// A private view of the last checkpoint and the log after it. The checkpoint is pinned, so that
+  /// writers do not reuse its pages. Waits for nobody.
   private func openPrivate(_ file: consuming File) throws(StoreError) -> StoreCore {
     try checkFileSystem(file)
     try checkIsStore(file)
     let original = try FileBacking(openForReading(), locks: openForReading(), isWritable: false)
-    // Where original are not supported, as on some read-only media, nobody writes.
+    // Where locks are not supported, as on some read-only media, nobody writes.
     var isAttached = try? original.locks.tryLock(.attached, .shared)
     let hasLocks = isAttached != nil
     var room = PrivateBacking.leastRoom
@@ -294,14 +305,14 @@ struct Opening {
       let block = try firstLook(original)
       let epoch = block.epoch.next
       if hasLocks { try original.locks.pin(epoch) }
-      // Pinned; but was it still the current one when the pin came?
+      // The pin counts only if that checkpoint was still the current one when it was pinned.
       let again = try SuperblockPair(original.fixed).current().block
       guard again.epoch == block.epoch else {
         try original.locks.unpin(epoch)
         continue
       }
-      // A process that truncates the file, and may be stopped at that, leaves what the last
-      // checkpoint uses, and begins no other cut while this one is pinned.
+      // A process that is truncating the file, and may be stopped at that, keeps what the last
+      // checkpoint uses, and begins no other truncation while this checkpoint is pinned.
       if isAttached == false { isAttached = try original.locks.tryLock(.attached, .shared) }
       var size = try length(file)
       if isAttached == false { size = min(size, Int(block.highWater.number) * Layout.unitBytes) }
@@ -314,8 +325,8 @@ struct Opening {
         if let more = backing.room(after: error, room) {
           room = more
         } else {
-          // A writer that goes on beside may have put what the log names beyond the
-          // end of what is viewed; that looks like damage until all of it is viewed.
+          // A writer may meanwhile have put what the log names beyond the part of the file that is
+          // viewed. That looks like damage until all of the file is viewed.
           guard error.code == .damaged, try length(file) > size else { throw error }
         }
         if hasLocks { try original.locks.unpin(epoch) }
@@ -352,7 +363,7 @@ struct Opening {
 }
 
 extension MappingError {
-  /// Whether nothing can be, or come to be, at such a path.
+  /// Whether no file can have such a path, now or later.
   fileprivate var leavesNoRoomForAName: Bool {
     code == .system(.fileNameTooLong) || code == .system(.tooManySymbolicLinkLevels)
   }

@@ -4,11 +4,11 @@ import Synchronization
 extension StoreCore {
   // MARK: When
 
-  /// With less, nothing needs to be looked at.
+  /// With less log since the last checkpoint, nothing is looked at.
   private static let leastLookedAt: UInt64 = 64 << 10
 
-  /// Has a checkpoint written if one is due; returns for how many milliseconds writing
-  /// should pause.
+  /// Has a checkpoint written if one is due. Returns for how many milliseconds writing should
+  /// pause.
   @inline(__always)
   func checkpointIfDue(_ turn: borrowing WriteTurn) throws(StoreError) -> Int {
     let length = shared[.logSinceCheckpoint]
@@ -25,7 +25,7 @@ extension StoreCore {
     let times = max(quarters > 4 ? quarters - 4 : 0, isShort ? 1 : 0)
     let wait = times > 0 ? turn.throttle.milliseconds(for: length, times: times) : 0
     if quarters < 4 { return wait }
-    // Less than then: others have written one since.
+    // If the log is shorter than when a checkpoint was requested, others have written one since.
     let asked = turn.throttle.lengthWhenAsked
     if length >= asked, length - asked < Checkpoint.leastLog { return wait }
     turn.throttle.lengthWhenAsked = length
@@ -36,7 +36,7 @@ extension StoreCore {
     return 0
   }
 
-  /// What has happened since the last checkpoint, in quarters of what makes one due.
+  /// How much has happened since the last checkpoint, in quarters of what makes one due.
   private func quartersOfDue() -> UInt64 {
     let shared = shared
     return max(
@@ -44,10 +44,10 @@ extension StoreCore {
       shared[.releasedPages] / (Checkpoint.dueAfterReleasing(shared) / 4))
   }
 
-  /// Whether a checkpoint that is being written is about to free space, and the file takes a
-  /// little more than is promised: what is written meanwhile would come on top of that.
+  /// Whether the file takes a little more space than is promised, while a checkpoint is being
+  /// written that will free some: what is written meanwhile would come on top.
   ///
-  /// Not while something is pinned, or after much was removed: then it would not help.
+  /// False while something is pinned, and after much was removed: then waiting would not help.
   private func takesMoreThanPromised(_ turn: borrowing WriteTurn) -> Bool {
     let shared = shared
     guard turn.writer.space.reuse.limit.number >= shared[.durableEpoch].number,
@@ -60,8 +60,8 @@ extension StoreCore {
     return allocated > promised && allocated < promised + promised / 4
   }
 
-  /// Slows down a writer that the disk cannot keep up with; only until the next checkpoint
-  /// begins, or this one has ended. Without the write lock.
+  /// Slows down a writer that the disk cannot keep up with, at most until the next checkpoint
+  /// begins or this one has ended. Without the write lock.
   @inline(never)
   func pauseWriting(forMilliseconds milliseconds: Int) {
     let deadline = ContinuousClock.now + .milliseconds(milliseconds)
@@ -75,16 +75,16 @@ extension StoreCore {
 
   // MARK: Writing one
 
-  /// What to do about a checkpoint that somebody else is writing.
+  /// What to do about a checkpoint that another handle or thread is writing.
   enum OtherCheckpoint {
-    /// That one will do.
+    /// Leave it at that one.
     case skip
     /// Wait until it is written, and write one after it.
     case wait
   }
 
-  /// Writes a checkpoint with the write lock held from beginning to end. False if somebody else's
-  /// will do.
+  /// Writes a checkpoint with the write lock held from beginning to end. Returns false if one that
+  /// is being written is enough.
   @discardableResult
   func checkpoint(_ turn: borrowing WriteTurn, _ other: OtherCheckpoint) throws(StoreError) -> Bool {
     switch other {
@@ -92,7 +92,7 @@ extension StoreCore {
       guard let lock = try CheckpointLock(ifFree: self) else { return false }
       try checkpoint(turn, lock)
     case .wait:
-      // It needs no write lock to end.
+      // The other checkpoint needs no write lock to end.
       try checkpoint(turn, CheckpointLock(waitingFor: self))
     }
     return true
@@ -103,8 +103,8 @@ extension StoreCore {
     turn.writer.adoptCheckpoint()
   }
 
-  /// Writes a checkpoint with the write lock held only for the moment in which the state is
-  /// noted. Waits for one that is being written.
+  /// Writes a checkpoint, with the write lock held only while the state is noted. Waits for a
+  /// checkpoint that is being written.
   func checkpoint() throws(StoreError) {
     let frozen = try waitingForCheckpoint { () throws(StoreError) -> FrozenCheckpoint? in
       try withWriteLock { turn throws(StoreError) -> FrozenCheckpoint? in
@@ -115,7 +115,7 @@ extension StoreCore {
     do throws(StoreError) { try finish(frozen) } catch { throw lossOr(error).naming(name) }
   }
 
-  /// A state that is noted and is not durable yet.
+  /// A state that has been noted and is not durable yet.
   struct FrozenCheckpoint: ~Copyable {
     let block: Superblock
     let lock: CheckpointLock
@@ -133,17 +133,17 @@ extension StoreCore {
     return FrozenCheckpoint(block: block, lock: lock)
   }
 
-  /// With or without the write lock: makes durable what was noted. Waits for nobody.
+  /// Makes the noted state durable, with or without the write lock. Waits for nobody.
   func finish(_ frozen: consuming FrozenCheckpoint) throws(StoreError) {
-    // This thread is not counted as a reader and may not hold the write lock, so it holds
-    // the mapping.
+    // This thread is not counted as a reader and may be without the write lock, so it holds the
+    // mapping.
     let hold = backing.mapping.hold()
     defer { backing.mapping.release(hold) }
     let block = frozen.block
     let checkpoint = Checkpoint(source: source, backing: backing, previous: superblock)
     // Without a file nothing has to be durable; a new epoch lets space be reused.
     if backing.isShared {
-      // A process that dies over the sync may be the only one that was told of an error.
+      // If this process dies during the sync, it may be the only one that was told of an error.
       shared[.announcedSync] = UInt64(processIdentifier)
       do throws(StoreError) {
         try checkpoint.seal(block, after: shared[.durableEpoch])
@@ -159,7 +159,7 @@ extension StoreCore {
     checkpoint.publishReuse(block)
   }
 
-  /// Makes both superblocks name the same checkpoint: its writer died between the two. Does
+  /// Makes both superblocks name the same checkpoint, after its writer died between the two. Does
   /// nothing if another process holds the write lock or writes a checkpoint.
   func repairSuperblocksIfFree() throws(StoreError) {
     guard let turn = try enter(.ifFree) else { return }
@@ -170,8 +170,8 @@ extension StoreCore {
     }
   }
 
-  /// On a full disk there may be no page to enter released pages in. They stay listed,
-  /// and are entered after the checkpoint, which makes others free.
+  /// Enters the released pages in the space table. On a full disk there may be no page for that:
+  /// then they stay listed, and are entered after the checkpoint, which frees other pages.
   private func flushReleasesIfThereIsRoom(_ turn: borrowing WriteTurn) throws(StoreError) {
     do throws(StoreError) {
       try turn.writer.space.flushReleases()

@@ -1,10 +1,10 @@
 import CMappedMemory
 import Synchronization
 
-/// Closing, and the end of the file.
+/// Closing a handle, and truncating the file.
 extension StoreCore {
-  /// Makes the log since the last checkpoint short if it is worth it, and lets go
-  /// of all locks. Calls after the first do nothing.
+  /// Writes a checkpoint if that saves the next opening work, and releases all locks. Calls after
+  /// the first do nothing.
   func shutDown() throws(StoreError) {
     defer { withExtendedLifetime(self) {} }
     guard isOpen.exchange(false, ordering: .sequentiallyConsistent),
@@ -25,7 +25,8 @@ extension StoreCore {
     backing.letGo(pinned)
     let turn = writeLock.enter()
     endGroup(turn)
-    // A thread that waited for the write lock may have begun one meanwhile; now nobody can.
+    // A thread that waited for the write lock may have begun a checkpoint meanwhile; now nobody
+    // can.
     waitForOwnCheckpoint()
     writeLock.admitOthers(turn)
     for lock in [LockName.vouched, .valid, .attached] { try? backing.locks.unlock(lock) }
@@ -34,8 +35,8 @@ extension StoreCore {
   private func persist() throws(StoreError) {
     let isLong = shared[.logSinceCheckpoint] > Self.checkpointAtClose
     guard isLong || options.durability != .none else { return }
-    // If somebody else is writing, a checkpoint is theirs to make; but what this
-    // handle promised to make durable it waits for.
+    // If another process is writing, the checkpoint is its job. But what this handle promised to
+    // make durable, it waits for.
     guard let turn = try enter(options.durability == .none ? .closingIfFree : .closing) else { return }
     try conclude(turn) { turn throws(StoreError) in
       let isForOthers = isLong ? try leavesCheckpointToOthers(turn) : false
@@ -50,19 +51,20 @@ extension StoreCore {
     }
   }
 
-  /// Anything but the CUTs of openings. What is in a checkpoint is known to be
-  /// there: damage to it is told, while damage to the very last record of a log
-  /// looks like a torn commit.
+  /// Closing writes a checkpoint if the log since the last one is longer than this: if it has
+  /// anything but the CUTs of openings. What a checkpoint has is known to exist, so damage to it is
+  /// reported, while damage to the very last record of a log looks like a commit that a crash
+  /// interrupted.
   private static let checkpointAtClose: UInt64 = 64
 
-  /// Truncates the file after what is used, if nobody else has it open. Right after a
-  /// checkpoint: both superblocks know no more than this.
+  /// Truncates the file after what is used, if no other handle has it open. Right after a
+  /// checkpoint: both superblocks say then that no more is used.
   func truncateEnd(_ turn: borrowing WriteTurn) throws(StoreError) {
     let end = Int(shared[.highWater].number) * Layout.unitBytes
     guard backing.isShared, try backing.sizes().file > end,
       try backing.locks.tryLock(.attached, .exclusive)
     else { return }
-    // It must be shared again on every path: opening for writing waits for it. Taking it can
+    // Lock A must be shared again on every path: opening for writing waits for it. Taking it can
     // fail for a moment, when the kernel has no memory.
     defer {
       var attempts = 8

@@ -1,12 +1,14 @@
-/// Compaction of all of a store: in rounds, each of slices between which others write.
+/// Compaction of a whole store: in rounds, each made of slices between which others write.
 extension StoreCore {
-  /// Bytes moved before a checkpoint lets what they were copied from be used again.
+  /// Bytes to move before a checkpoint makes the space that they came from usable again.
   private static let bytesBetweenCheckpoints = 64 << 20
+  /// Bytes to move in one slice.
   private static let sliceBytes = 256 << 10
-  /// The segments that are open when it begins, and two that follow them, lie where the
-  /// file was full; each round leaves one.
+  /// The segments that are open when compaction begins, and two that follow them, lie where the
+  /// file was full; each round closes one of them.
   private static let mostRounds = 4
 
+  /// Compacts the whole store; see ``Store/compact(_:)``.
   func compact(_ report: (CompactionProgress) throws -> Void) throws {
     defer { withExtendedLifetime(self) {} }
     guard options.access == .readWrite else {
@@ -18,7 +20,7 @@ extension StoreCore {
     try punchAll()
   }
 
-  /// Moves whatever can be moved, in a store that nobody else knows.
+  /// Moves whatever can be moved, in a store that no other process has open.
   func moveAll() throws(StoreError) {
     do {
       try moveAll { _ in }
@@ -28,8 +30,8 @@ extension StoreCore {
     try punchAll()
   }
 
-  /// Whether moving wins more than it may leave in half-filled units and segments, so that a
-  /// store never takes more afterwards than before.
+  /// Whether moving frees more than it may leave unused in half-filled units and segments, so that
+  /// a store never takes more disk space afterwards than before.
   private func isWorthMoving() throws(StoreError) -> Bool {
     guard backing.isShared else { return true }
     try checkpoint()
@@ -58,10 +60,10 @@ extension StoreCore {
     }
   }
 
-  /// How far a compaction has come, with what it takes to tell.
+  /// The progress of a compaction, and what is needed to compute it.
   private struct Meter {
     var progress = CompactionProgress()
-    /// What the writer had moved when the round began, and the progress then.
+    /// What had been moved when the round began, and the progress then.
     private var begin = 0
     private var base = 0
 
@@ -76,9 +78,9 @@ extension StoreCore {
     }
   }
 
-  /// One round; returns where the file could end.
+  /// Runs one round. Returns the unit at which the file could end.
   ///
-  /// - Parameter beyond: what the round before has left beyond that; nil for the first.
+  /// - Parameter beyond: what the round before has left beyond the end; nil in the first round.
   private func compactOnce(
     _ beyond: Writer.UnitsBeyond?, _ meter: inout Meter, _ report: (CompactionProgress) throws -> Void
   ) throws -> UInt64 {
@@ -104,8 +106,8 @@ extension StoreCore {
       let rewriting = Compactor.Rewriting(end: end, isOfAll: beyond == nil, includesExtents: now.extents > 0)
       try rewriteIndex(rewriting, &meter, report)
     }
-    // The second one knows the first's superblocks to be durable, and so may count
-    // what was released before it as free.
+    // The second checkpoint knows that the first is durable in both superblocks, and so counts as
+    // free what was released before it.
     try checkpoint()
     try checkpoint()
     return end
@@ -145,7 +147,7 @@ extension StoreCore {
     try compacting { turn throws(StoreError) in try turn.writer.rewriteSpaceTable() }
   }
 
-  /// One slice. It may use the reserve as removals may: it frees more.
+  /// Runs one slice. It may use the reserve as removals may, since it frees more than it takes.
   private func compacting<R>(
     _ body: (borrowing WriteTurn) throws(StoreError) -> R
   ) throws(StoreError) -> R {
@@ -160,7 +162,7 @@ extension StoreCore {
     }
   }
 
-  /// Looks through the whole table; returns where the file could end.
+  /// Looks through the whole space table. Returns the unit at which the file could end.
   @discardableResult
   private func lookAtAll() throws(StoreError) -> UInt64 {
     try compacting { turn throws(StoreError) in try turn.compactor.beginWholeLook(&turn.writer) }
@@ -171,13 +173,14 @@ extension StoreCore {
     let shared = shared
     let pages = shared[.indexPages] / UInt64(Layout.pagesPerUnit)
     let bytes = shared[.liveBytes] / UInt64(Layout.unitBytes)
-    // Two epochs of index pages, segments that are open, and what does not fit exactly.
+    // Two epochs of index pages, the segments that are open, and what does not fit exactly.
     return Layout.firstFreeUnit + 2 * pages + bytes + bytes / 16 + 4 * Layout.segmentUnits
   }
 
-  /// Gives back all that is free, without moving anything.
+  /// Punches everything that is free, without moving anything.
   func punchAll() throws(StoreError) {
-    // What is entered as real is entered as something else first, durably.
+    // The first pass demotes units that are entered with all their disk space. When that is
+    // durable, the second pass punches them.
     for _ in 0..<2 {
       try compacting { turn throws(StoreError) in
         try turn.writer.space.dropLeaves()
@@ -194,7 +197,7 @@ extension StoreCore {
         guard try checkpoint(turn, .skip) else { return nil }
         try turn.writer.punchRoom()
         try truncateEnd(turn)
-        // Where others have it open, it stays as long as it is.
+        // If others have the file open, it keeps its length: then punch its end.
         let end = UInt64(try backing.sizes().file / Layout.unitBytes)
         _ = try turn.writer.punchEnd(upTo: end)
         return ()

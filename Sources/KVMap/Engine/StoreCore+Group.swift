@@ -1,7 +1,7 @@
 /// Group commit among the threads of a handle.
 ///
-/// A durable commit that others wait for does not sync at once. It lets them in, one
-/// after the other, with the lock among handles kept; the last of them, when nobody waits
+/// A durable commit that other threads wait for does not sync at once. It lets them in, one after
+/// the other, while the handle keeps the lock among handles. The last of them, when nobody waits
 /// any more, syncs for all, publishes, and wakes them.
 extension StoreCore {
   /// Makes a commit, together with those of other threads if it is to be durable.
@@ -15,7 +15,7 @@ extension StoreCore {
     let result: R
     do {
       result = try body(&turn.writer)
-      // A store into a page that has no storage is not done.
+      // A store into a page that was lost has no effect.
       try checkNotLost()
     } catch {
       let error = lossOr(error)
@@ -26,15 +26,15 @@ extension StoreCore {
     return result
   }
 
-  /// Whether, and to which group, the commit that follows belongs.
+  /// The group that the next commit belongs to; nil if it belongs to none.
   @inline(__always)
   func joinGroup(_ turn: borrowing WriteTurn, _ isDurable: Bool) -> CommitGroup? {
     if turn.writer.group == nil, !isDurable || !writeLock.hasWaiting { return nil }
     return turn.writer.joinGroup()
   }
 
-  /// Ends the turn of a commit. Throws if the group that the commit belongs to cannot
-  /// be made durable.
+  /// Ends a commit and its turn. Throws if the group that the commit belongs to cannot be made
+  /// durable.
   @inline(__always)
   func endCommit(
     _ turn: consuming WriteTurn, _ joined: CommitGroup?, after error: StoreError?
@@ -58,7 +58,7 @@ extension StoreCore {
     } else {
       endGroup(turn)
     }
-    // A commit that failed before says why, and not that others did as well.
+    // A commit that failed by itself reports its own error, not that of the group.
     if error == nil, let error = group.error { throw error }
   }
 
@@ -74,7 +74,7 @@ extension StoreCore {
     } catch {
       let error = lossOr(error)
       turn.writer.group = nil
-      // What is in the log counts from here on, if it is whole: recovery finds out.
+      // From here on, what is in the log counts if it is whole: recovery decides.
       noteFailure(StoreError(.outcomeUnknown, ""))
       conclude(turn, after: error)
       group.error = error.naming(name)

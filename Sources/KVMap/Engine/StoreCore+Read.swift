@@ -1,8 +1,9 @@
 import CMappedMemory
 import Synchronization
 
+/// Reading without a lock: how a call gets a consistent view of the store.
 extension StoreCore {
-  /// Throws unless the handle may be used here and now.
+  /// Throws `closed` unless this handle is open and belongs to this process.
   @inline(__always)
   func checkOpen() throws(StoreError) {
     if isOpen.load(ordering: .relaxed), kvmap_process_generation() == processGeneration { return }
@@ -18,6 +19,7 @@ extension StoreCore {
     throw StoreError(.closed, "\(name): the handle was closed; open the store again")
   }
 
+  /// Throws `lost` if part of the mapping was lost.
   func checkNotLost() throws(StoreError) {
     // The access that may have lost the mapping comes before the look at the flag.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
@@ -29,7 +31,8 @@ extension StoreCore {
     }
   }
 
-  /// What looks like damage in a mapping that was lost is none.
+  /// The error to throw: `lost` if the mapping was lost, since the loss may look like damage; else
+  /// `error`.
   func lossOr(_ error: StoreError) -> StoreError {
     do {
       try checkNotLost()
@@ -39,17 +42,15 @@ extension StoreCore {
     }
   }
 
-  /// Runs `body`, which reads the store as it is mapped then, until what it saw is known to
-  /// be sound.
+  /// Runs `body` on the store as it is mapped then, until what it saw is known to be sound.
   ///
-  /// The generation is the same before and after: nothing that was looked at has
-  /// been reused meanwhile, so what was found is right, and an error is damage
-  /// and no accident. It changes with each checkpoint; a reader that meets three
-  /// in a row pins the epoch.
+  /// If the generation is the same before and after, nothing that `body` looked at was reused
+  /// meanwhile: its result is right, and an error means damage. The generation changes with each
+  /// checkpoint. A reader that meets three changes in a row pins the epoch.
   @inline(__always)
   func read<R>(_ body: (StoreMemory) throws(StoreError) -> R) throws(StoreError) -> R {
-    // What the memory is mapped in ends with this object, which nothing else here would
-    // keep to the end of the call.
+    // The mapping ends with this object, which nothing else here keeps alive to the end of the
+    // call.
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
     let ticket = source.local.readers.enter()
@@ -57,7 +58,8 @@ extension StoreCore {
     var attempts = 0
     while attempts < 3 {
       let generation = shared[.generation]
-      // After the generation: a copy that is not written to any more has an older one.
+      // Loaded after the generation: a mapping that was replaced by a larger copy belongs to an
+      // older generation.
       let memory = source.memory
       do {
         let result = try body(memory)
@@ -69,8 +71,7 @@ extension StoreCore {
         }
         try checkNotLost()
         // If this handle was closed meanwhile, another process may have opened the store alone. It
-        // assumes that there are no readers and raises the generation last, so an unchanged
-        // generation proves nothing.
+        // knows of no readers, and raises the generation last.
         try checkOpen()
       } catch {
         try settle(error, generation, memory.mappedBytes)
@@ -80,7 +81,7 @@ extension StoreCore {
     return try readPinned(body)
   }
 
-  /// Decides about an error: thrown if it is damage, else read again.
+  /// Decides about an error: throws it if it means damage; returns if the read is to be repeated.
   @inline(never)
   private func settle(
     _ error: StoreError, _ generation: UInt64, _ mapped: Int
@@ -93,7 +94,7 @@ extension StoreCore {
     throw error.naming(name)
   }
 
-  /// Maps what others have grown; false if no more is mapped than `before`.
+  /// Maps what others have added to the file; false if no more is mapped than `before`.
   private func mapGrowth(since before: Int) throws(StoreError) -> Bool {
     // Another thread may have mapped it meanwhile.
     if backing.mappedBytes > before { return true }
@@ -110,14 +111,14 @@ extension StoreCore {
     return true
   }
 
-  /// Unmaps what was outgrown, unless a writer of this process is at work.
+  /// Unmaps outgrown mappings, unless a thread of this handle has the write lock.
   func unmapOutgrown() {
     guard let turn = writeLock.tryEnter() else { return }
     backing.mapping.unmapOutgrown()
     withExtendedLifetime(turn) {}
   }
 
-  /// Reads with everything current pinned: nothing is reused.
+  /// Reads with the current epoch pinned: nothing is reused meanwhile.
   @inline(never)
   private func readPinned<R>(
     _ body: (StoreMemory) throws(StoreError) -> R
@@ -127,8 +128,8 @@ extension StoreCore {
     return try readFrozen(body)
   }
 
-  /// Reads what is pinned: nothing to repeat except for growth. The caller is counted as a reader,
-  /// or holds what is mapped.
+  /// Reads what is pinned. Repeats the read only if the store has grown. The caller is counted as a
+  /// reader, or holds the mapping.
   func readFrozen<R>(_ body: (StoreMemory) throws(StoreError) -> R) throws(StoreError) -> R {
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
@@ -137,7 +138,7 @@ extension StoreCore {
       do {
         let result = try body(memory)
         try checkNotLost()
-        // In a copy that is not written to any more what is current is not to be had.
+        // The memory was replaced by a larger copy, and this one may lack what is current.
         if unsafe source.memory.bytes.base != memory.bytes.base { continue }
         return result
       } catch {
@@ -150,7 +151,7 @@ extension StoreCore {
 
   // MARK: Lookups
 
-  /// The record of `key`; nil if it is absent or expired. Within `read`.
+  /// The record of `key`; nil if it is absent or expired. To be called within `read`.
   @inline(__always)
   func find(
     _ key: RawSpan, _ hash: KeyHash, in memory: StoreMemory
@@ -185,14 +186,15 @@ extension StoreCore {
     }
   }
 
-  /// Hands the value to `body` where it lies. What it lies in is neither reused
-  /// nor unmapped before `body` returns.
+  /// Passes the value to `body` where it lies. Its bytes are neither reused nor unmapped before
+  /// `body` returns.
   func withValue<R>(_ key: RawSpan, _ body: (RawSpan) throws -> R) throws -> R? {
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
     let ticket = source.local.readers.enter()
     defer { source.local.readers.leave(ticket) }
-    // Also where the write lock is kept: that ends when the handle is closed meanwhile.
+    // Pin even if this handle keeps the write lock for its life: that ends if the handle is closed
+    // meanwhile.
     let epoch = backing.isShared ? try pins.pinCurrent() : nil
     defer { if let epoch { try? pins.unpin(epoch) } }
     let hash = KeyHash(key, seed: source.seed)
@@ -207,12 +209,12 @@ extension StoreCore {
   }
 }
 
-/// Bytes that were found in the store, where they were mapped then.
+/// Bytes that were found in the store, at the place where they were mapped then.
 struct FoundBytes {
   let bytes: MappedBytes
   let range: Range<Int>
 
-  /// As long as what is mapped there is in use.
+  /// Valid for as long as that mapping is kept.
   var span: RawSpan {
     @_lifetime(immortal)
     get { bytes.span(range.lowerBound, count: range.count) }

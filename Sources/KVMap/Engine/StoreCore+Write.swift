@@ -1,4 +1,6 @@
+/// Single changes: put, remove and sync.
 extension StoreCore {
+  /// Throws unless this handle may write, and store a key and a value of these lengths.
   func checkWritable(_ key: RawSpan, _ value: RawSpan) throws(StoreError) {
     if options.access == .readOnly {
       throw StoreError(.readOnly, "\(name): the store was opened for reading only")
@@ -53,8 +55,8 @@ extension StoreCore {
     }
   }
 
-  /// On a full disk a checkpoint frees the index pages that were copied before it. And
-  /// where the log has no room for one more record, a checkpoint takes its place.
+  /// Removes a key on a full disk. A checkpoint frees the index pages that were copied before it.
+  /// Where the log has no room for one more record, a checkpoint takes the record's place.
   private func removeOnFullDisk(
     _ turn: borrowing WriteTurn, _ key: RawSpan, _ hash: KeyHash, isDurable: Bool
   ) throws(StoreError) -> Bool {
@@ -80,8 +82,8 @@ extension StoreCore {
     return try removeWithCheckpoint(turn, key, hash)
   }
 
-  /// Removes a key without a record; the checkpoint takes its place. That nobody else
-  /// writes one is seen to before anything is done.
+  /// Removes a key without a record; the checkpoint takes its place. Takes lock C before it changes
+  /// anything.
   private func removeWithCheckpoint(
     _ turn: borrowing WriteTurn, _ key: RawSpan, _ hash: KeyHash
   ) throws(StoreError) -> Bool {
@@ -104,7 +106,7 @@ extension StoreCore {
     }
   }
 
-  /// What has been committed and is not durable.
+  /// Whether there are commits that are not durable.
   var needsSync: Bool {
     defer { withExtendedLifetime(self) {} }
     return shared[.durableSequence] < shared[.sequence]

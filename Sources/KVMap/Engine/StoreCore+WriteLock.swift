@@ -1,13 +1,12 @@
 import MappedMemory
 import Synchronization
 
-/// How a thread gets the write lock and what it does with it first and last.
+/// How a thread gets the write lock, and what it does first and last while it has it.
 ///
 ///     enter → (others' group is ended) → lock among handles → begin → the caller's change
 ///           → maintain → conclude → the turn ends
 ///
-/// Where a commit fails after it was appended, or a sync fails, the next turn begins with
-/// recovery.
+/// If a commit fails after it was appended, or a sync fails, the next turn begins with recovery.
 extension StoreCore {
   /// Throws if this thread is inside a transaction on this handle.
   @inline(__always)
@@ -19,7 +18,7 @@ extension StoreCore {
     }
   }
 
-  /// Runs `body` with the write lock, and then, if one is due, a checkpoint.
+  /// Runs `body` with the write lock, and then the maintenance that is due.
   @inline(__always)
   func withWriteLock<R: ~Copyable>(
     _ body: (borrowing WriteTurn) throws(StoreError) -> R
@@ -28,7 +27,7 @@ extension StoreCore {
     let turn = try enterWaiting()
     do {
       let result = try body(turn)
-      // A store into a page that has no storage is not done.
+      // A store into a page that was lost has no effect.
       try checkNotLost()
       finish(turn)
       return result
@@ -39,7 +38,7 @@ extension StoreCore {
     }
   }
 
-  /// Runs `body` in the turn and ends it, without what a commit does besides.
+  /// Runs `body` in the turn and ends the turn, without maintenance.
   func conclude<R: ~Copyable>(
     _ turn: consuming WriteTurn, _ body: (borrowing WriteTurn) throws(StoreError) -> R
   ) throws(StoreError) -> R {
@@ -54,7 +53,7 @@ extension StoreCore {
     }
   }
 
-  /// Ends a turn in which all went well.
+  /// Ends a turn that succeeded, with maintenance.
   @inline(__always)
   func finish(_ turn: consuming WriteTurn) {
     let wait = maintain(turn)
@@ -66,10 +65,9 @@ extension StoreCore {
   @inline(__always)
   private func end(_ turn: consuming WriteTurn) {}
 
-  /// What a commit does for the store besides: a little compaction, and a
-  /// checkpoint if one is due. The commit is done; what fails here is tried again
-  /// later, and if a sync failed the next turn begins with recovery. Returns for how many
-  /// milliseconds writing should pause.
+  /// Maintains the store after a commit: has a checkpoint written if one is due, and compacts a
+  /// little. The commit itself is done: what fails here is tried again later, and if a sync failed
+  /// the next turn begins with recovery. Returns for how many milliseconds writing should pause.
   @inline(__always)
   func maintain(_ turn: borrowing WriteTurn) -> Int {
     do throws(StoreError) {
@@ -83,8 +81,7 @@ extension StoreCore {
     }
   }
 
-  /// After a failed sync, or a loss, what was published may not have reached the pages
-  /// of the file.
+  /// Notes a failed sync or a loss: what was published may not have reached the pages of the file.
   func noteFailure(_ error: StoreError) {
     if error.code == .outcomeUnknown || error.code == .lost { shared[.syncFailed] = 1 }
   }
@@ -92,13 +89,15 @@ extension StoreCore {
   // MARK: The beginning
 
   enum Entrance {
-    /// Waits for other threads and handles, up to the timeout, and ends their group of commits.
+    /// Waits for other threads and handles, up to the timeout, and ends the group of commits that
+    /// they have begun.
     case waiting
-    /// The same, but goes on in a group of commits, if there is one.
+    /// The same, but joins a group of commits if there is one.
     case joining
     /// Does not wait for other handles.
     case ifFree
-    /// Of a handle that is being closed already; these two wait, or do not.
+    /// For a handle that is already being closed; the first waits for other handles, the second
+    /// does not.
     case closing, closingIfFree
 
     var waits: Bool { self != .ifFree && self != .closingIfFree }
@@ -131,7 +130,7 @@ extension StoreCore {
         if entrance == .joining, isOpen.load(ordering: .relaxed) { return true }
         endGroup(turn)
       }
-      // It may have been closed, and its locks let go of, while this waited.
+      // The handle may have been closed, and its locks released, while this thread waited.
       if !entrance.isClosing { try checkOpen() }
       guard try writeLock.excludeOthers(turn, waits: entrance.waits, timeout: options.timeout) else {
         return false
@@ -143,7 +142,7 @@ extension StoreCore {
     }
   }
 
-  /// Sees to it that what this handle knows is what the store is now.
+  /// Brings what this handle knows of the store up to date.
   @inline(__always)
   private func begin(_ turn: borrowing WriteTurn) throws(StoreError) {
     let shared = shared
@@ -151,7 +150,7 @@ extension StoreCore {
     if shared[.busy] | shared[.syncFailed] != 0 { try recoverFromDeadWriter(turn) }
     if shared[.recoveries] != turn.knownRecoveries { startAfresh(turn) }
     turn.writer.adoptCheckpoint()
-    // This thread has no address in the store in use, and no other one writes.
+    // This thread holds no address in the store, and no other thread writes.
     backing.mapping.unmapOutgrown()
     let end = Int(shared[.highWater].number) * Layout.unitBytes
     if end > backing.mappedBytes { _ = try backing.extendMapping(to: end) }
@@ -162,8 +161,8 @@ extension StoreCore {
     turn.throttle.lengthAtStart = shared[.logSinceCheckpoint]
   }
 
-  /// Throws if the path names another file now, or none: what is written
-  /// would be seen by nobody else. Looked at every 50 ms at most.
+  /// Throws if the path names another file now, or none: nobody else would see what is written.
+  /// Looks every 50 ms at most.
   @inline(__always)
   private func checkPath(_ turn: borrowing WriteTurn) throws(StoreError) {
     guard path != nil else { return }
@@ -174,7 +173,7 @@ extension StoreCore {
   @inline(never)
   private func lookAtPath(_ turn: borrowing WriteTurn, _ now: UInt64) throws(StoreError) {
     guard let path else { return }
-    // A process that may not look there any more may write all the same.
+    // A process that is not allowed to look at the path any more may write all the same.
     if (try? backing.isAt(path)) == false {
       throw StoreError(
         .replaced,
@@ -186,14 +185,14 @@ extension StoreCore {
 
   // MARK: The end
 
-  /// Failures of the preparing steps leave the store as it was; after any other
-  /// the next turn begins with recovery.
+  /// Ends a change. A failure in the preparing steps leaves the store as it was; after any other
+  /// failure the next turn begins with recovery.
   @inline(__always)
   func conclude(_ turn: borrowing WriteTurn, after error: StoreError?) {
     let shared = shared
     if let error { noteFailure(error) }
     if error == nil || !turn.writer.isHalfDone {
-      // Pages that were copied for a change that failed: others must not find the originals in use.
+      // A change that failed may have copied pages: others must not find the originals in use.
       if !turn.writer.space.pendingReleases.isEmpty { try? turn.writer.space.flushReleases() }
       shared[.busy] = 0
     }
@@ -202,16 +201,18 @@ extension StoreCore {
 
   // MARK: Recovery
 
-  /// The last holder of the write lock died with it, or a sync failed: readers go on with
-  /// what was published, and the state is rebuilt beside it.
+  /// Recovers, because the last holder of the write lock died with it, or a sync failed. Readers go
+  /// on with what was published while the state is rebuilt beside it.
   private func recoverFromDeadWriter(_ turn: borrowing WriteTurn) throws(StoreError) {
     if backing.isShared {
-      // Its superblocks would be mixed with those of a checkpoint under way.
+      // Recovery writes superblocks: they must not be mixed with those of a checkpoint that is
+      // being written.
       let lock = try CheckpointLock(waitingFor: self)
       try recoverBesideReaders(turn, lock)
     } else if shared[.busy] != 0 {
       // Nobody else writes here: the failure was this handle's own.
-      throw StoreError(.damaged, "\(name): an earlier change failed half-way; reopen the store")
+      throw StoreError(
+        .damaged, "\(name): an earlier change failed halfway; close the store and open it again")
     }
   }
 
@@ -228,12 +229,12 @@ extension StoreCore {
   }
 
   /// Forgets what this handle remembers of the space table, whose pages belong to an older tree.
-  /// Notes what was inherited, unless a recovery has stored it again.
+  /// Notes what it inherited from other handles, unless a recovery has stored that again.
   private func startAfresh(_ turn: borrowing WriteTurn) {
     backing.forgetFailedSync()
     turn.writer.space = SpaceTable(working: turn.writer.working, backing: backing)
     let isFirst = turn.knownRecoveries == nil
-    // A recovery that was under way when the file was opened stored some of it before.
+    // A recovery that was running when the file was opened has stored some of it before that.
     let isInherited = isFirst && joinedOthers && shared[.recoveries] &- recoveriesWhenJoined < 2
     turn.writer.log.inheritance =
       isInherited
@@ -244,16 +245,16 @@ extension StoreCore {
     turn.knownRecoveries = shared[.recoveries]
   }
 
-  /// Rebuilds the index from the log if some of its pages cannot be trusted: those that were
-  /// stored before this handle could be told of write errors, and those that a process died
-  /// over while it synced them. With nothing pending.
+  /// Rebuilds the index from the log if some of its pages cannot be trusted: those that were stored
+  /// before this handle could be told of write errors, and those that a process was syncing when it
+  /// died. Only while no change is pending.
   func rebuildDoubtfulPages(
     _ turn: borrowing WriteTurn, _ lock: borrowing CheckpointLock
   ) throws(StoreError) {
     guard backing.isShared, inheritsPages(turn) || shared[.syncFailed] != 0 else { return }
-    // What is in no log would be forgotten.
+    // A change that is in no log would be lost.
     if turn.writer.isHalfDone {
-      throw StoreError(.outcomeUnknown, "a sync failed while a change was made that only a checkpoint holds")
+      throw StoreError(.outcomeUnknown, "a sync failed during a change that is not in the log")
     }
     try recoverBesideReaders(turn, lock)
     startAfresh(turn)
@@ -261,8 +262,8 @@ extension StoreCore {
     shared[.busy] = UInt64(processIdentifier)
   }
 
-  /// Whether pages of the index are others', who could have been told of errors that this handle
-  /// was not told of.
+  /// Whether pages of the index were stored by other handles, which may have been told of write
+  /// errors that this handle was not told of.
   private func inheritsPages(_ turn: borrowing WriteTurn) -> Bool {
     guard let inheritance = turn.writer.log.inheritance else { return false }
     return shared[.durableEpoch] < inheritance.epoch

@@ -8,10 +8,10 @@ import SystemPackage
   import Darwin
 #endif
 
-/// An open store: what handles, cursors and transactions share.
+/// An open store: the state that handles, cursors and transactions share.
 @safe
 final class StoreCore: @unchecked Sendable {
-  // Sendable: all of it is, never changes, or is atomic.
+  // Sendable: every member is Sendable and constant, or atomic.
   let name: String
   let path: FilePath?
   let source: MemorySource
@@ -27,8 +27,8 @@ final class StoreCore: @unchecked Sendable {
   let processIdentifier = ProcessIdentifier.current
   let processGeneration = kvmap_process_generation()
   let pins: ProcessPins
-  /// Whether others had the store open before this handle's descriptors were, and the last
-  /// recovery that had been made then.
+  /// Whether others had the store open before this handle opened the file, and how many recoveries
+  /// there had been then.
   let joinedOthers: Bool
   let recoveriesWhenJoined: UInt64
   /// The checkpoint that a private view pins.
@@ -37,7 +37,7 @@ final class StoreCore: @unchecked Sendable {
   /// Whether a thread of this handle holds lock C.
   let isCheckpointing = Atomic<Bool>(false)
 
-  /// Everything is mapped and, for a shared store, locks A and V are held.
+  /// Expects everything to be mapped and, for a shared store, locks A and V to be held.
   init(
     name: String, path: FilePath?, backing: any Backing, block: Superblock, options: StoreOptions,
     clock: Clock, pinned: Epoch?, joinedOthers: Bool = false
@@ -66,7 +66,7 @@ final class StoreCore: @unchecked Sendable {
   @inline(__always)
   var memory: StoreMemory { source.memory }
 
-  /// The words that all processes share.
+  /// The state that all processes share.
   @inline(__always)
   var shared: SharedState { source.shared }
 

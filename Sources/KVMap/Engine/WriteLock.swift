@@ -8,14 +8,14 @@ import Synchronization
 
 /// The write lock: one thread of one process changes the store at a time.
 ///
-/// Among the threads of a handle it is a mutex; among handles it is a lock on the file, which
-/// the system ends with its holder. Whatever only the holder may touch lies inside, and is
+/// Among the threads of a handle it is a mutex; among handles it is a lock on the file, which the
+/// system releases when its holder dies. State that only the holder may touch lies inside, and is
 /// reached through a ``WriteTurn``.
 @safe
 final class WriteLock: @unchecked Sendable {
   // Sendable: `state` is touched only by the thread that holds `mutex`; all else is atomic.
 
-  /// What changes the store, and what its holder remembers from one time to the next.
+  /// What changes the store, and what this handle remembers from one turn to the next.
   struct State: ~Copyable {
     var writer: Writer
     var compactor: Compactor
@@ -29,7 +29,7 @@ final class WriteLock: @unchecked Sendable {
   fileprivate let state: UnsafeMutablePointer<State>
   private let locks: any StoreLocks
   private let mutex = Lock()
-  /// The thread that holds `mutex`, 0 for none: to find calls from within.
+  /// The thread that holds `mutex`, 0 for none: to detect calls from within a transaction.
   private let owner = Atomic<UInt>(0)
   /// How many threads wait for `mutex`.
   let waiting = Atomic<Int>(0)
@@ -109,7 +109,7 @@ final class WriteLock: @unchecked Sendable {
 
   @inline(__always)
   fileprivate func leave() {
-    // Commits of a group that is open go on with the lock among handles.
+    // An open group keeps the lock among handles for the commits that join it.
     if unsafe state.pointee.writer.group == nil, !isKept { admitOthers() }
     owner.store(0, ordering: .relaxed)
     mutex.unlock()
@@ -122,7 +122,7 @@ final class WriteLock: @unchecked Sendable {
     try? locks.unlock(.write)
   }
 
-  /// Asks again, ever less often, until the timeout.
+  /// Tries again, ever less often, until the timeout.
   @inline(never)
   private func waitForOthers(_ timeout: Duration) throws(StoreError) {
     var patience = Patience(timeout)
@@ -146,7 +146,7 @@ final class WriteLock: @unchecked Sendable {
 /// The write lock, held by this thread. It ends where this value does.
 @safe
 struct WriteTurn: ~Copyable {
-  /// The handle's, which the turn never outlives: no reference is counted for each commit.
+  /// The lock that is held, which the turn never outlives: no commit has to count references.
   private let lock: Unmanaged<WriteLock>
   private let state: UnsafeMutablePointer<WriteLock.State>
 
@@ -175,14 +175,14 @@ struct WriteTurn: ~Copyable {
     nonmutating _modify { yield unsafe &state.pointee.throttle }
   }
 
-  /// The recovery this handle's writer knows of; nil before it writes for the first time.
+  /// How many recoveries this handle's writer knows of; nil before it writes for the first time.
   @inline(__always)
   var knownRecoveries: UInt64? {
     _read { yield unsafe state.pointee.knownRecoveries }
     nonmutating _modify { yield unsafe &state.pointee.knownRecoveries }
   }
 
-  /// When to look next whether the path still names the file, in milliseconds since 1970.
+  /// When to check next whether the path still names the file, in milliseconds since 1970.
   @inline(__always)
   var nextPathCheck: UInt64 {
     _read { yield unsafe state.pointee.nextPathCheck }

@@ -1,10 +1,10 @@
-/// What tells a writer when to ask for a checkpoint, and when to wait for one.
+/// Tells a writer when to ask for a checkpoint, and when to wait for one.
 ///
 /// Kept with the write lock.
 struct WriteThrottle {
-  /// The length of log at which a checkpoint was asked for last.
+  /// The length of the log since the last checkpoint when one was last asked for.
   var lengthWhenAsked: UInt64 = .max
-  /// The length of log since the last checkpoint when the write lock was taken.
+  /// The length of the log since the last checkpoint when the write lock was taken.
   var lengthAtStart: UInt64 = 0
   private var looks: UInt64 = 0
   private var isShort = false
@@ -15,7 +15,7 @@ struct WriteThrottle {
     isShort = false
   }
 
-  /// The last answer of `look`, which is asked now and then.
+  /// The last answer of `look`, which is called in one of 32 calls.
   mutating func isShortOfSpace(_ look: () -> Bool) -> Bool {
     looks &+= 1
     if looks % 32 == 0 { isShort = look() }
@@ -24,14 +24,17 @@ struct WriteThrottle {
 
   // MARK: Pauses
 
-  /// A commit that has written this much pauses for a millisecond, or for several, the
-  /// further writing has got ahead of the disk.
+  /// A commit pauses for one millisecond, plus one for each time it has written this much. The
+  /// pause is multiplied, the further writing has got ahead of the disk.
   private static let bytesPerMillisecond: UInt64 = 16 << 10
-  /// A checkpoint that never ends does not bring writing to a standstill.
+  /// The largest factor: a checkpoint that never ends must not stop writing.
   private static let mostTimes: UInt64 = 16
   private static let longestPause: UInt64 = 10_000
 
-  /// For how long to pause after writing up to `length`: `factor` times what is due.
+  /// For how many milliseconds to pause after writing up to `length`.
+  ///
+  /// - Parameter factor: how far writing is ahead of the disk, in quarters of what makes a
+  ///   checkpoint due.
   func milliseconds(for length: UInt64, times factor: UInt64) -> Int {
     guard length > lengthAtStart else { return 0 }
     let written = length - lengthAtStart

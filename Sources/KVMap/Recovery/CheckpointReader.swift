@@ -1,4 +1,4 @@
-/// Reads the pages of a checkpoint before the shared state points to them.
+/// Checks pages of a checkpoint before there is a shared state that points to them.
 struct CheckpointReader {
   let memory: StoreMemory
   let block: Superblock
@@ -32,7 +32,7 @@ struct CheckpointReader {
     try check(pointer, .spaceLeaf)
   }
 
-  /// Everything a checkpoint points to is sealed.
+  /// Every page that a checkpoint points to is sealed.
   private func check(_ pointer: PagePointer, _ kind: PageKind) throws(StoreError) {
     try memory.checkSealed(pointer, kind)
   }

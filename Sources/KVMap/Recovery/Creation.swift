@@ -1,14 +1,15 @@
-/// Makes the contents of an empty store.
+/// Builds the contents of an empty store.
 struct Creation {
   let source: MemorySource
   let backing: any Backing
   let clock: Clock
   let identifier: (UInt64, UInt64)
-  /// Above all versions that are to be kept, in a store that gets the values of another one.
+  /// The first record's sequence number. In a store that takes over values of another store it is
+  /// above all versions that are kept.
   var firstSequence = SequenceNumber(number: 1)
 
-  /// Everything is built in memory that is mapped from a file without a name, or
-  /// from none: nobody sees it before it is complete and durable.
+  /// Builds everything in a file that does not have its name yet: nobody sees the store before it
+  /// is complete and durable.
   func build() throws(StoreError) {
     let first = Layout.firstFreeUnit
     try backing.grow(to: Int(first + 1) * Layout.unitBytes)

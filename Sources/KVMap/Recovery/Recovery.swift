@@ -1,9 +1,8 @@
 /// Rebuilds the working state from a superblock and the log after it.
 ///
-/// Either alone, when no handle vouches for the shared state, or beside readers, after
-/// a writer that died in its turn, while readers go on. Nothing the last
-/// checkpoint or the log needs is changed, so being cut anywhere costs nothing:
-/// the next recovery starts from the same.
+/// Recovery runs alone, when no handle vouches for the shared state; or beside readers, when a
+/// writer has died with the write lock. It changes nothing that the last checkpoint or the log
+/// needs, so it can be interrupted anywhere: the next recovery starts from the same state.
 struct Recovery {
   let source: MemorySource
   let backing: any Backing
@@ -16,9 +15,9 @@ struct Recovery {
     /// A writer has died with the write lock, or its sync failed: readers go on with what was
     /// published.
     case besideReaders
-    /// Of a private view: no CUT is appended, and nothing synced.
+    /// For a private view: appends no CUT and syncs nothing.
     case privateView
-    /// Only finds out, in private memory, whether all of it will succeed.
+    /// Only finds out, in private memory, whether recovery will succeed.
     case dryRun(besideReaders: Bool)
 
     var isBesideReaders: Bool { self == .besideReaders || self == .dryRun(besideReaders: true) }
@@ -33,8 +32,8 @@ struct Recovery {
     try rebuild(block, bothAgree: bothAgree, examine(block))
   }
 
-  /// Recovers a private copy. Damage can hide in any page that recovery comes to, the
-  /// space table's above all; met here, not a byte of the file has changed.
+  /// Recovers a private copy. Any page that recovery reads may be damaged, pages of the space table
+  /// above all. If the damage is met here, not a byte of the file has changed.
   func dryRun(_ block: Superblock, _ end: LogScanner.End) throws(StoreError) {
     var room = PrivateBacking.leastRoom
     while true {
@@ -51,19 +50,19 @@ struct Recovery {
     }
   }
 
-  /// Where the log ends, if everything that says so is sound. Changes nothing.
+  /// Returns where the log ends. Throws if anything that says so is damaged. Changes nothing.
   func examine(_ block: Superblock) throws(StoreError) -> LogScanner.End {
     let published = source.shared
     let used = Int(block.highWater.number) * Layout.unitBytes
-    // All of the file: what was written last lies beyond what the checkpoint knows, and what
-    // is not mapped would look as if the log had ended.
+    // Map the whole file. What was written last may lie beyond what the checkpoint knows of, and
+    // where nothing is mapped the log would seem to end.
     let length = try backing.sizes().file
     _ = try backing.extendMapping(to: length / Layout.unitBytes * Layout.unitBytes)
     if used > backing.mappedBytes {
       guard try backing.extendMapping(to: used) else {
         throw StoreError(
           .damaged,
-          "the file ends before offset \(UInt64(used).hexadecimal), up to which its last checkpoint uses it: "
+          "the file ends before offset \(UInt64(used).hexadecimal), but its last checkpoint uses it up to there: "
             + "it was cut short; restore it from a backup")
       }
     }
@@ -72,7 +71,7 @@ struct Recovery {
     var scanner = LogScanner(memory: source.shadow.memory, tail: start, segment: block.segment)
     scanner.scan()
     while let place = scanner.damageBeyondEnd(backing.dataRanges) {
-      // A writer beside a private view may have gone on since the end was found.
+      // A writer may have appended records since the end was found, if this is a private view.
       if scanner.scanOn() { continue }
       let end = scanner.end
       throw .damaged(
@@ -96,8 +95,8 @@ struct Recovery {
     return end
   }
 
-  /// Throws if the numbers at the log's end would not leave room to go on. No one
-  /// who wrote them honestly comes near these bounds.
+  /// Throws if the numbers at the log's end leave no room to go on. No program that writes them
+  /// correctly comes near these bounds.
   private func checkBounds(_ block: Superblock, _ end: LogScanner.End) throws(StoreError) {
     let known = max(block.highWater.number, UInt64(backing.mappedBytes / Layout.unitBytes))
     guard end.highWater <= known + max(known, Self.mostUnitsBeyondEnd) else {
@@ -116,16 +115,16 @@ struct Recovery {
     }
   }
 
-  /// How far beyond the end of the file the next segment may lie, in units: what
-  /// the file had grown by when power failed, and was not durable. 1 GiB.
+  /// How far beyond the end of the file the next segment may lie, in units: the file may have grown
+  /// by this much when power failed, without that being durable. 1 GiB.
   private static let mostUnitsBeyondEnd: UInt64 = (1 << 30) / UInt64(Layout.unitBytes)
 
-  /// More than one opening can use.
+  /// More epochs than one opening can use.
   private static let leastEpochsLeft: UInt64 = 1 << 60
-  /// The same.
+  /// More sequence numbers than one opening can use.
   private static let leastSequenceNumbersLeft: UInt64 = 1 << 40
 
-  /// Makes the store what superblock and log say it is.
+  /// Makes the store what the superblock and the log say it is.
   func rebuild(_ block: Superblock, bothAgree: Bool, _ end: LogScanner.End) throws(StoreError) {
     guard let header = end.header else { return }
     let start = LogWriter.Tail(
@@ -137,21 +136,22 @@ struct Recovery {
     let target = source.shadow
     begin(target, block, end, source.shared)
     try replay(target, block, start, end, header)
-    // What was rebuilt is the last state that readers can have a snapshot of.
+    // From now on the rebuilt state is the last frozen one, which a snapshot of a read-only handle
+    // shows.
     target.shared.freeze()
-    // The epoch that is published, not one before: who pins meanwhile may have seen it, and
-    // the old root.
+    // The epoch that is about to be published, not the one before: a reader that pins meanwhile may
+    // see this epoch and the old root.
     if mode.isBesideReaders { target.shared[.quarantine] = target.shared[.epoch] }
     source.shared.publish(target.shared)
   }
 
-  /// Sees to it that both superblocks point to the checkpoint that counts: a lagging
-  /// one would point to pages that are about to be reused.
+  /// Makes both superblocks point to the checkpoint that counts: an older one would point to pages
+  /// that are about to be reused.
   ///
-  /// That they agree in memory does not say that they do on the disk. If the sync of
-  /// one failed, it may have been taken for clean ever since, and no later sync would
-  /// write it. So they are stored again in any case, to be written by the next sync
-  /// of the file at the latest, which comes before either of them changes.
+  /// That they agree in memory does not mean that they agree on the disk. If the sync of one
+  /// failed, the system may have treated it as clean ever since, and no later sync would write it.
+  /// So both are stored again in any case. The next sync of the file writes them, and it comes
+  /// before either of them changes.
   private func repairSuperblocks(
     _ block: Superblock, _ bothAgree: Bool
   ) throws(StoreError) {
@@ -164,7 +164,7 @@ struct Recovery {
     }
   }
 
-  /// Whether the log passes through a position on its way to the end.
+  /// Whether a record of the log begins at this offset, before the log's end.
   private func reaches(
     _ offset: UInt64, _ start: LogWriter.Tail, _ block: Superblock, _ end: LogScanner.End
   ) -> Bool {
@@ -175,13 +175,14 @@ struct Recovery {
     return false
   }
 
-  /// Reads every page that replay will start from, so that damage is met before
-  /// anything is written: a store that is refused is not changed.
+  /// Checks every page from which replay will start, so that damage is met before anything is
+  /// written: a store that is refused is not changed.
   private func checkWhatReplayTouches(
     _ block: Superblock, _ end: LogScanner.End
   ) throws(StoreError) {
     let tree = CheckpointReader(memory: memory, block: block)
-    // A view of a store that was closed reads nothing of the space table.
+    // A private view appends no CUT, so without records to replay it needs no entry of the space
+    // table.
     if !mode.isPrivate { try tree.checkSpace(end.tail.position.unit) }
     var walk = LogWalk(memory: memory, from: block.logPosition, upTo: end.tail.position)
     while let record = try walk.next() {
@@ -191,7 +192,7 @@ struct Recovery {
     }
   }
 
-  /// Sets the new words to the state of the checkpoint.
+  /// Sets the new shared state to the state of the checkpoint.
   private func begin(
     _ target: MemorySource, _ block: Superblock, _ end: LogScanner.End, _ published: SharedState
   ) {
@@ -202,7 +203,7 @@ struct Recovery {
     shared[.epoch] = Epoch(number: max(working, block.epoch).next.number)
     shared[.sealedEpoch] = block.epoch
     shared[.durableEpoch] = block.epoch
-    // A pin that came too late for what was reused before still does.
+    // A pin that came too late for what was reused before recovery still comes too late.
     shared[.pinFloor] = mode.isBesideReaders ? published[.pinFloor] : Epoch(number: 0)
     shared[.root] = block.root
     shared[.spaceRoot] = block.spaceRoot
@@ -221,6 +222,7 @@ struct Recovery {
     shared[.durableSequence] = block.sequence
   }
 
+  /// Applies the records since the checkpoint again.
   private func replay(
     _ target: MemorySource, _ block: Superblock, _ start: LogWriter.Tail, _ end: LogScanner.End,
     _ header: SegmentHeader
@@ -249,14 +251,15 @@ struct Recovery {
     shared[.published] = shared[.tail]
   }
 
-  /// How far the segment surely has disk space: what was made real after the
-  /// checkpoint may have been lost, so only what is used counts.
+  /// Up to where the segment surely has disk space. What was allocated after the checkpoint may
+  /// have been lost, so only the part in use counts.
   private func readyEnd(_ end: LogScanner.End) -> UInt64 {
     let page = UInt64(Layout.pageBytes)
     return (end.tail.position.offset + page - 1) / page * page
   }
 
-  /// Ends what the crash left, and makes everything up to there durable.
+  /// Appends a CUT, which ends whatever the crash left in the log, and makes everything up to it
+  /// durable.
   private func cut(_ writer: inout Writer) throws(StoreError) {
     var tail = writer.log.tail
     try writer.makeRoomForCut(&tail)
@@ -268,7 +271,7 @@ struct Recovery {
 }
 
 extension Writer {
-  /// Does again what a record of the log did.
+  /// Applies a record of the log again.
   mutating func replay(_ record: Record) throws(StoreError) {
     switch record.kind {
     case .put:
@@ -288,8 +291,8 @@ extension Writer {
       try space.flushReleases()
       try unpublish(prepared)
     case .link:
-      // The segment that opens here was entered when the one before it opened;
-      // the one it names was entered when it opened.
+      // The table has the segment that opens here already: it was entered when the segment before
+      // it opened. Now enter the one that this segment names.
       let opened = Int(record.linkTarget)
       guard let header = SegmentHeader(memory.bytes, at: opened, seed: memory.seed) else {
         throw .damaged("log segment", at: opened, "its header is not what was written")

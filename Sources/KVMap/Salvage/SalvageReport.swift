@@ -1,4 +1,4 @@
-/// What ``Store/salvage(from:into:options:progress:)`` took over and what was lost.
+/// What ``Store/salvage(from:into:options:progress:)`` copied, and what was lost.
 public struct SalvageReport: Sendable {
   /// Something that was lost, or may have been.
   public struct Loss: Sendable, CustomStringConvertible {
@@ -17,31 +17,31 @@ public struct SalvageReport: Sendable {
     public let kind: Kind
     /// The key; nil if it is not known.
     public let key: [UInt8]?
-    /// Whether the key is right beyond doubt: read from a record that is intact.
-    /// Else it was read from damaged bytes.
+    /// Whether the key is right beyond doubt: read from a record that is intact. If not, it was
+    /// read from damaged bytes.
     public let isKeyCertain: Bool
     /// Where in the damaged file: for example `record at 0x42c0`.
     public let place: String
-    /// What is wrong there, and what that means.
+    /// What is wrong there, and what that means for the data.
     public let meaning: String
 
     /// Place and meaning, without the key.
     public var description: String { "\(place): \(meaning)" }
   }
 
-  /// Records in the new store.
+  /// How many records the new store has.
   public internal(set) var recordCount = 0
-  /// Bytes of their keys and values.
+  /// How many bytes their keys and values have.
   public internal(set) var byteCount = 0
-  /// Among them, values in place of newer ones that are lost.
+  /// How many of these records have an older value, because the newest one is lost.
   public internal(set) var olderValues = 0
   /// What is lost; at most 10,000.
   public internal(set) var losses: [Loss] = []
-  /// Losses beyond those listed.
+  /// How many losses there are beyond those listed.
   public internal(set) var furtherLosses = 0
-  /// What is damaged in the old file, whether anything was lost by it or not; at
-  /// most 10,000. What salvage did not have to look at is not listed: that is what
-  /// ``Store/verify(_:)`` is for.
+  /// What is damaged in the old file, whether anything was lost by it or not; at most 10,000.
+  /// Salvage does not list what it did not have to look at; for a list of all damage use
+  /// ``Store/verify(_:)``.
   public internal(set) var faults: [VerificationReport.Fault] = []
 
   /// Whether everything was copied as it was.
@@ -49,7 +49,7 @@ public struct SalvageReport: Sendable {
 
   private static let most = 10_000
 
-  /// Adds what a look at a part of the old file has found.
+  /// Adds the faults that were found in a part of the old file.
   mutating func add(faultsOf report: VerificationReport) {
     faults += report.faults.prefix(Self.most - faults.count)
   }

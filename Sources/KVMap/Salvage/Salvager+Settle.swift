@@ -1,24 +1,25 @@
-/// Deciding about keys whose newest record is not simply there.
+/// Decides about keys whose newest record cannot simply be copied.
 extension Salvager {
-  /// What the search found of keys that the index says nothing about.
+  /// Takes what the search found of keys about which the index says nothing.
   func takeFound(_ target: StoreCore) throws(StoreError) {
     if lost.isEmpty { return }
     for (key, events) in found.keys {
       if !isLost(hash(key)) { continue }
-      // Part of a bucket may have been readable, and told better.
+      // The log after the checkpoint counts first. And the part of a bucket that can be read has
+      // given its keys already.
       if recent.keys[key]?.isDecided == true { continue }
       if try target.holds(key) { continue }
       try settle(key, events, target)
     }
   }
 
-  /// What the log after the checkpoint says.
+  /// Takes what the log after the checkpoint says.
   func takeRecent(_ target: StoreCore) throws(StoreError) {
     for (key, events) in recent.keys {
       if events.isDecided {
         try settle(key, events, target)
       } else {
-        // Nothing of it can be read; the index, or the search, may have had an older value.
+        // Nothing in that log can be read; the index, or the search, may have had an older value.
         lose(key, events, hasOlder: try target.holds(key))
       }
     }
@@ -31,6 +32,7 @@ extension Salvager {
     lose(key, events, hasOlder: events.current != nil)
   }
 
+  /// Reports that the newest value of a key is lost, if it is.
   private func lose(_ key: [UInt8], _ events: KeyHistory.Events, hasOlder: Bool) {
     let (offset, reason, isCertain): (Int, String, Bool)
     if let newer = events.newerLost {
@@ -50,7 +52,7 @@ extension Salvager {
       "\(reason); " + (hasOlder ? "an older value is in its place" : "its value is lost"))
   }
 
-  /// Looks for older values of keys whose records cannot be read where the index points to.
+  /// Looks for older values of keys whose slots point to records that cannot be read.
   func settleDamagedSlots(_ target: StoreCore) throws(StoreError) {
     if damagedSlots.isEmpty { return }
     let foundByTag = Dictionary(grouping: found.keys.keys) { hash($0).tag }
@@ -63,7 +65,7 @@ extension Salvager {
         slot.key.map { [$0] }
           ?? byTag[slot.place.slot.tag, default: []].filter { slot.place.mayHold(hash($0)) }
       }
-      // A newer record than the one that is damaged.
+      // The log after the checkpoint has a newer record than the one that is damaged.
       if keys(recentByTag).contains(where: { recent.keys[$0]?.isDecided == true }) { continue }
       try settle(slot, keys(foundByTag), target)
     }
@@ -76,7 +78,7 @@ extension Salvager {
     for key in candidates {
       if found.keys[key]?.current != nil, try !target.holds(key) { older.append(key) }
     }
-    // Which of several it was nobody knows.
+    // With several candidates it is unknown which key it was.
     guard older.count == 1, let position = found.keys[older[0]]?.current else {
       return add(slot.key, slot.isKeyCertain, at: slot.offset, slot.reason, hasOlder: false)
     }

@@ -1,17 +1,17 @@
-/// Moves everything that can be read of a damaged store into a new one.
+/// Copies everything that can be read of a damaged store into a new one.
 ///
-/// What counts of a key, in this order: the log after the checkpoint, the index
-/// of the checkpoint, and, where the index is damaged, the newest record that a
-/// search of the whole log finds. Without a superblock there is only the search.
+/// For each key these count, in this order: the log after the checkpoint; the index of the
+/// checkpoint; and, where the index is damaged, the newest record that a search of the whole log
+/// finds. Without a superblock there is only the search.
 final class Salvager {
   let view: SourceView
   /// The new store's first sequence number: above all versions that are kept.
   private(set) var firstSequence = SequenceNumber(number: 1)
   var report = SalvageReport()
 
-  /// The log after the checkpoint.
+  /// What the log after the checkpoint says.
   private(set) var recent: KeyHistory
-  /// What the search found, of the keys it was made for.
+  /// What the search found about the keys it was made for.
   private(set) var found: KeyHistory
   /// Slots whose records cannot be read.
   private(set) var damagedSlots: [DamagedSlot] = []
@@ -19,7 +19,7 @@ final class Salvager {
   private(set) var lost: [CheckpointWalk.LostPage] = []
   private var lostHashes: [HashRange] = []
   private var kinds: [UnitKind?] = []
-  /// Where large values of records that the index points to begin.
+  /// Where the large values begin whose records the index points to.
   private var runs: Set<Int> = []
   private let progress: (Int, Double) -> Void
   private var taken = 0
@@ -27,7 +27,7 @@ final class Salvager {
   /// A slot whose record cannot be read.
   struct DamagedSlot {
     var place: CheckpointWalk.SlotPlace
-    /// The record's key, if it is whole, or seems to be.
+    /// The record's key, if it is intact or seems to be.
     var key: [UInt8]?
     var isKeyCertain: Bool
     var reason: String
@@ -45,7 +45,7 @@ final class Salvager {
 
   // MARK: Steps
 
-  /// Reads what is to be known before the new store can be created.
+  /// Reads what has to be known before the new store can be created.
   func prepare() throws(StoreError) {
     var superblocks = VerificationReport()
     superblocks.add(view)
@@ -80,8 +80,8 @@ final class Salvager {
     report.recordCount = target.recordCount
   }
 
-  /// A number that leaves the new store too few of its own is not gone on from,
-  /// and the versions are not kept.
+  /// Sets the new store's first sequence number. A number that would leave the store too few of its
+  /// own is not used, and then the versions are not kept.
   private func setFirstSequence(_ number: UInt64) {
     if number < SequenceNumber.limit.number / 2 { firstSequence = SequenceNumber(number: max(1, number)) }
   }
@@ -116,13 +116,13 @@ final class Salvager {
     for page in lost {
       report.add(
         .unknownKeys, view.block == nil ? "superblocks" : "index page", at: page.offset,
-        "\(page.hashes) were searched for in the log, of which a part is missing or was given back; some may "
+        "\(page.hashes) were searched for in the log, of which a part is missing or was freed; some may "
           + "be missing, have an older value, or be back though they were removed")
     }
   }
 
-  /// Whether the index says nothing about keys of this hash. Two pages' ranges are
-  /// apart or equal.
+  /// Whether the index says nothing about keys of this hash. The ranges of two pages are apart or
+  /// equal.
   func isLost(_ hash: KeyHash) -> Bool {
     var low = 0
     var high = lostHashes.count
@@ -133,6 +133,7 @@ final class Salvager {
     return low > 0 && lostHashes[low - 1].contains(hash.bits)
   }
 
+  /// Reports a gap in the log, and what may be lost by it.
   private func note(_ gap: LogGap) {
     var end = VerificationReport()
     end.add(gap)
@@ -152,8 +153,8 @@ final class Salvager {
     let position = place.slot.position
     func fail(_ record: Record?, isKeyCertain: Bool, _ reason: String) {
       var key = record.map(\.keyBytes)
-      // The tag and the place of the slot say what the key may be: some 2^20 keys
-      // have to be tried to find one that is wrong and passes.
+      // The tag and the place of the slot restrict which key it can be: a wrong key passes about
+      // once in 2^20.
       if let bytes = key, !isKeyCertain, !place.mayHold(unsafe KeyHash(bytes.span.bytes, seed: memory.seed)) {
         key = nil
       }
@@ -166,14 +167,15 @@ final class Salvager {
       return fail(record, isKeyCertain: false, "its checksum does not match")
     }
     guard record.kind == .put || record.kind == .move, place.mayHold(record.keyHash) else {
-      return fail(nil, isKeyCertain: false, "it is not the record that the index means")
+      return fail(nil, isKeyCertain: false, "it is not the record that the index names")
     }
     let key = record.keyBytes
     if let events = recent.keys[key], events.isDecided { return }
     if record.isExternal {
       do throws(StoreError) {
         let range = try record.valueRange()
-        // Before it is read: many records of one value must cost no more than it.
+        // Check this before reading the value: many records of one value must cost no more than
+        // one.
         guard runs.insert(range.lowerBound).inserted else {
           return fail(record, isKeyCertain: true, "its large value belongs to another record too")
         }

@@ -1,4 +1,4 @@
-/// The space table, and whether the file is used as it says.
+/// Checks the space table, and whether the file is used as it says.
 extension Verifier {
   // MARK: Space table
 
@@ -16,7 +16,7 @@ extension Verifier {
     }
     let isTableWhole = report.faultCount == before
     checkSegmentHeaders(units)
-    // What is said of a unit by a page that cannot be read would be told for each.
+    // If a page of the table cannot be read, each of its units would give a fault.
     if !isTableWhole { return }
     checkUnits(units)
     if isIndexWhole, Int(clamping: shared[.indexPages]) != indexPages {
@@ -51,8 +51,8 @@ extension Verifier {
     }
   }
 
-  /// A segment with records in it has a header: the index points to them without
-  /// it, but nobody who has to search the log finds its way.
+  /// Checks that each segment with live records has a header. The index points to the records
+  /// without it, but a search of the log cannot follow.
   private mutating func checkSegmentHeaders(_ units: [SpaceEntry?]) {
     for unit in 0..<unitCount where units[unit]?.kind == .segment {
       let start = unit * Layout.unitBytes
@@ -75,7 +75,8 @@ extension Verifier {
       switch entry.map({ $0.kind }) ?? .free {
       case .fixed:
         if unit >= Int(Layout.firstFreeUnit) {
-          report.add("space table entry", at: place, "it keeps a unit for superblocks that is none of theirs")
+          report.add(
+            "space table entry", at: place, "it keeps a unit for superblocks that is not one of theirs")
         }
       case .free: break
       case .index: break
@@ -100,6 +101,7 @@ extension Verifier {
     }
   }
 
+  /// Checks that the units of a segment or extent follow its first one. Returns how many do.
   private mutating func checkRow(_ unit: Int, _ units: [SpaceEntry?], _ place: Int) -> Int {
     guard let entry = units[unit], entry.length >= 1, entry.length <= unitCount - unit else {
       report.add("space table entry", at: place, "its row of units reaches beyond the store")
@@ -114,7 +116,8 @@ extension Verifier {
     return entry.length
   }
 
-  /// Compares what the table says of a unit with what points to it.
+  /// Compares what the table says about a unit with what points to it. `head`: the entry of the
+  /// first unit of its row.
   private mutating func checkUse(_ unit: Int, _ head: SpaceEntry?, _ entry: SpaceEntry?) {
     let first = unit * Layout.pagesPerUnit
     let pages = UInt16(truncatingIfNeeded: reached[first / 64] >> UInt64(first % 64))
@@ -127,7 +130,7 @@ extension Verifier {
     if isIndexWhole, used & ~pages != 0 {
       report.add(
         "space table entry", at: entry?.offset ?? 0,
-        "it keeps pages of unit \(unit) that nothing leads to")
+        "it keeps pages of unit \(unit) that nothing points to")
     }
     let counted = liveBytes[unit]
     let said = head?.kind == .segment ? entry?.live ?? 0 : 0
@@ -144,7 +147,7 @@ extension Verifier {
 
   // MARK: Fields
 
-  /// What an entry says besides who uses its unit. `kind`: of the row that it belongs to.
+  /// Checks the other fields of an entry. `kind`: the kind of the row that its unit belongs to.
   private mutating func checkFields(_ unit: Int, _ kind: UnitKind?, _ entry: SpaceEntry) {
     switch kind {
     case .index: checkReleases(unit, entry)
@@ -155,8 +158,8 @@ extension Verifier {
     }
   }
 
-  /// A page released in an epoch to come would never be used again, and one that is
-  /// in use and released would be used twice.
+  /// Checks the fields for released pages. A page released in an epoch to come would never be used
+  /// again, and one that is in use and released would be used twice.
   private mutating func checkReleases(_ unit: Int, _ entry: SpaceEntry) {
     if entry.used & (entry.releasedBefore | entry.releasedLately) != 0 {
       report.add("space table entry", at: entry.offset, "pages of unit \(unit) are in use and released")
@@ -197,7 +200,8 @@ extension Verifier {
     }
   }
 
-  /// These fields are hints for compaction. A writer may leave them 0.
+  /// Checks the fields from which compaction estimates what has expired. A program that writes the
+  /// store may leave them 0.
   private mutating func checkExpiry(_ unit: Int, _ entry: SpaceEntry) {
     let counted = expiring[unit]
     if entry.expiring == 0 { return }
@@ -210,7 +214,7 @@ extension Verifier {
       report.add(
         "space table entry", at: entry.offset,
         "records of unit \(unit) expire at other times than from \(entry.earliestExpiry) to "
-          + "\(entry.latestExpiry)")
+          + "\(entry.latestExpiry) ms since 1970")
     }
   }
 }

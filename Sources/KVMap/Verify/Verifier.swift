@@ -1,29 +1,28 @@
 /// Checks everything a store holds against everything else: O(size of the store).
 ///
-/// Every page reachable from the roots: its checksum, kind, depth and place in
-/// the tree; every record: checksum, and that its key belongs where its slot is;
-/// every unit of the space table: that it is used for what the table says, by
-/// exactly one owner; and all counters. Nothing found in the file is trusted
-/// before it was checked, and no page is followed twice, so a hostile file costs
-/// no more than a sound one.
+/// Every page that can be reached from the roots: its checksum, kind, depth and place in the tree.
+/// Every record: its checksum, and that its key belongs where its slot is. Every unit of the space
+/// table: that exactly one owner uses it, and for what the table says. And all counters. Nothing
+/// found in the file is trusted before it was checked, and no page is followed twice, so a hostile
+/// file costs no more than a sound one.
 struct Verifier: ~Copyable {
   let memory: StoreMemory
   let shared: SharedState
   var report: VerificationReport
 
-  /// A bit for each page that something pointed to.
+  /// A bit for each page that something points to.
   var reached: [UInt64]
   /// Bytes of live records that start in each unit.
   var liveBytes: [Int]
-  /// Those of them that have an expiry, and the first and last of these.
+  /// How many of them have an expiry, and the first and last of these, in milliseconds since 1970.
   var expiring: [Int: (bytes: Int, earliest: UInt64, latest: UInt64)] = [:]
-  /// For each unit with a large value, how many units its extent has.
+  /// For each unit in which a large value begins, how many units its extent has.
   var runs: [UInt64: Int] = [:]
   var recordBytes = 0
   var indexPages = 0
 
-  /// Whether all that lies below the directory's root could be read: only then do
-  /// sums over it mean anything.
+  /// Whether everything below the directory's root could be read: only then do sums over it mean
+  /// anything.
   var isIndexWhole = false
 
   let unitCount: Int
@@ -51,7 +50,7 @@ struct Verifier: ~Copyable {
     if isIndexWhole, Int(clamping: shared[.recordCount]) != counted {
       report.add(
         "record count", at: Layout.liveOffset,
-        "it says \(shared[.recordCount]), but the index leads to \(counted) records")
+        "it says \(shared[.recordCount]), but the index points to \(counted) records")
     }
     if isIndexWhole, Int(clamping: shared[.liveBytes]) != recordBytes {
       report.add(
@@ -61,14 +60,16 @@ struct Verifier: ~Copyable {
     if let earliest = expiring.values.map({ $0.earliest }).min(), earliest < shared[.earliestExpiry] {
       report.add(
         "earliest expiry", at: Layout.liveOffset,
-        "it says \(shared[.earliestExpiry]), but a record expires at \(earliest)")
+        "it says \(shared[.earliestExpiry]) ms since 1970, but a record expires at \(earliest)")
     }
   }
 
   // MARK: Pages
 
-  /// Whether a page may be followed: in bounds, not met before, intact.
-  /// `hashes`: keys that are unknown without it; nil for a page of the space table.
+  /// Whether a page may be followed: in bounds, not met before, intact. If not, notes a fault.
+  ///
+  /// - Parameter hashes: the keys that are unknown without the page; nil for a page of the space
+  ///   table.
   mutating func visit(
     _ page: PageNumber, _ what: String, from: Int, _ hashes: HashRange? = nil
   ) -> Bool {
@@ -76,19 +77,19 @@ struct Verifier: ~Copyable {
     guard page.number >= Layout.firstFreeUnit * UInt64(Layout.pagesPerUnit),
       page.number < UInt64(unitCount * Layout.pagesPerUnit)
     else {
-      report.add(what, at: from, "it leads to page \(page.number), which the store does not have\(meaning)")
+      report.add(what, at: from, "it points to page \(page.number), which the store does not have\(meaning)")
       return false
     }
     let number = Int(page.number)
     if reached[number / 64] & 1 << UInt64(number % 64) != 0 {
-      report.add(what, at: from, "it leads to page \(page.number), which something else leads to\(meaning)")
+      report.add(what, at: from, "it points to page \(page.number), which something else points to\(meaning)")
       return false
     }
     reached[number / 64] |= 1 << UInt64(number % 64)
     indexPages += 1
     let header = memory.header(page)
     if header.epoch.number > shared[.epoch].number {
-      report.add("index page", at: page.offset, "it is from an epoch that has not come yet\(meaning)")
+      report.add("index page", at: page.offset, "it is from an epoch that has not begun yet\(meaning)")
       return false
     }
     if header.epoch.number <= shared[.sealedEpoch].number, !header.isIntact(seed: memory.seed) {
@@ -143,7 +144,7 @@ struct Verifier: ~Copyable {
       for other in entry..<entry + span where node[other] != pointer {
         report.add(
           "directory entry", at: node.offset(of: other),
-          "it differs from those that lead to the same page")
+          "it differs from those that point to the same page")
       }
       let bits = prefix | (depth < 64 ? UInt64(entry) << UInt64(56 - min(depth, 56)) : 0)
       let hashes = HashRange(prefix: bits, depth: pointer.depth)
@@ -169,8 +170,8 @@ struct Verifier: ~Copyable {
     checkEpoch(pointer)
   }
 
-  /// A page that says it is of the working epoch has no checksum yet: that it is of
-  /// this epoch, only the reference to it can tell.
+  /// Checks a page's epoch against the reference to it. A page of the working epoch has no checksum
+  /// yet: only the reference tells that the page is of this epoch.
   mutating func checkEpoch(_ pointer: PagePointer) {
     if memory.header(pointer.page).epoch.tag != pointer.epochTag {
       report.add("index page", at: pointer.page.offset, "it is of another epoch than the reference to it")
@@ -191,10 +192,10 @@ struct Verifier: ~Copyable {
       guard visit(next, "overflow reference", from: from.offset, hashes), isKind(.overflow, next) else {
         break
       }
-      // What points to a page is changed with it, and so is no older.
+      // A page that points to another is changed with it, and so is no older.
       let epoch = memory.header(from).epoch
       if memory.header(next).epoch > epoch {
-        report.add("index page", at: next.offset, "it is of a later epoch than the page that leads to it")
+        report.add("index page", at: next.offset, "it is of a later epoch than the page that points to it")
       }
       walkSlots(next, isOverflow: true, depth: pointer.depth, prefix: prefix, &found)
       from = next
@@ -202,6 +203,7 @@ struct Verifier: ~Copyable {
     for positions in found.values where positions.count > 1 { checkDifferent(positions) }
   }
 
+  /// Checks that records whose keys have the same hash have different keys.
   private mutating func checkDifferent(_ positions: [Position]) {
     var keys: Set<[UInt8]> = []
     for position in positions {
@@ -237,13 +239,13 @@ struct Verifier: ~Copyable {
     }
   }
 
-  /// The hash of the record's key, if the record is whole.
+  /// Checks the record that a slot points to. Returns the hash of its key if the record is whole.
   private mutating func checkRecord(_ slot: Slot, from place: Int) -> KeyHash? {
     let position = slot.position
     guard position.unit.number >= Layout.firstFreeUnit, position.unit.number < UInt64(unitCount),
       let record = try? Record(memory, at: position)
     else {
-      report.add("slot", at: place, "it leads to \(position.offset.hexadecimal), where no record can be")
+      report.add("slot", at: place, "it points to \(position.offset.hexadecimal), where no record can be")
       return nil
     }
     guard record.isIntact else {
@@ -251,7 +253,7 @@ struct Verifier: ~Copyable {
       return nil
     }
     guard record.kind == .put || record.kind == .move else {
-      report.add("record", at: Int(position.offset), "the index leads to it, but it holds no value")
+      report.add("record", at: Int(position.offset), "the index points to it, but it holds no value")
       return nil
     }
     if record.isExternal {
@@ -259,7 +261,8 @@ struct Verifier: ~Copyable {
         let range = try record.valueRange()
         let unit = UInt64(range.lowerBound / Layout.unitBytes)
         let count = (range.count + Layout.unitBytes - 1) / Layout.unitBytes
-        // Before it is read, so that many records of one value cost no more than it.
+        // Check this before reading the value, so that many records of one value cost no more than
+        // one.
         if runs.updateValue(count, forKey: unit) != nil {
           report.add("record", at: Int(position.offset), "its large value belongs to another record too")
           return nil
