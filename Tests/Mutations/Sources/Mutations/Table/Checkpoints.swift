@@ -16,7 +16,7 @@ extension Mutation {
       .leaveOut("try rebuildDoubtfulPages(turn, lock)"), seenBy: .crashes()),
     Mutation(
       "pages that others stored are not made anew over a change that is in no log", in: turn,
-      .takeForFalse("turn.writer.isHalfDone", after: "// What is in no log would be forgotten."),
+      .takeForFalse("turn.writer.isHalfDone", after: "shared[.syncFailed] != 0 else { return }"),
       seenBy: .store("VouchingTests/aRemovalThatIsInNoLogIsNotForgotten")),
     Mutation(
       "one recovery since a handle joined may have begun before", in: turn,
@@ -140,7 +140,7 @@ extension Mutation {
       survives: "the simulation has one thread; the model of the protocol shows what happens"),
     Mutation(
       "closing waits for a checkpoint that was begun while it waited", in: closing,
-      .leaveOut("waitForOwnCheckpoint()", after: "now nobody can."), seenBy: .store("HandleTests")),
+      .leaveOut("waitForOwnCheckpoint()", after: "endGroup(turn)"), seenBy: .store("HandleTests")),
     Mutation(
       "a group of commits is synced", in: "KVMap/Commit/CommitGroup.swift",
       .replace(
