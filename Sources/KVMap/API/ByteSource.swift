@@ -1,7 +1,7 @@
-/// What can be a key or a value: anything that is bytes in one piece.
+/// A type that can be a key or a value: one whose bytes lie in one piece.
 ///
-/// `String` (as UTF-8), `Substring`, `[UInt8]` and its relatives, `RawSpan` and
-/// `Span<UInt8>`; with the module `KVMapFoundation` also `Data`.
+/// `String` (as UTF-8), `Substring`, `[UInt8]` and its relatives, `RawSpan` and `Span<UInt8>`; with
+/// the module `KVMapFoundation` also `Data`.
 public protocol ByteSource: ~Copyable, ~Escapable {
   /// Calls `body` with the bytes; they are valid during the call.
   borrowing func withBytes<R: ~Copyable, E: Error>(
@@ -65,9 +65,9 @@ extension Substring: ByteSource {
   }
 }
 
-/// What a value can be read as.
+/// A type that a value can be read as.
 public protocol ByteDecodable {
-  /// Makes a value of the bytes, which are valid during the call.
+  /// Makes a value of the bytes, which are valid only during the call.
   init(copying bytes: RawSpan) throws(StoreError)
 }
 

@@ -4,7 +4,7 @@ public struct Entry: Sendable, Equatable {
   public let key: [UInt8]
   /// The value's bytes.
   public let value: [UInt8]
-  /// The value's version: rises with every put of the store.
+  /// The value's version, which rises with every put of the store.
   public let version: UInt64
   /// When the value expires.
   public let expiry: Expiry
@@ -12,15 +12,15 @@ public struct Entry: Sendable, Equatable {
 
 /// A position in a store; see ``Store/makeCursor()``.
 ///
-/// Goes through the buckets in the order of their hash prefixes. The keys of a
-/// bucket are read at once, their values when it is their turn; buckets that split
-/// or merge meanwhile cover the same hashes, so whatever stays is met exactly once.
+/// A cursor goes through the buckets in the order of their hash prefixes. It reads the keys of a
+/// bucket at once, and each value when it is its turn. If buckets split or merge meanwhile, the new
+/// ones cover the same hashes, so a key that stays is met exactly once.
 public struct Cursor {
   private let core: StoreCore
   private let snapshot: Snapshot?
-  /// Keys of the present bucket that were not returned yet, last first.
+  /// Keys of the current bucket that were not returned yet, the next one last.
   private var keys: [Result<[UInt8], StoreError>] = []
-  /// All hashes below were visited; nil at the end.
+  /// All lower hashes have been visited; nil at the end.
   private var position: UInt64? = 0
 
   init(core: StoreCore, snapshot: Snapshot? = nil) {
@@ -30,8 +30,10 @@ public struct Cursor {
 
   /// The next key and value; nil at the end.
   ///
-  /// - Throws: as ``Store/get(_:)``. After `damaged`, about a record or about an
-  ///   index page with all its keys, the call can be repeated for what follows.
+  /// Waits for no writer. O(1) on average, plus a copy of key and value.
+  ///
+  /// - Throws: as ``Store/get(_:)``. After `damaged`, which concerns one record, or one index page
+  ///   with all its keys, the next call goes on after it.
   public mutating func next() throws(StoreError) -> Entry? {
     while true {
       while let key = keys.popLast() {
@@ -55,8 +57,8 @@ extension StoreCore {
     return try read { memory throws(StoreError) in try body(IndexReader(memory: memory)) }
   }
 
-  /// The keys of the bucket that covers hash `from`, without those of hashes
-  /// below; `next` becomes the first hash after it.
+  /// The keys of the bucket that covers hash `from`, without those of lower hashes. `next` becomes
+  /// the first hash after the bucket; nil at the end.
   ///
   /// A record or page that cannot be read is an error in its place among the keys.
   func bucketKeys(
@@ -83,8 +85,8 @@ extension StoreCore {
     }
   }
 
-  /// The slots of the bucket that covers hash `from`, without those of hashes
-  /// below, as far as they can be read, and why no further.
+  /// Reads the slots of the bucket that covers hash `from`, without those of lower hashes, as far
+  /// as possible. Returns why no further.
   func bucketSlots(
     from: UInt64, next: inout UInt64?, _ slots: inout [Slot], in snapshot: Snapshot?
   ) throws(StoreError) -> StoreError? {
@@ -106,7 +108,7 @@ extension StoreCore {
     let memory = index.memory
     let tag = shared[.epoch].tag
     let pointer = try index.bucketForWalk(from, next: &next)
-    // Buckets that merged since the last step begin below what is still to come.
+    // A bucket that was merged since the last step begins below what is still to come.
     let beginsBelow = memory.header(pointer.page).prefix < from
     var page = pointer.page
     var chain = ChainGuard()
@@ -143,7 +145,8 @@ extension StoreCore {
     }
   }
 
-  /// Verifies the record and passes on where key and value lie; nil if it has expired.
+  /// Verifies the record and passes its key and value to `body`, where they lie; nil if it has
+  /// expired.
   private func withRecord<R>(
     _ slot: Slot, _ clock: Clock, _ memory: StoreMemory,
     _ body: (FoundBytes, FoundBytes) -> R
@@ -159,7 +162,7 @@ extension StoreCore {
     try pinning { Result { try forEach(in: nil, body) } }.get()
   }
 
-  /// Runs `body`; until it ends nothing is reused that it may meet.
+  /// Runs `body`. Nothing that it may read is reused before it ends.
   func pinning<R>(_ body: () -> R) throws(StoreError) -> R {
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
@@ -170,7 +173,7 @@ extension StoreCore {
     return body()
   }
 
-  /// What is pointed to must not be reused meanwhile.
+  /// Calls `body` with each key and value. The caller keeps what is read from being reused.
   func forEach(in snapshot: Snapshot?, _ body: (RawSpan, RawSpan) throws -> Void) throws {
     let clock = snapshot?.clock ?? clock
     var next: UInt64? = 0

@@ -1,20 +1,18 @@
 import CMappedMemory
 import Synchronization
 
-/// A store as it was at one moment, whatever is written afterwards; see
-/// ``Store/snapshot()``.
+/// A store as it was at one moment, whatever is written afterwards; see ``Store/snapshot()``.
 ///
-/// Any thread may use it. It holds back the space of what it shows, and of whatever is
-/// overwritten or removed after it was taken: until it ends, that is not used for anything
-/// else, and the file grows. It ends when it is released, when ``end()`` is called, or with
-/// its process.
+/// Any thread may use it. While it lives, neither the space of what it shows nor that of anything
+/// overwritten or removed after it was taken is used again, so the file grows. It ends when it is
+/// released, when ``end()`` is called, or with its process.
 public final class Snapshot: Sendable {
   let core: StoreCore
   private let root: PagePointer
   private let pinned: Epoch
-  /// Keeps what is mapped while it lives, for the spans that it hands out.
+  /// Keeps the mapping alive as long as the snapshot lives, for the spans that it hands out.
   private let hold: Int
-  /// Stands still, so that nothing expires.
+  /// A clock that stands still, so that nothing expires.
   let clock: Clock
   private let isOver = Atomic<Bool>(false)
 
@@ -34,11 +32,11 @@ public final class Snapshot: Sendable {
 
   deinit { end() }
 
-  /// Ends it: later calls throw `closed`, and the space it held back is free. Nobody may
-  /// be in a call of it. Ending it again does nothing.
+  /// Ends the snapshot: later calls throw `closed`, and the space that it held back can be reused.
+  /// No thread may be in one of its calls, or use one of its spans. Ending it again does nothing.
   public func end() {
     if isOver.exchange(true, ordering: .acquiringAndReleasing) { return }
-    // A forked child has no pins, and perhaps a mutex that a thread of its parent's holds.
+    // A forked child has no pins, and perhaps a mutex that a thread of its parent held.
     guard kvmap_process_generation() == core.processGeneration else { return }
     try? core.pins.unpin(pinned)
     core.backing.mapping.release(hold)
@@ -47,10 +45,10 @@ public final class Snapshot: Sendable {
 
   // MARK: Reading
 
-  /// How many keys there are, without those whose values had expired when the snapshot was
-  /// taken. O(1) where none had, else O(n).
+  /// How many keys there are, without those whose values had expired when the snapshot was taken.
+  /// Waits for no lock. O(1) where none had, else O(n).
   ///
-  /// - Throws: ``StoreError`` with `damaged`, `lost`, `closed`.
+  /// - Throws: ``StoreError`` with `damaged`, `lost`, `closed` or `notEnoughMemory`.
   public var count: Int {
     get throws(StoreError) {
       if !mayHaveExpired { return try read { _ in recordCount } }
@@ -58,7 +56,7 @@ public final class Snapshot: Sendable {
     }
   }
 
-  /// Runs `body` with the index as it was.
+  /// Runs `body` with the index as it was when the snapshot was taken.
   func read<R>(_ body: (IndexReader) throws(StoreError) -> R) throws(StoreError) -> R {
     if isOver.load(ordering: .relaxed) {
       throw StoreError(.closed, "\(core.name): the snapshot has ended; take another")
@@ -68,7 +66,7 @@ public final class Snapshot: Sendable {
     }
   }
 
-  /// Where the value of `key` lies; nil if there is none.
+  /// Where the value of `key` lies; nil if there was none.
   private func find(_ key: RawSpan) throws(StoreError) -> FoundBytes? {
     let hash = KeyHash(key, seed: core.source.seed)
     return try read { index throws(StoreError) -> FoundBytes? in
@@ -103,11 +101,11 @@ public final class Snapshot: Sendable {
     try key.withBytes { key throws(StoreError) in try find(key) != nil }
   }
 
-  /// The value of `key` where it lies in the file; nil if there was none. Nothing is
-  /// copied; the span can be used for as long as the snapshot.
+  /// The value of `key` where it lies in the file; nil if there was none. Nothing is copied. The
+  /// span is valid for as long as the snapshot.
   ///
-  /// - Throws: as ``Store/get(_:)``. Bytes of a file that is cut short later read as
-  ///   zeros; ``withValue(forKey:_:)`` tells.
+  /// - Throws: as ``Store/get(_:)``. If the file is cut short later, its bytes read as zeros, and
+  ///   nothing says so; ``withValue(forKey:_:)`` throws then.
   @_lifetime(borrow self)
   public func value(
     forKey key: borrowing some ByteSource & ~Copyable & ~Escapable
@@ -117,8 +115,8 @@ public final class Snapshot: Sendable {
     return unsafe _overrideLifetime(found.span, borrowing: self)
   }
 
-  /// Calls `body` with the value of `key` where it lies in the file; nil if there was
-  /// none. `body` may use the store, also write to it.
+  /// Calls `body` with the value of `key` where it lies in the file; nil if there was none. `body`
+  /// may use the store, also write to it. The span is valid until `body` returns.
   ///
   /// - Throws: as ``Store/withValue(forKey:_:)``.
   public func withValue<R>(
@@ -132,30 +130,31 @@ public final class Snapshot: Sendable {
     return result
   }
 
-  /// Calls `body` with each key and value, in no particular order. `body` may use the
-  /// store. The spans are valid during the call of `body`.
+  /// Calls `body` with each key and value, in no particular order. `body` may use the store, also
+  /// write to it. The spans are valid until `body` returns. O(n).
   ///
-  /// - Throws: what `body` throws, which ends it, and as ``Store/get(_:)``.
+  /// - Throws: as ``Store/get(_:)``, and what `body` throws, which ends the walk.
   public func forEach(_ body: (_ key: RawSpan, _ value: RawSpan) throws -> Void) throws {
     defer { withExtendedLifetime(self) {} }
     try core.forEach(in: self, body)
   }
 
-  /// A position in the snapshot for going through it at one's own pace.
+  /// A position in the snapshot, to go through it step by step.
   public func makeCursor() -> Cursor { Cursor(core: core, snapshot: self) }
 }
 
 extension Store {
   /// The store as it is now, unaffected by later writes.
   ///
-  /// Waits for the write lock like a put; O(1) then. Until the snapshot ends, each
-  /// page of the index is copied before its first change, and no space is reused that it
-  /// may show: a snapshot that is kept for long while much is written lets the file grow.
+  /// Waits for the write lock like a put; then O(1). Until the snapshot ends, each page of the
+  /// index is copied before its first change, and no space is reused that the snapshot may show. So
+  /// if it is kept for long while much is written, the file grows.
   ///
-  /// A handle for reading only has no turn: it sees the last state that somebody froze,
-  /// that of the last checkpoint or snapshot of any process.
+  /// A read-only handle takes no lock: its snapshot shows the state at the last checkpoint or
+  /// snapshot of any process.
   ///
-  /// - Throws: ``StoreError`` with `busy`, `lost`, `closed`, `reentrant`.
+  /// - Throws: ``StoreError`` with `busy`, `damaged`, `lost`, `closed`, `replaced`,
+  ///   `notEnoughMemory` or `reentrant`.
   public func snapshot() throws(StoreError) -> Snapshot { try core.snapshot() }
 }
 
@@ -174,7 +173,8 @@ extension StoreCore {
     }
   }
 
-  /// What somebody else has frozen, pinned before the next state is.
+  /// A snapshot of the last state that another handle has frozen. It is pinned, and then checked to
+  /// be still the last one.
   private func frozenSnapshot() throws(StoreError) -> Snapshot {
     try checkOpen()
     defer { withExtendedLifetime(self) {} }

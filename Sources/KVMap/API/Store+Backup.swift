@@ -1,32 +1,33 @@
 import MappedMemory
 public import SystemPackage
 
+/// Copying a store while others use it.
 extension Store {
-  /// Copies the store as it is now into a new one: consistent, compact and verified, while
-  /// others write.
+  /// Copies the store as it is now into a new one: consistent, compact and verified, while others
+  /// write.
   ///
-  /// The new store appears at its path when it is complete and durable, or not at all; a
-  /// file that is there is never replaced. Values keep their expiry and their version.
+  /// The new store appears at its path when it is complete and durable, or not at all; a file that
+  /// is there is never replaced, unless it is empty. Values keep their expiry and their version.
   ///
-  /// With `sharesBlocks`, where the file system can (Btrfs, XFS; not on Darwin), nothing is
-  /// copied: the new file shares its disk space with this store until either changes it.
-  /// It is as long as this store, and takes next to no space of its own; writers wait for a
-  /// short checkpoint. The price: a damaged block damages both; and as long as blocks are
-  /// shared, a change in place takes new ones, so that on a full disk this store can
-  /// become `lost`, until it is opened again, where it would else go on.
+  /// With `sharesBlocks`, where the file system can (Btrfs, XFS; not on Darwin), nothing is copied:
+  /// the new file shares its disk space with this store until either changes it. It is as long as
+  /// this store, and takes next to no space of its own; writers wait for a short checkpoint. The
+  /// price: a damaged block damages both. And as long as blocks are shared, a change in place takes
+  /// new ones: so on a full disk this store can become `lost`, until it is opened again, where it
+  /// would otherwise go on.
   ///
-  /// O(records): each is copied or verified. A handle for reading only copies what its
-  /// ``snapshot()`` shows.
+  /// O(records): each is copied or verified. A read-only handle copies what its ``snapshot()``
+  /// shows.
   ///
   /// - Parameters:
   ///   - path: where the new store is to be.
   ///   - sharesBlocks: whether disk space is shared, where that can be.
-  ///   - options: of these, whether network file systems are allowed, and the mode of the
-  ///     new file.
-  ///   - progress: called now and then with the records copied so far.
-  /// - Throws: ``StoreError`` with `cannotCreate` or `diskFull` for the new store;
-  ///   `damaged` if not all of this one can be read (``salvage(from:into:options:progress:)``
-  ///   copies what can be); and as ``snapshot()``.
+  ///   - options: used are `allowNetworkFileSystem`, `mode` and `timeout`.
+  ///   - progress: called now and then with the number of records copied so far.
+  /// - Throws: ``StoreError`` with `cannotCreate`, `diskFull`, `notEnoughMemory`,
+  ///   `networkFileSystem` or `busy` for the new store; `damaged` if not all of this one can be
+  ///   read (``salvage(from:into:options:progress:)`` copies what can be); and as ``snapshot()``.
+  ///   Nothing is created then.
   public func backup(
     to path: FilePath, sharesBlocks: Bool = false, options: StoreOptions = StoreOptions(),
     progress: (_ records: Int) -> Void = { _ in }
@@ -69,7 +70,7 @@ extension Snapshot {
       if count % 1_024 == 0 { progress(count) }
     }
     try copy.punchAll()
-    // Pages of the index, filled in another order, may lie less densely.
+    // The copy's index pages were filled in another order, and may be less full.
     let (here, there) = try (core.backing.sizes().allocated, copy.backing.sizes().allocated)
     if there - Layout.pageBytes > here { try copy.moveAll() }
     progress(try copy.checkCopy(ofRecords: count))
@@ -77,9 +78,9 @@ extension Snapshot {
 }
 
 extension Writer {
-  /// Stores a value that another store has, in a store that nobody knows yet and that is
-  /// complete with its next checkpoint: as compaction writes it, with the sequence number that
-  /// is its version, so that it takes no more space here.
+  /// Stores a value of another store, in a store that nobody else has open and that is complete
+  /// with its next checkpoint. The record is written as compaction writes it, with the version as
+  /// its sequence number, so that it takes no more space here than there.
   fileprivate mutating func add(
     _ key: RawSpan, _ value: RawSpan, expiry: UInt64?, _ sequence: SequenceNumber
   ) throws(StoreError) {
@@ -109,23 +110,23 @@ extension StoreCore {
     }
   }
 
-  /// Makes `file` share all disk space of this store as it is now, closed cleanly. False
-  /// where the system cannot.
+  /// Makes `file` share all disk space of this store as it is now, closed cleanly. Returns false
+  /// where the system cannot do that.
   func share(with file: borrowing File) throws(StoreError) -> Bool {
     guard options.access == .readWrite else { return false }
-    // Tells whether it can be done. What this writes of the store, while others go on, is
-    // not left to be written while the write lock is held.
+    // Find out whether sharing works. This also writes what is not on the disk yet, while others go
+    // on, so that less is left to write while the write lock is held.
     guard try backing.share(with: file) else { return false }
     return try waitingForCheckpoint { () throws(StoreError) -> Bool? in
       try withWriteLock { turn throws(StoreError) -> Bool? in
-        // Until the turn ends nothing follows this checkpoint, and nobody begins another.
+        // While the write lock is held nothing follows this checkpoint, and nobody begins another.
         guard try checkpoint(turn, .skip) else { return nil }
         return try backing.share(with: file)
       }
     }
   }
 
-  /// Verifies all of a copy before anybody sees it; returns how many records it has.
+  /// Verifies a whole copy before anybody sees it. Returns how many records it has.
   fileprivate func checkCopy(ofRecords count: Int?) throws(StoreError) -> Int {
     let report = verify()
     guard report.isSound, report.recordCount == count ?? report.recordCount else {

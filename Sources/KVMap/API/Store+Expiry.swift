@@ -1,5 +1,6 @@
+/// When values expire.
 extension Store {
-  /// When the value of `key` ceases to exist; nil if there is none.
+  /// When the value of `key` expires; nil if there is no value. O(1).
   ///
   /// - Throws: as ``get(_:)``.
   public func expiry(
@@ -8,13 +9,12 @@ extension Store {
     try key.withBytes { key throws(StoreError) in try core.expiry(key) }
   }
 
-  /// Lets the value of `key` cease to exist at another time, or with `.never` not
-  /// by itself any more.
+  /// Sets when the value of `key` expires; with `.never` it does not.
   ///
-  /// One commit; the value is written again, with a new version. A time that has
-  /// passed makes the key absent at once.
+  /// One commit, which waits as a put does. The value is written again, with a new version: O(its
+  /// length). A time that has passed makes the key absent at once.
   ///
-  /// - Returns: whether there is such a key.
+  /// - Returns: whether the key has a value.
   /// - Throws: as `put`.
   @discardableResult
   public func setExpiry(
@@ -43,7 +43,7 @@ extension StoreCore {
     let request = request(.always, expiry, durability)
     return try commit(isDurable: request.isDurable) { (writer: inout Writer) throws(StoreError) in
       guard let match = try writer.current(hash, key) else { return false }
-      // Nobody reuses what the index points to while this handle has the write lock.
+      // Nothing that the index points to is reused while this handle has the write lock.
       let memory = writer.memory
       let range = try match.record(memory).value()
       return try writer.put(key, hash, memory.bytes.span(range.lowerBound, count: range.count), request)

@@ -1,35 +1,35 @@
 public import SystemPackage
 
+/// Saving what can be read of a damaged store.
 extension Store {
-  /// Moves every record that can be read of a damaged store into a new one, and
-  /// says what was lost.
+  /// Copies every record that can be read of a damaged store into a new one, and says what was
+  /// lost.
   ///
-  /// Works where the store cannot be opened: with damaged or lost superblocks
-  /// (as long as one of them still has the store's seed), index, log or space
-  /// table, and with a file that was cut short. The old file is opened for reading
-  /// only and not changed. A store that others have open is read as of its
-  /// last commit.
+  /// Works where the store cannot be opened: with damaged or lost superblocks (as long as one of
+  /// them still has the store's seed), index, log or space table, and with a file that was cut
+  /// short. The old file is opened for reading only and not changed. Of a store that others have
+  /// open, the state of its last commit is read; waits, up to the timeout, for a process that
+  /// truncates it.
   ///
-  /// The new store appears at its path when it is complete and durable, or not at
-  /// all; a file that is there is never replaced. Values keep their expiry and
-  /// their version.
+  /// The new store appears at its path when it is complete and durable, or not at all; a file that
+  /// is there is never replaced, unless it is empty. Values keep their expiry and their version.
   ///
-  /// Where the index is damaged, the whole log is searched. See ``Durability``
-  /// for what can be known then and what cannot.
+  /// Where the index is damaged, the whole log is searched. See ``Durability`` for what can be
+  /// known then and what cannot.
   ///
-  /// O(size of the file) in time; memory in proportion to the records of the log
-  /// after the last checkpoint and to the keys that have to be searched for.
+  /// O(size of the file) in time; memory in proportion to the records of the log after the last
+  /// checkpoint and to the keys that have to be searched for.
   ///
   /// - Parameters:
   ///   - source: the damaged store.
   ///   - new: where the new store is to be.
-  ///   - options: of these, whether network file systems are allowed, and the mode of
-  ///     the new file.
-  ///   - progress: called now and then, with the records copied so far and the
-  ///     share of the present step that is done, from 0 to 1.
-  /// - Throws: ``StoreError`` with `cannotCreate` or `diskFull` for the new store;
-  ///   `notFound`, `notAStore`, `newerFormat`, `damaged` if nothing at all can be read,
-  ///   or `lost` for the old one. There is no new store then.
+  ///   - options: used are `allowNetworkFileSystem`, `mode` and `timeout`.
+  ///   - progress: called now and then, with the number of records copied so far and the share of
+  ///     the current step that is done, from 0 to 1.
+  /// - Throws: ``StoreError`` with `cannotCreate`, `diskFull`, `notEnoughMemory`,
+  ///   `networkFileSystem` or `busy` for the new store; `notFound`, `notAStore`, `newerFormat`,
+  ///   `damaged` if nothing at all can be read, `busy` or `lost` for the old one. Nothing is
+  ///   created then.
   public static func salvage(
     from source: FilePath, into new: FilePath, options: StoreOptions = StoreOptions(),
     progress: (_ records: Int, _ share: Double) -> Void = { _, _ in }

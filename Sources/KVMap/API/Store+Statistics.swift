@@ -2,36 +2,36 @@ import Synchronization
 
 /// Figures about a store; see ``Store/statistics()``.
 ///
-/// What the store uses of its file is divided without a rest: ``usedBytes`` is the sum of
-/// ``liveBytes``, ``garbageBytes``, ``freeBytes``, ``indexBytes``, ``roomBytes`` and
-/// ``fixedBytes``.
+/// They account for all that the store uses of its file: ``usedBytes`` is the sum of ``liveBytes``,
+/// ``garbageBytes``, ``freeBytes``, ``indexBytes``, ``roomBytes`` and ``fixedBytes``.
 public struct StoreStatistics: Sendable {
-  /// Keys, expired ones included until they are reclaimed.
+  /// Keys, including expired ones until they are reclaimed.
   public var recordCount = 0
-  /// Bytes of live records as stored, headers, padding and large values included.
+  /// Bytes of live records as stored, with record headers, padding and large values.
   public var liveBytes = 0
-  /// Those of the live bytes in the log that have an expiry, passed or not. Large values
-  /// count with their headers only.
+  /// Bytes of live records in the log that have an expiry, passed or not. Of a large value only its
+  /// record counts.
   public var expiringBytes = 0
-  /// Bytes of the file that the store uses or keeps for use; what lies beyond it is not counted.
+  /// Bytes of the file that the store uses or keeps for use; what lies beyond is not counted.
   public var usedBytes = 0
-  /// Length of the file; it may have holes.
+  /// Length of the file in bytes; it may have holes.
   public var fileBytes = 0
-  /// Bytes of disk the file takes.
+  /// Bytes of disk that the file takes.
   public var allocatedBytes = 0
   /// Pages of the host's size that are in memory; nil where the system does not tell.
   public var residentPages: Int?
-  /// Pages of 4 KiB that index and space table use.
+  /// Pages of 4 KiB that the index and the space table use.
   public var indexPages = 0
   /// The same in bytes.
   public var indexBytes: Int { indexPages * Layout.pageBytes }
-  /// Those among them that hold slots, overflow pages included.
+  /// Those of the index pages that hold slots, including overflow pages.
   public var bucketPages = 0
-  /// Overflow pages: more than a few mean many keys of one hash.
+  /// Overflow pages. More than a few mean that many keys have the same hash.
   public var overflowPages = 0
-  /// Bucket pages by the share of their slots in use, in tenths.
+  /// Buckets by the share of their slots that is in use, in ten steps: element 0 counts those below
+  /// 10 %, element 9 those from 90 %.
   public var fillHistogram = [Int](repeating: 0, count: 10)
-  /// Lines of 8 slots that are full, of 63 for each bucket page.
+  /// Lines of 8 slots that are full. Each bucket page has 63 lines.
   public var fullLines = 0
   /// Levels of directory pages above the buckets.
   public var directoryHeight = 0
@@ -39,42 +39,43 @@ public struct StoreStatistics: Sendable {
   public var segments = 0
   /// Bytes of the file that are set apart for the log.
   public var logBytes = 0
-  /// Bytes of large values' extents.
+  /// Bytes of the extents that hold large values, rounded up to units of 64 KiB.
   public var largeValueBytes = 0
-  /// Log that holds no live record: what compaction can win.
+  /// Bytes of log that hold no live record: what compaction can reclaim.
   public var garbageBytes = 0
-  /// Bytes of the file that are in nobody's use.
+  /// Bytes of the file that are not in use.
   public var freeBytes = 0
-  /// Those of the free bytes that may still have disk space.
+  /// Those of the free bytes that may still take disk space.
   public var freeStoredBytes = 0
   /// Those of the free bytes that must not be written before the next checkpoint.
   public var freeAwaitingCheckpointBytes = 0
   /// Those of the free bytes that a snapshot or another reader keeps from being written.
   public var freeAwaitingPinBytes = 0
-  /// Bytes that are part of something and hold nothing yet: the rest of the segments
-  /// that are being written, of the last unit of each large value, and of index units.
+  /// Bytes that belong to something and hold nothing yet: the rest of the segments that are being
+  /// written, of the last unit of each large value, and of index units.
   public var roomBytes = 0
-  /// Bytes of superblocks and shared state.
+  /// Bytes of the superblocks and the shared state.
   public var fixedBytes: Int { Int(Layout.firstFreeUnit) * Layout.unitBytes }
-  /// Bytes of log written since the last checkpoint: what recovery would read.
+  /// Bytes of log written since the last checkpoint: what recovery would have to read.
   public var logSinceCheckpoint = 0
-  /// The last durable checkpoint.
+  /// Number of the last durable checkpoint.
   public var checkpointEpoch: UInt64 = 0
   /// Version of the file's format.
   public var formatVersion = Int(Layout.version)
-  /// Process that has the write lock, as far as one look can tell.
+  /// Process that holds the write lock, as far as one look can tell; nil if none does, or it is
+  /// unknown.
   public var writer: Int32?
-  /// Process of the oldest snapshot or other pin, which keeps `freeAwaitingPinBytes` from
-  /// being used.
+  /// Process of the oldest snapshot or other pin, which keeps ``freeAwaitingPinBytes`` from being
+  /// used; nil if there is none.
   public var oldestPinHolder: Int32?
 }
 
 extension Store {
-  /// Counts what there is: O(number of index pages).
+  /// Counts what the store has: O(index pages and units of 64 KiB).
   ///
-  /// Beside a writer, the figures are each right at some moment during the call.
+  /// Waits for no lock. Beside a writer, each figure is right at some moment during the call.
   ///
-  /// - Throws: ``StoreError`` with `damaged` or `lost`.
+  /// - Throws: ``StoreError`` with `damaged`, `lost`, `closed` or `notEnoughMemory`.
   public func statistics() throws(StoreError) -> StoreStatistics { try core.statistics() }
 }
 
@@ -143,7 +144,7 @@ extension StoreCore {
     return (pages, used, full)
   }
 
-  /// What the statistics need to know of a unit.
+  /// What the statistics need to know about a unit.
   private struct UnitFigures {
     var kind: UnitKind?
     var length: Int
@@ -211,15 +212,15 @@ extension StoreCore {
     return own == .max ? nil : Int32(processIdentifier)
   }
 
-  /// What was released up to the first epoch, and before the second, may be written.
+  /// Space released up to `durable`, and before `pin`, may be written again.
   private func releaseLimits() throws(StoreError) -> (durable: Epoch, pin: Epoch?) {
     let pin: Epoch?
     do { pin = try ReuseRule.lowestPin(memory, backing) } catch { throw error.naming(name) }
     return (shared[.durableEpoch], pin)
   }
 
-  /// Log that is yet to be written: the rest of the segments of the tail and of moved
-  /// records, and the next segment.
+  /// Bytes of log that are yet to be written: the rest of the log's segment and of the segment for
+  /// moved records, and the next segment.
   private func logRoom() -> Int {
     func rest(_ segment: SharedWord<Unit>, _ tail: SharedWord<Position>) -> Int {
       let unit = shared[segment].number

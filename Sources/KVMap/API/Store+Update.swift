@@ -1,12 +1,14 @@
-/// Reading and writing in one step: what is decided from a value holds when it is stored,
-/// whatever other threads and processes do.
+/// Reading and writing in one step: what is decided from a value still holds when it is stored,
+/// whatever other threads and processes do. Each call that writes is one commit, and waits for the
+/// write lock as a put does.
 extension Store {
-  /// Adds to a number, stored as decimal digits; an absent key counts as 0.
+  /// Adds to a number, which is stored as decimal digits; an absent key counts as 0.
   ///
-  /// The value keeps its time of expiry.
+  /// The value keeps its time of expiry. O(1).
   ///
   /// - Returns: the sum.
-  /// - Throws: as `put`; `notANumber` if the value is none, or the sum does not fit.
+  /// - Throws: as `put`; `notANumber` if the value is not a whole number of 64 bits, or the sum
+  ///   would not be.
   @discardableResult
   public func increment(
     _ key: borrowing some ByteSource & ~Copyable & ~Escapable, by amount: Int64 = 1,
@@ -17,7 +19,8 @@ extension Store {
         let number = try Self.number(old, core.name)
         let (sum, overflow) = number.addingReportingOverflow(amount)
         if overflow {
-          throw StoreError(.notANumber, "\(core.name): \(number) and \(amount) make more than 64 bits hold")
+          throw StoreError(
+            .notANumber, "\(core.name): the sum of \(number) and \(amount) does not fit into 64 bits")
         }
         return (.put(Array(String(sum).utf8)), sum)
       }
@@ -30,8 +33,8 @@ extension Store {
     throw StoreError(.notANumber, "\(name): the value is not a whole number in decimal digits")
   }
 
-  /// Stores `new` if the value is `expected`. Nil stands for absent: with `expected` nil
-  /// the key must not be there, with `new` nil it is removed.
+  /// Stores `new` if the value is `expected`. Nil stands for absent: with `expected` nil the key
+  /// must be absent, with `new` nil it is removed. O(length of the values).
   ///
   /// To compare the version instead, see ``PutCondition/version(_:)``.
   ///
@@ -50,7 +53,8 @@ extension Store {
     }
   }
 
-  /// Stores `value` and returns what it replaces; nil if there was nothing.
+  /// Stores `value` and returns the value that it replaces; nil if there was none. O(length of
+  /// both).
   ///
   /// - Throws: as `put`.
   @discardableResult
@@ -67,7 +71,7 @@ extension Store {
   ///
   /// The value is written again: O(its length). It keeps its time of expiry.
   ///
-  /// - Returns: the value's length now.
+  /// - Returns: the value's length now, in bytes.
   /// - Throws: as `put`.
   @discardableResult
   public func append(
@@ -82,8 +86,11 @@ extension Store {
     }
   }
 
-  /// Replaces the value of `key` by what `body` makes of it. Nil stands for absent, both
-  /// ways. `body` has the write lock: calls of the store that write throw `reentrant`.
+  /// Replaces the value of `key` by what `body` makes of it. Nil stands for absent, both ways. The
+  /// new value does not expire.
+  ///
+  /// The write lock is held while `body` runs: other writers wait, and calls of the store that
+  /// write throw `reentrant` inside `body`.
   ///
   /// - Returns: what `body` returned.
   /// - Throws: as `put`, and what `body` throws; nothing has changed then.
@@ -111,14 +118,15 @@ extension Store {
 }
 
 extension StoreCore {
-  /// What is to become of a value.
+  /// What is to happen to a value.
   enum Change {
     case keep
     case put([UInt8])
     case remove
   }
 
-  /// One commit that depends on the value before it. `expires` nil keeps the old time.
+  /// Makes one commit that depends on the present value. If `expires` is nil, the value keeps its
+  /// time of expiry.
   func update<R>(
     _ key: RawSpan, _ durability: Durability?, expires: Expiry? = nil,
     _ body: ([UInt8]?) throws(StoreError) -> (Change, R)
@@ -130,7 +138,7 @@ extension StoreCore {
       let match = try writer.current(hash, key)
       var old: [UInt8]?
       if let match {
-        // Nobody reuses what the index points to while this handle has the write lock.
+        // Nothing that the index points to is reused while this handle has the write lock.
         let memory = writer.memory
         let range = try match.record(memory).value()
         old = memory.bytes.array(range.lowerBound, count: range.count)

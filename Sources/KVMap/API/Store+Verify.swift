@@ -1,13 +1,14 @@
 import MappedMemory
 public import SystemPackage
 
+/// Checking a store.
 extension Store {
-  /// Checks the whole store as it was durably or at least committed at one moment,
-  /// in a private view beside readers and writers: O(size of the store). A store in memory, and
-  /// what a `.scratch` handle has changed, is checked in place, with the write lock.
+  /// Checks the whole store as of its last commit, in a private view beside readers and writers:
+  /// O(size of the store). A store in memory, and what a `.scratch` handle has changed, is checked
+  /// in place, with the write lock.
   ///
-  /// - Throws: ``StoreError`` if the file cannot be looked at; damage is no error
-  ///   but part of the report.
+  /// - Throws: ``StoreError`` if the file cannot be read. Damage is not an error but part of the
+  ///   report.
   public func verify() throws(StoreError) -> VerificationReport {
     try core.checkOpen()
     if core.backing.isShared, let path = core.path { return try Store.verify(path) }
@@ -15,10 +16,10 @@ extension Store {
     return try core.withWriteLock { _ throws(StoreError) in core.verify() }
   }
 
-  /// Checks the store at `path` without changing a byte of it.
+  /// Checks the store at `path` without changing a byte of it: O(size of the store).
   ///
-  /// Works on damaged stores, as far as there is anything left to check. A store
-  /// that others have open is checked as of its last commit.
+  /// Works on damaged stores, as far as there is anything left to check. A store that others have
+  /// open is checked as of its last commit.
   ///
   /// - Throws: ``StoreError`` if there is no store or it cannot be read.
   public static func verify(_ path: FilePath) throws(StoreError) -> VerificationReport {
@@ -36,8 +37,8 @@ extension Store {
     }
   }
 
-  /// Checks what is left of a store that cannot be opened: what its superblock leads
-  /// to, and the log after that, or all of the log, if no superblock is left.
+  /// Checks what is left of a store that cannot be opened: what its superblock points to, and the
+  /// log after that; or the whole log, if no superblock is left.
   private static func verify(
     _ opening: Opening, refused: StoreError
   ) throws(StoreError) -> VerificationReport {
@@ -64,8 +65,7 @@ extension Store {
 }
 
 extension SourceView {
-  /// A checkpoint's state in the words that an open store keeps its own in. They are
-  /// private, as all of the view is.
+  /// The state of a checkpoint, as a shared state. It is private, as the whole view is.
   fileprivate func liveWords(of block: Superblock) -> SharedState {
     let shared = shadowWords
     shared[.epoch] = block.epoch.next
@@ -82,10 +82,11 @@ extension SourceView {
 }
 
 extension StoreCore {
-  /// Checks a private view, which nothing changes meanwhile.
+  /// Checks a store that nothing changes meanwhile: a private view, or one whose write lock is
+  /// held.
   func verify(_ report: VerificationReport = VerificationReport()) -> VerificationReport {
     defer { withExtendedLifetime(self) {} }
-    // Of a store in memory others may go on to write.
+    // This thread is not counted as a reader, so it holds the mapping.
     let hold = backing.mapping.hold()
     defer { backing.mapping.release(hold) }
     var verifier = Verifier(memory: memory, shared: shared, report: report)

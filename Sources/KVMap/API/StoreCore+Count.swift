@@ -4,7 +4,7 @@ extension StoreCore {
     try checkOpen()
     defer { withExtendedLifetime(self) {} }
     let shared = shared
-    // The time goes down before the number goes up.
+    // In this order: a writer lowers the earliest expiry before it raises the count.
     let count = shared[.recordCount]
     let now = clock.now()
     if shared[.earliestExpiry] > now { return Int(clamping: count) }
@@ -12,13 +12,13 @@ extension StoreCore {
     return try pinning { Result { () throws(StoreError) in try countUnexpired(in: nil) } }.get()
   }
 
-  /// Whether some segment may hold a record that has expired by now.
+  /// Whether a segment may hold a record that has expired by now.
   private func holdsExpired(at now: UInt64) throws(StoreError) -> Bool {
     let end = min(shared[.highWater].number, Layout.largestFile / UInt64(Layout.unitBytes))
     let perLeaf = UInt64(SpaceEntry.entriesPerLeaf)
     var number = Layout.firstFreeUnit
     while number < end {
-      // No reader holds up others for long.
+      // One leaf for each read: no read keeps space from being reused for long.
       let found = try read { memory throws(StoreError) -> Bool in
         let table = SpaceReader(memory: memory)
         for number in number..<min(number + perLeaf, end) {
@@ -33,7 +33,8 @@ extension StoreCore {
     return false
   }
 
-  /// Goes through the index. What is pointed to must not be reused meanwhile.
+  /// Counts the keys that have not expired, by going through the index. The caller keeps what is
+  /// read from being reused.
   func countUnexpired(in snapshot: Snapshot?) throws(StoreError) -> Int {
     let clock = snapshot?.clock ?? clock
     var count = 0
