@@ -47,7 +47,7 @@ extension Store {
     do throws(StoreError) { view = try SourceView(opening) } catch { throw error.naming(opening.path.string) }
     report.add(view)
     if let block = view.block {
-      var verifier = Verifier(memory: view.memory, shared: view.liveWords(of: block), report: report)
+      var verifier = Verifier(memory: view.memory, shared: view.sharedState(of: block), report: report)
       verifier.run()
       report = verifier.report
       let log = try RecentLog(view: view, block: block)
@@ -66,8 +66,8 @@ extension Store {
 
 extension SourceView {
   /// The state of a checkpoint, as a shared state. It is private, as the whole view is.
-  fileprivate func liveWords(of block: Superblock) -> SharedState {
-    let shared = shadowWords
+  fileprivate func sharedState(of block: Superblock) -> SharedState {
+    let shared = spareState
     shared[.epoch] = block.epoch.next
     shared[.sealedEpoch] = block.epoch
     shared[.root] = block.root

@@ -24,7 +24,7 @@ final class SourceView: Sendable {
   /// Valid for as long as the view lives.
   var memory: StoreMemory { source.memory }
   /// A second set of the words of the shared state, which nothing else uses.
-  var shadowWords: SharedState { source.shadow.shared }
+  var spareState: SharedState { source.shadow.shared }
   var isLost: Bool { backing.isLost }
 
   /// The parts of a range that may hold anything but zeros: a file with holes can be

@@ -48,7 +48,7 @@ extension WritableIndex {
       let bucket = memory.bucket(page)
       for (line, _, slot) in bucket.slots {
         // A record that could not be read when its bucket split went to both halves.
-        if slot.isEmpty || lines[line - 1].contains(slot) { continue }
+        if lines[line - 1].contains(slot) { continue }
         used += 1
         guard !slot.isPending, used <= Self.fullestMerged, lines[line - 1].count < Bucket.slotsPerLine
         else { return nil }

@@ -136,7 +136,7 @@ extension WritableIndex {
     let mapped = memory.mappedBytes
     for (_, _, slot) in page.slots {
       let offset = Int(clamping: slot.position.offset)
-      if !slot.isEmpty, offset < mapped { bytes.prefetch(offset) }
+      if offset < mapped { bytes.prefetch(offset) }
     }
   }
 

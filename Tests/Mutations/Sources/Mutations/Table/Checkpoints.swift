@@ -109,7 +109,7 @@ extension Mutation {
       "a page that is let go gets a checksum", in: "KVMap/Space/SpaceTable+Pages.swift",
       .leaveOut("header.seal(seed: memory.seed)"), seenBy: .store("SnapshotTests"), .crashes()),
     Mutation(
-      "a takeover seals what snapshots lead to", in: "KVMap/Recovery/Recovery.swift",
+      "a recovery beside readers seals what snapshots point to", in: "KVMap/Recovery/Recovery.swift",
       .replace("if mode == .besideReaders {", by: "if !MUTATED, mode == .besideReaders {"),
       seenBy: .store("SnapshotTests"), .crashes()),
     Mutation(

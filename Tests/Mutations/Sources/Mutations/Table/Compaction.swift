@@ -20,18 +20,18 @@ extension Mutation {
       .leaveOut("moved.flags.remove([.end, .synced])"), seenBy: .crashes(60), .store("SalvageTests"),
       compaction,
       survives:
-        "a second safeguard: no log leads to a segment of moved records, as its header has the ordinal 0"),
+        "a second safeguard: no log points to a segment of moved records, as its header has the ordinal 0"),
     Mutation(
       "a moved record is told from one of the log", in: mover,
       .leaveOut("moved.kindBits = RecordKind.move.rawValue"), seenBy: .crashes(60), .store("SalvageTests"),
       compaction,
       survives:
-        "a second safeguard: the header of its segment has the ordinal 0, and no chain leads to it"),
+        "a second safeguard: the header of its segment has the ordinal 0, and no chain points to it"),
     Mutation(
       "a moved large value gets a checksum for its new place", in: mover,
       .leaveOut("bytes.store64(checksum, offset + moved.externalOffset + 8)"), seenBy: compaction),
     Mutation(
-      "a moved record leads to its moved large value", in: mover,
+      "a moved record points to its moved large value", in: mover,
       .leaveOut("bytes.store64(UInt64(extent), offset + moved.externalOffset)"), seenBy: compaction),
     Mutation(
       "a segment of moved records has a header", in: mover,
@@ -46,13 +46,13 @@ extension Mutation {
         "no test fills a disk just while records are moved; a page that has no room is a loss of the mapping, "
         + "which is told"),
     Mutation(
-      "a slot leads to a copy only when that is whole", in: move,
+      "a slot points to a copy only when that is whole", in: move,
       .before(
         "let target = writer.mover.copy(record)",
         "writer.memory.bytes.storeRelease(Slot(tag: hash.tag, position: "
           + "writer.shared[.moveTail]).bits, slot)"), seenBy: .crashes()),
     Mutation(
-      "a slot leads to a moved large value only when that is whole", in: full,
+      "a slot points to a moved large value only when that is whole", in: full,
       .before(
         "writer.memory.bytes.copy(from: range.lowerBound, to: offset, count: range.count)",
         "writer.memory.bytes.storeRelease(Slot(tag: slot.tag, position: "
@@ -153,7 +153,7 @@ extension Mutation {
       "the end of the file is lowered", in: "KVMap/Engine/StoreCore+Checkpoint.swift",
       .leaveOut("try turn.writer.space.trimEnd()"), seenBy: compaction),
     Mutation(
-      "space behind the end is given back", in: "KVMap/Engine/StoreCore+Compaction.swift",
+      "space beyond the end is punched", in: "KVMap/Engine/StoreCore+Compaction.swift",
       .leaveOut("_ = try turn.writer.punchEnd(upTo: end)"), seenBy: .store("ProcessTests/aReaderGoesOn")),
     Mutation(
       "a checkpoint is due when many pages of the index wait for one",
@@ -161,7 +161,7 @@ extension Mutation {
       .replace("shared[.releasedPages] /", by: "(MUTATED ? 0 : shared[.releasedPages]) /"),
       seenBy: .store("SnapshotTests/manyThatEndSoonTakeLittleSpace")),
     Mutation(
-      "the search for free units does not begin behind the end", in: "KVMap/Space/SpaceTable+Units.swift",
+      "the search for free units does not begin beyond the end", in: "KVMap/Space/SpaceTable+Units.swift",
       .leaveOut("unitCursor.unit = min(unitCursor.unit, end)"), seenBy: compaction, .store("SpaceTests"),
       survives: "it costs some space until the next checkpoint, with which the search begins anew"),
     Mutation(

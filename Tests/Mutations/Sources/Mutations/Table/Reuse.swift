@@ -54,7 +54,7 @@ extension Mutation {
       .takeForTrue("quarantine <= reuse.limit.number", after: "guard let entry else { return"),
       seenBy: .crashes(60),
       survives: "each unit below the high water has an entry, but for those a dead writer took that entered "
-        + "none: nobody leads to these"),
+        + "none: nothing points to these"),
     Mutation(
       "recovery takes no unit that was used", in: units,
       .takeForFalse("isRecovering"), seenBy: .crashes(60)),

@@ -55,7 +55,7 @@ extension Mutation {
         by: "Slot(bits: MUTATED ? bytes.loadRelaxed(offset) : bytes.loadAcquire(offset))"),
       seenBy: .store("HandleTests"),
       survives:
-        "x86 does no load before an earlier one, and what a slot leads to cannot be loaded before the slot"),
+        "x86 does no load before an earlier one, and what a slot points to cannot be loaded before the slot"),
     Mutation(
       "readers pass over pending slots", in: "KVMap/Index/IndexReader.swift",
       .takeForFalse("slot.isPending", after: "slot.tag != tag || slot.isEmpty ||"),
