@@ -60,6 +60,23 @@ extension File {
     }
   }
 
+  /// Copies the parts of a range that have storage from another file, and leaves holes where that
+  /// has them.
+  ///
+  /// - Throws: ``MappingError``; a part may have been copied.
+  package func copyData(
+    _ range: Range<Int64>, of source: borrowing File
+  ) throws(MappingError) {
+    // 4 KiB at a time: see ``writeZeros(offset:length:)``.
+    let page: Int64 = 4096
+    for data in try source.dataRanges(from: range.lowerBound, to: range.upperBound) {
+      for position in stride(from: data.lowerBound / page * page, to: data.upperBound, by: Int(page)) {
+        let bytes = try source.read(count: Int(page), at: position)
+        try unsafe write(bytes.span.bytes, at: position)
+      }
+    }
+  }
+
   /// Waits until contents and size are on the disk (`fsync`; `F_FULLFSYNC` on
   /// Darwin, which includes the drive's own cache).
   ///

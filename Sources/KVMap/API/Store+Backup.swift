@@ -9,6 +9,10 @@ extension Store {
   /// The new store appears at its path when it is complete and durable, or not at all; a file that
   /// is there is never replaced, unless it is empty. Values keep their expiry and their version.
   ///
+  /// The copy takes no more disk space than this store. A larger one than 64 MiB that was compacted
+  /// before, or is open for reading only, may get a copy that is larger by some units of 64 KiB. A
+  /// smaller one that leaves nothing to save is cloned: writers wait meanwhile, some 50 ms.
+  ///
   /// With `sharesBlocks`, where the file system can (Btrfs, XFS; not on Darwin), nothing is copied:
   /// the new file shares its disk space with this store until either changes it. It is as long as
   /// this store, and takes next to no space of its own; writers wait for a short checkpoint. The
@@ -36,28 +40,45 @@ extension Store {
     do throws(StoreError) {
       try core.checkOpen()
       try target.checkIsFree()
-      if sharesBlocks {
-        let isDone = try target.createClone(of: core) { copy throws(StoreError) in
-          progress(try copy.checkCopy(ofRecords: nil))
-        }
-        if isDone { return }
-      }
-      let snapshot = try snapshot()
-      defer { snapshot.end() }
-      try withoutActuallyEscaping(progress) { progress throws(StoreError) in
-        let next = core.shared[.sequence]
-        try target.createComplete(firstSequence: next) { copy throws(StoreError) in
-          try snapshot.copy(to: copy, progress)
-        }
-      }
+      if sharesBlocks, try clone(to: target, .sharing, progress) { return }
+      if try copyRecords(to: target, progress) { return }
+      _ = try clone(to: target, .copying, progress)
     } catch {
       throw error.naming(path.string)
+    }
+  }
+
+  private func clone(
+    to target: Opening, _ method: CloneMethod, _ progress: (Int) -> Void
+  ) throws(StoreError) -> Bool {
+    try target.createClone(of: core, method) { copy throws(StoreError) in
+      progress(try copy.checkCopy(ofRecords: nil))
+    }
+  }
+
+  /// Returns false, and creates nothing, if the copy would take more disk space than the store and
+  /// the store is small enough to be cloned.
+  private func copyRecords(to target: Opening, _ progress: (Int) -> Void) throws(StoreError) -> Bool {
+    let snapshot = try snapshot()
+    defer { snapshot.end() }
+    return try withoutActuallyEscaping(progress) { progress throws(StoreError) in
+      let (next, seed) = (core.shared[.sequence], core.source.seed)
+      return try target.createComplete(firstSequence: next, seed: seed) { copy throws(StoreError) in
+        let count = try snapshot.copy(to: copy, progress)
+        // How much of the last units and segments is used is a matter of chance. Compacting the copy
+        // helps most of the time.
+        if try core.takesLess(than: copy) { try copy.moveAll() }
+        if try core.takesLess(than: copy), try core.mayBeClonedByCopying() { return false }
+        progress(try copy.checkCopy(ofRecords: count))
+        return true
+      }
     }
   }
 }
 
 extension Snapshot {
-  fileprivate func copy(to copy: StoreCore, _ progress: (Int) -> Void) throws(StoreError) {
+  /// Returns how many records were copied.
+  fileprivate func copy(to copy: StoreCore, _ progress: (Int) -> Void) throws(StoreError) -> Int {
     var cursor = makeCursor()
     var count = 0
     while let entry = try cursor.next() {
@@ -70,10 +91,7 @@ extension Snapshot {
       if count % 1_024 == 0 { progress(count) }
     }
     try copy.punchAll()
-    // The copy's index pages were filled in another order, and may be less full.
-    let (here, there) = try (core.backing.sizes().allocated, copy.backing.sizes().allocated)
-    if there - Layout.pageBytes > here { try copy.moveAll() }
-    progress(try copy.checkCopy(ofRecords: count))
+    return count
   }
 }
 
@@ -110,20 +128,35 @@ extension StoreCore {
     }
   }
 
-  /// Makes `file` share all disk space of this store as it is now, closed cleanly. Returns false
-  /// where the system cannot do that.
-  func share(with file: borrowing File) throws(StoreError) -> Bool {
+  /// Makes `file` a clone of this store as it is now, closed cleanly. Returns false where the system
+  /// cannot do that.
+  func clone(into file: borrowing File, _ method: CloneMethod) throws(StoreError) -> Bool {
     guard options.access == .readWrite else { return false }
     // Find out whether sharing works. This also writes what is not on the disk yet, while others go
     // on, so that less is left to write while the write lock is held.
-    guard try backing.share(with: file) else { return false }
+    if method == .sharing {
+      guard try backing.clone(into: file, method) else { return false }
+    }
     return try waitingForCheckpoint { () throws(StoreError) -> Bool? in
       try withWriteLock { turn throws(StoreError) -> Bool? in
         // While the write lock is held nothing follows this checkpoint, and nobody begins another.
         guard try checkpoint(turn, .skip) else { return nil }
-        return try backing.share(with: file)
+        return try backing.clone(into: file, method)
       }
     }
+  }
+
+  /// The largest store that is copied as it is. Writers wait meanwhile, some 50 ms for this much.
+  private static let largestClone = 64 << 20
+
+  fileprivate func mayBeClonedByCopying() throws(StoreError) -> Bool {
+    guard options.access == .readWrite, backing.isShared else { return false }
+    return try backing.sizes().allocated <= Self.largestClone
+  }
+
+  /// Whether this store takes less disk space than `copy`, which still has its page of shared state.
+  fileprivate func takesLess(than copy: StoreCore) throws(StoreError) -> Bool {
+    try backing.sizes().allocated < copy.backing.sizes().allocated - Layout.pageBytes
   }
 
   /// Verifies a whole copy before anybody sees it. Returns how many records it has.

@@ -48,8 +48,9 @@ extension Store {
       let salvager = Salvager(view, progress: progress)
       do throws(StoreError) { try salvager.prepare() } catch { throw error.naming(source.string) }
       do throws(StoreError) {
-        try target.createComplete(firstSequence: salvager.firstSequence) { core throws(StoreError) in
+        _ = try target.createComplete(firstSequence: salvager.firstSequence) { core throws(StoreError) in
           try salvager.fill(core)
+          return true
         }
       } catch {
         throw error.code == .lost ? error.naming(source.string) : error.naming(new.string)

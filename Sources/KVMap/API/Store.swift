@@ -61,9 +61,10 @@ public final class Store: Sendable {
     var failure: (any Error)?
     do throws(StoreError) {
       try target.checkIsFree()
-      try target.createComplete { core throws(StoreError) in
+      _ = try target.createComplete { core throws(StoreError) in
         do {
           try fill(Store(core: core))
+          return true
         } catch {
           failure = error
           throw StoreError(.cannotCreate, "the store could not be filled: \(error)")

@@ -54,8 +54,8 @@ protocol Backing: AnyObject, Sendable {
   /// A private copy-on-write view of all that is mapped, with room to grow by `room` bytes; nil
   /// if there is none.
   func privateView(room: Int) throws(StoreError) -> PrivateBacking?
-  /// Makes `copy` share the disk space of this store; false if the system cannot do that.
-  func share(with copy: borrowing File) throws(StoreError) -> Bool
+  /// Makes the contents of `copy`, which is empty, those of this store; false if that cannot be done.
+  func clone(into copy: borrowing File, _ method: CloneMethod) throws(StoreError) -> Bool
   /// For a view of a checkpoint: releases the lock, and the pin of epoch `pinned`, that keep
   /// writers from reusing what the view shows.
   func letGo(_ pinned: Epoch?)
@@ -64,6 +64,14 @@ protocol Backing: AnyObject, Sendable {
   func sizes() throws(StoreError) -> (file: Int, allocated: Int)
   /// How many pages of the host's size are in memory; nil if the system does not say.
   func residentPages() throws(StoreError) -> Int?
+}
+
+/// How a file gets the contents of another.
+enum CloneMethod {
+  /// The files share their disk space, where the system can do that.
+  case sharing
+  /// What has disk space is copied.
+  case copying
 }
 
 extension Backing {
@@ -82,7 +90,7 @@ extension Backing {
   func forgetFailedSync() {}
   func isAt(_ path: FilePath) throws(StoreError) -> Bool { true }
   func privateView(room: Int) throws(StoreError) -> PrivateBacking? { nil }
-  func share(with copy: borrowing File) throws(StoreError) -> Bool { false }
+  func clone(into copy: borrowing File, _ method: CloneMethod) throws(StoreError) -> Bool { false }
   func letGo(_ pinned: Epoch?) {}
 }
 

@@ -150,9 +150,19 @@ final class FileBacking: Backing {
     }
   }
 
-  /// Makes `copy` share the disk space of this file; false if the system cannot do that.
-  func share(with copy: borrowing File) throws(StoreError) -> Bool {
-    do { return try copy.shareContents(of: file) } catch { throw StoreError(error) }
+  func clone(into copy: borrowing File, _ method: CloneMethod) throws(StoreError) -> Bool {
+    do throws(MappingError) {
+      switch method {
+      case .sharing: return try copy.shareContents(of: file)
+      case .copying:
+        let end = try file.status().size
+        try copy.setSize(end)
+        try copy.copyData(0..<end, of: file)
+        return true
+      }
+    } catch {
+      throw StoreError(error)
+    }
   }
 
   /// A private copy-on-write view of all that is mapped, with room to grow by `room` bytes.

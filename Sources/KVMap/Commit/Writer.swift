@@ -349,8 +349,8 @@ struct Writer: ~Copyable {
     let unit = try space.allocate(count, as: .extent)
     let offset = Int(unit.position.offset)
     do {
-      let pages = (value.byteCount + Layout.pageBytes - 1) / Layout.pageBytes
-      try backing.allocate(offset: offset, count: pages * Layout.pageBytes, order: .random)
+      try backing.allocate(
+        offset: offset, count: Int(Layout.endOfPage(UInt64(value.byteCount))), order: .random)
     } catch {
       try space.releaseUnits(unit)
       throw error

@@ -108,7 +108,8 @@ extension Compactor {
     guard let target = try writer.space.allocateBelow(extent.first, extent.count, as: .extent) else { return }
     do {
       try writer.backing.allocate(
-        offset: Int(target.position.offset), count: extent.count * Layout.unitBytes, order: .random)
+        offset: Int(target.position.offset), count: Int(Layout.endOfPage(UInt64(range.count))), order: .random
+      )
       try writer.space.flushReleases()
     } catch {
       try writer.space.releaseUnits(target)

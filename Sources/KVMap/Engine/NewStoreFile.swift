@@ -186,23 +186,12 @@ struct NewStoreFile: ~Copyable {
     // All that has disk space has been written. The rest are holes, and stay holes in the copy.
     try empty.setSize(end)
     for range in [a + page..<b, b + page..<end] {
-      for data in try file.dataRanges(from: range.lowerBound, to: range.upperBound) {
-        try copy(data, into: empty)
-      }
+      try empty.copyData(range, of: file)
     }
     try empty.sync()
     for superblock in [b, a] {
-      try copy(superblock..<superblock + page, into: empty)
+      try empty.copyData(superblock..<superblock + page, of: file)
       try empty.sync()
-    }
-  }
-
-  /// Copies page by page: see ``File/writeZeros(offset:length:)``.
-  private func copy(_ range: Range<Int64>, into empty: borrowing File) throws(MappingError) {
-    let page = Int64(Layout.pageBytes)
-    for position in stride(from: range.lowerBound / page * page, to: range.upperBound, by: Int(page)) {
-      let bytes = try file.read(count: Int(page), at: position)
-      try unsafe empty.write(bytes.span.bytes, at: position)
     }
   }
 }

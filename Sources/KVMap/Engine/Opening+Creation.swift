@@ -20,35 +20,42 @@ extension Opening {
   }
 
   /// Creates a store that appears at the path complete or not at all. A file at the path is never
-  /// replaced, unless it is empty.
+  /// replaced, unless it is empty. Returns false, and creates nothing, if `fill` does.
   ///
+  /// - Parameter seed: that of the store whose values it gets, where there is one: then its index
+  ///   takes as many pages as that one's. A new one otherwise.
   /// - Throws: `cannotCreate`, `diskFull`, and what `fill` throws.
   func createComplete(
-    firstSequence: SequenceNumber = SequenceNumber(number: 1), _ fill: (StoreCore) throws(StoreError) -> Void
-  ) throws(StoreError) {
+    firstSequence: SequenceNumber = SequenceNumber(number: 1), seed: StoreSeed? = nil,
+    _ fill: (StoreCore) throws(StoreError) -> Bool
+  ) throws(StoreError) -> Bool {
     var new = try NewStoreFile(for: path, options)
     try checkFileSystem(new.file)
     let backing = try new.map()
-    let block = try Self.create(in: backing, clock: clock, firstSequence: firstSequence)
-    try fillAndClose(try makeCore(backing, block), fill)
+    let block = try Self.create(in: backing, clock: clock, firstSequence: firstSequence, seed: seed)
+    guard try fillAndClose(try makeCore(backing, block), fill) else { return false }
     // Nobody uses the shared state any more, and opening the store allocates its page again. This
     // only saves space, so it may fail: punching may itself need space.
     _ = try? backing.punch(offset: Layout.liveOffset, count: Layout.pageBytes)
     try publish(&new, backing)
+    return true
   }
 
-  /// Creates a store that shares its disk space with `source` as it is now.
+  /// Creates a store that is a clone of `source` as it is now.
   ///
   /// - Returns: false where the system cannot do that; then nothing was created.
   func createClone(
-    of source: StoreCore, _ check: (StoreCore) throws(StoreError) -> Void
+    of source: StoreCore, _ method: CloneMethod, _ check: (StoreCore) throws(StoreError) -> Void
   ) throws(StoreError) -> Bool {
     var new = try NewStoreFile(for: path, options)
     try checkFileSystem(new.file)
-    guard try source.share(with: new.file) else { return false }
+    guard try source.clone(into: new.file, method) else { return false }
     let backing = try new.map()
     let block = try firstLook(backing)
-    try fillAndClose(try makeCore(backing, block), check)
+    _ = try fillAndClose(try makeCore(backing, block)) { copy throws(StoreError) in
+      try check(copy)
+      return true
+    }
     try publish(&new, backing)
     return true
   }
@@ -94,24 +101,27 @@ extension Opening {
   }
 
   private func fillAndClose(
-    _ core: StoreCore, _ fill: (StoreCore) throws(StoreError) -> Void
-  ) throws(StoreError) {
+    _ core: StoreCore, _ fill: (StoreCore) throws(StoreError) -> Bool
+  ) throws(StoreError) -> Bool {
+    let isWanted: Bool
     do throws(StoreError) {
-      try fill(core)
+      isWanted = try fill(core)
       _ = try core.withWriteLock { turn throws(StoreError) in try core.checkpoint(turn, .skip) }
     } catch {
       try? core.shutDown()
       throw error
     }
     try core.shutDown()
+    return isWanted
   }
 
   /// Builds an empty store in `backing`.
   static func create(
-    in backing: any Backing, clock: Clock, firstSequence: SequenceNumber = SequenceNumber(number: 1)
+    in backing: any Backing, clock: Clock, firstSequence: SequenceNumber = SequenceNumber(number: 1),
+    seed: StoreSeed? = nil
   ) throws(StoreError) -> Superblock {
     var generator = SystemRandomNumberGenerator()
-    let seed = StoreSeed(low: generator.next(), high: generator.next())
+    let seed = seed ?? StoreSeed(low: generator.next(), high: generator.next())
     let identifier = (generator.next() as UInt64, generator.next() as UInt64)
     try Creation(
       source: backing.mapping.source(seed: seed), backing: backing, clock: clock,
