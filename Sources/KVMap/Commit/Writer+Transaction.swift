@@ -120,7 +120,7 @@ extension Writer {
     try enterLog(open.tail, isDurable: isDurable)
     var walk = log.walk(from: open.start.position, upTo: open.tail.position)
     while let record = try walk.next() {
-      try settle(record, isCommitted: true)
+      try finish(record, isCommitted: true)
     }
     complete(open.tail)
   }
@@ -131,7 +131,7 @@ extension Writer {
     isHalfDone = true
     var walk = log.walk(from: open.start.position, upTo: open.tail.position)
     while let record = try walk.next() {
-      try settle(record, isCommitted: false)
+      try finish(record, isCommitted: false)
     }
     if let others = group?.transaction {
       var walk = log.walk(from: others.start.position, upTo: others.tail.position)
@@ -142,7 +142,7 @@ extension Writer {
   }
 
   /// Enters a record of the group as pending again, since the transaction that is undone has
-  /// taken over its slot.
+  /// taken its slot.
   private mutating func enterAgain(_ record: Record) throws(StoreError) {
     guard record.kind == .put || record.kind == .delete else { return }
     let key = record.key
@@ -154,7 +154,7 @@ extension Writer {
   }
 
   /// Publishes one record of the transaction, or empties its pending slot.
-  private mutating func settle(
+  private mutating func finish(
     _ record: Record, isCommitted: Bool
   ) throws(StoreError) {
     guard record.kind == .put || record.kind == .delete else { return }
@@ -162,7 +162,7 @@ extension Writer {
     let hash = KeyHash(key, seed: memory.seed)
     let bucket = try IndexReader(memory: memory).bucket(hash, workingTag: index.epoch.tag).page
     let pending = try index.find(hash, key, in: bucket, pending: true)
-    // Otherwise a later record of the same key has taken over the slot, or the record is settled.
+    // Otherwise a later record of the same key has taken over the slot, or the record is finished.
     let isLatest = pending?.position == record.position
     if !isLatest || !isCommitted, record.isExternal {
       try space.releaseUnits(try record.extent().first)

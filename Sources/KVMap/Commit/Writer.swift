@@ -155,7 +155,7 @@ struct Writer: ~Copyable {
       prepared = try prepare(key, hash, needsSlot: false)
       do throws(StoreError) {
         try makeRoom(
-          (RecordHeader.byteCount + key.byteCount + 7) & ~7, reserve: LogWriter.recoveryReserve, &tail)
+          (RecordHeader.byteCount + key.byteCount + 7) & ~7, headroom: LogWriter.recoveryHeadroom, &tail)
       } catch {
         lacksLog = error.code == .diskFull
         throw error
@@ -326,9 +326,9 @@ struct Writer: ~Copyable {
 
   /// Ensures that a record of `stored` bytes can be appended and counted.
   mutating func makeRoom(
-    _ stored: Int, reserve: Int = LogWriter.reserve, _ tail: inout LogWriter.Tail
+    _ stored: Int, headroom: Int = LogWriter.headroom, _ tail: inout LogWriter.Tail
   ) throws(StoreError) {
-    try log.makeRoom(for: stored, reserve: reserve, tail: &tail, space: &space)
+    try log.makeRoom(for: stored, headroom: headroom, tail: &tail, space: &space)
     _ = try space.writableEntry(tail.position.unit)
     try space.flushReleases()
   }
@@ -336,7 +336,7 @@ struct Writer: ~Copyable {
   /// Ensures room for a CUT. The index never points to it, so the space table counts no bytes for
   /// it, and a store with nothing to replay opens without taking a page.
   mutating func makeRoomForCut(_ tail: inout LogWriter.Tail) throws(StoreError) {
-    try log.makeRoom(for: RecordHeader.byteCount + 16, reserve: 0, tail: &tail, space: &space)
+    try log.makeRoom(for: RecordHeader.byteCount + 16, headroom: 0, tail: &tail, space: &space)
     try space.flushReleases()
   }
 

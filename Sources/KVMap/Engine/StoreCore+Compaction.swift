@@ -43,7 +43,7 @@ extension StoreCore {
     let index = (pages * UInt64(Layout.pageBytes) + unitBytes - 1) / unitBytes * unitBytes
     let extents = try compacting { turn throws(StoreError) in try turn.writer.extentCount() }
     let needed =
-      Int(min(shared[.liveBytes], most) + index) + extents * Layout.pageBytes + LogWriter.reserve
+      Int(min(shared[.liveBytes], most) + index) + extents * Layout.pageBytes + LogWriter.headroom
     return try backing.sizes().allocated > needed + needed / 16 + 3 * Layout.unitBytes
   }
 

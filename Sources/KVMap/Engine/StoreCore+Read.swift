@@ -74,7 +74,7 @@ extension StoreCore {
         // knows of no readers, and raises the generation last.
         try checkOpen()
       } catch {
-        try settle(error, generation, memory.mappedBytes)
+        try throwUnlessOutdated(error, generation, memory.mappedBytes)
       }
       attempts += 1
     }
@@ -83,7 +83,7 @@ extension StoreCore {
 
   /// Decides about an error: throws it if it means damage; returns if the read is to be repeated.
   @inline(never)
-  private func settle(
+  private func throwUnlessOutdated(
     _ error: StoreError, _ generation: UInt64, _ mapped: Int
   ) throws(StoreError) {
     try checkNotLost()

@@ -81,23 +81,23 @@ struct LogWriter {
   /// `reserve` more bytes are allocated, in the next segment if this one ends before, so that
   /// changes that ask for no reserve still find room on a full disk.
   func makeRoom(
-    for stored: Int, reserve: Int, tail: inout Tail, space: inout SpaceTable
+    for stored: Int, headroom: Int, tail: inout Tail, space: inout SpaceTable
   ) throws(StoreError) {
     // The end of each segment is kept for the CUTs of recoveries: on a full disk there may be no
     // segment to move on to.
-    let kept = reserve > 0 ? Self.recoveryReserve : 0
+    let kept = headroom > 0 ? Self.recoveryHeadroom : 0
     if tail.position.offset + UInt64(stored + RecordHeader.linkBytes + kept) > segmentEnd {
       try nextSegment(tail: &tail, space: &space)
     }
     let end = tail.position.offset + UInt64(stored + RecordHeader.linkBytes)
-    try makeReady(upTo: min(end + UInt64(reserve), segmentEnd))
-    if reserve > 0, end + UInt64(reserve) > segmentEnd { try makeNextReady() }
+    try makeReady(upTo: min(end + UInt64(headroom), segmentEnd))
+    if headroom > 0, end + UInt64(headroom) > segmentEnd { try makeNextReady() }
   }
 
   /// Bytes of log that puts leave to removals.
-  static let reserve = 32_768
+  static let headroom = 32_768
   /// Bytes of log that removals leave to recoveries, each of which appends a CUT.
-  static let recoveryReserve = 4_096
+  static let recoveryHeadroom = 4_096
 
   /// The offset up to which the next segment certainly has disk space.
   var nextReadyEnd: UInt64 {
@@ -109,7 +109,7 @@ struct LogWriter {
   /// From now on, relies on no more disk space in the open segment and in the next one than a put
   /// has to leave. The rest may then be punched.
   func forgetRoom() {
-    let needed = shared[.tail].offset + UInt64(RecordHeader.linkBytes + Self.reserve)
+    let needed = shared[.tail].offset + UInt64(RecordHeader.linkBytes + Self.headroom)
     if needed < segmentEnd { shared[.nextReady] = Unit(number: 0) }
     shared[.ready] = Position(offset: min(shared[.ready].offset, Layout.endOfPage(needed)))
   }

@@ -23,7 +23,8 @@ extension Mutation {
       .store("CutFileTests")),
     Mutation(
       "damage in a mapping that was lost is none", in: read,
-      .leaveOut("try checkNotLost()", after: "private func settle"), seenBy: .store("LostFileTests")),
+      .leaveOut("try checkNotLost()", after: "private func throwUnlessOutdated"),
+      seenBy: .store("LostFileTests")),
     Mutation(
       "the last look is checked for loss", in: read,
       .leaveOut("try checkNotLost()", after: "func readFrozen<R>"),
