@@ -41,9 +41,10 @@ struct MutatedPackage {
     guard (try url.resourceValues(forKeys: [.isDirectoryKey])).isDirectory == true else { return [""] }
     return try FileManager.default.subpathsOfDirectory(atPath: url.path)
       .filter { path in
-        !path.split(separator: "/").contains { $0.hasPrefix(".") }
-          && (try? url.appending(path: path).resourceValues(forKeys: [.isRegularFileKey]))?.isRegularFile
-            == true
+        // A file may also be a symbolic link to one.
+        let place = url.appending(path: path).resolvingSymlinksInPath()
+        return !path.split(separator: "/").contains { $0.hasPrefix(".") }
+          && (try? place.resourceValues(forKeys: [.isRegularFileKey]))?.isRegularFile == true
       }
       .map { "/" + $0 }
   }
