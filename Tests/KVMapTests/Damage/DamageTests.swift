@@ -43,6 +43,18 @@ struct DamageTests {
     #expect(try store.get("key", as: String.self) == "value")
   }
 
+  /// A damaged key may have the same tag as its slot: its checksum tells.
+  @Test func aKeyOfTheSameTag() throws {
+    let found = try match("key")
+    func tag(_ key: [UInt8]) -> UInt16 { unsafe KeyHash(key.span.bytes, seed: memory.seed).tag }
+    let others = (0..<1 << 24).lazy.map { number in
+      (0..<3).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
+    }
+    let other = try #require(others.first { $0 != bytes("key") && tag($0) == tag(bytes("key")) })
+    unsafe memory.bytes.copy(other.span.bytes, to: Int(found.position.offset) + found.header.keyOffset)
+    #expect(code { try store.get("key") } == .damaged)
+  }
+
   /// It is not passed over as one that is not there.
   @Test func aKey() throws {
     let found = try match("key")

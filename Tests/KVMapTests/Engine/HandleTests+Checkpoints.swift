@@ -21,6 +21,21 @@ extension HandleTests {
     try expectSound(store)
   }
 
+  /// The system may have taken pages for clean that no sync has written.
+  @Test func aCheckpointBesideAFailedSyncIsGivenUp() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try store.put("value", forKey: "key")
+    let block = try #require(try BegunCheckpoint(store.core))
+    let before = try SuperblockPair(store.core.source.fixed).current().block.epoch
+    store.core.shared[.syncFailed] = 1
+    #expect(code { try block.finish() } == .outcomeUnknown)
+    #expect(try SuperblockPair(store.core.source.fixed).current().block.epoch == before)
+    #expect(store.core.shared[.durableEpoch] == before)
+    try store.put("other", forKey: "other")
+    try expectSound(store)
+  }
+
   /// A writer that is far ahead of the disk is slowed down, in every handle, and gets on.
   @Test func noPutWaitsUntilACheckpointIsWritten() throws {
     let scratch = try Scratch()

@@ -43,6 +43,33 @@ struct LostFileTests {
     #expect(code { try scratch.store { $0.access = .readOnly } } == .damaged)
   }
 
+  /// A bucket that is lost reads as one without slots.
+  @Test func aTransactionFindsNothingAbsentThatIsLost() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let keys = (0..<5_000).map { "key \($0)" }
+    for key in keys { try store.put("value", forKey: key) }
+    try store.checkpoint()
+    let memory = store.core.memory
+    func bucket(_ key: String) throws -> Int {
+      let hash = unsafe KeyHash(bytes(key).span.bytes, seed: memory.seed)
+      return try IndexReader(memory: memory).bucket(hash, workingTag: memory.shared[.epoch].tag).page.offset
+    }
+    // The pages above it stay, and so do other buckets.
+    let last = try #require(try keys.map(bucket).max())
+    let key = try #require(try keys.first { try bucket($0) == last })
+    #expect(last > memory.shared[.root].page.offset)
+    var inside: StoreError.Code?
+    let outside = code {
+      try store.transaction { transaction in
+        _ = try transaction.get(key)
+        try cutShort(scratch.path(), to: Int64(last))
+        inside = code { _ = try transaction.get(key) }
+      }
+    }
+    #expect(inside == .lost && outside == .lost)
+  }
+
   /// What is stored in a page that has no storage any more is not done.
   @Test func aTurnInWhichSomethingIsLostFails() throws {
     let scratch = try Scratch()

@@ -87,7 +87,7 @@ extension Mutation {
     Mutation(
       "a record of another key is verified", in: record,
       .leaveOut("try verify()", after: "func isOf(_ key: RawSpan)"),
-      seenBy: .store("RefusalTests/anyByteMayBeWrong"), .store("IndexTests")),
+      seenBy: .store("DamageTests")),
     Mutation(
       "a record that has expired is verified", in: record,
       .leaveOut("try verify()", after: "func isExpired"),

@@ -72,6 +72,6 @@ extension Mutation {
       seenBy: .store("TakeoverTests")),
     Mutation(
       "who recovers takes no pages of units that the log may have gone on in", in: pages,
-      .takeForFalse("isRecovering"), seenBy: .crashes()),
+      .takeForFalse("isRecovering"), seenBy: .store("SpaceTests")),
   ]
 }

@@ -87,7 +87,7 @@ extension Mutation {
       .leaveOut(
         "try core.checkNotLost()",
         after: "// A page that was lost reads as one without slots."),
-      seenBy: .store("CutFileTests")),
+      seenBy: .store("LostFileTests")),
   ]
 
   static let turns: [Mutation] = [
