@@ -24,6 +24,17 @@ struct DamageTests {
     memory.bytes.store8(memory.bytes.load8(offset) ^ mask, offset)
   }
 
+  /// Replaces a record's key by one of the same length and the same tag.
+  private func replaceKey(of match: IndexReader.Match, _ key: String) throws {
+    func tag(_ key: [UInt8]) -> UInt16 { unsafe KeyHash(key.span.bytes, seed: memory.seed).tag }
+    let key = bytes(key)
+    let others = (0..<1 << 24).lazy.map { number in
+      key.indices.map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
+    }
+    let other = try #require(others.first { $0 != key && tag($0) == tag(key) })
+    unsafe memory.bytes.copy(other.span.bytes, to: Int(match.position.offset) + match.header.keyOffset)
+  }
+
   @Test func aValue() throws {
     let found = try match("key")
     change(Int(found.position.offset) + found.header.valueOffset)
@@ -46,12 +57,7 @@ struct DamageTests {
   /// A damaged key may have the same tag as its slot: its checksum tells.
   @Test func aKeyOfTheSameTag() throws {
     let found = try match("key")
-    func tag(_ key: [UInt8]) -> UInt16 { unsafe KeyHash(key.span.bytes, seed: memory.seed).tag }
-    let others = (0..<1 << 24).lazy.map { number in
-      (0..<3).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
-    }
-    let other = try #require(others.first { $0 != bytes("key") && tag($0) == tag(bytes("key")) })
-    unsafe memory.bytes.copy(other.span.bytes, to: Int(found.position.offset) + found.header.keyOffset)
+    try replaceKey(of: found, "key")
     #expect(code { try store.get("key") } == .damaged)
   }
 
@@ -100,7 +106,7 @@ struct DamageTests {
     let found = try match("last")
     let run = memory.bytes.load64(Int(found.position.offset) + found.header.externalOffset)
     let sound = try store.run("sound")
-    change(isInKey ? Int(found.position.offset) + found.header.keyOffset : Int(run) + 100_000)
+    if isInKey { try replaceKey(of: found, "last") } else { change(Int(run) + 100_000) }
     try store.compact()
     #expect(code { try store.get("last") } == .damaged)
     #expect(try store.get("sound") == patterned(200_000, 10))

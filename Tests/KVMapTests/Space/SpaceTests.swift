@@ -164,6 +164,28 @@ struct SpaceTests {
     }
   }
 
+  /// Making the table's pages writable may raise the mark into a leaf that was about to be dropped.
+  @Test func aLeafThatComesIntoUseIsNotDropped() throws {
+    let core = try Store.inMemory().core
+    let shared = core.memory.shared
+    var space = SpaceTable(working: WorkingMemory(core.source), backing: core.backing)
+    let leafEnd = UInt64(SpaceEntry.entriesPerLeaf)
+    let count = Int(leafEnd + 5 - shared[.highWater].number)
+    try space.claim(space.extend(by: count), count, as: .extent)
+    // The mark falls to the end of the first leaf, and no page is free below it.
+    var open: SpaceEntry? { space.open.flatMap { try? space.entry($0.unit) } }
+    while open.map({ $0.used != 0xffff }) ?? true {
+      try space.ensurePages(1)
+      _ = try space.takePage()
+    }
+    #expect(shared[.highWater].number == leafEnd + 5)
+    shared[.highWater] = Unit(number: leafEnd)
+    shared[.epoch] = shared[.epoch].next
+    try space.dropLeaves()
+    #expect(shared[.highWater].number == leafEnd + 1)
+    #expect(try space.entry(Unit(number: leafEnd))?.kind == .index)
+  }
+
   /// Units that held pages no more at the checkpoint may have been freed since, and hold large
   /// values: recovery, which begins with the table of the checkpoint, takes no pages of them.
   @Test func recoveryTakesNoPagesOfUnitsThatMayHoldValues() throws {
