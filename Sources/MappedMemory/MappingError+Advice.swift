@@ -15,9 +15,6 @@ extension MappingError {
       "Use a range inside, and lengths that are not negative."
     case .notRegularFile:
       "Name a regular file; directories, pipes, devices and sockets cannot be used here."
-    case .noStorage:
-      "The disk may be full, a quota used up, the file shorter than the mapping, or the disk failing: "
-        + "make room and check the file's size."
     case .inherited:
       "After fork() a child can only release its parent's handles: open the file again."
     case .unsupported:

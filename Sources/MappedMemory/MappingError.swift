@@ -20,8 +20,6 @@ public struct MappingError: Error, Sendable, Equatable {
     case outOfBounds(offset: Int, length: Int, available: Int)
     /// The path names a directory, a pipe, a device or a socket.
     case notRegularFile
-    /// Pages cannot be made writable: there is no storage for them.
-    case noStorage
     /// A forked child used a handle that belongs to its parent.
     case inherited
     /// The platform has no such operation.
@@ -47,7 +45,6 @@ public struct MappingError: Error, Sendable, Equatable {
     case .lost: .ioError
     case .misaligned, .outOfBounds: .invalidArgument
     case .notRegularFile: .operationNotSupportedByDevice
-    case .noStorage: .badAddress
     case .inherited: .notPermitted
     case .unsupported: .notSupported
     }
@@ -94,7 +91,6 @@ extension MappingError: CustomStringConvertible {
     case .outOfBounds(let offset, let length, let available):
       "\(length) bytes at \(offset) do not lie within \(available) bytes"
     case .notRegularFile: "not a regular file"
-    case .noStorage: "there is no storage for the pages"
     case .inherited: "the handle belongs to the parent process"
     case .unsupported: "not offered by this platform"
     }

@@ -79,35 +79,4 @@ extension Reservation {
       try unsafe body(UnsafeMutableRawBufferPointer(start: base + offset, count: length))
     }
   }
-
-  /// Gives every page of a range storage and makes it writable, so that a later
-  /// store neither waits for it nor raises SIGBUS (`MADV_POPULATE_WRITE`).
-  ///
-  /// Works in steps of 8 MiB, so that other threads can map and unmap in between.
-  /// Contents stay. On kernels before 5.14 it does nothing.
-  ///
-  /// - Throws: ``MappingError/Code/noStorage`` where a store would raise SIGBUS:
-  ///   disk full, file too short, I/O error. What was populated before stays.
-  package func populateForWriting(at offset: Int, length: Int) throws(MappingError) {
-    let advice = kvmap_advice_populate_write()
-    let pages = try unsafe region.pages(at: offset, length: length, for: .populateWrite)
-    guard advice >= 0, let start = pages.baseAddress else { return }
-    let step = 8 << 20
-    for position in stride(from: 0, to: pages.count, by: step) {
-      do {
-        try unsafe SystemCalls.advise(start + position, length: min(step, pages.count - position), advice)
-      } catch .badAddress {
-        throw MappingError(.noStorage, SystemCall.populateWrite.rawValue, region.path)
-      } catch .invalidArgument {
-        // Either the kernel does not know the advice, or the range cannot be
-        // written. It knows every valid advice for a range without bytes.
-        if (try? unsafe SystemCalls.advise(start, length: 0, advice)) == nil { return }
-        throw MappingError(.populateWrite, .invalidArgument, region.path)
-      } catch {
-        // Without it a store there may wait, or lose the mapping.
-        if error.isRefusal { return }
-        throw MappingError(.populateWrite, error, region.path)
-      }
-    }
-  }
 }

@@ -42,10 +42,9 @@ final class SimulatedBacking: Backing, StoreLocks, @unchecked Sendable {
     }
   }
 
-  func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError) {
+  func allocate(offset: Int, count: Int) throws(StoreError) {
     file.allocate(offset, count)
     // As the file does it: log space is overwritten with zeros.
-    if order == .random { return }
     var at = offset
     while at < offset + count {
       let end = min(offset + count, (at / Layout.pageBytes + 1) * Layout.pageBytes)

@@ -221,7 +221,8 @@ struct ErrorTests {
         let space = try Reservation(atLeast: 1 << 20, preferring: 1 << 20)
         try space.place(
           sparse, fileOffset: 0, at: 0, length: 1 << 20, protection: [.read, .write], sharing: .shared)
-        #expect(try mappingError { try space.populateForWriting(at: 0, length: 1 << 20) }.code == .noStorage)
+        #expect(
+          try mappingError { try space.advise(at: 0, length: 1 << 20, .populateWrite) }.errno == .badAddress)
         #expect(space.isLost == false)
         var mapping = try MutableMapping(sparse, length: page)
         #expect(try mappingError { try mapping.set(0, to: 1) }.code == .lost)

@@ -33,7 +33,6 @@ struct ForkTests {
           { try space.protect(at: 0, length: page, .read) },
           { try space.placeAnonymous(at: 0, length: page, protection: .read) },
           { try space.vacate(at: 0, length: page) },
-          { try space.populateForWriting(at: 0, length: page) },
         ]
         for (number, call) in calls.enumerated() {
           do {

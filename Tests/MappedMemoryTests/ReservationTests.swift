@@ -129,7 +129,6 @@ struct ReservationTests {
       #expect(throws: MappingError.self) { try space.lock(at: offset, length: length) }
       #expect(throws: MappingError.self) { try space.unlock(at: offset, length: length) }
       #expect(throws: MappingError.self) { try space.vacate(at: offset, length: length) }
-      #expect(throws: MappingError.self) { try space.populateForWriting(at: offset, length: length) }
     }
     #expect(try space.kernelView()?.permissions == "---p")
   }
@@ -184,7 +183,7 @@ struct ReservationTests {
     try file.setSize(Int64(64 * page))
     let space = try Reservation(atLeast: 64 * page, preferring: 64 * page)
     try space.place(file, fileOffset: 0, at: 0, length: 64 * page, protection: both, sharing: .shared)
-    try space.populateForWriting(at: 0, length: 64 * page)
+    try space.advise(at: 0, length: 64 * page, .populateWrite)
     #expect(try space.kernelView()?.residentBytes == 64 * page)
     #expect(try space.byte(0) == 1)
     try space.sync(at: 0, length: 64 * page)
@@ -196,8 +195,8 @@ struct ReservationTests {
     let file = try scratch.file(pages: 1)
     let space = try Reservation(atLeast: 4 * page, preferring: 4 * page)
     try space.place(file, fileOffset: 0, at: 0, length: 4 * page, protection: both, sharing: .shared)
-    let error = try mappingError { try space.populateForWriting(at: 0, length: 4 * page) }
-    #expect(error.code == .noStorage)
+    let error = try mappingError { try space.advise(at: 0, length: 4 * page, .populateWrite) }
+    #expect(error.errno == .badAddress)
     #expect(error.description.contains("disk may be full"))
     #expect(space.isLost == false)
     #expect(unsafe space.lostFlag.pointee.load(ordering: .relaxed) == 0)
@@ -206,7 +205,7 @@ struct ReservationTests {
   @Test("Populating what cannot be written is an error")
   func populatingReadOnly() throws {
     let space = try Reservation(atLeast: 4 * page, preferring: 4 * page)
-    let error = try mappingError { try space.populateForWriting(at: 0, length: page) }
+    let error = try mappingError { try space.advise(at: 0, length: page, .populateWrite) }
     #expect([.invalidArgument, .badAddress, .noMemory].contains(error.errno))
   }
 }

@@ -3,9 +3,6 @@
 import MappedMemory
 import SystemPackage
 
-/// The order in which a range will be written.
-enum WriteOrder { case sequential, random }
-
 /// What holds a store's bytes: a mapped file, or memory of this process.
 ///
 /// Small on purpose: bytes are read and written through the mapping; everything else that a store
@@ -28,8 +25,8 @@ protocol Backing: AnyObject, Sendable {
   /// is shorter.
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool
   /// Allocates disk space for a range, so that a store into it cannot fail. The range then reads
-  /// as zeros, as far as the file system can do that. `order` says how it will be written.
-  func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError)
+  /// as zeros, as far as the file system can do that.
+  func allocate(offset: Int, count: Int) throws(StoreError)
   /// Takes disk space for a range without touching its pages, so that `allocate` will find it
   /// there.
   func preallocate(offset: Int, count: Int) throws(StoreError)

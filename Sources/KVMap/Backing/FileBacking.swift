@@ -110,18 +110,13 @@ final class FileBacking: Backing {
     }
   }
 
-  func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError) {
+  func allocate(offset: Int, count: Int) throws(StoreError) {
     // The calls below would extend a file that was cut short.
     _ = try wholeSize()
     do {
       try file.allocateZeroed(offset: Int64(offset), length: Int64(count))
-      if order == .random {
-        try mapping.withReservation(for: offset..<offset + count) { reservation throws(MappingError) in
-          try reservation.populateForWriting(at: offset, length: count)
-        }
-      } else {
-        try file.writeZeros(offset: Int64(offset), length: Int64(count))
-      }
+      // Written at once, so that its pages are in the page cache: cheaper than a fault for each.
+      try file.writeZeros(offset: Int64(offset), length: Int64(count))
     } catch {
       // If the file was cut short meanwhile, that is the error to report.
       _ = try wholeSize()
@@ -190,6 +185,7 @@ final class FileBacking: Backing {
       do throws(StoreError) {
         try checked { () throws(MappingError) in
           let count = min(count, mappedBytes - offset)
+          if count >= Self.manyBytes { dropPages(from: offset, to: offset + count) }
           try mapping.withReservation(for: offset..<offset + count) { reservation throws(MappingError) in
             try reservation.sync(at: offset, length: count)
           }
@@ -205,13 +201,34 @@ final class FileBacking: Backing {
     }
   }
 
+  /// From here on dropping pages before a sync costs less than it saves.
+  private static let manyBytes = 256 << 10
+
   /// Takes long, so it uses the descriptor of the locks, for which the system reports errors
   /// separately. Commits can sync meanwhile.
   func syncAll() throws(StoreError) {
     #if canImport(Darwin)
       try sync(offset: 0, count: mappedBytes)
     #else
+      dropPages(from: 0, to: mappedBytes)
       try checked { () throws(MappingError) in try lockFile.syncFile() }
+    #endif
+  }
+
+  /// Drops the entries of the page table for a range before it is synced, all at once. Nothing is
+  /// lost: the pages stay in the page cache, and what was stored to them makes them dirty there.
+  /// Otherwise writeback makes each page clean by itself, and interrupts every processor that runs
+  /// a thread of this process for each.
+  ///
+  /// Leaves out superblocks and shared state, one page of which is locked in memory. Locked pages
+  /// stay, and so may all others if the system refuses: this only saves time.
+  private func dropPages(from start: Int, to end: Int) {
+    #if !canImport(Darwin)
+      let start = max(start, Layout.firstFreeOffset)
+      if start >= end { return }
+      try? mapping.withReservation { reservation throws(MappingError) in
+        try reservation.advise(at: start, length: end - start, .dontNeed)
+      }
     #endif
   }
 

@@ -32,7 +32,7 @@ final class MemoryBacking: UnsharedBacking {
   }
 
   /// Does nothing: memory is taken when it is first touched.
-  func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError) {}
+  func allocate(offset: Int, count: Int) throws(StoreError) {}
 
   func punch(offset: Int, count: Int) throws(StoreError) -> Bool {
     do { return try file.punchIfPossible(offset: Int64(offset), length: Int64(count)) } catch {

@@ -107,7 +107,7 @@ final class PrivateBacking: UnsharedBacking {
   }
 
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool { bytes <= mappedBytes }
-  func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError) {}
+  func allocate(offset: Int, count: Int) throws(StoreError) {}
 
   /// Not possible: the range would show the file again, not zeros.
   func punch(offset: Int, count: Int) throws(StoreError) -> Bool { false }

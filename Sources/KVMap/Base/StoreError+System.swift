@@ -9,7 +9,7 @@ extension StoreError {
       switch error.code {
       case .lost: .lost
       case .notRegularFile, .system(.isDirectory): .notAStore
-      case .noStorage, .system(.noSpace), .system(.diskQuotaExceeded), .system(.fileTooLarge): .diskFull
+      case .system(.noSpace), .system(.diskQuotaExceeded), .system(.fileTooLarge): .diskFull
       case .system(.noMemory): .notEnoughMemory
       case .system(.permissionDenied), .system(.notPermitted), .system(.readOnlyFileSystem):
         .permissionDenied

@@ -26,6 +26,18 @@ public enum CheckpointPolicy: Sendable, Hashable {
   case inline
 }
 
+/// How much disk space a store may take for the sake of speed.
+///
+/// It is what those who write to a store keep to, while records are overwritten and no snapshot is
+/// held; ``Store/compact(_:)`` returns more. The handle that writes decides, so all should ask for
+/// the same.
+public enum SpaceUse: Sendable, Hashable {
+  /// At most twice what the store holds, plus 64 MiB.
+  case standard
+  /// At most 1.5 times what the store holds, plus 16 MiB. Overwriting takes about twice as long.
+  case compact
+}
+
 /// What a handle may do.
 public enum Access: Sendable, Hashable {
   /// Read and write.
@@ -47,8 +59,10 @@ public struct StoreOptions: Sendable {
   public var durability: Durability = .none
   /// Which thread writes checkpoints.
   public var checkpoints: CheckpointPolicy = .background
-  /// Whether the handle keeps the write lock until it is closed. Writing is faster; other handles
-  /// can only read.
+  /// How much disk space writing may take.
+  public var space: SpaceUse = .standard
+  /// Whether the handle keeps the write lock until it is closed, and not only until another handle
+  /// wants it: others can only read.
   public var exclusive = false
   /// How long a call waits for another process: for the write lock, a recovery, a checkpoint, a
   /// truncation, or the creation of the store. Then it throws `busy`.

@@ -17,30 +17,6 @@ struct Checkpoint {
   private var memory: StoreMemory { source.memory }
   private var shared: SharedState { source.shared }
 
-  /// How many bytes of log make a checkpoint due. In proportion to the store, so that each byte is
-  /// checkpointed a bounded number of times; and bounded itself, because recovery has to read that
-  /// log.
-  static func dueAfter(_ shared: SharedState) -> UInt64 {
-    let index = indexPages(shared) * UInt64(Layout.pageBytes)
-    return min(max(shared[.liveBytes] / 32, leastLog), max(32 << 20, index))
-  }
-
-  /// How many released index pages make a checkpoint due. Between two checkpoints each page is
-  /// copied once, and once more for each snapshot that is taken.
-  static func dueAfterReleasing(_ shared: SharedState) -> UInt64 {
-    let pages = indexPages(shared)
-    return pages + pages / 4 + 1024
-  }
-
-  /// Wrong values in the shared state must not overflow.
-  private static func indexPages(_ shared: SharedState) -> UInt64 {
-    min(shared[.indexPages], Layout.largestFile / UInt64(Layout.pageBytes))
-  }
-
-  /// Recovery replays this much in about 60 ms. Checkpoints of less log would cost more syncs than
-  /// they save.
-  static let leastLog: UInt64 = 4 << 20
-
   /// Notes the state and begins the next epoch. With the write lock, after the released pages were
   /// entered in the space table, as far as there was room for that.
   func freeze() -> Superblock {

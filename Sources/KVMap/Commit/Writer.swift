@@ -350,7 +350,7 @@ struct Writer: ~Copyable {
     let offset = Int(unit.position.offset)
     do {
       try backing.allocate(
-        offset: offset, count: Int(Layout.endOfPage(UInt64(value.byteCount))), order: .random)
+        offset: offset, count: Int(Layout.endOfPage(UInt64(value.byteCount))))
     } catch {
       try space.releaseUnits(unit)
       throw error

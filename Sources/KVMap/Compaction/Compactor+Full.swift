@@ -108,7 +108,7 @@ extension Compactor {
     guard let target = try writer.space.allocateBelow(extent.first, extent.count, as: .extent) else { return }
     do {
       try writer.backing.allocate(
-        offset: Int(target.position.offset), count: Int(Layout.endOfPage(UInt64(range.count))), order: .random
+        offset: Int(target.position.offset), count: Int(Layout.endOfPage(UInt64(range.count)))
       )
       try writer.space.flushReleases()
     } catch {

@@ -78,7 +78,7 @@ extension Compactor {
   private mutating func finishLook(_ writer: inout Writer) {
     endLook(
       indexBytes: Int(clamping: writer.shared[.indexPages]) * Layout.pageBytes,
-      checkpointLog: Int(clamping: Checkpoint.dueAfter(writer.shared)))
+      checkpointLog: Int(clamping: promise.checkpointLog(writer.shared)))
     writer.shared[.garbage] = UInt64(max(0, segmentBytes - liveBytes))
   }
 }

@@ -30,26 +30,35 @@ extension Compactor {
     guard record.header.fits(in: end - offset), record.kind != .link else {
       return try finishVictim(&writer, victim)
     }
+    lookAhead(&writer, from: offset, end)
     var cost = 16
     if record.kind == .put || record.kind == .move {
       let hash = record.keyHash
-      if try IndexReader(memory: writer.memory).slot(leadingTo: record.position, hash) != nil {
+      if let slot = try IndexReader(memory: writer.memory).slot(leadingTo: record.position, hash) {
         // After a damaged record it is unknown where the next one begins.
         guard record.isIntact else { return try finishVictim(&writer, victim) }
-        try move(&writer, record, hash)
+        try move(&writer, record, hash, slot)
         cost = record.storedBytes
       }
     }
     writer.shared[.victimOffset] = Position(offset: UInt64(offset + record.storedBytes))
-    prefetchNext(&writer, offset + record.storedBytes, end)
     return cost
   }
 
-  private func prefetchNext(_ writer: inout Writer, _ offset: Int, _ end: Int) {
-    guard offset + RecordHeader.byteCount <= end else { return }
-    let record = Record(writer.memory, uncheckedAt: offset)
-    guard record.header.fits(in: end - offset) else { return }
-    IndexReader(memory: writer.memory).prefetch(record.keyHash)
+  /// How far ahead of the next record the index is prefetched, in bytes of the victim.
+  private static let bytesAhead = 4_096
+
+  /// Prefetches the lines of the index that the next records will need, so that their cache misses
+  /// overlap.
+  private mutating func lookAhead(_ writer: inout Writer, from offset: Int, _ end: Int) {
+    if lookedAt < offset || lookedAt > offset + 2 * Self.bytesAhead { lookedAt = offset }
+    let index = IndexReader(memory: writer.memory)
+    while lookedAt < offset + Self.bytesAhead, lookedAt + RecordHeader.byteCount <= end {
+      let record = Record(writer.memory, uncheckedAt: lookedAt)
+      guard record.header.fits(in: end - lookedAt) else { return }
+      if record.kind == .put || record.kind == .move { index.prefetch(record.keyHash) }
+      lookedAt += record.storedBytes
+    }
   }
 
   private mutating func chooseVictim(_ writer: inout Writer, _ fullest: Int) throws(StoreError) -> Unit? {
@@ -88,9 +97,10 @@ extension Compactor {
     writer.shared.lower(.garbage, by: UInt64(Layout.segmentBytes))
   }
 
-  /// Moves a live record, or removes it if it has expired.
+  /// Moves a live record, or removes it if it has expired. `found` is where the slot that points to
+  /// it was found.
   private mutating func move(
-    _ writer: inout Writer, _ record: Record, _ hash: KeyHash
+    _ writer: inout Writer, _ record: Record, _ hash: KeyHash, _ found: Int
   ) throws(StoreError) {
     let path = try writer.index.writablePath(hash, space: &writer.space)
     let bucket = path.bucket.page
@@ -98,9 +108,14 @@ extension Compactor {
       try writer.index.makeOverflowWritable(bucket, space: &writer.space)
     }
     let position = record.position
-    guard let slot = try IndexReader(memory: writer.memory).slot(leadingTo: position, hash) else { return }
-    let match = IndexReader.Match(
-      record, slotOffset: slot, slot: Slot(tag: hash.tag, position: position))
+    let bits = Slot(tag: hash.tag, position: position)
+    // A copy of the bucket has its slots where the bucket had them; an overflow page may lie anywhere.
+    var slot = bucket.offset + found % Layout.pageBytes
+    if writer.memory.bytes.loadRelaxed(slot) != bits.bits {
+      guard let other = try IndexReader(memory: writer.memory).slot(leadingTo: position, hash) else { return }
+      slot = other
+    }
+    let match = IndexReader.Match(record, slotOffset: slot, slot: bits)
     if try writer.isExpired(match) {
       try writer.prepareRelease(match)
       try writer.space.flushReleases()

@@ -33,6 +33,8 @@ struct Compactor {
   var otherBytes = 0
   /// Segments with damage: records that cannot be read cannot be moved.
   var damaged: Set<UInt64> = []
+  /// Up to where the index has been prefetched for the records of the victim.
+  var lookedAt = 0
   /// Bytes of copying that are due.
   var credit = 0
   /// Whether the disk is full, or the system cannot punch: then nothing more is done in this epoch.
@@ -43,7 +45,12 @@ struct Compactor {
   /// Bytes of records, large values and buckets that this handle has moved.
   var movedBytes = 0
 
-  init(_ calls: FullCompactions) { self.calls = calls }
+  let promise: SpacePromise
+
+  init(_ calls: FullCompactions, _ promise: SpacePromise) {
+    self.calls = calls
+    self.promise = promise
+  }
 
   /// Begins a look through the table. `taken`: units that were allocated in the epoch before.
   mutating func begin(_ checkpoint: UInt64, taken: Int) {
@@ -116,10 +123,6 @@ struct Compactor {
   /// reclaimed byte costs.
   private(set) var allowedGarbage = 2 * Layout.segmentBytes
 
-  /// How many bytes of disk the file takes at most, in the long run, when it holds `held` bytes of
-  /// records and index. The documented promise is 4 MiB more.
-  static func promisedBytes(forHolding held: Int) -> Int { held + held / 2 + (12 << 20) }
-
   /// Ends a look through the table. Garbage may take the part of the promised space that nothing
   /// else takes.
   ///
@@ -130,7 +133,7 @@ struct Compactor {
     cursor = nil
     candidates.sort { $0.live > $1.live }
     let held = liveBytes + indexBytes
-    let promised = Self.promisedBytes(forHolding: held)
+    let promised = promise.bytes(forHolding: held)
     if segmentBytes + indexBytes + otherBytes > promised - promised / 16 {
       allowedSpareUnits = Int(Layout.segmentUnits)
     }
@@ -141,7 +144,8 @@ struct Compactor {
     let expected = 2 * indexBytes + 2 * 3 * checkpointLog
     let left = promised - held - max(otherBytes, expected)
     let segments = 2 * Layout.segmentBytes
-    allowedGarbage = min(max(left - segments, liveBytes / 6), liveBytes / 5 * 2) + segments
+    let most = promise.use == .compact ? liveBytes / 5 * 2 : liveBytes
+    allowedGarbage = min(max(left - segments, liveBytes / 6), most) + segments
   }
 
   /// Free units that keep their disk space: half as many as the last epoch allocated, plus one

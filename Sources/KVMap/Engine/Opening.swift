@@ -266,7 +266,7 @@ struct Opening {
       source: source, backing: backing, clock: clock, mode: .alone)
     let end = try recovery.examine(block)
     try recovery.dryRun(block, end)
-    try backing.allocate(offset: Layout.liveOffset, count: Layout.pageBytes, order: .random)
+    try backing.allocate(offset: Layout.liveOffset, count: Layout.pageBytes)
     // The process that created it may have died before the name was durable. This process may lack
     // the right to sync the directory.
     if block.epoch == Epoch(number: 1) { try? File.syncDirectory(File.followingLinks(path).directory) }

@@ -27,7 +27,7 @@ extension StoreCore {
     if quarters < 4 { return wait }
     // If the log is shorter than when a checkpoint was requested, others have written one since.
     let asked = turn.throttle.lengthWhenAsked
-    if length >= asked, length - asked < Checkpoint.leastLog { return wait }
+    if length >= asked, length - asked < SpacePromise.leastLog { return wait }
     turn.throttle.lengthWhenAsked = length
     if options.checkpoints == .background, backing.isShared, maintenance.requestCheckpoint(self) {
       return wait
@@ -40,8 +40,8 @@ extension StoreCore {
   private func quartersOfDue() -> UInt64 {
     let shared = shared
     return max(
-      shared[.logSinceCheckpoint] / (Checkpoint.dueAfter(shared) / 4),
-      shared[.releasedPages] / (Checkpoint.dueAfterReleasing(shared) / 4))
+      shared[.logSinceCheckpoint] / (promise.checkpointLog(shared) / 4),
+      shared[.releasedPages] / (SpacePromise.releasedPages(shared) / 4))
   }
 
   /// Whether the file takes a little more space than is promised, while a checkpoint is being
@@ -56,7 +56,7 @@ extension StoreCore {
     // Corrupt counters must not overflow.
     let most = Layout.largestFile
     let held = min(shared[.liveBytes], most) + min(shared[.indexPages], most >> 12) << 12
-    let promised = Compactor.promisedBytes(forHolding: Int(held))
+    let promised = promise.bytes(forHolding: Int(held))
     return allocated > promised && allocated < promised + promised / 4
   }
 

@@ -54,13 +54,16 @@ final class StoreCore: @unchecked Sendable {
     recoveriesWhenJoined = source.shared[.recoveries]
     pins = ProcessPins(backing, source)
     writeLock = WriteLock(
-      Writer(source, backing: backing, clock: clock), Compactor(fullCompactions), backing.locks,
-      isKept: options.exclusive)
+      Writer(source, backing: backing, clock: clock),
+      Compactor(fullCompactions, SpacePromise(use: options.space)), backing.locks, isKept: options.exclusive)
     var interval: Int?
     if case .interval(let milliseconds) = options.durability { interval = milliseconds }
     maintenance = Maintenance(everyMilliseconds: interval)
     try maintenance.start(self)
   }
+
+  /// How much disk space this handle keeps to.
+  var promise: SpacePromise { SpacePromise(use: options.space) }
 
   /// The store as it is mapped now.
   @inline(__always)

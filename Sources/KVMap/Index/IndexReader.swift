@@ -155,9 +155,9 @@ struct IndexReader {
     try memory.check(pointer, .bucket, workingTag: tag)
     let bits = Slot(tag: hash.tag, position: position).bits
     let lines = hash.lines
-    for line in [lines.first, lines.second] {
-      if let offset = slot(bits, memory.bucket(pointer.page), line) { return offset }
-    }
+    let page = memory.bucket(pointer.page)
+    if let offset = slot(bits, page, lines.first) { return offset }
+    if let offset = slot(bits, page, lines.second) { return offset }
     var chain = OverflowChain(memory, from: memory.header(pointer.page).overflow)
     while let page = try chain.next() {
       for line in 1...Bucket.lineCount {
@@ -175,14 +175,31 @@ struct IndexReader {
     return nil
   }
 
-  /// Prefetches the lines that a lookup of `hash` will read.
-  func prefetch(_ hash: KeyHash) {
+  /// Prefetches the lines that a lookup or a change of `hash` will read, and returns their offsets;
+  /// nil if its bucket cannot be found.
+  @discardableResult
+  func prefetch(_ hash: KeyHash) -> (first: Int, second: Int)? {
     let tag = memory.shared[.epoch].tag
-    guard let pointer = try? bucket(hash, workingTag: tag) else { return }
+    guard let pointer = try? bucket(hash, workingTag: tag) else { return nil }
     let page = memory.bucket(pointer.page)
     let lines = hash.lines
-    bytes.prefetch(page.offset(line: lines.first, slot: 0))
-    bytes.prefetch(page.offset(line: lines.second, slot: 0))
+    let offsets = (page.offset(line: lines.first, slot: 0), page.offset(line: lines.second, slot: 0))
+    bytes.prefetch(offsets.0)
+    bytes.prefetch(offsets.1)
+    bytes.prefetch(pointer.page.offset)
+    return offsets
+  }
+
+  /// Prefetches the records that the slots of a line with this tag point to.
+  func prefetchRecords(inLine line: Int, _ tag: UInt16) {
+    guard line >= 0, line + Bucket.slotsPerLine * 8 <= memory.mappedBytes else { return }
+    for index in 0..<Bucket.slotsPerLine {
+      let slot = Slot(bits: bytes.loadRelaxed(line + index * 8))
+      guard slot.tag == tag, !slot.isEmpty else { continue }
+      let offset = Int(clamping: slot.position.offset)
+      guard offset < memory.mappedBytes else { continue }
+      for line in 0..<3 { bytes.prefetch(offset + line * 64) }
+    }
   }
 
   /// Checks an overflow page, which is referenced by number alone. Throws `damaged`.

@@ -25,37 +25,42 @@ extension WritableIndex {
     _ bucket: PagePointer, _ parent: PagePointer, _ hash: KeyHash, space: inout SpaceTable
   ) throws(StoreError) -> Bool {
     guard let other = try otherHalf(of: bucket, in: parent, .bucket, hash),
-      let lines = mergedLines(bucket.page, other.page)
+      fitTogether(bucket.page, other.page)
     else { return false }
     let page = try mergedPage(.bucket, bucket, space: &space)
     let target = memory.bucket(page.page)
-    for (line, slots) in lines.enumerated() {
-      for (index, slot) in slots.enumerated() {
-        bytes.storeRelaxed(slot.bits, target.offset(line: line + 1, slot: index))
-      }
+    for half in [bucket.page, other.page] {
+      for (line, _, slot) in memory.bucket(half).slots { add(slot, to: target, line: line) }
     }
     replaceHalves(bucket, other, in: parent, by: page, hash, space: &space)
     return true
   }
 
-  /// The lines of the merged bucket; nil if they would be too full, if a slot is pending, or if
-  /// one of the buckets has overflow pages.
-  private func mergedLines(_ first: PageNumber, _ second: PageNumber) -> [[Slot]]? {
-    var lines: [[Slot]] = Array(repeating: [], count: Bucket.lineCount)
-    var used = 0
-    for page in [first, second] {
-      guard memory.header(page).overflow.number == 0 else { return nil }
-      let bucket = memory.bucket(page)
-      for (line, _, slot) in bucket.slots {
-        // A record that could not be read when its bucket split went to both halves.
-        if lines[line - 1].contains(slot) { continue }
-        used += 1
-        guard !slot.isPending, used <= Self.fullestMerged, lines[line - 1].count < Bucket.slotsPerLine
-        else { return nil }
-        lines[line - 1].append(slot)
-      }
+  /// Adds a slot to a line that has room. A record that could not be read when its bucket split went
+  /// to both halves: its slot is added once.
+  private func add(_ slot: Slot, to target: Bucket, line: Int) {
+    for index in 0..<Bucket.slotsPerLine {
+      let present = target.load(line: line, slot: index)
+      if present == slot { return }
+      if present.isEmpty { return bytes.storeRelaxed(slot.bits, target.offset(line: line, slot: index)) }
     }
-    return lines
+  }
+
+  /// Whether one page can hold the slots of both buckets, each in its line. False if a slot is
+  /// pending, or if one of the buckets has overflow pages.
+  private func fitTogether(_ first: PageNumber, _ second: PageNumber) -> Bool {
+    let (one, other) = (memory.bucket(first), memory.bucket(second))
+    for page in [first, second] where memory.header(page).overflow.number != 0 { return false }
+    var used = 0
+    for line in 1...Bucket.lineCount {
+      let inLine = one.room(line: line).used + other.room(line: line).used
+      used += inLine
+      if inLine > Bucket.slotsPerLine || used > Self.fullestMerged { return false }
+    }
+    for page in [one, other] {
+      for (_, _, slot) in page.slots where slot.isPending { return false }
+    }
+    return true
   }
 
   private func dropEmptyOverflow(_ bucket: PageNumber, space: inout SpaceTable) throws(StoreError) {

@@ -118,7 +118,7 @@ struct LogWriter {
     let next = shared[.nextSegment].number
     if shared[.nextReady].number == next { return }
     let start = Int(Unit(number: next).position.offset)
-    try backing.allocate(offset: start, count: Self.readyChunk, order: .sequential)
+    try backing.allocate(offset: start, count: Self.readyChunk)
     shared[.nextReady] = Unit(number: next)
   }
 
@@ -127,7 +127,7 @@ struct LogWriter {
     if end <= ready { return }
     let chunk = UInt64(Self.readyChunk)
     let target = min((end + chunk - 1) / chunk * chunk, segmentEnd)
-    try backing.allocate(offset: Int(ready), count: Int(target - ready), order: .sequential)
+    try backing.allocate(offset: Int(ready), count: Int(target - ready))
     shared[.ready] = Position(offset: target)
   }
 

@@ -30,7 +30,7 @@ struct MoveWriter {
     if end > ready {
       let chunk = UInt64(Self.readyChunk)
       let target = min((end + chunk - 1) / chunk * chunk, segmentEnd)
-      try backing.allocate(offset: Int(ready), count: Int(target - ready), order: .random)
+      try backing.allocate(offset: Int(ready), count: Int(target - ready))
       shared[.moveReady] = Position(offset: target)
     }
     return Position(offset: tail).unit
@@ -47,7 +47,7 @@ struct MoveWriter {
     let segment = try space.allocate(Int(Layout.segmentUnits), as: .segment)
     let start = Int(segment.position.offset)
     do {
-      try backing.allocate(offset: start, count: Self.readyChunk, order: .random)
+      try backing.allocate(offset: start, count: Self.readyChunk)
     } catch {
       try space.releaseUnits(segment)
       throw error

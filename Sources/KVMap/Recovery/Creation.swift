@@ -14,10 +14,10 @@ struct Creation {
     let first = Layout.firstFreeUnit
     try backing.grow(to: Int(first + 1) * Layout.unitBytes)
     for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b, Layout.liveOffset] {
-      try backing.allocate(offset: offset, count: Layout.pageBytes, order: .sequential)
+      try backing.allocate(offset: offset, count: Layout.pageBytes)
     }
     try backing.allocate(
-      offset: Int(first) * Layout.unitBytes, count: Layout.unitBytes, order: .random)
+      offset: Int(first) * Layout.unitBytes, count: Layout.unitBytes)
     let shared = source.shared
     shared[.epoch] = Epoch(number: 1)
     shared[.highWater] = Unit(number: first + 1)
@@ -29,7 +29,7 @@ struct Creation {
     let segment = try writer.space.allocate(Int(Layout.segmentUnits), as: .segment)
     let next = try writer.space.allocate(Int(Layout.segmentUnits), as: .segment)
     let start = segment.position.offset
-    try backing.allocate(offset: Int(start), count: Layout.pageBytes, order: .sequential)
+    try backing.allocate(offset: Int(start), count: Layout.pageBytes)
     SegmentHeader(ordinal: 1, next: next, sequence: firstSequence).encode(
       writer.memory.bytes, at: Int(start), seed: source.seed)
     shared[.segment] = segment

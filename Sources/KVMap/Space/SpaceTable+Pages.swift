@@ -47,7 +47,7 @@ extension SpaceTable {
     let isReal = try entry(unit)?.diskSpace == .all && free != nil
     if !isReal {
       try backing.allocate(
-        offset: Int(unit.position.offset), count: Layout.unitBytes, order: .random)
+        offset: Int(unit.position.offset), count: Layout.unitBytes)
     }
     try openUnit(unit, free: 0xffff)
   }

@@ -6,7 +6,7 @@ struct Compact: StoreCommand {
     commandName: "compact",
     abstract: "Make the file as small as it can be.",
     discussion: """
-      Writing by itself keeps the file within 1.5 times what it holds. This verb returns the rest to the file \
+      Writing by itself keeps the file within twice what it holds and 64 MiB. This verb returns the rest to the file \
       system. Others may read and write at the same time. The file is truncated only if nobody else has it open.
 
       EXAMPLES

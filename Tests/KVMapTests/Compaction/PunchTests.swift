@@ -236,8 +236,8 @@ private final class CountingBacking: ForwardingBacking, @unchecked Sendable {
   /// Where ranges begin that were made real.
   var real: Set<Int> = []
 
-  override func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError) {
+  override func allocate(offset: Int, count: Int) throws(StoreError) {
     real.insert(offset)
-    try super.allocate(offset: offset, count: count, order: order)
+    try super.allocate(offset: offset, count: count)
   }
 }

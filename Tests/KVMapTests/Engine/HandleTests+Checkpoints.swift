@@ -44,7 +44,7 @@ extension HandleTests {
     let block = try #require(try BegunCheckpoint(store.core))
     let epoch = store.core.memory.shared[.durableEpoch].number
     // A whole quarter and more above the length at which the next one is due.
-    try store.put(patterned(11 << 19, 1), forKey: "key")
+    try store.put(patterned(11 << 21, 1), forKey: "key")
     for handle in [store, other] {
       let start = ContinuousClock.now
       for number in 0..<50 { try handle.put("\(number)", forKey: "number") }
@@ -63,7 +63,7 @@ extension HandleTests {
     try store.core.withWriteLock { turn throws(StoreError) in turn.throttle.lengthWhenAsked = 1 << 40 }
     try other.checkpoint()
     let epoch = store.core.memory.shared[.durableEpoch].number
-    for number in 0..<6 { try store.put(patterned(1 << 20, UInt64(number)), forKey: "key") }
+    for number in 0..<18 { try store.put(patterned(1 << 20, UInt64(number)), forKey: "key") }
     #expect(waits { store.core.memory.shared[.durableEpoch].number > epoch })
   }
 

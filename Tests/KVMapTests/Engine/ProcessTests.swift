@@ -86,7 +86,7 @@ struct ProcessTests {
   @Test func aSnapshotOfAnotherProcessIsKeptThroughOverwrites() throws {
     let overwrites = Environment.number("KVMAP_OVERWRITES") ?? 200_000
     let scratch = try Scratch()
-    let store = try scratch.store()
+    let store = try scratch.store { $0.space = .compact }
     let records = 20_000
     for number in 0..<records { try store.put(patterned(100, UInt64(number)), forKey: "key \(number)") }
     let child = try ChildProcess(.holdSnapshot, [scratch.path().string])

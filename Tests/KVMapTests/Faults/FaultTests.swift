@@ -15,7 +15,7 @@ struct FaultTests {
   @Test func aFullDiskChangesNothing() async throws {
     let seed = testSeed("aFullDiskChangesNothing")
     await #expect(processExitsWith: .success) { [seed = seed as UInt64] in
-      let calls: Set<SystemCall> = [.fallocate, .ftruncate, .mmap, .populateWrite, .pwrite]
+      let calls: Set<SystemCall> = [.fallocate, .ftruncate, .mmap, .pwrite]
       let scratch = try Scratch()
       let store = try scratch.store { $0.exclusive = true }
       var model = Operation.Contents()

@@ -223,29 +223,6 @@ struct FullDiskTests {
     try expectSound(store)
   }
 
-  /// Pages that the system finds no storage for are a full disk, though it has given the file
-  /// space before.
-  @Test func pagesWithoutStorageAreAFullDisk() async {
-    await #expect(processExitsWith: .success) {
-      let scratch = try Scratch.inMemory()
-      let store = try scratch.store()
-      let fault = Fault([.populateWrite], nth: 1, as: .badAddress)
-      var count = 0
-      let found = code {
-        try fault.during {
-          while !fault.hasStruck, count < 10_000 {
-            try store.put([1], forKey: "key \(count)")
-            count += 1
-          }
-        }
-      }
-      #expect(fault.hasStruck && found == .diskFull)
-      #expect(try store.count == count)
-      try store.put([1], forKey: "key \(count)")
-      try expectSound(store)
-    }
-  }
-
   /// Btrfs writes each change of a file that something else has copied there to new blocks. On a
   /// full disk there are none, for a removal either: that is an error, and nothing is lost.
   @Test(.enabled(if: SmallDisk.canMount))

@@ -16,7 +16,7 @@ struct MissingCallsTests {
   /// others are missing.
   private static let dispensable: Set<SystemCall> = [
     .openUnnamed, .linkat, .renameat, .fstatfs, .fallocate, .zeroRange, .punchHole, .clone, .lseek,
-    .madvise, .populateRead, .populateWrite, .dontFork, .mincore,
+    .madvise, .populateRead, .dontFork, .mincore,
   ]
 
   @Test(arguments: Chapter.allCases)

@@ -14,8 +14,8 @@ class ForwardingBacking: Backing, StoreLocks, @unchecked Sendable {
   func grow(to bytes: Int) throws(StoreError) { try inner.grow(to: bytes) }
   func reserveAddressSpace(by bytes: Int) throws(StoreError) { try inner.reserveAddressSpace(by: bytes) }
   func extendMapping(to bytes: Int) throws(StoreError) -> Bool { try inner.extendMapping(to: bytes) }
-  func allocate(offset: Int, count: Int, order: WriteOrder) throws(StoreError) {
-    try inner.allocate(offset: offset, count: count, order: order)
+  func allocate(offset: Int, count: Int) throws(StoreError) {
+    try inner.allocate(offset: offset, count: count)
   }
   func preallocate(offset: Int, count: Int) throws(StoreError) {
     try inner.preallocate(offset: offset, count: count)

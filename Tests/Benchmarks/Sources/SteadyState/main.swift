@@ -4,7 +4,7 @@
 ///       [--subject kvmap | kvmap-beside | kvmap-exclusive | gdbm] [--directory DIRECTORY]
 ///
 /// One line for each twentieth: overwrites done, bytes allocated for the file, what they are for as the store counts
-/// them, the promised bound (1.5 x (records + index) + 16 MiB) and the share of it in use. At the end the latency of a
+/// them, the promised bound (2 x (records + index) + 64 MiB) and the share of it in use. At the end the latency of a
 /// put at several shares, and bytes that reached the disk for each byte of key and value. With `kvmap-beside` a reader,
 /// snapshots and a second writer go on meanwhile; what snapshots hold back comes on top of the bound.
 import Foundation
@@ -157,7 +157,7 @@ func run(_ options: Options) throws {
       let parts = try subject.parts()
       let bytes = allocated(path)
       let known = [parts.records, parts.index, parts.garbage, parts.waiting, parts.spare]
-      let bound = 1.5 * Double(parts.records + parts.index) + 16 * mebibyte
+      let bound = 2 * Double(parts.records + parts.index) + 64 * mebibyte
       let share = Double(bytes) / bound
       largestShare = max(largestShare, share)
       if number % max(1, options.overwrites / 20) == 0 {
