@@ -1,11 +1,14 @@
-/// Paces a loop that tries again until a timeout has passed. The pauses grow from 20 µs to 2 ms.
+/// Paces a loop that tries again until a timeout has passed. The pauses grow from 20 µs to 2 ms, or
+/// to another length.
 struct Patience {
   private let timeout: Duration
   private let deadline: ContinuousClock.Instant
   private var microseconds = 20
+  private let longest: Int
 
-  init(_ timeout: Duration) {
+  init(_ timeout: Duration, longestMicroseconds: Int = 2_000) {
     self.timeout = timeout
+    longest = longestMicroseconds
     deadline = ContinuousClock.now + timeout
   }
 
@@ -13,7 +16,7 @@ struct Patience {
   mutating func wait() -> Bool {
     if ContinuousClock.now >= deadline { return false }
     pause(microseconds: microseconds)
-    microseconds = min(microseconds * 2, 2_000)
+    microseconds = min(microseconds * 2, longest)
     return true
   }
 

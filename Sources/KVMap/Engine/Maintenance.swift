@@ -1,9 +1,3 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// The thread of an open store that does the work for which no caller should have to wait:
 /// checkpoints and, with `Durability.interval`, syncs.
 ///
@@ -50,51 +44,20 @@ final class Maintenance: @unchecked Sendable {
 
   // MARK: The thread
 
-  /// What the thread gets: a reference to the store that does not keep it alive.
-  private final class Task: @unchecked Sendable {
-    // Sendable: weak references are safe to load from any thread.
-    let maintenance: Maintenance
-    private(set) weak var core: StoreCore?
-    init(_ maintenance: Maintenance, _ core: StoreCore) {
-      self.maintenance = maintenance
-      self.core = core
+  private func startThread(_ core: StoreCore) -> Bool {
+    lock.withLock {
+      if isStarted { return true }
+      let run = { @Sendable [self, weak core] in self.run { core } }
+      isStarted = KVMap.startThread(run)
+      return isStarted
     }
   }
 
-  private func startThread(_ core: StoreCore) -> Bool {
-    lock.lock()
-    defer { lock.unlock() }
-    if isStarted { return true }
-    let task = unsafe Unmanaged.passRetained(Task(self, core))
-    let pointer = unsafe task.toOpaque()
-    #if canImport(Darwin)
-      var thread: pthread_t?
-      let status = unsafe pthread_create(
-        &thread, nil,
-        {
-          Maintenance.run($0); return nil
-        }, pointer)
-      if let thread { unsafe pthread_detach(thread) }
-    #else
-      var thread = pthread_t()
-      let status = unsafe pthread_create(
-        &thread, nil,
-        {
-          if let pointer = unsafe $0 { unsafe Maintenance.run(pointer) }
-          return nil
-        }, pointer)
-      if status == 0 { pthread_detach(thread) }
-    #endif
-    if status != 0 { unsafe task.release() }
-    isStarted = status == 0
-    return isStarted
-  }
-
-  private static func run(_ pointer: UnsafeMutableRawPointer) {
-    let task = unsafe Unmanaged<Task>.fromOpaque(pointer).takeRetainedValue()
-    while let isCheckpointWanted = task.maintenance.wait() {
-      guard let core = task.core else { return }
-      if task.maintenance.milliseconds != nil, core.needsSync { try? core.sync() }
+  /// - Parameter store: gives the store while it lives.
+  private func run(_ store: () -> StoreCore?) {
+    while let isCheckpointWanted = wait() {
+      guard let core = store() else { return }
+      if milliseconds != nil, core.needsSync { try? core.sync() }
       if isCheckpointWanted { try? core.checkpoint() }
     }
   }

@@ -28,7 +28,7 @@ extension StoreCore {
     // A thread that waited for the write lock may have begun a checkpoint meanwhile; now nobody
     // can.
     waitForOwnCheckpoint()
-    writeLock.admitOthers(turn)
+    writeLock.close(turn)
     for lock in [LockName.vouched, .valid, .attached] { try? backing.locks.unlock(lock) }
   }
 

@@ -79,7 +79,6 @@ extension StoreCore {
       conclude(turn, after: error)
       group.error = error.naming(name)
     }
-    if !options.exclusive { writeLock.admitOthers(turn) }
     group.isDone = true
     writeLock.wakeAll()
   }

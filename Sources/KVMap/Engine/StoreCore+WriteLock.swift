@@ -167,6 +167,7 @@ extension StoreCore {
   private func checkPath(_ turn: borrowing WriteTurn) throws(StoreError) {
     guard path != nil else { return }
     let now = clock.now()
+    turn.kept.beginTurn(now)
     if now >= turn.nextPathCheck || now &+ 50 < turn.nextPathCheck { try lookAtPath(turn, now) }
   }
 

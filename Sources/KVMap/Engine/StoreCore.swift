@@ -55,11 +55,18 @@ final class StoreCore: @unchecked Sendable {
     pins = ProcessPins(backing, source)
     writeLock = WriteLock(
       Writer(source, backing: backing, clock: clock),
-      Compactor(fullCompactions, SpacePromise(use: options.space)), backing.locks, isKept: options.exclusive)
+      Compactor(fullCompactions, SpacePromise(use: options.space)), backing.locks,
+      Self.keeping(options, backing))
     var interval: Int?
     if case .interval(let milliseconds) = options.durability { interval = milliseconds }
     maintenance = Maintenance(everyMilliseconds: interval)
     try maintenance.start(self)
+  }
+
+  private static func keeping(_ options: StoreOptions, _ backing: any Backing) -> WriteLock.Keeping {
+    if options.exclusive || !backing.isShared { return .always }
+    // Somebody must answer those who want the lock while this handle has no turn.
+    return options.checkpoints == .background ? .whileWriting : .forOneTurn
   }
 
   /// How much disk space this handle keeps to.

@@ -9,8 +9,9 @@ import Synchronization
 /// The write lock: one thread of one process changes the store at a time.
 ///
 /// Among the threads of a handle it is a mutex; among handles it is a lock on the file, which the
-/// system releases when its holder dies. State that only the holder may touch lies inside, and is
-/// reached through a ``WriteTurn``.
+/// system releases when its holder dies. A handle that writes all the time keeps that one between
+/// its turns (see ``KeptLock``). State that only the holder may touch lies inside, and is reached
+/// through a ``WriteTurn``.
 @safe
 final class WriteLock: @unchecked Sendable {
   // Sendable: `state` is touched only by the thread that holds `mutex`; all else is atomic.
@@ -23,7 +24,9 @@ final class WriteLock: @unchecked Sendable {
     var knownRecoveries: UInt64?
     var nextPathCheck: UInt64 = 0
     /// Whether this handle holds the lock among handles.
-    fileprivate var isHeld = false
+    fileprivate(set) var isHeld = false
+    /// Whether it may keep that lock when this turn ends.
+    var kept = KeptLock()
   }
 
   fileprivate let state: UnsafeMutablePointer<State>
@@ -33,14 +36,26 @@ final class WriteLock: @unchecked Sendable {
   private let owner = Atomic<UInt>(0)
   /// How many threads wait for `mutex`.
   let waiting = Atomic<Int>(0)
-  /// Whether the lock among handles is kept until the handle is closed.
-  private let isKept: Bool
+  private let keeping: Keeping
+  private let keeper = LockKeeper()
 
-  init(_ writer: consuming Writer, _ compactor: Compactor, _ locks: any StoreLocks, isKept: Bool) {
+  /// How long the lock among handles is kept.
+  enum Keeping {
+    /// For a turn.
+    case forOneTurn
+    /// While the handle writes all the time and no other handle wants it.
+    case whileWriting
+    /// Until the handle is closed.
+    case always
+  }
+
+  init(
+    _ writer: consuming Writer, _ compactor: Compactor, _ locks: any StoreLocks, _ keeping: Keeping
+  ) {
     unsafe state = .allocate(capacity: 1)
     unsafe state.initialize(to: State(writer: writer, compactor: compactor))
     self.locks = locks
-    self.isKept = isKept
+    self.keeping = keeping
   }
 
   deinit {
@@ -86,17 +101,22 @@ final class WriteLock: @unchecked Sendable {
     _ turn: borrowing WriteTurn, waits: Bool, timeout: Duration
   ) throws(StoreError) -> Bool {
     if unsafe state.pointee.isHeld { return true }
+    let shared = unsafe state.pointee.writer.shared
+    if waits { unsafe state.pointee.kept.letOthersFirst(shared) }
     if try !locks.tryLock(.write, .exclusive) {
       if !waits { return false }
-      try waitForOthers(timeout)
+      try waitForOthers(shared, timeout)
     }
     unsafe state.pointee.isHeld = true
+    KeptLock.noteGrant(shared)
     return true
   }
 
-  /// Lets other handles have it, also where it was to be kept.
-  @inline(__always)
-  func admitOthers(_ turn: borrowing WriteTurn) { admitOthers() }
+  /// Ends keeping: called when the handle is closed.
+  func close(_ turn: borrowing WriteTurn) {
+    keeper.stop()
+    admitOthers()
+  }
 
   /// Lets other threads in until the group is done.
   func wait(_ turn: borrowing WriteTurn, until group: CommitGroup) {
@@ -110,10 +130,49 @@ final class WriteLock: @unchecked Sendable {
   @inline(__always)
   fileprivate func leave() {
     // An open group keeps the lock among handles for the commits that join it.
-    if unsafe state.pointee.writer.group == nil, !isKept { admitOthers() }
+    if unsafe state.pointee.writer.group == nil, !staysHeld { admitOthers() }
     owner.store(0, ordering: .relaxed)
     mutex.unlock()
   }
+
+  /// Whether this handle holds the lock among handles beyond the turn that ends.
+  @inline(__always)
+  private var staysHeld: Bool {
+    switch keeping {
+    case .always: return true
+    case .forOneTurn: return false
+    case .whileWriting:
+      if unsafe !state.pointee.isHeld { return true }
+      let shared = unsafe state.pointee.writer.shared
+      switch unsafe state.pointee.kept.endTurn(shared) {
+      case .keep: return true
+      case .release: return false
+      case .beginKeeping:
+        let isWatched = keeper.watch(self)
+        unsafe state.pointee.kept.isKept = isWatched
+        return isWatched
+      }
+    }
+  }
+
+  /// For the keeper: lets other handles have the lock if they want it, or if there has been no turn
+  /// in so many of its rounds.
+  func reviewKept(_ idleRounds: Int) {
+    // A turn that is under way looks itself when it ends.
+    guard mutex.tryLock() else { return }
+    defer { mutex.unlock() }
+    let shared = unsafe state.pointee.writer.shared
+    let isOver = KeptLock.isWanted(shared) || idleRounds >= LockKeeper.roundsUntilIdle
+    if unsafe state.pointee.kept.isKept {
+      guard isOver, unsafe state.pointee.writer.group == nil else { return }
+      unsafe state.pointee.kept.release(shared)
+      admitOthers()
+    }
+    keeper.stopWatching()
+  }
+
+  /// How many turns there have been, for the keeper.
+  var turns: UInt64 { unsafe state.pointee.kept.turns.load(ordering: .relaxed) }
 
   @inline(__always)
   private func admitOthers() {
@@ -124,9 +183,12 @@ final class WriteLock: @unchecked Sendable {
 
   /// Tries again, ever less often, until the timeout.
   @inline(never)
-  private func waitForOthers(_ timeout: Duration) throws(StoreError) {
-    var patience = Patience(timeout)
-    while try !locks.tryLock(.write, .exclusive) {
+  private func waitForOthers(_ shared: SharedState, _ timeout: Duration) throws(StoreError) {
+    var patience = Patience(timeout, longestMicroseconds: 500)
+    while true {
+      // Before each attempt: whoever gets the lock takes the mark away.
+      KeptLock.want(shared)
+      if try locks.tryLock(.write, .exclusive) { return }
       if patience.wait() { continue }
       let holder = try locks.holder(of: .write, against: .exclusive)
       throw patience.busy(holder, "holds the write lock")
@@ -173,6 +235,12 @@ struct WriteTurn: ~Copyable {
   var throttle: WriteThrottle {
     _read { yield unsafe state.pointee.throttle }
     nonmutating _modify { yield unsafe &state.pointee.throttle }
+  }
+
+  @inline(__always)
+  var kept: KeptLock {
+    _read { yield unsafe state.pointee.kept }
+    nonmutating _modify { yield unsafe &state.pointee.kept }
   }
 
   /// How many recoveries this handle's writer knows of; nil before it writes for the first time.

@@ -16,7 +16,7 @@ struct SharedState {
   static let byteCount = 512
   /// Changes whenever the meaning of a word changes: programs with different versions cannot have
   /// a store open at once. The version of the file format does not depend on it.
-  static let layoutVersion: UInt64 = 5
+  static let layoutVersion: UInt64 = 6
 
   @inline(__always)
   subscript<Value>(word: SharedWord<Value>) -> Value {
@@ -213,6 +213,13 @@ extension SharedWord {
   static var durableSequence: SharedWord<SequenceNumber> { .init(400) }
   /// Not 0: a sync has failed, and nothing is written before a recovery.
   static var syncFailed: SharedWord<UInt64> { .init(408) }
+
+  // Written by handles that wait for the write lock, and by those that get it.
+
+  /// Not 0: a handle waits for the write lock.
+  static var writeLockWanted: SharedWord<UInt64> { .init(416) }
+  /// How often the write lock went from one handle to another or the same.
+  static var writeLockGrants: SharedWord<UInt64> { .init(424) }
 
   // Written with lock `checkpoint`.
 

@@ -26,9 +26,27 @@ extension Mutation {
     lock("C", "name == .checkpoint", seenBy: .store("HandleTests")),
     lock("T", "name == .write", seenBy: .store("HandleTests"), .store("ProcessTests")),
     Mutation(
+      "a lock that others want is kept no longer", in: "KVMap/Engine/KeptLock.swift",
+      .takeForFalse("Self.isWanted(shared)", after: "if isKept {"), seenBy: .store("KeptLockTests")),
+    Mutation(
+      "a handle that gave the lock away lets others go first", in: "KVMap/Engine/KeptLock.swift",
+      .takeForFalse("shared[.writeLockGrants] == grants"), seenBy: .store("KeptLockTests")),
+    Mutation(
+      "an idle handle keeps no lock", in: writeLock,
+      .takeForFalse("idleRounds >= LockKeeper.roundsUntilIdle"), seenBy: .store("KeptLockTests")),
+    Mutation(
+      "the keeper leaves a turn alone", in: writeLock,
+      .replace(
+        "guard mutex.tryLock() else", by: "guard MUTATED || mutex.tryLock() else", after: "func reviewKept"),
+      seenBy: .store("KeptLockTests"), .store("HandleTests")),
+    Mutation(
+      "a closed handle keeps no lock", in: writeLock,
+      .leaveOut("admitOthers()", after: "keeper.stop()"), seenBy: .store("KeptLockTests")),
+    Mutation(
       "the handle's mutex is taken", in: writeLock,
       .replace("if !mutex.tryLock() {", by: "if !(MUTATED || mutex.tryLock()) {"),
-      .replace("guard mutex.tryLock() else", by: "guard MUTATED || mutex.tryLock() else"),
+      .replace(
+        "guard mutex.tryLock() else", by: "guard MUTATED || mutex.tryLock() else", after: "func tryEnter()"),
       .leaveOut("mutex.unlock()", after: "func leave()"),
       seenBy: .store("HandleTests")),
     Mutation(

@@ -1,0 +1,111 @@
+import MappedMemory
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import KVMap
+
+/// The lock among handles, kept by a handle that writes all the time.
+@Suite(.timeLimit(.minutes(2)))
+struct KeptLockTests {
+  /// How many calls take or release a lock while `body` runs.
+  private func lockCalls(_ body: () throws -> Void) rethrows -> Int {
+    let calls = Atomic<Int>(0)
+    FaultInjection.install { call in
+      if call == .lock { calls.wrappingAdd(1, ordering: .relaxed) }
+      return nil
+    }
+    defer { FaultInjection.install(nil) }
+    try body()
+    return calls.load(ordering: .relaxed)
+  }
+
+  private func isFree(_ store: Store) throws -> Bool {
+    try !store.core.backing.locks.isLockedByOthers(.write, .exclusive)
+  }
+
+  @Test(arguments: [true, false])
+  func aHandleThatWritesKeepsIt(hasThread: Bool) async {
+    await #expect(processExitsWith: .success) { [hasThread = hasThread as Bool] in
+      let scratch = try Scratch()
+      let store = try scratch.store { $0.checkpoints = hasThread ? .background : .inline }
+      let calls = try KeptLockTests().lockCalls {
+        for number in 0..<1_000 { try store.put("value", forKey: "\(number)") }
+      }
+      // Without a thread of the store nobody could answer others.
+      #expect(hasThread ? calls < 200 : calls >= 2_000, "\(calls)")
+    }
+  }
+
+  /// Once it does nothing more, others have it without asking.
+  @Test func anIdleHandleLetsItGo() throws {
+    let scratch = try Scratch()
+    let (store, other) = (try scratch.store(), try scratch.store())
+    for number in 0..<1_000 { try store.put("value", forKey: "\(number)") }
+    #expect(waits { (try? isFree(other)) == true })
+    // And keeps it again.
+    for round in 0..<20 {
+      for number in 0..<100 { try store.put("\(round)", forKey: "\(number)") }
+      #expect(try other.get("99", as: String.self) == "\(round)")
+    }
+    #expect(waits { (try? isFree(other)) == true })
+  }
+
+  /// A handle that wants it has it soon, also right after the last commit of the other.
+  @Test func aHandleThatWantsItGetsIt() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let other = try scratch.store { $0.timeout = .seconds(1) }
+    var longest = Duration.zero
+    for round in 0..<50 {
+      for number in 0..<100 { try store.put("\(round)", forKey: "\(number)") }
+      let start = ContinuousClock.now
+      try other.put("\(round)", forKey: "other")
+      longest = max(longest, ContinuousClock.now - start)
+    }
+    #expect(longest < .milliseconds(500), "\(longest)")
+    #expect(try store.get("other", as: String.self) == "49")
+    try expectSound(store)
+  }
+
+  private final class Count: Sendable {
+    let value = Atomic<Int>(0)
+  }
+
+  /// Two that write all the time take turns, and neither waits long.
+  @Test func twoThatWriteShareIt() throws {
+    let scratch = try Scratch()
+    let handles = [try scratch.store(), try scratch.store()]
+    let deadline = ContinuousClock.now + .seconds(1)
+    let (first, second) = (Count(), Count())
+    let threads = [(handles[0], first), (handles[1], second)].map { store, count in
+      Threads(1) {
+        while ContinuousClock.now < deadline {
+          guard (try? store.put("value", forKey: "key")) != nil else { return }
+          count.value.add(1, ordering: .relaxed)
+        }
+      }
+    }
+    for thread in threads { thread.join() }
+    let counts = [first, second].map { $0.value.load(ordering: .relaxed) }
+    #expect(try #require(counts.min()) * 5 > #require(counts.max()), "\(counts)")
+    try expectSound(handles[0])
+  }
+
+  /// A few commits start no thread and leave nothing behind.
+  @Test func fewCommitsKeepNothing() throws {
+    let scratch = try Scratch()
+    let (store, other) = (try scratch.store(), try scratch.store())
+    for number in 0..<10 { try store.put("value", forKey: "\(number)") }
+    #expect(try isFree(other))
+  }
+
+  @Test func aClosedHandleHasLetItGo() throws {
+    let scratch = try Scratch()
+    let (store, other) = (try scratch.store(), try scratch.store())
+    for number in 0..<1_000 { try store.put("value", forKey: "\(number)") }
+    try store.close()
+    #expect(try isFree(other))
+    try other.put("value", forKey: "other")
+  }
+}
