@@ -169,8 +169,12 @@ extension StoreCore {
 
   @inline(__always)
   func get(_ key: RawSpan) throws(StoreError) -> [UInt8]? {
-    let hash = KeyHash(key, seed: source.seed)
-    return try read { memory throws(StoreError) -> [UInt8]? in
+    try get(key, KeyHash(key, seed: source.seed))
+  }
+
+  @inline(__always)
+  func get(_ key: RawSpan, _ hash: KeyHash) throws(StoreError) -> [UInt8]? {
+    try read { memory throws(StoreError) -> [UInt8]? in
       guard let match = try find(key, hash, in: memory) else { return nil }
       let range = try match.record(memory).value()
       return memory.bytes.array(range.lowerBound, count: range.count)
