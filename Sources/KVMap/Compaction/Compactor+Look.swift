@@ -63,6 +63,7 @@ extension Compactor {
     changed.reset(.free)
     changed.diskSpace = .all
     changed.epoch = epoch
+    writer.space.searchAgain(from: unit)
     noteSpare(unit.number)
   }
 

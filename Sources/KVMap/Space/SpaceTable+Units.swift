@@ -118,6 +118,9 @@ extension SpaceTable {
     return nil
   }
 
+  /// Has the next search for free units find `unit`, which is free by now.
+  mutating func searchAgain(from unit: Unit) { unitCursor.unit = min(unitCursor.unit, unit.number) }
+
   /// Lowers the high-water mark to the end of the last unit that is not free. After the next
   /// checkpoint the file may be truncated there.
   mutating func trimEnd() throws(StoreError) {
