@@ -171,6 +171,21 @@ import Testing
     try expectSound(store, scratch.path())
   }
 
+  /// A large value gets whole pages where it is moved to, as where it was put, and not whole units.
+  @Test func largeValuesThatAreMovedTakeNoMorePages() throws {
+    let scratch = try Scratch()
+    let (store, fresh) = (try scratch.store(), try scratch.store("fresh"))
+    for number in 0..<60 { try store.put(patterned(70_000, UInt64(number)), forKey: "large \(number)") }
+    for number in 0..<40 { try store.remove("large \(number)") }
+    for number in 40..<60 { try fresh.put(patterned(70_000, UInt64(number)), forKey: "large \(number)") }
+    let before = try store.run("large 59")
+    try store.compact()
+    try fresh.compact()
+    #expect(try store.run("large 59") < before)
+    #expect(try store.statistics().allocatedBytes < fresh.statistics().allocatedBytes + 300_000)
+    try expectSound(store)
+  }
+
   /// Compaction gives up nothing that others may still look at.
   @Test func aValueInUseStaysWhileItsSegmentIsEmptied() throws {
     let scratch = try Scratch()

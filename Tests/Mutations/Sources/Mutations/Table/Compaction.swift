@@ -165,7 +165,7 @@ extension Mutation {
       .replace(
         "Layout.endOfPage(UInt64(range.count))",
         by: "(MUTATED ? UInt64(extent.count * Layout.unitBytes) : Layout.endOfPage(UInt64(range.count)))"),
-      seenBy: .store("SizeTests")),
+      seenBy: compaction),
     Mutation(
       "a backup of a small store that would be larger is a clone", in: "KVMap/API/Store+Backup.swift",
       .leaveOut("return false", after: "if try core.takesLess(than: copy), try"), seenBy: .store("SizeTests")),
