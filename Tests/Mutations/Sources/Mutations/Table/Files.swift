@@ -32,7 +32,7 @@ extension Mutation {
     Mutation(
       "the first superblock is written last", in: new,
       .replace("for superblock in [b, a] {", by: "for superblock in MUTATED ? [a, b] : [b, a] {"),
-      seenBy: .store("UserFileSystemTests")),
+      seenBy: .store("CreationInPlaceTests")),
     Mutation(
       "a sync is an msync", in: backing,
       .leaveOut("try reservation.sync(at: offset, length: count)"),
