@@ -183,7 +183,7 @@ import Testing
     try fresh.compact()
     #expect(try store.run("large 59") < before)
     #expect(try store.statistics().allocatedBytes < fresh.statistics().allocatedBytes + 300_000)
-    try expectSound(store)
+    try expectSound(store, scratch.path())
   }
 
   /// Compaction gives up nothing that others may still look at.
