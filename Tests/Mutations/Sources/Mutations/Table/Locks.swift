@@ -27,10 +27,14 @@ extension Mutation {
     lock("T", "name == .write", seenBy: .store("HandleTests"), .store("ProcessTests")),
     Mutation(
       "a lock that others want is kept no longer", in: "KVMap/Engine/KeptLock.swift",
-      .takeForFalse("Self.isWanted(shared)", after: "if isKept {"), seenBy: .store("KeptLockTests")),
+      .takeForFalse("Self.isWanted(shared)", after: "if isKept {"), seenBy: .store("KeptLockTests"),
+      survives: "the keeper looks as well, a little later"),
     Mutation(
       "a handle that gave the lock away lets others go first", in: "KVMap/Engine/KeptLock.swift",
-      .takeForFalse("shared[.writeLockGrants] == grants"), seenBy: .store("KeptLockTests")),
+      .takeForFalse("shared[.writeLockGrants] == grants"), seenBy: .store("KeptLockTests"),
+      survives:
+        "it only makes the shares more equal: the other one, which asks again and again, gets the lock all the same"
+    ),
     Mutation(
       "an idle handle keeps no lock", in: writeLock,
       .takeForFalse("idleRounds >= LockKeeper.roundsUntilIdle"), seenBy: .store("KeptLockTests")),
