@@ -92,7 +92,7 @@ struct KeptLockTests {
     try expectSound(handles[0])
   }
 
-  /// A few commits start no thread and leave nothing behind.
+  /// After a few commits the lock is free, and no thread was started.
   @Test func fewCommitsKeepNothing() throws {
     let scratch = try Scratch()
     let (store, other) = (try scratch.store(), try scratch.store())
