@@ -67,12 +67,19 @@ extension File {
   package func copyData(
     _ range: Range<Int64>, of source: borrowing File
   ) throws(MappingError) {
-    // 4 KiB at a time: see ``writeZeros(offset:length:)``.
-    let page: Int64 = 4096
+    var bytes = [UInt8](repeating: 0, count: Int(Self.bytesAtOnce))
     for data in try source.dataRanges(from: range.lowerBound, to: range.upperBound) {
-      for position in stride(from: data.lowerBound / page * page, to: data.upperBound, by: Int(page)) {
-        let bytes = try source.read(count: Int(page), at: position)
-        try unsafe write(bytes.span.bytes, at: position)
+      var position = data.lowerBound
+      while position < data.upperBound {
+        let end = min(data.upperBound, (position / Self.bytesAtOnce + 1) * Self.bytesAtOnce)
+        var span = bytes.mutableSpan
+        var rawSpan = unsafe span.mutableBytes
+        let count = try unsafe rawSpan.withUnsafeMutableBytes { buffer throws(MappingError) in
+          let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(end - position)])
+          return try unsafe source.read(into: part, at: position)
+        }
+        try unsafe write(bytes.span.bytes.extracting(0..<count), at: position)
+        position = end
       }
     }
   }

@@ -171,20 +171,21 @@ extension File {
   /// Writes zeros over a range (`pwrite`), extending the file to its end.
   public func writeZeros(offset: Int64, length: Int64) throws(MappingError) {
     let end = try Self.end(of: offset, length, .pwrite, path)
-    // The page cache keeps what one write brings in as one folio, and a sync
-    // writes the whole folio back for any change in it. Up to 64 KiB an msync of
-    // one page costs no more for that, and fresh pages cost a quarter; after
-    // larger writes it costs several times as much.
-    let zeros = [UInt8](repeating: 0, count: Int(min(Self.zerosAtOnce, max(1, length))))
+    let zeros = [UInt8](repeating: 0, count: Int(min(Self.bytesAtOnce, length)))
     var position = offset
     while position < end {
-      let count = min(Int64(zeros.count), Self.zerosAtOnce - position % Self.zerosAtOnce, end - position)
+      let count = min(Int64(zeros.count), Self.bytesAtOnce - position % Self.bytesAtOnce, end - position)
       try unsafe write(zeros.span.bytes.extracting(0..<Int(count)), at: position)
       position += count
     }
   }
 
-  private static let zerosAtOnce: Int64 = 65_536
+  /// How much one write brings into the page cache. The cache keeps that as one
+  /// folio, and a sync writes the whole folio back for any change in it. Up to
+  /// 64 KiB an msync of one page costs no more for that, and fresh pages cost a
+  /// quarter of what they cost one by one; after larger writes it costs several
+  /// times as much.
+  static let bytesAtOnce: Int64 = 65_536
 
   /// The end of a range, checked for sense and overflow.
   private static func end(

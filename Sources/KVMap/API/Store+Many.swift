@@ -3,7 +3,7 @@ extension Store {
   /// The values of `keys`, in their order; nil where there is none.
   ///
   /// Each is read as by ``get(_:)``, but their cache misses overlap. The values need not be of one
-  /// moment, if others write meanwhile; those of a ``snapshot()`` are.
+  /// moment, if others write meanwhile; for that, read them from a ``snapshot()``.
   ///
   /// - Throws: as ``get(_:)``.
   @inlinable

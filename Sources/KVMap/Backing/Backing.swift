@@ -51,7 +51,7 @@ protocol Backing: AnyObject, Sendable {
   /// A private copy-on-write view of all that is mapped, with room to grow by `room` bytes; nil
   /// if there is none.
   func privateView(room: Int) throws(StoreError) -> PrivateBacking?
-  /// Makes the contents of `copy`, which is empty, those of this store; false if that cannot be done.
+  /// Makes the contents of `copy` those of this store; false if that cannot be done.
   func clone(into copy: borrowing File, _ method: CloneMethod) throws(StoreError) -> Bool
   /// For a view of a checkpoint: releases the lock, and the pin of epoch `pinned`, that keep
   /// writers from reusing what the view shows.

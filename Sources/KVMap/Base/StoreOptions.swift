@@ -22,7 +22,8 @@ public enum CheckpointPolicy: Sendable, Hashable {
   /// meanwhile; they are throttled only if the disk cannot keep up.
   case background
   /// The thread whose commit finds a checkpoint due; that commit waits for it. A program avoids
-  /// the wait by calling ``Store/checkpoint()`` earlier, at a time of its own choice.
+  /// the wait by calling ``Store/checkpoint()`` earlier, at a time of its own choice. The handle has
+  /// no thread then that could give others the write lock, so it takes that lock for each commit.
   case inline
 }
 

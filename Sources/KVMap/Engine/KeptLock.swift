@@ -9,11 +9,9 @@ import Synchronization
 /// 2 ms.
 ///
 /// Used with the mutex of the ``WriteLock``.
-struct KeptLock: ~Copyable {
+struct KeptLock {
   /// Whether the lock is held beyond the last turn.
-  var isKept = false
-  /// How many turns there have been; loaded by the keeper without the mutex.
-  let turns = Atomic<UInt64>(0)
+  private(set) var isKept = false
 
   /// The turns since `windowStart`, in milliseconds of the store's clock.
   private var windowStart: UInt64 = 0
@@ -50,9 +48,15 @@ struct KeptLock: ~Copyable {
   /// Decides whether the lock is kept when a turn ends.
   @inline(__always)
   mutating func endTurn(_ shared: SharedState) -> Decision {
-    turns.store(turns.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
     if isKept { return Self.isWanted(shared) && isSliceOver(shared) ? .release : .keep }
     return wasBusy || windowTurns >= Self.busyTurns ? .beginKeeping : .release
+  }
+
+  /// The lock is kept from now on, if somebody watches it. Otherwise it is not tried again before
+  /// there have been as many turns as now.
+  mutating func beginKeeping(isWatched: Bool) {
+    isKept = isWatched
+    if !isWatched { (windowTurns, wasBusy) = (0, false) }
   }
 
   /// Whether another handle has waited long enough for the lock; then it is no longer kept.
@@ -109,8 +113,8 @@ struct KeptLock: ~Copyable {
 
 /// The thread that lets other handles have a kept lock while its own handle has no turn.
 ///
-/// It starts when a lock is kept for the first time, looks every 2 ms while one is, and sleeps
-/// otherwise.
+/// It starts when the lock is kept, looks every 2 ms while it is, and ends when it has not been for a
+/// second.
 final class LockKeeper: @unchecked Sendable {
   // Sendable: what changes is touched only under `lock`.
   private let lock = Lock()
@@ -119,6 +123,7 @@ final class LockKeeper: @unchecked Sendable {
   private var isWatching = false
 
   private static let roundMilliseconds = 2
+  private static let idleMilliseconds = 1_000
   /// After so many rounds without a turn a lock is kept no longer.
   static let roundsUntilIdle = 10
 
@@ -149,8 +154,9 @@ final class LockKeeper: @unchecked Sendable {
     var (turns, idleRounds) = (UInt64.max, 0)
     while waitForRound() {
       guard let writeLock = writeLock() else { return }
-      idleRounds = writeLock.turns == turns ? idleRounds + 1 : 0
-      turns = writeLock.turns
+      let now = writeLock.turns.load(ordering: .relaxed)
+      idleRounds = now == turns ? idleRounds + 1 : 0
+      turns = now
       writeLock.reviewKept(idleRounds)
     }
   }
@@ -158,9 +164,13 @@ final class LockKeeper: @unchecked Sendable {
   /// Waits until the next look is due; false if the thread is to end.
   private func waitForRound() -> Bool {
     lock.withLock {
-      while !isWatching, !isStopped { lock.wait() }
-      if !isStopped { lock.wait(milliseconds: Self.roundMilliseconds) }
-      return !isStopped
+      if !isWatching, !isStopped { lock.wait(milliseconds: Self.idleMilliseconds) }
+      if !isWatching || isStopped {
+        isStarted = false
+        return false
+      }
+      lock.wait(milliseconds: Self.roundMilliseconds)
+      return true
     }
   }
 

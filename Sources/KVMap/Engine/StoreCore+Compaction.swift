@@ -177,14 +177,6 @@ extension StoreCore {
     return Layout.firstFreeUnit + 2 * pages + bytes + bytes / 16 + 4 * Layout.segmentUnits
   }
 
-  /// Whether punching frees more than the copies of the space table's pages may take.
-  private func isWorthPunching() throws(StoreError) -> Bool {
-    try compacting { turn throws(StoreError) in
-      let pages = 1 + SpaceTable.leaf(of: Unit(number: turn.writer.space.highWater))
-      return turn.compactor.spareUnits > Int(pages) / Layout.pagesPerUnit
-    }
-  }
-
   /// Punches everything that is free, without moving anything.
   func punchAll() throws(StoreError) {
     // The first pass demotes units that are entered with all their disk space. When that is
@@ -194,7 +186,6 @@ extension StoreCore {
         try turn.writer.space.dropLeaves()
       }
       try lookAtAll()
-      guard try isWorthPunching() else { break }
       while try compacting({ turn throws(StoreError) in
         try turn.compactor.punchSpare(&turn.writer)
         return turn.compactor.spareUnits > 0 && !turn.compactor.isPaused

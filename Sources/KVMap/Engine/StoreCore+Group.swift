@@ -62,7 +62,7 @@ extension StoreCore {
     if error == nil, let error = group.error { throw error }
   }
 
-  /// Makes the group, if there is one, durable and visible, and lets other handles write.
+  /// Makes the group, if there is one, durable and visible.
   func endGroup(_ turn: borrowing WriteTurn) {
     guard let group = turn.writer.group else { return }
     do throws(StoreError) {

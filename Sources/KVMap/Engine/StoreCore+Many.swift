@@ -23,14 +23,12 @@ extension StoreCore {
         try withKey(number) { key throws(StoreError) in
           let hash = KeyHash(key, seed: source.seed)
           unsafe ahead.initializeElement(
-            at: number - numbers.lowerBound, to: LookAhead(hash: hash, lines: index.prefetch(hash)))
+            at: number - numbers.lowerBound, to: LookAhead(hash: hash, bucket: index.prefetch(hash)))
         }
       }
       for number in 0..<numbers.count {
         let key = unsafe ahead[number]
-        guard let lines = key.lines else { continue }
-        index.prefetchRecords(inLine: lines.first, key.hash.tag)
-        index.prefetchRecords(inLine: lines.second, key.hash.tag)
+        if let bucket = key.bucket { index.prefetchRecords(key.hash, in: bucket) }
       }
       for number in numbers {
         let hash = unsafe ahead[number - numbers.lowerBound].hash
@@ -39,9 +37,9 @@ extension StoreCore {
     }
   }
 
-  /// What is known of a key that is about to be looked up. The lines are only a hint.
+  /// What is known of a key that is about to be looked up. The bucket is only a hint.
   private struct LookAhead: BitwiseCopyable {
     let hash: KeyHash
-    let lines: (first: Int, second: Int)?
+    let bucket: PageNumber?
   }
 }

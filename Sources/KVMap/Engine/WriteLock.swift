@@ -24,7 +24,7 @@ final class WriteLock: @unchecked Sendable {
     var knownRecoveries: UInt64?
     var nextPathCheck: UInt64 = 0
     /// Whether this handle holds the lock among handles.
-    fileprivate(set) var isHeld = false
+    fileprivate var isHeld = false
     /// Whether it may keep that lock when this turn ends.
     var kept = KeptLock()
   }
@@ -36,6 +36,8 @@ final class WriteLock: @unchecked Sendable {
   private let owner = Atomic<UInt>(0)
   /// How many threads wait for `mutex`.
   let waiting = Atomic<Int>(0)
+  /// How many turns have ended, for the keeper.
+  let turns = Atomic<UInt64>(0)
   private let keeping: Keeping
   private let keeper = LockKeeper()
 
@@ -143,13 +145,14 @@ final class WriteLock: @unchecked Sendable {
     case .forOneTurn: return false
     case .whileWriting:
       if unsafe !state.pointee.isHeld { return true }
+      turns.store(turns.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
       let shared = unsafe state.pointee.writer.shared
       switch unsafe state.pointee.kept.endTurn(shared) {
       case .keep: return true
       case .release: return false
       case .beginKeeping:
         let isWatched = keeper.watch(self)
-        unsafe state.pointee.kept.isKept = isWatched
+        unsafe state.pointee.kept.beginKeeping(isWatched: isWatched)
         return isWatched
       }
     }
@@ -170,9 +173,6 @@ final class WriteLock: @unchecked Sendable {
     }
     keeper.stopWatching()
   }
-
-  /// How many turns there have been, for the keeper.
-  var turns: UInt64 { unsafe state.pointee.kept.turns.load(ordering: .relaxed) }
 
   @inline(__always)
   private func admitOthers() {

@@ -46,6 +46,16 @@ struct Bucket {
     Slot(bits: bytes.loadRelaxed(offset(line: line, slot: slot)))
   }
 
+  /// Prefetches the page's header and both lines of `hash`, so that their cache misses overlap. The
+  /// page may lie anywhere: a prefetch never faults.
+  @inline(__always)
+  func prefetch(_ hash: KeyHash) {
+    let lines = hash.lines
+    bytes.prefetch(offset(line: lines.first, slot: 0))
+    bytes.prefetch(offset(line: lines.second, slot: 0))
+    bytes.prefetch(page.offset)
+  }
+
   /// How many slots of `line` are taken, and the first empty one.
   func room(line: Int) -> (used: Int, empty: Int?) {
     var used = 0

@@ -93,11 +93,8 @@ struct IndexReader {
     let pointer = try bucket(hash, workingTag: tag)
     let lines = hash.lines
     let page = memory.bucket(pointer.page)
-    // Prefetches both lines and the page's header at once. The address may be wrong, but a
-    // prefetch never faults, and the check comes before the loads.
-    bytes.prefetch(page.offset(line: lines.first, slot: 0))
-    bytes.prefetch(page.offset(line: lines.second, slot: 0))
-    bytes.prefetch(pointer.page.offset)
+    // The check comes before the loads.
+    page.prefetch(hash)
     try memory.check(pointer, .bucket, workingTag: tag)
     if let match = try scan(page.offset(line: lines.first, slot: 0), hash.tag, key) { return match }
     if let match = try scan(page.offset(line: lines.second, slot: 0), hash.tag, key) { return match }
@@ -175,30 +172,32 @@ struct IndexReader {
     return nil
   }
 
-  /// Prefetches the lines that a lookup or a change of `hash` will read, and returns their offsets;
-  /// nil if its bucket cannot be found.
+  /// Prefetches what a lookup or a change of `hash` will read of its bucket, and returns the bucket,
+  /// itself not checked; nil if it cannot be found.
   @discardableResult
-  func prefetch(_ hash: KeyHash) -> (first: Int, second: Int)? {
-    let tag = memory.shared[.epoch].tag
-    guard let pointer = try? bucket(hash, workingTag: tag) else { return nil }
-    let page = memory.bucket(pointer.page)
-    let lines = hash.lines
-    let offsets = (page.offset(line: lines.first, slot: 0), page.offset(line: lines.second, slot: 0))
-    bytes.prefetch(offsets.0)
-    bytes.prefetch(offsets.1)
-    bytes.prefetch(pointer.page.offset)
-    return offsets
+  func prefetch(_ hash: KeyHash) -> PageNumber? {
+    guard let pointer = try? bucket(hash, workingTag: memory.shared[.epoch].tag) else { return nil }
+    memory.bucket(pointer.page).prefetch(hash)
+    return pointer.page
   }
 
-  /// Prefetches the records that the slots of a line with this tag point to.
-  func prefetchRecords(inLine line: Int, _ tag: UInt16) {
-    guard line >= 0, line + Bucket.slotsPerLine * 8 <= memory.mappedBytes else { return }
+  /// Prefetches the records of a bucket that a lookup of `hash` will compare.
+  func prefetchRecords(_ hash: KeyHash, in bucket: PageNumber) {
+    guard bucket.offset + Layout.pageBytes <= memory.mappedBytes else { return }
+    let page = memory.bucket(bucket)
+    let lines = hash.lines
+    prefetchRecords(hash.tag, page, line: lines.first)
+    prefetchRecords(hash.tag, page, line: lines.second)
+  }
+
+  @inline(__always)
+  private func prefetchRecords(_ tag: UInt16, _ page: Bucket, line: Int) {
     for index in 0..<Bucket.slotsPerLine {
-      let slot = Slot(bits: bytes.loadRelaxed(line + index * 8))
+      let slot = page.load(line: line, slot: index)
       guard slot.tag == tag, !slot.isEmpty else { continue }
       let offset = Int(clamping: slot.position.offset)
       guard offset < memory.mappedBytes else { continue }
-      for line in 0..<3 { bytes.prefetch(offset + line * 64) }
+      for part in 0..<3 { bytes.prefetch(offset + part * 64) }
     }
   }
 

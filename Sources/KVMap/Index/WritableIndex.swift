@@ -55,7 +55,7 @@ struct WritableIndex {
       guard child.depth >= pointer.depth, child.depth <= pointer.depth + 8 else {
         throw .damaged("index page", at: pointer.page.offset, "it points to a page of impossible depth")
       }
-      if isBucket { prefetch(child.page, hash) }
+      if isBucket { memory.bucket(child.page).prefetch(hash) }
       try checkPlace(child, isBucket ? .bucket : .directory, hash)
       let copy = try writableCopy(
         child, kind: isBucket ? .bucket : .directory, depth: child.depth, space: &space)
@@ -64,15 +64,6 @@ struct WritableIndex {
     }
     path.bucket = pointer
     return path
-  }
-
-  /// Prefetches what a change of `hash` reads of its bucket, so that the cache misses overlap.
-  @inline(__always)
-  private func prefetch(_ bucket: PageNumber, _ hash: KeyHash) {
-    let page = memory.bucket(bucket)
-    let lines = hash.lines
-    bytes.prefetch(page.offset(line: lines.first, slot: 0))
-    bytes.prefetch(page.offset(line: lines.second, slot: 0))
   }
 
   /// Throws `damaged` unless the page covers the hashes that the reference to it says. Otherwise

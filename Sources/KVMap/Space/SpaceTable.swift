@@ -215,7 +215,6 @@ struct SpaceTable: ~Copyable {
   /// Drops the pages of the table that are only about units above the high-water mark. Since the
   /// mark was lowered they mean nothing, and they may lie where the file could end.
   mutating func dropLeaves() throws(StoreError) {
-    guard try hasLeavesAboveMark() else { return }
     var last: UInt64
     // Makes all nodes on the way to the last leaf writable. That may raise the mark.
     repeat {
@@ -236,21 +235,6 @@ struct SpaceTable: ~Copyable {
       node = entries[digit].page
     }
     try flushReleases()
-  }
-
-  private func hasLeavesAboveMark() throws(StoreError) -> Bool {
-    let last = Self.leaf(of: Unit(number: highWater - 1))
-    let height = root.depth
-    if height < 8, last >> UInt64(8 * height) != 0 { return false }
-    var pointer = root
-    for level in 0..<height where pointer.bits != 0 {
-      try memory.check(pointer, .spaceNode, workingTag: epoch.tag)
-      let digit = SpaceReader.digit(of: last, level: level, height: height)
-      let entries = memory.node(pointer.page)
-      for later in (digit + 1)..<NodePage.entryCount where entries[later].bits != 0 { return true }
-      pointer = entries[digit]
-    }
-    return false
   }
 
   private func collectPages(
