@@ -1,3 +1,4 @@
+import Foundation
 import MappedMemory
 import Synchronization
 import TestSupport
@@ -50,6 +51,27 @@ struct KeptLockTests {
     }
     #expect(waits { (try? isFree(other)) == true })
   }
+
+  #if os(Linux)
+    /// A handle that has not written for a while has no thread, and gets one again.
+    @Test func anIdleHandleHasNoThread() async {
+      await #expect(processExitsWith: .success) {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        for _ in 0..<2 {
+          let before = try KeptLockTests.threads()
+          for number in 0..<1_000 { try store.put("value", forKey: "\(number)") }
+          let new = try KeptLockTests.threads().subtracting(before)
+          #expect(!new.isEmpty)
+          #expect(try waits { try KeptLockTests.threads().isDisjoint(with: new) })
+        }
+      }
+    }
+
+    private static func threads() throws -> Set<String> {
+      Set(try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task"))
+    }
+  #endif
 
   /// A handle that wants it has it soon, also right after the last commit of the other.
   @Test func aHandleThatWantsItGetsIt() throws {

@@ -16,6 +16,11 @@
 
     @Test func thousandsOfStoresAreOpenAtOnce() async {
       await #expect(processExitsWith: .success) {
+        // Otherwise glibc reserves 64 MiB of addresses for each of the first threads that allocate,
+        // and keeps them.
+        typealias SetOption = @convention(c) (CInt, CInt) -> CInt
+        let maximalArenas: CInt = -8
+        #expect(hidden("mallopt", as: SetOption.self)(maximalArenas, 1) == 1)
         let scratch = try Scratch.inMemory()
         let first = 100
         let count = first + (try ProcessShare.possibleDescriptors(upTo: 2 * 5_000 + 500) - 500) / 2 - first
