@@ -27,6 +27,8 @@ protocol Backing: AnyObject, Sendable {
   /// Allocates disk space for a range, so that a store into it cannot fail. The range then reads
   /// as zeros, as far as the file system can do that.
   func allocate(offset: Int, count: Int) throws(StoreError)
+  /// As `allocate`, for a range that mostly has disk space: cheaper then.
+  func renew(offset: Int, count: Int) throws(StoreError)
   /// Takes disk space for a range without touching its pages, so that `allocate` will find it
   /// there.
   func preallocate(offset: Int, count: Int) throws(StoreError)
@@ -81,6 +83,7 @@ extension Backing {
 
   // Defaults: `reserveAddressSpace` for every backing that can be mapped twice, the others for
   // memory.
+  func renew(offset: Int, count: Int) throws(StoreError) { try allocate(offset: offset, count: count) }
   func preallocate(offset: Int, count: Int) throws(StoreError) {}
   func reserveAddressSpace(by bytes: Int) throws(StoreError) {}
   func syncAll() throws(StoreError) { try sync(offset: 0, count: mappedBytes) }

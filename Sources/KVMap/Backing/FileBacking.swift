@@ -65,6 +65,9 @@ final class FileBacking: Backing {
         + "and open it again")
   }
 
+  /// The length of the file in whole units, in bytes.
+  func wholeUnits() throws(StoreError) -> Int { try sizes().file / Layout.unitBytes * Layout.unitBytes }
+
   func grow(to bytes: Int) throws(StoreError) {
     if bytes <= mappedBytes { return }
     let size = try wholeSize()
@@ -124,6 +127,14 @@ final class FileBacking: Backing {
     }
   }
 
+  func renew(offset: Int, count: Int) throws(StoreError) {
+    guard dataRanges(offset..<offset + count) == [offset..<offset + count] else {
+      return try allocate(offset: offset, count: count)
+    }
+    // Where files share blocks, the write takes space for a copy, or fails.
+    do { try file.writeZeros(offset: Int64(offset), length: Int64(count)) } catch { throw StoreError(error) }
+  }
+
   func preallocate(offset: Int, count: Int) throws(StoreError) {
     _ = try wholeSize()
     do {
@@ -162,9 +173,14 @@ final class FileBacking: Backing {
 
   /// A private copy-on-write view of all that is mapped, with room to grow by `room` bytes.
   func privateView(room: Int) throws(StoreError) -> PrivateBacking? {
+    try privateView(of: mappedBytes, room: room)
+  }
+
+  /// A private copy-on-write view of the first `count` bytes.
+  func privateView(of count: Int, room: Int) throws(StoreError) -> PrivateBacking {
     let copy: File
     do { copy = try file.duplicate() } catch { throw StoreError(error) }
-    return try PrivateBacking(viewing: copy, count: mappedBytes, original: self, room: room)
+    return try PrivateBacking(viewing: copy, count: count, original: self, room: room)
   }
 
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] {

@@ -336,7 +336,7 @@ struct Writer: ~Copyable {
   /// Ensures room for a CUT. The index never points to it, so the space table counts no bytes for
   /// it, and a store with nothing to replay opens without taking a page.
   mutating func makeRoomForCut(_ tail: inout LogWriter.Tail) throws(StoreError) {
-    try log.makeRoom(for: RecordHeader.byteCount + 16, headroom: 0, tail: &tail, space: &space)
+    try log.makeRoomForCut(tail: &tail, space: &space)
     try space.flushReleases()
   }
 

@@ -14,7 +14,7 @@ struct Opening {
       switch options.access {
       case .readWrite: return try openWritable()
       case .readOnly: return try openReadable()
-      case .scratch: return try openPrivate(openForReading())
+      case .scratch: return try openPrivate(backingForReading())
       }
     } catch {
       throw error.naming(name)
@@ -32,7 +32,7 @@ struct Opening {
   /// A private view to verify, and the two superblocks as they were found.
   func openForVerification() throws(StoreError) -> (StoreCore, SuperblockPair) {
     do {
-      let core = try openPrivate(openForReading())
+      let core = try openPrivate(backingForReading())
       return (core, SuperblockPair(settled: core.source.fixed))
     } catch {
       throw error.naming(name)
@@ -88,12 +88,16 @@ struct Opening {
   }
 
   private func openReadable() throws(StoreError) -> StoreCore {
+    let backing = try backingForReading()
+    if let core = try attachForReading(backing) { return core }
+    return try openPrivate(backing)
+  }
+
+  private func backingForReading() throws(StoreError) -> FileBacking {
     let file = try openForReading()
     try checkFileSystem(file)
     try checkIsStore(file)
-    let backing = try FileBacking(file, locks: openForReading(), isWritable: false)
-    if let core = try attachForReading(backing) { return core }
-    return try openPrivate(openForReading())
+    return try FileBacking(file, locks: openForReading(), isWritable: false)
   }
 
   func openForReading() throws(StoreError) -> File {
@@ -265,8 +269,9 @@ struct Opening {
     let recovery = Recovery(
       source: source, backing: backing, clock: clock, mode: .alone)
     let end = try recovery.examine(block)
-    try recovery.dryRun(block, end)
-    try backing.allocate(offset: Layout.liveOffset, count: Layout.pageBytes)
+    // With no record to apply, recovery touches nothing that could be damaged.
+    if !end.isEmpty(after: block) { try recovery.dryRun(block, end) }
+    try backing.renew(offset: Layout.liveOffset, count: Layout.pageBytes)
     // The process that created it may have died before the name was durable. This process may lack
     // the right to sync the directory.
     if block.epoch == Epoch(number: 1) { try? File.syncDirectory(File.followingLinks(path).directory) }
@@ -291,12 +296,9 @@ struct Opening {
 
   // MARK: Private views
 
-  /// A private view of the last checkpoint and the log after it. The checkpoint is pinned, so that
-  /// writers do not reuse its pages. Waits for nobody.
-  private func openPrivate(_ file: consuming File) throws(StoreError) -> StoreCore {
-    try checkFileSystem(file)
-    try checkIsStore(file)
-    let original = try FileBacking(openForReading(), locks: openForReading(), isWritable: false)
+  /// A private view of the last checkpoint and the log after it, through a backing without locks. The
+  /// checkpoint is pinned, so that writers do not reuse its pages. Waits for nobody.
+  private func openPrivate(_ original: FileBacking) throws(StoreError) -> StoreCore {
     // Where locks are not supported, as on some read-only media, nobody writes.
     var isAttached = try? original.locks.tryLock(.attached, .shared)
     let hasLocks = isAttached != nil
@@ -314,10 +316,9 @@ struct Opening {
       // A process that is truncating the file, and may be stopped at that, keeps what the last
       // checkpoint uses, and begins no other truncation while this checkpoint is pinned.
       if isAttached == false { isAttached = try original.locks.tryLock(.attached, .shared) }
-      var size = try length(file)
+      var size = try original.wholeUnits()
       if isAttached == false { size = min(size, Int(block.highWater.number) * Layout.unitBytes) }
-      let backing = try PrivateBacking(
-        viewing: try duplicate(of: file), count: size, original: original, room: room)
+      let backing = try original.privateView(of: size, room: room)
       do throws(StoreError) {
         return try Self.privateCore(
           backing, block, name: name, path: path, options: options, clock: clock, pinned: epoch)
@@ -327,24 +328,12 @@ struct Opening {
         } else {
           // A writer may meanwhile have put what the log names beyond the part of the file that is
           // viewed. That looks like damage until all of the file is viewed.
-          guard error.code == .damaged, try length(file) > size else { throw error }
+          guard error.code == .damaged, try original.wholeUnits() > size else { throw error }
         }
         if hasLocks { try original.locks.unpin(epoch) }
       }
     }
     throw StoreError(.busy, "the store is being changed too fast to be viewed; try again")
-  }
-
-  private func duplicate(of file: borrowing File) throws(StoreError) -> File {
-    do { return try file.duplicate() } catch { throw StoreError(error) }
-  }
-
-  func length(_ file: borrowing File) throws(StoreError) -> Int {
-    do {
-      return Int(try file.status().size) / Layout.unitBytes * Layout.unitBytes
-    } catch {
-      throw StoreError(error)
-    }
   }
 
   private static func privateCore(

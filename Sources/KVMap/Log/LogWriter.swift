@@ -62,6 +62,7 @@ struct LogWriter {
       shared[.tail] = newValue.position
       shared[.sequence] = newValue.sequence
       shared[.chain] = newValue.chain
+      if shared[.cutPending] != 0 { shared[.cutPending] = 0 }
     }
   }
 
@@ -83,6 +84,14 @@ struct LogWriter {
   func makeRoom(
     for stored: Int, headroom: Int, tail: inout Tail, space: inout SpaceTable
   ) throws(StoreError) {
+    if shared[.cutPending] != 0 { try cutFirst(&tail, space: &space) }
+    try makeRoomAtTail(for: stored, headroom: headroom, tail: &tail, space: &space)
+  }
+
+  @inline(__always)
+  private func makeRoomAtTail(
+    for stored: Int, headroom: Int, tail: inout Tail, space: inout SpaceTable
+  ) throws(StoreError) {
     // The end of each segment is kept for the CUTs of recoveries: on a full disk there may be no
     // segment to move on to.
     let kept = headroom > 0 ? Self.recoveryHeadroom : 0
@@ -92,6 +101,23 @@ struct LogWriter {
     let end = tail.position.offset + UInt64(stored + RecordHeader.linkBytes)
     try makeReady(upTo: min(end + UInt64(headroom), segmentEnd))
     if headroom > 0, end + UInt64(headroom) > segmentEnd { try makeNextReady() }
+  }
+
+  /// Appends the CUT that goes before the first record, if that is what comes next. It counts from
+  /// when the record does.
+  @inline(never)
+  private func cutFirst(_ tail: inout Tail, space: inout SpaceTable) throws(StoreError) {
+    guard tail.sequence == shared[.sequence] else { return }
+    try makeRoomAtTail(for: Self.cutBytes, headroom: 0, tail: &tail, space: &space)
+    appendCut(&tail)
+  }
+
+  /// The length of a CUT: its value is 16 random bytes.
+  private static let cutBytes = RecordHeader.byteCount + 16
+
+  /// Ensures that a CUT can be written at the tail.
+  func makeRoomForCut(tail: inout Tail, space: inout SpaceTable) throws(StoreError) {
+    try makeRoomAtTail(for: Self.cutBytes, headroom: 0, tail: &tail, space: &space)
   }
 
   /// Bytes of log that puts leave to removals.
@@ -134,7 +160,7 @@ struct LogWriter {
   /// Moves on to the next segment although this one has room, so that this one can be emptied.
   /// The LINK is a commit of its own. If this throws, the caller rolls the log back.
   func leaveSegment(tail: inout Tail, space: inout SpaceTable) throws(StoreError) {
-    try makeReady(upTo: min(tail.position.offset + UInt64(RecordHeader.linkBytes), segmentEnd))
+    try makeRoom(for: 0, headroom: 0, tail: &tail, space: &space)
     try nextSegment(isEnd: true, tail: &tail, space: &space)
   }
 
@@ -206,12 +232,13 @@ struct LogWriter {
 
   /// Appends a CUT, which closes the log after a crash: sequence numbers jump and the chain
   /// changes, so that no older record can follow it.
-  func appendCut(random: (UInt64, UInt64), _ tail: inout Tail) {
+  func appendCut(_ tail: inout Tail) {
+    var generator = SystemRandomNumberGenerator()
     tail.sequence.number += Layout.sequenceJump
     let header = begin(.cut, Fields(), keyLength: 0, valueLength: 16, tail)
     let offset = Int(tail.position.offset) + header.valueOffset
-    bytes.store64(random.0, offset)
-    bytes.store64(random.1, offset + 8)
+    bytes.store64(generator.next(), offset)
+    bytes.store64(generator.next(), offset + 8)
     finish(header, &tail)
   }
 

@@ -247,7 +247,12 @@ struct Recovery {
     shared[.nextSegment] = header.next
     shared[.ready] = Position(offset: readyEnd(end))
     shared[.logSinceCheckpoint] = length
-    if !mode.isPrivate { try cut(&writer) }
+    if mode == .alone, end.isEmpty(after: block) {
+      // Nothing has been read that could be lost yet. The CUT can wait for a commit.
+      shared[.cutPending] = 1
+    } else if !mode.isPrivate {
+      try cut(&writer)
+    }
     shared[.published] = shared[.tail]
   }
 
@@ -263,8 +268,7 @@ struct Recovery {
   private func cut(_ writer: inout Writer) throws(StoreError) {
     var tail = writer.log.tail
     try writer.makeRoomForCut(&tail)
-    var generator = SystemRandomNumberGenerator()
-    writer.log.appendCut(random: (generator.next(), generator.next()), &tail)
+    writer.log.appendCut(&tail)
     try writer.log.sync(upTo: tail)
     writer.log.tail = tail
   }

@@ -94,6 +94,81 @@ struct LogTests {
     #expect(try scratch.store("crashed").everything().count == 2)
   }
 
+  /// The same where the log was empty: then the CUT comes with the first commit, and is no more
+  /// durable than that. The commit after it is the same as before the crash.
+  @Test func whatTheFirstCommitLeftBehindIsNotTakenUp() throws {
+    let scratch = try Scratch()
+    try scratch.store().close()
+    let store = try scratch.store()
+    let start = Int(tail(store))
+    try store.put("again", forKey: "first")
+    try store.put("stale", forKey: "second")
+    try write(contents(scratch.path()), to: scratch.path("crashed"))
+    try flip(scratch.path("crashed"), at: start + 30)
+    for _ in 0..<2 {
+      let crashed = try scratch.store("crashed")
+      #expect(try crashed.everything().isEmpty)
+      #expect(Int(tail(crashed)) == start)
+      try crashed.close()
+    }
+    let crashed = try scratch.store("crashed")
+    try crashed.put("again", forKey: "first")
+    try write(contents(scratch.path("crashed")), to: scratch.path("again"))
+    let again = try scratch.store("again")
+    #expect(try again.everything() == [bytes("first"): bytes("again")])
+    try expectSound(again)
+  }
+
+  /// A store that is only read keeps every byte but those of the shared state.
+  @Test func openingWritesNoRecord() throws {
+    let scratch = try Scratch()
+    do {
+      let store = try scratch.store()
+      try store.put("value", forKey: "key")
+    }
+    let before = try contents(scratch.path())
+    for durability in [Durability.none, .onCommit] {
+      let store = try scratch.store { $0.durability = durability }
+      #expect(try store.get("key", as: String.self) == "value")
+      try store.close()
+    }
+    var after = try contents(scratch.path())
+    let shared = Layout.liveOffset..<Layout.liveOffset + Layout.pageBytes
+    after.replaceSubrange(shared, with: before[shared])
+    let isSame = before == after
+    #expect(isSame)
+  }
+
+  /// However the first commits fail, there is one CUT before the first one that succeeds.
+  @Test func theFirstCommitGoesAfterOneCut() throws {
+    let scratch = try Scratch()
+    try scratch.store().close()
+    let store = try scratch.store()
+    let other = try scratch.store()
+    let start = tail(store)
+    struct Changed: Error {}
+    #expect(throws: Changed.self) {
+      try store.transaction { transaction in
+        try transaction.put("no", forKey: "key 1")
+        try transaction.put("no", forKey: "key 2")
+        throw Changed()
+      }
+    }
+    #expect(try other.remove("absent") == false)
+    #expect(tail(store) == start)
+    try other.transaction { transaction in
+      for number in 0..<3 { try transaction.put("yes", forKey: "key \(number)") }
+    }
+    try store.put("more", forKey: "key 3")
+    var kinds: [RecordKind?] = []
+    var walk = LogWalk(
+      memory: store.core.memory, from: Position(offset: start), upTo: Position(offset: tail(store)))
+    while let record = try walk.next() { kinds.append(record.kind) }
+    #expect(kinds == [.cut, .put, .put, .put, .put])
+    try write(contents(scratch.path()), to: scratch.path("crashed"))
+    #expect(try scratch.store("crashed").count == 4)
+  }
+
   @Test func sequenceNumbersAreNotHandedOutTwice() throws {
     let scratch = try Scratch()
     func version(_ name: String) throws -> UInt64 {
