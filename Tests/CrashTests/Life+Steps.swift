@@ -34,8 +34,7 @@
       tally.losses += 1
       if random.once(in: 3) { return }
       // The process that writes next comes only now, and vouches for what it did not store.
-      otherWriter?.backing.die()
-      otherWriter = nil
+      endOtherWriter()
       try letOtherWriterGoOn()
       switch random.below(4) {
       case 0: try sync(onlyIfNeeded: true)

@@ -222,10 +222,20 @@
     }
 
     func kill() {
-      // Its thread ends with its process.
-      if let core = beside?.checkpoint.core, core === writer?.store.core { dropCheckpoint() }
+      dropCheckpoint(of: writer)
       writer?.backing.die()
       writer = nil
+    }
+
+    func endOtherWriter() {
+      dropCheckpoint(of: otherWriter)
+      otherWriter?.backing.die()
+      otherWriter = nil
+    }
+
+    /// The thread that writes a checkpoint ends with its process.
+    private func dropCheckpoint(of process: (store: Store, backing: SimulatedBacking)?) {
+      if let core = beside?.checkpoint.core, core === process?.store.core { dropCheckpoint() }
     }
 
     private func dropCheckpoint() {

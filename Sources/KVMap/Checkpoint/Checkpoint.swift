@@ -77,7 +77,9 @@ struct Checkpoint {
 
     /// Whether a page whose epoch has this tag must be one of the changed pages.
     func includes(_ tag: UInt16) -> Bool {
-      upTo.number - after.number < 1 << 16 && UInt64(upTo.tag &- tag) < upTo.number - after.number
+      // Wrong values in the shared state must not overflow.
+      let epochs = upTo.number &- after.number
+      return epochs < 1 << 16 && UInt64(upTo.tag &- tag) < epochs
     }
   }
 
