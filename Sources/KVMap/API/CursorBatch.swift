@@ -111,10 +111,10 @@ extension StoreCore {
   ) throws(StoreError) {
     let clock = snapshot?.clock ?? clock
     while true {
-      let unmapped = try read(snapshot) { index throws(StoreError) -> Int? in
+      let mapped = try read(snapshot) { index throws(StoreError) -> Int? in
         batch.clear(shared)
         let memory = index.memory
-        var isUnmapped = false
+        var isUnread = false
         var slots: [Slot] = []
         if let damage = try bucketSlots(from: from, next: &next, &slots, in: snapshot) {
           batch.append(damage)
@@ -124,14 +124,14 @@ extension StoreCore {
           do throws(StoreError) {
             try batch.append(Record(memory, at: slots[number].position), withValue: withValues, clock)
           } catch {
-            if slots[number].position.offset >= memory.mappedBytes { isUnmapped = true }
+            isUnread = true
             batch.append(error.naming(name))
           }
         }
-        return isUnmapped ? memory.mappedBytes : nil
+        return isUnread ? memory.mappedBytes : nil
       }
-      // Another process has added to the file since this one mapped it.
-      if let unmapped, try mapGrowth(since: unmapped) { continue }
+      // A record that cannot be read may lie, in part, in what another process has added to the file.
+      if let mapped, try mapGrowth(since: mapped) { continue }
       return
     }
   }

@@ -13,6 +13,8 @@ final class FileBacking: Backing {
   let locks: any StoreLocks
   private let lockFile: FileLocks
   private let isWritable: Bool
+  /// Whether the system keeps the page of the shared state in memory.
+  private let sharedPageIsLocked = Atomic<Bool>(false)
   private let syncing = Lock()
   /// How many bytes are locked in memory, at whatever address they are mapped.
   private let lockedBytes = Atomic<Int>(0)
@@ -109,7 +111,8 @@ final class FileBacking: Backing {
       // If the system failed to write the page of the shared state, it might drop it like any
       // other page. Then words of an earlier state would come back, and nobody could tell them
       // from valid ones. A locked page is not dropped.
-      try? reservation.lock(at: Layout.liveOffset, length: Layout.pageBytes)
+      let isLocked = (try? reservation.lock(at: Layout.liveOffset, length: Layout.pageBytes)) != nil
+      sharedPageIsLocked.store(isLocked, ordering: .relaxed)
     }
   }
 
@@ -128,7 +131,9 @@ final class FileBacking: Backing {
   }
 
   func renew(offset: Int, count: Int) throws(StoreError) {
-    guard dataRanges(offset..<offset + count) == [offset..<offset + count] else {
+    _ = try wholeSize()
+    // A page that may be dropped must not come back as it was in an earlier life.
+    guard sharedPageIsLocked.load(ordering: .relaxed), dataRanges(offset..<offset + count) == [offset..<offset + count] else {
       return try allocate(offset: offset, count: count)
     }
     // Where files share blocks, the write takes space for a copy, or fails.

@@ -92,28 +92,36 @@ final class ProcessPins: @unchecked Sendable {
     if kvmap_process_generation() == processGeneration { slots.unpin(word) }
   }
 
-  /// Pins by locks what calls still read while the handle is closed: another process may then build
-  /// the shared state anew, with empty slots. Those locks last as long as the backing.
+  /// Pins by a lock, for as long as the backing lives, what calls still read while the handle is
+  /// closed: another process may then build the shared state anew, with empty slots. It may also
+  /// begin in an earlier epoch than was announced here, so the pin is of the first epoch of all.
   func keepAnnounced() {
     let slot = slot.load(ordering: .acquiring)
-    if slot >= 0 { slots.forEachPin(of: slot) { epoch in try? backing.locks.pin(epoch) } }
+    guard slot >= 0 else { return }
+    var isReading = false
+    slots.forEachPin(of: slot) { _ in isReading = true }
+    if isReading { try? addPin(Epoch(number: 0)) }
   }
 
   // MARK: For longer
 
   /// Pins an epoch. Returns false, with nothing pinned, if that may be too late for it.
   func pin(_ epoch: Epoch) throws(StoreError) -> Bool {
-    try lock.withLock { () throws(StoreError) in
-      if counts[epoch.number, default: 0] == 0 { try backing.locks.pin(epoch) }
-      counts[epoch.number, default: 0] += 1
-      noteLowest()
-    }
+    try addPin(epoch)
     // This thread takes the pin and then loads the floor; a writer stores the floor and then
     // looks at the pins. So at least one of the two sees the other.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     if source.shared[.pinFloor] <= epoch { return true }
     try unpin(epoch)
     return false
+  }
+
+  private func addPin(_ epoch: Epoch) throws(StoreError) {
+    try lock.withLock { () throws(StoreError) in
+      if counts[epoch.number, default: 0] == 0 { try backing.locks.pin(epoch) }
+      counts[epoch.number, default: 0] += 1
+      noteLowest()
+    }
   }
 
   /// Undoes one call of `pin`.

@@ -137,15 +137,25 @@ struct Compactor {
     if segmentBytes + indexBytes + otherBytes > promised - promised / 16 {
       allowedSpareUnits = Int(Layout.segmentUnits)
     }
-    // Peak usage, just before a checkpoint becomes durable: two further copies of the index
-    // (working tree and last checkpoint), and the segments emptied since the last checkpoint, which
-    // are not free yet: three segments per segment of log (1 written + 2 filled by moves), for two
-    // checkpoints.
-    let expected = 2 * indexBytes + 2 * 3 * checkpointLog
-    let left = promised - held - max(otherBytes, expected)
-    let segments = 2 * Layout.segmentBytes
-    let most = promise.use == .compact ? liveBytes / 5 * 2 : liveBytes
-    allowedGarbage = min(max(left - segments, liveBytes / 6), most) + segments
+    allowedGarbage = garbageToAllow(
+      left: promised - held - max(otherBytes / 2, 2 * indexBytes), checkpointLog: checkpointLog)
+  }
+
+  /// How much garbage fits into the space that is left, in bytes.
+  ///
+  /// Beside the garbage, that space has to hold the segments that were emptied and are not free
+  /// before the next checkpoint is durable: about one and a half times what is written and moved
+  /// between two checkpoints. If records are overwritten at random, about `live / (2 garbage)` bytes
+  /// are moved for each byte written. So the most garbage that fits solves `garbage + 3/2 log (1 +
+  /// live / (2 garbage)) = left`. If none fits, the sum is least at the root of `3/4 log live`.
+  private func garbageToAllow(left: Int, checkpointLog: Int) -> Int {
+    let (live, log) = (Double(liveBytes), Double(checkpointLog))
+    let room = Double(left) - 1.5 * log
+    let product = 0.75 * log * live
+    let discriminant = room * room - 4 * product
+    let best = room > 0 && discriminant > 0 ? (room + discriminant.squareRoot()) / 2 : product.squareRoot()
+    let most = promise.use == .compact ? live * 2 / 5 : live
+    return Int(min(max(best, live / 6), most)) + 2 * Layout.segmentBytes
   }
 
   /// Free units that keep their disk space: half as many as the last epoch allocated, plus one

@@ -33,15 +33,18 @@ extension StoreCore {
     for lock in [LockName.vouched, .valid, .attached] { try? backing.locks.unlock(lock) }
   }
 
+  /// Writes a checkpoint if there is any log since the last one. What a checkpoint has is known to
+  /// exist, so damage to it is reported, while damage to the very last record of a log looks like a
+  /// commit that a crash interrupted.
   private func persist() throws(StoreError) {
-    let isLong = shared[.logSinceCheckpoint] > Self.checkpointAtClose
-    guard isLong || options.durability != .none else { return }
+    let hasLog = shared[.logSinceCheckpoint] > 0
+    guard hasLog || options.durability != .none else { return }
     // If another process is writing, the checkpoint is its job. But what this handle promised to
     // make durable, it waits for.
     guard let turn = try enter(options.durability == .none ? .closingIfFree : .closing) else { return }
     try conclude(turn) { turn throws(StoreError) in
-      let isForOthers = isLong ? try leavesCheckpointToOthers(turn) : false
-      if isLong, !isForOthers {
+      let isForOthers = hasLog ? try leavesCheckpointToOthers(turn) : false
+      if hasLog, !isForOthers {
         var isDone = try checkpoint(turn, .skip)
         if !turn.writer.space.pendingReleases.isEmpty { isDone = try checkpoint(turn, .skip) }
         if isDone { try truncateEnd(turn) }
@@ -51,12 +54,6 @@ extension StoreCore {
       }
     }
   }
-
-  /// Closing writes a checkpoint if the log since the last one is longer than this: if it has
-  /// anything but the CUTs of openings. What a checkpoint has is known to exist, so damage to it is
-  /// reported, while damage to the very last record of a log looks like a commit that a crash
-  /// interrupted.
-  private static let checkpointAtClose: UInt64 = 64
 
   /// Truncates the file after what is used, if no other handle has it open. Right after a
   /// checkpoint: both superblocks say then that no more is used.

@@ -84,14 +84,6 @@ struct LogWriter {
   func makeRoom(
     for stored: Int, headroom: Int, tail: inout Tail, space: inout SpaceTable
   ) throws(StoreError) {
-    if shared[.cutPending] != 0 { try cutFirst(&tail, space: &space) }
-    try makeRoomAtTail(for: stored, headroom: headroom, tail: &tail, space: &space)
-  }
-
-  @inline(__always)
-  private func makeRoomAtTail(
-    for stored: Int, headroom: Int, tail: inout Tail, space: inout SpaceTable
-  ) throws(StoreError) {
     // The end of each segment is kept for the CUTs of recoveries: on a full disk there may be no
     // segment to move on to.
     let kept = headroom > 0 ? Self.recoveryHeadroom : 0
@@ -103,21 +95,9 @@ struct LogWriter {
     if headroom > 0, end + UInt64(headroom) > segmentEnd { try makeNextReady() }
   }
 
-  /// Appends the CUT that goes before the first record, if that is what comes next. It counts from
-  /// when the record does.
-  @inline(never)
-  private func cutFirst(_ tail: inout Tail, space: inout SpaceTable) throws(StoreError) {
-    guard tail.sequence == shared[.sequence] else { return }
-    try makeRoomAtTail(for: Self.cutBytes, headroom: 0, tail: &tail, space: &space)
-    appendCut(&tail)
-  }
-
-  /// The length of a CUT: its value is 16 random bytes.
-  private static let cutBytes = RecordHeader.byteCount + 16
-
-  /// Ensures that a CUT can be written at the tail.
+  /// Ensures that a CUT, whose value is 16 random bytes, can be written at the tail.
   func makeRoomForCut(tail: inout Tail, space: inout SpaceTable) throws(StoreError) {
-    try makeRoomAtTail(for: Self.cutBytes, headroom: 0, tail: &tail, space: &space)
+    try makeRoom(for: RecordHeader.byteCount + 16, headroom: 0, tail: &tail, space: &space)
   }
 
   /// Bytes of log that puts leave to removals.
@@ -160,7 +140,7 @@ struct LogWriter {
   /// Moves on to the next segment although this one has room, so that this one can be emptied.
   /// The LINK is a commit of its own. If this throws, the caller rolls the log back.
   func leaveSegment(tail: inout Tail, space: inout SpaceTable) throws(StoreError) {
-    try makeRoom(for: 0, headroom: 0, tail: &tail, space: &space)
+    try makeReady(upTo: min(tail.position.offset + UInt64(RecordHeader.linkBytes), segmentEnd))
     try nextSegment(isEnd: true, tail: &tail, space: &space)
   }
 

@@ -20,7 +20,7 @@ struct SpacePromise {
     let live = shared[.liveBytes]
     let index = Self.indexPages(shared) * UInt64(Layout.pageBytes)
     switch use {
-    case .standard: return min(max(live / 4, 16 << 20), max(64 << 20, index))
+    case .standard: return min(max(live / 6, 16 << 20), max(64 << 20, index))
     case .compact: return min(max(live / 32, Self.leastLog), max(32 << 20, index))
     }
   }

@@ -126,6 +126,24 @@ struct CursorTests {
     #expect(count == Self.count)
   }
 
+  /// The last record begins in what is mapped and ends beyond it.
+  @Test func aRecordAcrossTheEndOfTheMappingIsMet() throws {
+    let scratch = try Scratch()
+    let writer = try scratch.store()
+    let reader = try scratch.store()
+    let mapped = reader.core.backing.mappedBytes
+    var count = 0
+    while writer.core.shared[.tail].offset <= mapped, count < 300 {
+      try writer.put(patterned(60_000, UInt64(count)), forKey: "key \(count)")
+      count += 1
+    }
+    #expect(reader.core.backing.mappedBytes == mapped)
+    var cursor = reader.makeCursor()
+    var found = 0
+    while try cursor.next() != nil { found += 1 }
+    #expect(found == count)
+  }
+
   @Test func anEntryThatExpiresMeanwhileIsNotMet() throws {
     let time = TestClock(1_000)
     let expiring = Store(core: try Opening.inMemory(StoreOptions(), clock: time.clock))

@@ -166,6 +166,53 @@ struct ReaderSlotTests {
     }
   }
 
+  // MARK: Closing meanwhile
+
+  /// The handle is closed while a value is looked at, and another process opens the store alone. It
+  /// may begin in an earlier epoch: snapshots raise it without a checkpoint.
+  @Test(arguments: [0, 1, 2])
+  func aValueStaysWhenItsHandleIsClosed(snapshots: Int) throws {
+    let scratch = try Scratch()
+    do {
+      let store = try scratch.store()
+      try store.put(patterned(100_000, 1), forKey: "key")
+    }
+    let reader = try scratch.store()
+    for _ in 0..<snapshots { try reader.snapshot().end() }
+    try reader.withValue(forKey: "key") { value in
+      try reader.close()
+      try Self.overwrite(scratch)
+      #expect(value.array == patterned(100_000, 1))
+    }
+  }
+
+  /// The end of a snapshot of the same epoch takes nothing away from the reader.
+  @Test(arguments: [false, true])
+  func aValueStaysWhenASnapshotEnds(endsSnapshot: Bool) throws {
+    let scratch = try Scratch()
+    let reader = try scratch.store()
+    try reader.put(patterned(100_000, 1), forKey: "key")
+    let snapshot = try reader.snapshot()
+    try reader.withValue(forKey: "key") { value in
+      try reader.close()
+      if endsSnapshot { snapshot.end() }
+      try Self.overwrite(scratch)
+      #expect(value.array == patterned(100_000, 1))
+    }
+    withExtendedLifetime(snapshot) {}
+  }
+
+  private static func overwrite(_ scratch: Scratch) throws {
+    let writer = try scratch.store()
+    try writer.remove("key")
+    for round in 0..<8 as Range<UInt64> {
+      try writer.put(patterned(100_000, 2 + round), forKey: "other \(round)")
+      try writer.checkpoint()
+    }
+  }
+
+  // MARK: Processes
+
   /// A process is killed while it reads in place. What it announced stays in the file, and counts no
   /// more. The handle that takes the slot next does not take it for its own.
   @Test func aReaderThatDiesHoldsBackNothing() async {

@@ -121,16 +121,21 @@ extension Mutation {
       .replace(
         "bytes.store64(generator.next(), offset + 8)",
         by: "bytes.store64(MUTATED ? 0 : generator.next(), offset + 8)"),
-      seenBy: .store("LogTests")),
+      seenBy: .crashes(60),
+      survives:
+        "a second safeguard: CUT is durable before anything follows it, so no record can have followed "
+        + "an equal one that was lost"),
     Mutation(
-      "the first commit begins with the CUT that recovery left out", in: "KVMap/Log/LogWriter.swift",
-      .takeForFalse("shared[.cutPending] != 0", after: "func makeRoom("), seenBy: .store("LogTests"),
-      .crashes()),
+      "the first change begins with the CUT that recovery left out", in: "KVMap/Commit/Writer.swift",
+      .takeForFalse("shared[.cutPending] != 0"), seenBy: .store("LogTests"), .crashes()),
     Mutation(
-      "the first commit has one CUT", in: "KVMap/Log/LogWriter.swift",
-      .takeForTrue("tail.sequence == shared[.sequence]"), seenBy: .store("LogTests")),
+      "that CUT is durable before the change", in: "KVMap/Commit/Writer.swift",
+      .replace(
+        "try enterLog(tail, isDurable: true) complete(tail)",
+        by: "try enterLog(tail, isDurable: !MUTATED)\ncomplete(tail)"),
+      seenBy: .store("UndoneCommitTests")),
     Mutation(
-      "only the first commit has a CUT", in: "KVMap/Log/LogWriter.swift",
+      "only the first change has a CUT", in: "KVMap/Log/LogWriter.swift",
       .leaveOut("if shared[.cutPending] != 0 { shared[.cutPending] = 0 }"), seenBy: .store("LogTests")),
     Mutation(
       "only a log without records waits for its CUT", in: file,
