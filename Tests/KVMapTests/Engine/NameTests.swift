@@ -8,7 +8,7 @@
 
   @testable import KVMap
 
-  /// Names that go somewhere else than to a store of their own.
+  /// Paths that are links, or too long, or name something other than a regular file.
   @Suite(.timeLimit(.minutes(5)))
   struct NameTests {
     private static func isSymbolicLink(_ path: FilePath) -> Bool {
@@ -21,7 +21,7 @@
 
     // MARK: Links
 
-    /// Also a chain of them, relative and absolute, at whose end there is nothing yet.
+    /// Also a chain of relative and absolute links that ends where there is no file yet.
     @Test func symbolicLinksAreFollowed() throws {
       let scratch = try Scratch()
       let files = FileManager.default
@@ -44,7 +44,7 @@
         #expect(try store.get("name", as: String.self) == name)
         try other.close()
       }
-      // A copy goes where a link shows.
+      // A copy is made where the link points.
       for (number, name) in ["backup", "salvage"].enumerated() {
         try Self.link(scratch.path("\(name) link"), to: "sub/\(name)")
         if number == 0 {
@@ -55,13 +55,13 @@
         #expect(Self.isSymbolicLink(scratch.path("\(name) link")))
         #expect(!Self.isSymbolicLink(scratch.path("sub/\(name)")))
         #expect(try scratch.store("sub/\(name)").count == 2)
-        // And nowhere if there is something.
+        // It is refused if a file is there.
         #expect(code { try store.backup(to: scratch.path("\(name) link")) } == .cannotCreate)
       }
       try expectSound(store)
     }
 
-    @Test func linksInCirclesAreTold() throws {
+    @Test func linksInCirclesAreAnError() throws {
       let scratch = try Scratch()
       try scratch.store("store").close()
       try Self.link(scratch.path("a"), to: "b")
@@ -86,7 +86,7 @@
       #expect(try scratch.names == ["a", "b", "c", "self", "store"])
     }
 
-    /// Another process counts in it under its other name.
+    /// Another process increments a value through the other name.
     @Test func hardLinksAreOneStore() throws {
       let scratch = try Scratch()
       let store = try scratch.store()
@@ -105,7 +105,7 @@
       #expect(code { try scratch.store { $0.timeout = .zero }.put("x", forKey: "x") } == .busy)
       try exclusive.close()
       try expectSound(store)
-      // It stays what it is when one of its names goes.
+      // The store stays when one of its names is removed.
       try store.close()
       try File.remove(scratch.path())
       #expect(try scratch.store("link").get("here", as: String.self) == "50")
@@ -113,7 +113,7 @@
 
     // MARK: Lengths
 
-    /// In bytes; also where the file has a hidden name of its own for the time being.
+    /// The limit is in bytes. It holds also where a new file has a hidden name for a while.
     @Test(arguments: ["n", "ä", "€", "😀"], [false, true])
     func theLongestNames(character: String, hasHiddenName: Bool) async {
       await #expect(processExitsWith: .success) {
