@@ -179,10 +179,10 @@ import Testing
     for number in 0..<60 { try store.put(patterned(70_000, UInt64(number)), forKey: "large \(number)") }
     for number in 0..<40 { try store.remove("large \(number)") }
     for number in 40..<60 { try fresh.put(patterned(70_000, UInt64(number)), forKey: "large \(number)") }
-    let before = try store.run("large 59")
+    let before = try store.extent("large 59")
     try store.compact()
     try fresh.compact()
-    #expect(try store.run("large 59") < before)
+    #expect(try store.extent("large 59") < before)
     #expect(try store.statistics().allocatedBytes < fresh.statistics().allocatedBytes + 300_000)
     try expectSound(store, scratch.path())
   }

@@ -103,13 +103,13 @@ struct DamageTests {
     try store.put(patterned(200_000, 10), forKey: "sound")
     for number in 0..<8 { try store.remove("before \(number)") }
     let found = try match("last")
-    let run = memory.bytes.load64(Int(found.position.offset) + found.header.externalOffset)
-    let sound = try store.run("sound")
-    if isInKey { try replaceKey(of: found, "last") } else { change(Int(run) + 100_000) }
+    let extent = memory.bytes.load64(Int(found.position.offset) + found.header.externalOffset)
+    let sound = try store.extent("sound")
+    if isInKey { try replaceKey(of: found, "last") } else { change(Int(extent) + 100_000) }
     try store.compact()
     #expect(code { try store.get("last") } == .damaged)
     #expect(try store.get("sound") == patterned(200_000, 10))
-    #expect(try store.run("sound") != sound, "nothing was to be moved")
+    #expect(try store.extent("sound") != sound, "nothing was to be moved")
   }
 
   /// A page with a right checksum that is not the one meant, as when a write was lost and the

@@ -114,19 +114,19 @@ struct ProcessTests {
   @Test func writersOfSeveralProcessesLoseNoUpdate() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
-    let turns = 150
+    let increments = 150
     let children = try ["one", "two"].map {
-      try ChildProcess(.increment, [scratch.path().string, $0, "\(turns)"])
+      try ChildProcess(.increment, [scratch.path().string, $0, "\(increments)"])
     }
-    for _ in 0..<turns {
+    for _ in 0..<increments {
       try store.transaction { transaction in
         let sum = try transaction.get("sum", as: String.self).flatMap { Int($0) } ?? 0
         try transaction.put("\(sum + 1)", forKey: "sum")
       }
     }
     for child in children { #expect(try child.receive() == 1) }
-    #expect(try store.get("sum", as: String.self) == "\(3 * turns)")
-    #expect(try store.get("one", as: String.self) == "\(turns)")
+    #expect(try store.get("sum", as: String.self) == "\(3 * increments)")
+    #expect(try store.get("one", as: String.self) == "\(increments)")
     try expectSound(store)
   }
 
@@ -157,7 +157,7 @@ struct ProcessTests {
 
   @Test func theHolderOfTheWriteLockIsNamed() throws {
     let scratch = try Scratch()
-    let child = try ChildProcess(.holdTurn, [scratch.path().string])
+    let child = try ChildProcess(.holdWriteLock, [scratch.path().string])
     #expect(try child.receive() == 1)
     let store = try scratch.store { $0.timeout = .milliseconds(30) }
     #expect(try store.get("holder", as: String.self) == "by the child")
@@ -178,7 +178,7 @@ struct ProcessTests {
 
   @Test func aWriterWaitsForTheWriteLock() throws {
     let scratch = try Scratch()
-    let child = try ChildProcess(.holdTurn, [scratch.path().string])
+    let child = try ChildProcess(.holdWriteLock, [scratch.path().string])
     #expect(try child.receive() == 1)
     let store = try scratch.store { $0.timeout = .seconds(60) }
     let result = Mutex<Bool?>(nil)
