@@ -8,11 +8,11 @@ final class SimulatedBacking: Backing, StoreLocks, @unchecked Sendable {
   private let file: SimulatedFile
   let mapping: StoreMapping
   /// How many losses were reported to each of its two descriptors, or came before it was opened.
-  private var told: (mapped: Int, locks: Int)
+  private var reported: (mapped: Int, locks: Int)
 
   init(_ file: SimulatedFile) throws(StoreError) {
     self.file = file
-    told = (file.losses, file.losses)
+    reported = (file.losses, file.losses)
     mapping = try StoreMapping(
       forMapping: max(file.length, StoreMapping.fixedBytes), AddressSpace(isTight: file.movesMappings))
     file.add(mapping)
@@ -86,16 +86,16 @@ final class SimulatedBacking: Backing, StoreLocks, @unchecked Sendable {
   func sync(offset: Int, count: Int) throws(StoreError) {
     if count <= 0 { return }
     try file.sync(offset, count)
-    if told.mapped < file.losses {
-      told.mapped = file.losses
+    if reported.mapped < file.losses {
+      reported.mapped = file.losses
       throw StoreError(.outcomeUnknown, "pages were not written")
     }
   }
 
   func syncAll() throws(StoreError) {
     try file.sync(0, mappedBytes)
-    if told.locks < file.losses {
-      told.locks = file.losses
+    if reported.locks < file.losses {
+      reported.locks = file.losses
       throw StoreError(.outcomeUnknown, "pages were not written")
     }
   }

@@ -69,17 +69,17 @@
       try Self.link(scratch.path("c"), to: "a")
       try Self.link(scratch.path("self"), to: "self")
       for name in ["a", "self", "self/store"] {
-        func expectTold(_ expected: StoreError.Code, _ body: () throws -> Void) {
+        func expectError(_ expected: StoreError.Code, _ body: () throws -> Void) {
           let error = #expect(throws: StoreError.self) { try body() }
           #expect(error?.code == expected, "\(name)")
           #expect(error?.message.contains(scratch.path(name).string) == true, "\(name)")
           #expect(error?.message.contains("symbolic links go in circles") == true, "\(name)")
         }
-        expectTold(.cannotCreate) { _ = try scratch.store(name) }
-        expectTold(.system) { _ = try scratch.store(name) { $0.create = false } }
-        expectTold(.system) { _ = try scratch.store(name) { $0.access = .readOnly } }
-        expectTold(.cannotCreate) { try scratch.store("store").backup(to: scratch.path(name)) }
-        expectTold(.cannotCreate) {
+        expectError(.cannotCreate) { _ = try scratch.store(name) }
+        expectError(.system) { _ = try scratch.store(name) { $0.create = false } }
+        expectError(.system) { _ = try scratch.store(name) { $0.access = .readOnly } }
+        expectError(.cannotCreate) { try scratch.store("store").backup(to: scratch.path(name)) }
+        expectError(.cannotCreate) {
           _ = try Store.salvage(from: scratch.path("store"), into: scratch.path(name))
         }
       }
@@ -133,17 +133,17 @@
         #expect(try scratch.store(copy).count == 1)
         let tooLong = [name + "n", String(repeating: name + "/", count: 17) + "store"]
         for path in tooLong.map(scratch.path) {
-          func expectTold(_ expected: StoreError.Code, _ body: () throws -> Void) {
+          func expectError(_ expected: StoreError.Code, _ body: () throws -> Void) {
             let error = #expect(throws: StoreError.self) { try body() }
             #expect(error?.code == expected)
             #expect(error?.message.contains("Use a shorter name") == true, "\(error?.message ?? "")")
           }
-          expectTold(.cannotCreate) { _ = try Store(path) }
+          expectError(.cannotCreate) { _ = try Store(path) }
           var options = StoreOptions()
           options.access = .readOnly
-          expectTold(.system) { _ = try Store(path, options: options) }
-          expectTold(.cannotCreate) { try scratch.store(name).backup(to: path) }
-          expectTold(.cannotCreate) { _ = try Store.salvage(from: scratch.path(name), into: path) }
+          expectError(.system) { _ = try Store(path, options: options) }
+          expectError(.cannotCreate) { try scratch.store(name).backup(to: path) }
+          expectError(.cannotCreate) { _ = try Store.salvage(from: scratch.path(name), into: path) }
         }
         #expect(try scratch.names.count == 2)
       }

@@ -52,7 +52,7 @@ struct RefusalTests {
     try expectRefused(scratch, "file", .notAStore)
   }
 
-  @Test func whatIsNoFile() throws {
+  @Test func aPathThatIsNoFile() throws {
     let scratch = try Scratch()
     #expect(unsafe mkfifo(scratch.path("fifo").string, 0o600) == 0)
     try FileManager.default.createDirectory(
@@ -66,7 +66,7 @@ struct RefusalTests {
     #expect(try scratch.names == ["directory", "fifo"])
   }
 
-  @Test func whatIsNotThere() throws {
+  @Test func aPathWithNothingThere() throws {
     let scratch = try Scratch()
     for access in [Access.readOnly, .scratch] {
       #expect(code { try scratch.store { $0.access = access } } == .notFound)

@@ -28,7 +28,7 @@ struct StoppedProcessTests {
   }
 
   @Test(arguments: Occasion.allCases)
-  func readersGoOnAndWritersAreToldForWhomTheyWait(occasion: Occasion) async throws {
+  func readersGoOnAndWritersLearnForWhomTheyWait(occasion: Occasion) async throws {
     let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
       [occasion = occasion as Occasion] in
       let ground = try StoppingGround(occasion)

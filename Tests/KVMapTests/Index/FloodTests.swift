@@ -3,8 +3,8 @@ import Testing
 
 @testable import KVMap
 
-/// Keys that an attacker has made to collide who knows the code but not the store's seed; and
-/// keys that do collide, which no attacker can make.
+/// Keys made to collide by an attacker, who knows the code but not the store's seed; and keys
+/// that do collide, which no attacker can make.
 @Suite(.timeLimit(.minutes(5)))
 struct FloodTests {
   /// What filling a store costs.

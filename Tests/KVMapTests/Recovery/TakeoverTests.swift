@@ -194,7 +194,7 @@ struct TakeoverTests {
     /// How many operations have returned, and the contents after them.
     var number = 0
     var contents = Operation.Contents()
-    private var told = 0
+    private var reported = 0
 
     private let seed: UInt64
 
@@ -212,21 +212,21 @@ struct TakeoverTests {
     }
 
     mutating func letRun(_ count: Int) throws {
-      for _ in 0..<count where try child.receive() != nil { told += 1 }
+      for _ in 0..<count where try child.receive() != nil { reported += 1 }
     }
 
     mutating func kill() throws {
       child.kill()
-      told += try child.drain().count
+      reported += try child.drain().count
     }
 
     /// After the kill: what had returned is there; what was under way is there as a whole or not.
     mutating func settle(_ store: Store) throws {
-      for _ in 0..<told {
+      for _ in 0..<reported {
         Operation(seed: seed, number: number, mix: mix).apply(to: &contents)
         number += 1
       }
-      told = 0
+      reported = 0
       let next = Operation(seed: seed, number: number, mix: mix)
       let prefix = mix.prefix
       let found = try store.everything().filter { $0.key.starts(with: prefix) }
