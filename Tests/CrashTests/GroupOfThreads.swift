@@ -4,8 +4,8 @@
 
   @testable import KVMap
 
-  /// Threads that commit durably at once, in a fixed order: each one joins the group, and waits
-  /// for its end, before the next one begins.
+  /// Threads that commit durably at once, in a fixed order: each begins when the one before it has
+  /// joined the group and waits for its end.
   struct GroupOfThreads {
     private let core: StoreCore
     private let file: SimulatedFile

@@ -13,7 +13,7 @@
       /// No store yet.
       case none
       case few
-      /// A bucket is about to split; the second one has an overflow page.
+      /// A bucket is about to split, without or with an overflow page.
       case bucketSplit, overflowSplit
       /// The root of the directory is about to split. All keys share nine bits of their hash.
       case directorySplit

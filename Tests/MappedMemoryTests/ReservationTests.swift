@@ -150,7 +150,7 @@ struct ReservationTests {
     #expect(try (0..<8).map(isKept) == [true, true, true, true, false, true, true, true])
   }
 
-  @Test("As much address space is left as is reserved, unless that is below the minimum")
+  @Test("At least as much address space is left as is reserved, unless the minimum is more")
   func halving() async {
     await #expect(processExitsWith: .success) {
       // The limit includes what is in use: terabytes where a sanitizer has its tables.

@@ -8,9 +8,9 @@ import Testing
 /// there, transactions are whole, and the store opens and is sound. Readers beside them never
 /// see an error, other bytes or an older value, and never find a steady key absent.
 ///
-/// The test sends a quarter of the signals, some microseconds after it saw the phase. The
-/// other processes kill themselves, at a random store into the file or system call. Each run
-/// prints how many died in which phase.
+/// The test sends a quarter of the signals, some microseconds after it saw the phase. The other
+/// victims kill themselves, at a random store into the file or system call. Each run prints how
+/// many died in which phase.
 ///
 /// `KVMAP_KILLS` sets how many are killed in all. `KVMAP_TEST_SEED` repeats a run, but for the
 /// instants of the signals that the test sends. A failure keeps the file, and says where it is
