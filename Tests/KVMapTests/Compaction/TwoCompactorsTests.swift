@@ -4,7 +4,7 @@ import Testing
 
 @testable import KVMap
 
-/// What one of two processes does that share a store: overwrites, removals, transactions,
+/// What each of two processes that share a store does: overwrites, removals, transactions,
 /// large values, keys that expire, and whole compactions. All of it follows from seed and
 /// prefix, so that the test knows the outcome.
 struct Stirring {

@@ -53,7 +53,7 @@ struct ReadProtocolTests {
     #expect(looks == 1)
   }
 
-  /// There is a checkpoint during each attempt. The reader pins the epoch and comes to an end.
+  /// There is a checkpoint during each attempt. In the end the reader pins the epoch and is done.
   @Test func aReadEndsDespiteManyCheckpoints() throws {
     var looks = 0
     let found = try reader.core.read { _ throws(StoreError) -> Epoch? in

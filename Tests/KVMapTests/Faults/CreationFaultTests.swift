@@ -64,7 +64,7 @@ struct CreationFaultTests {
     let isThere = try isStore(path)
     if let found {
       failures += 1
-      // If the store is there, what failed is the handle's opening.
+      // If the store is there, only opening it has failed.
       if isThere {
         #expect(found != .cannotCreate && source == nil && making != .salvage, "\(what): \(found)")
       }

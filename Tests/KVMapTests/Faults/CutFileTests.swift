@@ -249,7 +249,7 @@ struct CutFileTests {
       try stage.image.lay(at: stage.path)
       let store = try stage.scratch.store()
       let isWriting = generator.chance(50)
-      // The first pages are the ones that reading needs.
+      // Often within the first pages, which are in use.
       try stage.beginCutting(to: generator.below(generator.chance(50) ? pages : 80))
       var isCut = false
       reading: while true {

@@ -94,7 +94,7 @@
       try disk.loseWrites()
       #expect(try first.obey(.letGo) == 0)
       try disk.evict()
-      // The shared state does not come back with old words.
+      // The words of the shared state do not come back as they were before.
       #expect(try first.obey(.compareEnds) == 0)
       // This file system may have written some of the pages by itself.
       if kind == .user { return }

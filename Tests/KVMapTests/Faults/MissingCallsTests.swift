@@ -61,7 +61,7 @@ struct MissingCallsTests {
     for line in output.split(separator: "\n") where line.hasPrefix("kvmap: ") { print(line) }
   }
 
-  /// Each is made in some chapter, so that the test above does try it.
+  /// Each is made in some chapter, so that the test above tries it.
   @Test func everyDispensableCallIsMade() async {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch.inMemory()

@@ -60,7 +60,7 @@ struct SyncOrderTests {
     try store.close()
   }
 
-  /// The commit because of which nothing changes may not be durable yet.
+  /// The call changes nothing because of an earlier commit, which may not be durable yet.
   @Test func aDurableCallThatChangesNothingSyncsEarlierCommits() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
