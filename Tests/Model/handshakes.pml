@@ -1,7 +1,8 @@
 /*
  * How a writer that wants to rewrite a page and a reader that may be looking at it take
- * notice of each other without waiting: the pin floor and the pins, the reader gate, the
- * generation. (ReuseRule.swift, ProcessPins.swift, ReaderGate.swift, StoreCore+Read.swift)
+ * notice of each other without waiting: the pin floor and the pins, by locks and in reader
+ * slots, the reader gate, the generation. (ReuseRule.swift, ProcessPins.swift,
+ * ReaderSlots.swift, ReaderGate.swift, StoreCore+Read.swift)
  *
  * Stores go through a store buffer, as on x86: they are seen by others some time later, in
  * their order, while the loads that follow are done at once. A fence waits until the
@@ -9,7 +10,7 @@
  * that by a fence (between a reader's look and its second look at the generation) is
  * modelled by letting the load come early.
  *
- * One of the three readers is chosen: -DPINNED, -DLOCAL, -DREMOTE. One -D of the mutants
+ * One of the four readers is chosen: -DPINNED, -DANNOUNCED, -DLOCAL, -DREMOTE. One -D of the mutants
  * named in `check` takes a fence or a check out.
  */
 
@@ -29,12 +30,14 @@ byte epoch = 1, generation, durableEpoch, root, pinFloor;
 byte page[PAGES];
 byte parity, inside[2];         /* the reader gate: parity, readers counted under each */
 bool pinned[ROUNDS + 2];        /* locks on epochs: the kernel's, seen at once */
+byte announced;                 /* the epoch in a reader slot, 0 for none */
+bool isTaken;                   /* the lock of that slot: the kernel's */
 
 /* ---- Store buffers ---- */
 
 #define WRITER 0
 #define READER 1
-mtype = { EPOCH, GENERATION, DURABLE, ROOT, FLOOR, PARITY, INSIDE, PAGE };
+mtype = { EPOCH, GENERATION, DURABLE, ROOT, FLOOR, PARITY, INSIDE, PAGE, ANNOUNCE };
 chan buffer[2] = [DEPTH] of { mtype, byte, byte };
 
 inline store(who, word, index, value) { buffer[who]!word, index, value }
@@ -54,6 +57,7 @@ end: do
       :: word == PARITY -> parity = value
       :: word == INSIDE -> inside[index] = value
       :: word == PAGE -> page[index] = value
+      :: word == ANNOUNCE -> announced = value
       fi;
       index = 0; value = 0; word = 0
     }
@@ -77,7 +81,16 @@ inline lookForPins() {
     :: lowest < ROUNDS + 2 && !pinned[lowest] -> lowest++
     :: else -> break
     od
-  }
+  };
+#if defined(ANNOUNCED) && !defined(NO_LOOK_AT_SLOTS)
+  /* A load, and then a system call: whether the process that has the slot still lives. */
+  seen = announced;
+  if
+  :: seen != 0 && seen < lowest && isTaken -> lowest = seen
+  :: else
+  fi;
+  seen = 0
+#endif
 }
 
 inline storeFloor() {
@@ -165,7 +178,7 @@ inline checkpoint() {
 }
 
 proctype Writer() {
-  byte candidate, lowest, free, round;
+  byte candidate, lowest, free, round, seen;
   bool hasForgotten;
   do
   :: round < ROUNDS ->
@@ -227,6 +240,62 @@ again:
     assert(seen != TORN);
     assert(page[place] == seen);
     atomic { pinned[mine] = false; mine = 0; seen = 0; place = 0; floor = 0; isNoted = false }
+  :: else -> break
+  od
+}
+#endif
+
+#ifdef ANNOUNCED
+/*
+ * As the one before, but says which epoch it pins in a slot. The announcement is one atomic
+ * step, so no later load comes before it. The process may die at any time; another takes the
+ * slot, and clears what is left in it.
+ */
+inline mayDie() { if :: true :: true -> goto dead fi }
+
+proctype Reader() {
+  byte mine, seen, place, floor, times;
+  bool isNoted;
+dead:
+  atomic { isTaken = false; mine = 0; seen = 0; place = 0; floor = 0; isNoted = false; times++ }
+  do
+  :: times < 4 ->
+    times++;
+    if :: !isTaken -> isTaken = true; announced = 0 :: else fi;
+again:
+    mine = epoch;
+    if
+    :: isNoted = true; place = root
+    :: isNoted = false
+    fi;
+#ifdef FLOOR_BEFORE_PIN
+    floor = pinFloor;
+    announced = mine;
+#else
+#ifdef NO_ANNOUNCEMENT_FENCE
+    store(READER, ANNOUNCE, 0, mine);
+#else
+    announced = mine;
+#endif
+    mayDie();
+    floor = pinFloor;
+#endif
+#ifndef NO_LOOK_AT_FLOOR
+    if
+    :: floor > mine -> fence(READER); announced = 0; goto again
+    :: else
+    fi;
+#endif
+    if
+    :: isNoted
+    :: else -> place = root
+    fi;
+    seen = page[place];
+    assert(seen != TORN);
+    mayDie();
+    assert(page[place] == seen);
+    fence(READER);
+    atomic { announced = 0; mine = 0; seen = 0; place = 0; floor = 0; isNoted = false }
   :: else -> break
   od
 }
@@ -304,7 +373,7 @@ init {
   atomic {
     page[0] = 1;
     run Drain(WRITER);
-#ifdef LOCAL
+#if defined(LOCAL) || defined(ANNOUNCED)
     run Drain(READER);
 #endif
     run Writer();

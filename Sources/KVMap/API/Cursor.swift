@@ -12,14 +12,14 @@ public struct Entry: Sendable, Equatable {
 
 /// A position in a store; see ``Store/makeCursor()``.
 ///
-/// A cursor goes through the buckets in the order of their hash prefixes. It reads the keys of a
-/// bucket at once, and each value when it is its turn. If buckets split or merge meanwhile, the new
-/// ones cover the same hashes, so a key that stays is met exactly once.
+/// A cursor goes through the buckets in the order of their hash prefixes. It reads a bucket at
+/// once, and each value again if anything was written since. If buckets split or merge meanwhile,
+/// the new ones cover the same hashes, so a key that stays is met exactly once.
 public struct Cursor {
   private let core: StoreCore
   private let snapshot: Snapshot?
-  /// Keys of the current bucket that were not returned yet, the next one last.
-  private var keys: [Result<[UInt8], StoreError>] = []
+  /// What is left of the current bucket.
+  private var batch = CursorBatch()
   /// All lower hashes have been visited; nil at the end.
   private var position: UInt64? = 0
 
@@ -36,15 +36,39 @@ public struct Cursor {
   ///   with all its keys, the next call goes on after it.
   public mutating func next() throws(StoreError) -> Entry? {
     while true {
-      while let key = keys.popLast() {
-        let bytes = try key.get()
-        if let entry = try unsafe core.entry(bytes.span.bytes, in: snapshot) { return entry }
+      while let item = try batch.next() {
+        if let entry = try entry(item) { return entry }
       }
-      guard let from = position else { return nil }
-      var next: UInt64?
-      keys = try core.bucketKeys(from: from, next: &next, in: snapshot)
-      position = next
+      if try !readBucket(withValues: true) { return nil }
     }
+  }
+
+  /// The next key, without its value; nil at the end. As ``next()``, but faster. A key that was
+  /// removed a moment ago may still be returned.
+  public mutating func nextKey() throws(StoreError) -> [UInt8]? {
+    while true {
+      if let item = try batch.next() { return batch.key(item) }
+      if try !readBucket(withValues: false) { return nil }
+    }
+  }
+
+  /// The entry as it is now; nil if it is gone.
+  private func entry(_ item: CursorBatch.Item) throws(StoreError) -> Entry? {
+    if snapshot != nil || batch.isCurrent(core.shared), let entry = batch.entry(item) {
+      try snapshot?.checkNotOver()
+      try core.checkOpen()
+      return (snapshot?.clock ?? core.clock).hasPassed(item.expiry) ? nil : entry
+    }
+    return try unsafe core.entry(batch.key(item).span.bytes, in: snapshot)
+  }
+
+  /// Goes on to the next bucket; false at the end.
+  private mutating func readBucket(withValues: Bool) throws(StoreError) -> Bool {
+    guard let from = position else { return false }
+    var next: UInt64?
+    try core.readBucket(from: from, next: &next, withValues: withValues, in: snapshot, into: &batch)
+    position = next
+    return true
   }
 }
 
@@ -57,34 +81,6 @@ extension StoreCore {
     return try read { memory throws(StoreError) in try body(IndexReader(memory: memory)) }
   }
 
-  /// The keys of the bucket that covers hash `from`, without those of lower hashes. `next` becomes
-  /// the first hash after the bucket; nil at the end.
-  ///
-  /// A record or page that cannot be read is an error in its place among the keys.
-  func bucketKeys(
-    from: UInt64, next: inout UInt64?, in snapshot: Snapshot?
-  ) throws(StoreError) -> [Result<[UInt8], StoreError>] {
-    try read(snapshot) { index throws(StoreError) -> [Result<[UInt8], StoreError>] in
-      let memory = index.memory
-      var slots: [Slot] = []
-      let damage = try bucketSlots(from: from, next: &next, &slots, in: snapshot)
-      for slot in slots { memory.bytes.prefetch(Int(slot.position.offset)) }
-      var keys: [Result<[UInt8], StoreError>] = []
-      keys.reserveCapacity(slots.count + 1)
-      if let damage { keys.append(.failure(damage)) }
-      for slot in slots {
-        do throws(StoreError) {
-          let record = try Record(memory, at: slot.position)
-          try record.verify()
-          keys.append(.success(record.keyBytes))
-        } catch {
-          keys.append(.failure(error.naming(name)))
-        }
-      }
-      return keys
-    }
-  }
-
   /// Reads the slots of the bucket that covers hash `from`, without those of lower hashes, as far
   /// as possible. Returns why no further.
   func bucketSlots(
@@ -92,7 +88,7 @@ extension StoreCore {
   ) throws(StoreError) -> StoreError? {
     do {
       try read(snapshot) { index throws(StoreError) in
-        slots = []
+        slots.removeAll(keepingCapacity: true)
         try readSlots(from: from, next: &next, &slots, index)
       }
       return nil
@@ -153,7 +149,7 @@ extension StoreCore {
   ) throws(StoreError) -> R? {
     let record = try Record(memory, at: slot.position)
     let value = try record.value()
-    if let expiry = record.expiry, expiry <= clock.now() { return nil }
+    if clock.hasPassed(record.expiry) { return nil }
     return body(
       FoundBytes(bytes: memory.bytes, range: record.keyRange), FoundBytes(bytes: memory.bytes, range: value))
   }
@@ -168,8 +164,8 @@ extension StoreCore {
     try checkOpen()
     let ticket = source.local.readers.enter()
     defer { source.local.readers.leave(ticket) }
-    let epoch = backing.isShared ? try pins.pinCurrent() : nil
-    defer { if let epoch { try? pins.unpin(epoch) } }
+    let pin = backing.isShared ? try pins.pinCurrent() : nil
+    defer { if let pin { try? pins.unpin(pin) } }
     return body()
   }
 
@@ -177,20 +173,32 @@ extension StoreCore {
   func forEach(in snapshot: Snapshot?, _ body: (RawSpan, RawSpan) throws -> Void) throws {
     let clock = snapshot?.clock ?? clock
     var next: UInt64? = 0
+    var slots: [Slot] = []
     while let from = next {
-      var slots: [Slot] = []
       let damage = try bucketSlots(from: from, next: &next, &slots, in: snapshot)
-      let bytes = source.memory.bytes
-      for slot in slots { bytes.prefetch(Int(slot.position.offset)) }
-      for slot in slots {
-        let found = try read(snapshot) { index throws(StoreError) in
-          try withRecord(slot, clock, index.memory) { key, value in (key, value) }
+      for number in slots.indices {
+        if number + Self.recordsAhead < slots.count { prefetchRecord(slots[number + Self.recordsAhead]) }
+        let slot = slots[number]
+        try snapshot?.checkNotOver()
+        let found = try readFrozen { memory throws(StoreError) in
+          try withRecord(slot, clock, memory) { key, value in (key, value) }
         }
         guard let (key, value) = found else { continue }
         try body(key.span, value.span)
-        try checkNotLost()
+        try checkNothingReadWasLost()
       }
       if let damage { throw damage }
     }
+  }
+
+  /// A walk prefetches so many records ahead: about as many as the processor loads at once.
+  static let recordsAhead = 16
+
+  /// Prefetches the beginning of a record: all of it, if it is a small one.
+  @inline(__always)
+  func prefetchRecord(_ slot: Slot) {
+    let start = Int(slot.position.offset)
+    let bytes = source.memory.bytes
+    for line in 0..<3 { bytes.prefetch(start + line * 64) }
   }
 }

@@ -56,11 +56,17 @@ public final class Snapshot: Sendable {
     }
   }
 
-  /// Runs `body` with the index as it was when the snapshot was taken.
-  func read<R>(_ body: (IndexReader) throws(StoreError) -> R) throws(StoreError) -> R {
+  /// Throws `closed` if the snapshot has ended.
+  @inline(__always)
+  func checkNotOver() throws(StoreError) {
     if isOver.load(ordering: .relaxed) {
       throw StoreError(.closed, "\(core.name): the snapshot has ended; take another")
     }
+  }
+
+  /// Runs `body` with the index as it was when the snapshot was taken.
+  func read<R>(_ body: (IndexReader) throws(StoreError) -> R) throws(StoreError) -> R {
+    try checkNotOver()
     return try core.readFrozen { memory throws(StoreError) in
       try body(IndexReader(memory: memory, root: root))
     }

@@ -208,6 +208,11 @@ extension StoreCore {
   private func oldestPinHolder() throws(StoreError) -> Int32? {
     let own = source.local.lowestPin
     let others = try backing.locks.lowestPin()
+    if let announced = try ReuseRule.announcedPin(memory, backing),
+      announced.epoch < others ?? Epoch(number: .max), announced.epoch.number < own
+    {
+      return announced.process
+    }
     if let others, others.number < own { return try backing.locks.holderOfLowestPin() }
     return own == .max ? nil : Int32(processIdentifier)
   }

@@ -44,7 +44,7 @@ final class FileBacking: Backing {
     let size = max(Int(status.size) / Layout.unitBytes * Layout.unitBytes, StoreMapping.fixedBytes)
     mapping = try StoreMapping(forMapping: min(size, Int(Layout.largestFile)), addressSpace)
     self.file = file
-    lockFile = FileLocks(locks)
+    lockFile = FileLocks(locks, isWritable: isWritable)
     self.locks = lockFile
     self.isWritable = isWritable
   }

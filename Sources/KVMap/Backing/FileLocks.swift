@@ -4,6 +4,7 @@ import MappedMemory
 /// never mapped: a mapping would keep them alive after the handle was closed.
 final class FileLocks: StoreLocks {
   private let file: File
+  private let isWritable: Bool
   private let processIdentifier = ProcessIdentifier.current
 
   /// Locks lie far beyond the end of any file. Each has a region; a holder locks the first byte
@@ -14,10 +15,16 @@ final class FileLocks: StoreLocks {
   /// others can tell holders apart and name them.
   private static let pinOffset: Int64 = (1 << 62) + (1 << 60)
   private static let processBits = 22
+  /// A reader slot is taken by an exclusive lock on one byte.
+  private static let readerSlotOffset: Int64 = (1 << 62) + (1 << 61)
   private static let epochLimit: UInt64 = 1 << 38
 
-  /// Takes ownership of a descriptor that is used for locks and for `syncFile`.
-  init(_ file: consuming File) { self.file = file }
+  /// Takes ownership of a descriptor that is used for locks and for `syncFile`. `isWritable` says
+  /// whether the store is mapped for writing.
+  init(_ file: consuming File, isWritable: Bool) {
+    self.file = file
+    self.isWritable = isWritable
+  }
 
   /// Blocks until the file is durable. The system reports errors for this descriptor separately.
   func syncFile() throws(MappingError) { try file.dataSync() }
@@ -97,5 +104,31 @@ final class FileLocks: StoreLocks {
       throw StoreError(error)
     }
     return lowest.map { $0 - Self.pinOffset }
+  }
+
+  // MARK: Reader slots
+
+  func takeReaderSlot() throws(StoreError) -> Int? {
+    guard isWritable else { return nil }
+    do {
+      for slot in 0..<ReaderSlots.count where try file.tryLock(.exclusive, range: Self.range(slot)) {
+        return slot
+      }
+      return nil
+    } catch {
+      throw StoreError(error)
+    }
+  }
+
+  func isReaderSlotTaken(_ slot: Int) throws(StoreError) -> Bool {
+    do {
+      return try file.conflictingLock(.exclusive, range: Self.range(slot)) != nil
+    } catch {
+      throw StoreError(error)
+    }
+  }
+
+  private static func range(_ slot: Int) -> FileRange {
+    FileRange(offset: readerSlotOffset + Int64(slot), length: 1)
   }
 }

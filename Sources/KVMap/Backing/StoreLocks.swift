@@ -33,10 +33,16 @@ protocol StoreLocks: AnyObject, Sendable {
   /// Pins an epoch: nothing released in it or later is reused while the pin holds.
   func pin(_ epoch: Epoch) throws(StoreError)
   func unpin(_ epoch: Epoch) throws(StoreError)
-  /// The lowest epoch that any other handle pins; nil if there is none.
+  /// The lowest epoch that any other handle pins by a lock; nil if there is none.
   func lowestPin() throws(StoreError) -> Epoch?
   /// The process that pins it, if known.
   func holderOfLowestPin() throws(StoreError) -> Int32?
+
+  /// Takes one of the ``ReaderSlots`` for as long as this object lives. nil if others have them
+  /// all, or this handle cannot write to the file.
+  func takeReaderSlot() throws(StoreError) -> Int?
+  /// Whether another handle has a reader slot.
+  func isReaderSlotTaken(_ slot: Int) throws(StoreError) -> Bool
 }
 
 extension StoreLocks {
@@ -46,6 +52,8 @@ extension StoreLocks {
   }
 
   func holderOfLowestPin() throws(StoreError) -> Int32? { nil }
+  func takeReaderSlot() throws(StoreError) -> Int? { nil }
+  func isReaderSlotTaken(_ slot: Int) throws(StoreError) -> Bool { false }
 }
 
 /// The locks of a store that no other process can see: every call succeeds.

@@ -22,6 +22,7 @@ extension StoreCore {
   }
 
   private func letGo() {
+    pins.keepAnnounced()
     backing.letGo(pinned)
     let turn = writeLock.enter()
     endGroup(turn)
@@ -73,7 +74,8 @@ extension StoreCore {
         pause(microseconds: 100)
       }
     }
-    // A handle that was opened during a truncation has no lock A, but a pin.
+    // A handle that was opened during a truncation has no lock A, but a pin; so has one that was
+    // closed while a thread of it reads.
     guard try backing.locks.lowestPin() == nil else { return }
     turn.writer.space.reserve.forget()
     try backing.truncate(to: end)

@@ -20,15 +20,26 @@ extension StoreCore {
   }
 
   /// Throws `lost` if part of the mapping was lost.
+  @inline(__always)
   func checkNotLost() throws(StoreError) {
     // The access that may have lost the mapping comes before the look at the flag.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
-    if source.local.isLost {
-      throw StoreError(
-        .lost,
-        "\(name): part of the file could not be read or written: it was cut short, or the disk failed "
-          + "or is full; close the store, see to the file, and open it again")
-    }
+    if source.local.isLost { try failLost() }
+  }
+
+  /// As `checkNotLost`, after loads alone.
+  @inline(__always)
+  func checkNothingReadWasLost() throws(StoreError) {
+    atomicMemoryFence(ordering: .acquiring)
+    if source.local.isLost { try failLost() }
+  }
+
+  @inline(never)
+  private func failLost() throws(StoreError) -> Never {
+    throw StoreError(
+      .lost,
+      "\(name): part of the file could not be read or written: it was cut short, or the disk failed "
+        + "or is full; close the store, see to the file, and open it again")
   }
 
   /// The error to throw: `lost` if the mapping was lost, since the loss may look like damage; else
@@ -95,7 +106,7 @@ extension StoreCore {
   }
 
   /// Maps what others have added to the file; false if no more is mapped than `before`.
-  private func mapGrowth(since before: Int) throws(StoreError) -> Bool {
+  func mapGrowth(since before: Int) throws(StoreError) -> Bool {
     // Another thread may have mapped it meanwhile.
     if backing.mappedBytes > before { return true }
     let end = Int(
@@ -123,13 +134,14 @@ extension StoreCore {
   private func readPinned<R>(
     _ body: (StoreMemory) throws(StoreError) -> R
   ) throws(StoreError) -> R {
-    let epoch = try pins.pinCurrent()
-    defer { try? pins.unpin(epoch) }
+    let pin = try pins.pinCurrent()
+    defer { try? pins.unpin(pin) }
     return try readFrozen(body)
   }
 
   /// Reads what is pinned. Repeats the read only if the store has grown. The caller is counted as a
   /// reader, or holds the mapping.
+  @inline(__always)
   func readFrozen<R>(_ body: (StoreMemory) throws(StoreError) -> R) throws(StoreError) -> R {
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
@@ -137,16 +149,25 @@ extension StoreCore {
       let memory = source.memory
       do {
         let result = try body(memory)
-        try checkNotLost()
+        try checkNothingReadWasLost()
+        // As in `read`: pins do not keep another process from recovering the store alone.
+        if !isOpen.load(ordering: .relaxed) { try failClosed() }
         // The memory was replaced by a larger copy, and this one may lack what is current.
         if unsafe source.memory.bytes.base != memory.bytes.base { continue }
         return result
       } catch {
-        try checkNotLost()
-        if try mapGrowth(since: memory.mappedBytes) { continue }
-        throw error.naming(name)
+        try throwUnlessGrown(error, memory.mappedBytes)
       }
     }
+  }
+
+  /// Decides about an error: throws it if it means damage; returns if the read is to be repeated.
+  @inline(never)
+  private func throwUnlessGrown(_ error: StoreError, _ mapped: Int) throws(StoreError) {
+    try checkNotLost()
+    try checkOpen()
+    if try mapGrowth(since: mapped) { return }
+    throw error.naming(name)
   }
 
   // MARK: Lookups
@@ -199,16 +220,16 @@ extension StoreCore {
     defer { source.local.readers.leave(ticket) }
     // Pin even if this handle keeps the write lock for its life: that ends if the handle is closed
     // meanwhile.
-    let epoch = backing.isShared ? try pins.pinCurrent() : nil
-    defer { if let epoch { try? pins.unpin(epoch) } }
+    let pin = backing.isShared ? try pins.pinCurrent() : nil
+    defer { if let pin { try? pins.unpin(pin) } }
     let hash = KeyHash(key, seed: source.seed)
-    let found = try read { memory throws(StoreError) -> FoundBytes? in
+    let found = try readFrozen { memory throws(StoreError) -> FoundBytes? in
       guard let match = try find(key, hash, in: memory) else { return nil }
       return FoundBytes(bytes: memory.bytes, range: try match.record(memory).value())
     }
     guard let found else { return nil }
     let result = try body(found.span)
-    try checkNotLost()
+    try checkNothingReadWasLost()
     return result
   }
 }

@@ -129,6 +129,21 @@ struct MappedBytes: @unchecked Sendable {
     noteStore(offset, 8)
   }
 
+  @inline(__always)
+  func loadSequentiallyConsistent(_ offset: Int) -> UInt64 {
+    unsafe UInt64(littleEndian: atomic(offset).pointee.load(ordering: .sequentiallyConsistent))
+  }
+
+  /// Stores `value` if the word still is `expected`, and returns whether it was.
+  @inline(__always)
+  func exchange(_ expected: UInt64, for value: UInt64, _ offset: Int) -> Bool {
+    let isStored = unsafe atomic(offset).pointee.compareExchange(
+      expected: expected.littleEndian, desired: value.littleEndian, ordering: .sequentiallyConsistent
+    ).exchanged
+    if isStored { noteStore(offset, 8) }
+    return isStored
+  }
+
   // MARK: Ranges
 
   @inline(__always)

@@ -95,8 +95,9 @@ struct ReaderGate: ~Copyable {
     return true
   }
 
+  /// A number for this thread, from 0 to 15; few threads share one.
   @inline(__always)
-  private static var stripe: Int {
+  static var stripe: Int {
     #if canImport(Darwin)
       let word = unsafe UInt(bitPattern: pthread_self())
     #else

@@ -16,7 +16,7 @@ struct SharedState {
   static let byteCount = 512
   /// Changes whenever the meaning of a word changes: programs with different versions cannot have
   /// a store open at once. The version of the file format does not depend on it.
-  static let layoutVersion: UInt64 = 6
+  static let layoutVersion: UInt64 = 7
 
   @inline(__always)
   subscript<Value>(word: SharedWord<Value>) -> Value {
@@ -98,6 +98,12 @@ struct SharedState {
   func lower(_ word: SharedWord<UInt64>, by amount: UInt64) {
     let value = self[word]
     self[word] = value - min(amount, value)
+  }
+
+  /// Loads a word in the one order of all sequentially consistent loads and stores.
+  @inline(__always)
+  func loadSequentiallyConsistent<Value>(_ word: SharedWord<Value>) -> Value {
+    Value(word: bytes.loadSequentiallyConsistent(start &+ word.offset))
   }
 
   /// Stores a word so that no later load of this thread happens before it.

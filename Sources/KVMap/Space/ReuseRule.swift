@@ -55,12 +55,24 @@ struct ReuseRule: ~Copyable {
     }
   }
 
-  /// The lowest epoch that this handle or any other pins; nil if there is none.
+  /// The lowest epoch that this handle pins by a lock, or any other in any way; nil if there is
+  /// none.
   static func lowestPin(
     _ memory: StoreMemory, _ backing: any Backing
   ) throws(StoreError) -> Epoch? {
-    let own = memory.local.lowestPin
-    let lowest = min(own, try backing.locks.lowestPin()?.number ?? .max)
+    let lowest = min(
+      memory.local.lowestPin, try backing.locks.lowestPin()?.number ?? .max,
+      try announcedPin(memory, backing)?.epoch.number ?? .max)
     return lowest == .max ? nil : Epoch(number: lowest)
+  }
+
+  /// The lowest epoch that readers of other handles have announced in their slots, and the process.
+  static func announcedPin(
+    _ memory: StoreMemory, _ backing: any Backing
+  ) throws(StoreError) -> (epoch: Epoch, process: Int32)? {
+    guard backing.isShared else { return nil }
+    return try ReaderSlots(bytes: memory.fixed).lowestPin { slot throws(StoreError) in
+      try backing.locks.isReaderSlotTaken(slot)
+    }
   }
 }

@@ -98,6 +98,8 @@ import Testing
           try transaction.put("\(number)", forKey: "left")
           try transaction.put("\(number)", forKey: "right")
         }
+        // At full speed it would write more than the copies may take.
+        pause(microseconds: 100)
       }
     }
     let before = try room()

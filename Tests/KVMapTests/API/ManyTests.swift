@@ -36,4 +36,56 @@ struct ManyTests {
     try store.close()
     #expect(code { try store.get(["key 8"]) } == .closed)
   }
+
+  // MARK: Changes
+
+  @Test(arguments: [0, 1, 63, 64, 65, 5_000])
+  func manyArePutAndRemovedInOneCommit(count: Int) throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let other = try scratch.store()
+    try store.put("old", forKey: "key 0")
+    let before = store.core.shared[.sequence].number
+    func value(_ number: Int) -> [UInt8] {
+      number % 50 == 1 ? patterned(70_000, UInt64(number)) : bytes("\(number)")
+    }
+    try store.put(contentsOf: (0..<count).map { ("key \($0)", value($0)) })
+    #expect(store.core.shared[.sequence].number == before + UInt64(count))
+    #expect(try other.count == max(1, count))
+    for number in 0..<count {
+      let isThere = try other.get("key \(number)") == value(number)
+      #expect(isThere, "\(number)")
+    }
+    #expect(
+      try store.remove(contentsOf: (0..<count).filter { $0 % 2 == 0 }.map { "key \($0)" }) == (count + 1) / 2)
+    #expect(try store.remove(contentsOf: ["key 0", "never"]) == (count == 0 ? 1 : 0))
+    #expect(try other.count == count / 2)
+    try expectSound(store)
+  }
+
+  @Test func theLastValueOfAKeyCounts() throws {
+    let store = try Store.inMemory()
+    try store.put(contentsOf: [("a", "1"), ("b", "2"), ("a", "3")], durability: .onCommit)
+    #expect(try store.get("a", as: String.self) == "3")
+    #expect(try store.count == 2)
+    try store.put(contentsOf: ["a": [1], "c": [2]] as [String: [UInt8]])
+    #expect(try store.get(["a", "b", "c"]) == [[1], bytes("2"), [2]])
+    #expect(try store.remove(contentsOf: ["a", "a"]) == 1)
+  }
+
+  /// One key is too long: nothing has changed, and the store goes on.
+  @Test func oneThatCannotBeStoredUndoesAll() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try store.put("old", forKey: "key 1")
+    let tooLong = [UInt8](repeating: 1, count: Layout.largestKey + 1)
+    let pairs = (0..<100).map { (bytes("key \($0)"), bytes("new")) } + [(tooLong, [])]
+    #expect(code { try store.put(contentsOf: pairs) } == .keyTooLong)
+    #expect(code { try store.remove(contentsOf: [bytes("key 1"), tooLong]) } == .keyTooLong)
+    #expect(try store.count == 1)
+    #expect(try store.get("key 1", as: String.self) == "old")
+    try store.put(contentsOf: pairs.dropLast())
+    #expect(try store.count == 100)
+    try expectSound(store)
+  }
 }

@@ -19,7 +19,7 @@ struct PinTests {
         try turn.writer.space.reuse.refresh(store.core.memory, store.core.backing)
       }
     }
-    let epoch = try ProcessPins(backing, reader.core.source).pinCurrent()
+    let epoch = try ProcessPins(backing, reader.core.source).pinCurrent().epoch
     #expect(backing.pins == [Epoch(number: first), Epoch(number: first + 1)])
     #expect(epoch.number == first + 1)
     #expect(try store.core.backing.locks.lowestPin() == epoch)

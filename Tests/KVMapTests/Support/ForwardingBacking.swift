@@ -42,6 +42,8 @@ class ForwardingBacking: Backing, StoreLocks, @unchecked Sendable {
   func unpin(_ epoch: Epoch) throws(StoreError) { try inner.locks.unpin(epoch) }
   func lowestPin() throws(StoreError) -> Epoch? { try inner.locks.lowestPin() }
   func holderOfLowestPin() throws(StoreError) -> Int32? { try inner.locks.holderOfLowestPin() }
+  func takeReaderSlot() throws(StoreError) -> Int? { try inner.locks.takeReaderSlot() }
+  func isReaderSlotTaken(_ slot: Int) throws(StoreError) -> Bool { try inner.locks.isReaderSlotTaken(slot) }
 
   func sizes() throws(StoreError) -> (file: Int, allocated: Int) { try inner.sizes() }
   func residentPages() throws(StoreError) -> Int? { try inner.residentPages() }

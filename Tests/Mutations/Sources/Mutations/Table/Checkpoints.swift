@@ -125,7 +125,7 @@ extension Mutation {
       seenBy: .store("SnapshotTests")),
     Mutation(
       "a handle's own pins count", in: "KVMap/Space/ReuseRule.swift",
-      .replace("min(own, try backing", by: "min(MUTATED ? .max : own, try backing"),
+      .replace("memory.local.lowestPin,", by: "MUTATED ? .max : TEXT"),
       seenBy: .store("SnapshotTests")),
     Mutation(
       "a checkpoint is adopted as durable", in: turn,

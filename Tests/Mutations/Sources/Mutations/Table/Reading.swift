@@ -31,7 +31,7 @@ extension Mutation {
       seenBy: .store("LostFileTests")),
     Mutation(
       "a value that was looked at is checked for loss", in: read,
-      .leaveOut("try checkNotLost()", after: "let result = try body(found.span)"),
+      .leaveOut("try checkNothingReadWasLost()", after: "let result = try body(found.span)"),
       seenBy: .store("LostFileTests")),
     Mutation(
       "a fence stands before the look at the mark of loss", in: read,
@@ -40,20 +40,30 @@ extension Mutation {
     Mutation(
       "the last look pins the epoch", in: read,
       .replace(
-        "let epoch = try pins.pinCurrent() defer",
-        by: "let epoch = try (MUTATED ? Epoch(number: 1 << 30) : pins.pinCurrent())\n defer"),
+        "let pin = try pins.pinCurrent() defer { try? pins.unpin(pin) }",
+        by: "let pin = MUTATED ? nil : try pins.pinCurrent()\n defer { if let pin { try? pins.unpin(pin) } }"),
       seenBy: .store("ReadProtocolTests")),
     Mutation(
       "withValue pins the epoch", in: read,
-      .replace("let epoch = backing.isShared ?", by: "let epoch = !MUTATED && backing.isShared ?"),
+      .replace("let pin = backing.isShared ?", by: "let pin = !MUTATED && backing.isShared ?"),
       seenBy: .store("ReadProtocolTests")),
     Mutation(
+      "a cursor reads a value again if the store has changed", in: cursor,
+      .takeForTrue("batch.isCurrent(core.shared)"), seenBy: .store("CursorTests")),
+    Mutation(
+      "a cursor reads a value again while a change is under way", in: "KVMap/API/CursorBatch.swift",
+      .takeForTrue("shared[.busy] == 0"), seenBy: .store("CursorTests")),
+    Mutation(
+      "a cursor maps what was added to the file", in: "KVMap/API/CursorBatch.swift",
+      .replace("isUnmapped = true", by: "isUnmapped = !MUTATED"), seenBy: .store("CursorTests")),
+    Mutation(
       "forEach pins the epoch", in: cursor,
-      .replace("let epoch = backing.isShared ?", by: "let epoch = !MUTATED && backing.isShared ?"),
+      .replace("let pin = backing.isShared ?", by: "let pin = !MUTATED && backing.isShared ?"),
       seenBy: .store("ReadProtocolTests")),
     Mutation(
       "a value of forEach is checked for loss", in: cursor,
-      .leaveOut("try checkNotLost()", after: "func forEach(in snapshot"), seenBy: .store("LostFileTests")),
+      .leaveOut("try checkNothingReadWasLost()", after: "func forEach(in snapshot"),
+      seenBy: .store("LostFileTests")),
     Mutation(
       "a reader is counted", in: "KVMap/Memory/ReaderGate.swift",
       .leaveOut("unsafe counters[index].wrappingAdd(1, ordering: .sequentiallyConsistent)"),
@@ -82,7 +92,7 @@ extension Mutation {
       .leaveOut("try match.record(memory).verify()"),
       seenBy: .store("DamageTests")),
     Mutation(
-      "a cursor verifies records", in: cursor,
+      "a cursor verifies records", in: "KVMap/API/CursorBatch.swift",
       .leaveOut("try record.verify()"), seenBy: .store("DamageTests")),
     Mutation(
       "a record of another key is verified", in: record,

@@ -3,6 +3,7 @@ extension Mutation {
   private static let pages = "KVMap/Space/SpaceTable+Pages.swift"
   private static let units = "KVMap/Space/SpaceTable+Units.swift"
   private static let pins = "KVMap/Backing/ProcessPins.swift"
+  private static let slots = "KVMap/Memory/ReaderSlots.swift"
 
   static let reuse: [Mutation] = [
     Mutation(
@@ -39,6 +40,41 @@ extension Mutation {
     Mutation(
       "a pin is compared with the floor", in: pins,
       .takeForTrue("source.shared[.pinFloor] <= epoch"), seenBy: .store("PinTests")),
+    Mutation(
+      "an announced pin is compared with the floor", in: pins,
+      .takeForTrue("source.shared.loadSequentiallyConsistent(.pinFloor) <= epoch"),
+      seenBy: .store("ReaderSlotTests")),
+    Mutation(
+      "an announced pin that came too late is taken back", in: pins,
+      .leaveOut("slots.unpin(word)", after: "private func pinCurrent(in slot: Int)"),
+      seenBy: .store("ReaderSlotTests")),
+    Mutation(
+      "pins that are announced count", in: rule,
+      .replace(
+        "try announcedPin(memory, backing)?", by: "try (MUTATED ? nil : announcedPin(memory, backing))?"),
+      seenBy: .store("ReaderSlotTests")),
+    Mutation(
+      "pins of processes that died do not count", in: slots, .takeForTrue("try isTaken(slot)"),
+      seenBy: .store("ReaderSlotTests")),
+    Mutation(
+      "what is announced is pinned by locks when the handle is closed",
+      in: "KVMap/Engine/StoreCore+Closing.swift", .leaveOut("pins.keepAnnounced()"),
+      seenBy: .store("HandleTests")),
+    Mutation(
+      "a slot is cleared when it is taken", in: pins,
+      .leaveOut("slots.clear(taken, process: ProcessIdentifier.current)"), seenBy: .store("ReaderSlotTests")),
+    Mutation(
+      "readers of a later epoch take another word", in: slots,
+      .takeForTrue("word >> Self.readerBits == epoch"), seenBy: .store("ReaderSlotTests")),
+    Mutation(
+      "a forked child ends no pin of its parent", in: pins,
+      .takeForTrue("kvmap_process_generation() == processGeneration"), seenBy: .store("ReaderSlotTests")),
+    Mutation(
+      "a reader slot belongs to one handle", in: "KVMap/Backing/FileLocks.swift",
+      .replace(
+        "try file.tryLock(.exclusive, range: Self.range(slot))",
+        by: "try (MUTATED ? true : file.tryLock(.exclusive, range: Self.range(slot)))"),
+      seenBy: .store("ReaderSlotTests")),
     Mutation(
       "a pin is taken before it is compared with the floor", in: pins,
       .replace(

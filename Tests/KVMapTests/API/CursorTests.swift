@@ -1,0 +1,140 @@
+import TestSupport
+import Testing
+
+@testable import KVMap
+
+/// A cursor reads a bucket at once. What changes afterwards is seen all the same.
+struct CursorTests {
+  let scratch: Scratch
+  let store: Store
+  let other: Store
+  static let count = 300
+
+  init() throws {
+    scratch = try Scratch()
+    store = try scratch.store()
+    other = try scratch.store()
+    for number in 0..<Self.count { try store.put("old", forKey: "key \(number)") }
+  }
+
+  private func rest(_ cursor: inout Cursor) throws -> [String: String] {
+    var found: [String: String] = [:]
+    while let entry = try cursor.next() {
+      let isNew = found.updateValue(text(entry.value), forKey: text(entry.key)) == nil
+      #expect(isNew, "met twice")
+    }
+    return found
+  }
+
+  private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+  @Test func valuesAreThoseOfTheirTurn() throws {
+    var cursor = store.makeCursor()
+    let first = text(try #require(try cursor.next()).key)
+    for number in 0..<Self.count { try other.put("new \(number)", forKey: "key \(number)") }
+    let found = try rest(&cursor)
+    #expect(found.count == Self.count - 1 && found[first] == nil)
+    #expect(found.allSatisfy { $1 == "new \($0.dropFirst(4))" })
+  }
+
+  @Test func whatIsRemovedIsNotMet() throws {
+    var cursor = store.makeCursor()
+    let first = text(try #require(try cursor.next()).key)
+    for number in 0..<Self.count where number % 2 == 0 { try other.remove("key \(number)") }
+    let found = try rest(&cursor)
+    let odd = Set((0..<Self.count).filter { $0 % 2 == 1 }.map { "key \($0)" }).subtracting([first])
+    #expect(Set(found.keys) == odd)
+  }
+
+  /// In a transaction of the other handle, slots change before the tail of the log does.
+  @Test func aChangeThatIsUnderWayIsNotMissed() throws {
+    var cursor = store.makeCursor()
+    _ = try cursor.next()
+    var isSeen = false
+    let observer = unsafe StoreObserver { _, _, _ in
+      guard !isSeen, (try? store.get("key 7", as: String.self)) == "new" else { return }
+      isSeen = true
+      var copy = cursor
+      let found = try? rest(&copy)
+      #expect(found?["key 7"] ?? "new" == "new")
+    }
+    StoreObserver.current = observer
+    try other.put("new", forKey: "key 7")
+    StoreObserver.current = nil
+    withExtendedLifetime(observer) {}
+    #expect(isSeen)
+  }
+
+  @Test func aSnapshotStaysAsItWas() throws {
+    let snapshot = try store.snapshot()
+    var cursor = snapshot.makeCursor()
+    _ = try cursor.next()
+    for number in 0..<Self.count { try other.put("new", forKey: "key \(number)") }
+    let found = try rest(&cursor)
+    #expect(found.count == Self.count - 1 && found.values.allSatisfy { $0 == "old" })
+    snapshot.end()
+    #expect(code { try cursor.next() } == nil)
+    cursor = snapshot.makeCursor()
+    #expect(code { try cursor.next() } == .closed)
+  }
+
+  @Test func keysAloneAreTheSame() throws {
+    for number in 0..<3 { try store.put(patterned(100_000, 1), forKey: "large \(number)") }
+    try store.put("past", forKey: "expired", expires: .at(millisecondsSince1970: 1))
+    var keys: [[UInt8]] = []
+    var cursor = store.makeCursor()
+    while let key = try cursor.nextKey() { keys.append(key) }
+    #expect(keys.count == Self.count + 3)
+    let all = (0..<Self.count).map { bytes("key \($0)") } + (0..<3).map { bytes("large \($0)") }
+    #expect(Set(keys) == Set(all))
+    // Mixed: a value that was not copied is read.
+    cursor = store.makeCursor()
+    _ = try cursor.nextKey()
+    let entry = try #require(try cursor.next())
+    #expect(try store.get(entry.key) == entry.value)
+  }
+
+  @Test func largeValuesAndManyOfAMebibyteAreMet() throws {
+    for number in 0..<40 { try store.put(patterned(60_000, UInt64(number)), forKey: "long \(number)") }
+    try store.put(patterned(500_000, 1), forKey: "large")
+    var cursor = store.makeCursor()
+    var count = 0
+    while let entry = try cursor.next() {
+      count += 1
+      let isRight = try store.get(entry.key) == entry.value
+      #expect(isRight)
+    }
+    #expect(count == Self.count + 41)
+  }
+
+  /// The other handle has added segments to the file that this one has not mapped; the index lies
+  /// where it was. The records there were taken for damaged.
+  @Test func whatWasAddedToTheFileIsMet() throws {
+    let reader = try scratch.store { $0.access = .readOnly }
+    #expect(try reader.get("key 1") != nil)
+    let mapped = reader.core.backing.mappedBytes
+    while try store.statistics().fileBytes < mapped + (4 << 20) {
+      for number in 0..<Self.count { try store.put(patterned(3_000, 1), forKey: "key \(number)") }
+    }
+    #expect(reader.core.backing.mappedBytes == mapped)
+    var cursor = reader.makeCursor()
+    var count = 0
+    while let entry = try cursor.next() {
+      #expect(entry.value.count == 3_000)
+      count += 1
+    }
+    #expect(count == Self.count)
+  }
+
+  @Test func anEntryThatExpiresMeanwhileIsNotMet() throws {
+    let time = TestClock(1_000)
+    let expiring = Store(core: try Opening.inMemory(StoreOptions(), clock: time.clock))
+    for number in 0..<10 {
+      try expiring.put("v", forKey: "\(number)", expires: .at(millisecondsSince1970: 2_000))
+    }
+    var cursor = expiring.makeCursor()
+    #expect(try cursor.next() != nil)
+    time.set(2_000)
+    #expect(try cursor.next() == nil)
+  }
+}
