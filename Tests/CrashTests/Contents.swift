@@ -2,8 +2,8 @@ import TestSupport
 
 @testable import KVMap
 
-/// Keys and values of a life, by number: states of the store are compared by
-/// these numbers, and bytes only where a record is looked at.
+/// The keys and values of a life, by number. States of the store are compared by these numbers;
+/// bytes are compared only where a record is read.
 final class Catalogue {
   let keys: [[UInt8]]
   let hashes: [KeyHash]
@@ -14,7 +14,7 @@ final class Catalogue {
     hashes = keys.map { unsafe KeyHash($0.span.bytes, seed: Simulation.seed) }
   }
 
-  /// Enters a value of that many bytes, made from random ones.
+  /// Enters a value of `count` bytes with a random pattern.
   func newValue(count: Int, _ random: inout SeededGenerator) -> Int32 {
     let pattern = random.next()
     values.append((0..<count).map { UInt8(truncatingIfNeeded: pattern >> UInt64($0 % 8 * 8)) })
@@ -22,8 +22,8 @@ final class Catalogue {
   }
 }
 
-/// What a store should hold: for each key of the catalogue the number of its
-/// value and when that expires, or nothing.
+/// What a store should hold: for each key of the catalogue, the number of its value and when it
+/// expires, or nothing.
 struct Contents: Equatable {
   struct Record: Equatable {
     var value: Int32
@@ -49,10 +49,10 @@ struct Contents: Equatable {
   }
 }
 
-/// The states a store has been in, and which of them a crash may leave.
+/// The states that a store has been in, and which of them a crash may leave.
 struct History {
   let catalogue: Catalogue
-  /// What expired up to this time may have been dropped by compaction, or not.
+  /// Compaction may have dropped what expired up to this time.
   let time: UInt64
   /// Contents after commit n at index n.
   var states: [Contents]
@@ -75,7 +75,7 @@ struct History {
     case .begun(let number): begun = number
     case .durable(let number): durable = max(durable, number)
     case .void(let number): void.insert(number)
-    case .store, .grow, .cut, .real, .givenBack, .sync, .failedSync, .lostWrites: break
+    case .store, .grow, .truncate, .allocate, .punch, .sync, .failedSync, .lostWrites: break
     }
   }
 
@@ -89,7 +89,7 @@ struct History {
       let bytes = catalogue.keys[key]
       let match = try unsafe index.find(catalogue.hashes[key], bytes.span.bytes)
       if match != nil { found += 1 }
-      // Mostly all candidates say the same of a key.
+      // Mostly a key is the same in all candidates.
       var known: (record: Contents.Record?, isThere: Bool)?
       try left.removeAll { state throws(StoreError) in
         let record = states[state][key]
@@ -99,7 +99,7 @@ struct History {
         return !isThere
       }
     }
-    // Else there are keys that nobody put.
+    // Otherwise there are keys that nobody put.
     return found == count ? left.last : nil
   }
 

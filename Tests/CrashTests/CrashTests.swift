@@ -6,21 +6,19 @@
 
   @testable import KVMap
 
-  /// Power fails at any instant, with any part of what was not synced written.
+  /// Power fails at any instant, and any part of what was not synced may be on the disk.
   ///
-  /// Whatever image is left, the store must open by itself and equal the state
-  /// after some commit that is not older than the last one acknowledged as
-  /// durable, and a verification must find nothing. Of some images the life goes
-  /// on, and power fails again: in recovery, four deep, and in what follows.
+  /// From every such image the store must open by itself and equal the state after some commit
+  /// that is not older than the last one acknowledged as durable, and a verification must find
+  /// no fault. From some images the life goes on, and power fails again: in recovery and in
+  /// what follows, up to four times.
   ///
-  /// In the lives themselves writing processes die between any two stores, syncs
-  /// fail, others take over or recover, and a process that reads goes on all the
-  /// while.
+  /// Within a life, writing processes die between any two stores, syncs fail, others take over
+  /// or recover, and a process reads all the time.
   ///
-  /// `KVMAP_CRASH_IMAGES` sets how many images are made (200,000), on as many
-  /// threads as `KVMAP_CRASH_WORKERS` says (2). `KVMAP_CRASH_SEED` is the first
-  /// life and `KVMAP_CRASH_LIVES` the number of lives at most: to replay a
-  /// failure, set these to the seed it printed and to 1.
+  /// `KVMAP_CRASH_IMAGES` sets how many images are made (200,000), and `KVMAP_CRASH_WORKERS` on
+  /// how many threads (2). `KVMAP_CRASH_SEED` is the first life and `KVMAP_CRASH_LIVES` the
+  /// greatest number of lives. To replay a failure, set them to the seed that it printed and to 1.
   @Suite(.serialized) struct CrashTests {
     @Test func everyCrashImageIsAPrefixOfTheCommits() throws {
       let lives = Environment.number("KVMAP_CRASH_LIVES")
@@ -62,12 +60,12 @@
       let activities = Activity.allCases.map { "\($0.rawValue) \(counts.images[$0, default: 0])" }
       print(
         "crash images: \(counts.made) of \(counts.lives) lives; \(counts.tally.deaths) deaths, "
-          + "\(counts.tally.failedSyncs) failed syncs, \(counts.tally.losses) losses told to others, "
+          + "\(counts.tally.failedSyncs) failed syncs, \(counts.tally.losses) losses reported to others, "
           + "\(counts.tally.takeovers) takeovers, "
           + "\(counts.tally.handovers) handovers to another writer, "
-          + "\(counts.tally.looks) looks of readers beside; \(counts.exhausted) instants with all subsets; "
+          + "\(counts.tally.looks) reads beside them; \(counts.exhausted) instants with all subsets; "
           + "\(counts.damaged) damaged logs, \(counts.refused) of them refused")
-      print("by what was done: \(activities.joined(separator: ", "))")
+      print("by activity: \(activities.joined(separator: ", "))")
       print(
         "in recovery, by the number of crashes before: "
           + counts.ofRecovery.map(String.init).joined(separator: ", "))

@@ -3,10 +3,10 @@
 
   @testable import KVMap
 
-  /// Makes crash images of lives and checks them. Of some images the life goes on:
-  /// recovery, the same operations again, others; and is crashed in turn.
+  /// Makes crash images of lives and checks them. From some images the life goes on, with
+  /// recovery, the same operations and others, and crashes again.
   struct Crasher {
-    /// What was made, by what the store was doing and how often it had crashed.
+    /// How many images were made, by what the store was doing and how often it had crashed.
     struct Counts {
       var images: [Activity: Int] = [:]
       var ofRecovery = [Int](repeating: 0, count: Crasher.depth)
@@ -38,7 +38,7 @@
       }
     }
 
-    /// How many crashes follow one another at most.
+    /// The greatest number of crashes in a row.
     static let depth = 4
 
     private(set) var left: Int
@@ -55,7 +55,7 @@
       disks = try (0..<Self.depth).map { _ in try Disk() }
     }
 
-    /// What is the same for all crashes of one life.
+    /// What all crashes of one life share.
     private struct Case {
       var trace: Trace
       var history: History
@@ -132,7 +132,7 @@
 
     private mutating func choices(_ level: Int, _ random: inout SeededGenerator) -> [Disk.Choice] {
       let pages = disks[level].dirtyCount
-      // Now and then all subsets, while there are few pages.
+      // At times all subsets, if there are few pages.
       if level == 0, pages <= 12, random.once(in: 512) {
         counts.exhausted += 1
         return (0..<UInt64(1) << UInt64(pages)).map { .subset($0) }
@@ -152,7 +152,7 @@
       disks[level].makeImage(choice, &random)
       let image = disks[level].image
       let history = crashed.history
-      // Few of those there are many of.
+      // The first crash has the most images, so fewer of them go on.
       let goesOn =
         level + 1 < Self.depth && history.durable >= 0 && random.once(in: level == 0 ? 60 : 50)
       let trace = Trace()
@@ -175,8 +175,7 @@
           }
         }
       } catch {
-        // Before creation is complete the file has no name, and may be anything
-        // but a store that is not whole.
+        // Before its creation is complete the file has no name, and need not be a store.
         if history.durable < 0, error is StoreError { return }
         return violate("\(error)", describe(choice, crashed, level))
       }
@@ -188,7 +187,7 @@
       if goesOn { goOn(from: found, trace, crashed, level, &random) }
     }
 
-    /// Lets the life go on from an image, and crashes it again.
+    /// Lets the life go on from an image and crash again.
     private mutating func goOn(
       from found: Int, _ trace: Trace, _ crashed: Case, _ level: Int,
       _ random: inout SeededGenerator
@@ -199,7 +198,7 @@
         disks[level].image, trace, start: disks[level + 1].start, catalogue: history.catalogue,
         contents: history.states[found], style: crashed.style, time: crashed.time,
         seed: random.next())
-      // What was lost is tried again, as a program would that was started again.
+      // What was lost is done again, as a program would do that is started again.
       let lost =
         found < history.begun
         ? (found + 1...history.begun).compactMap { crashed.operations[$0] } : []
@@ -215,8 +214,8 @@
 
     // MARK: Damage
 
-    /// Changes a bit of the log before a record that says that all before it was
-    /// durable: opening must refuse, and change nothing, or find what it should.
+    /// Changes a bit of the log before a record that says that everything before it was durable.
+    /// Opening must refuse and change nothing, or find what it should.
     private mutating func checkDamage(
       _ crashed: Case, _ level: Int, _ random: inout SeededGenerator
     ) {
@@ -256,7 +255,7 @@
       }
     }
 
-    /// A byte of a record that must be there because a later one says SYNCED.
+    /// A byte of a record that must be there, since a later one has the flag SYNCED.
     private static func placeForDamage(
       _ memory: StoreMemory, _ random: inout SeededGenerator
     ) throws -> Int? {

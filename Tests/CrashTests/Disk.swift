@@ -3,11 +3,10 @@ import TestSupport
 
 @testable import KVMap
 
-/// The disk under a trace: what is durable up to some event, and what else may
-/// have reached it.
+/// The disk of a trace: what is durable at some event, and what else may have reached it.
 ///
-/// Crash images are made by choosing, for each page changed since its last sync,
-/// one of the versions it has had since; or, torn, for each sector or each 8 bytes.
+/// A crash image has, for each page that was changed after its last sync, one of the versions
+/// that it has had since then; or, torn, one for each sector or each 8 bytes.
 final class Disk {
   /// A part of a store that lies in one page.
   private struct Change {
@@ -20,16 +19,16 @@ final class Disk {
   private struct Dirty {
     var page: Int
     var changes: [Change]
-    /// Whether a write failed and left the page marked clean: a sync writes it
-    /// only after it was stored to again.
+    /// Whether a write failed and left the page marked clean. A sync writes it only after
+    /// another store into it.
     var isTakenForClean = false
   }
 
-  /// What surely is on the disk.
+  /// What is surely on the disk.
   private let durable: PagedMemory
   private var length = 0
   private var currentLength = 0
-  /// What surely has disk space there, and what has in the file that is written.
+  /// What surely has disk space on the disk, and in the file as processes see it.
   private var space = DiskSpace()
   private var currentSpace = DiskSpace()
   private var dirty: [Dirty] = []
@@ -37,7 +36,7 @@ final class Disk {
   private var indexOfPage = [Int32](repeating: -1, count: PagedMemory.pageCount)
   private var spare: [[Change]] = []
   private var trace = Trace()
-  /// The image made last; there is one at a time.
+  /// The image that was made last. There is only one at a time.
   let image: SimulatedFile
 
   init() throws {
@@ -45,7 +44,7 @@ final class Disk {
     image = try SimulatedFile(below: durable)
   }
 
-  /// Starts a trace, on what `file` holds now.
+  /// Starts a trace with what `file` holds.
   func begin(_ trace: Trace, on file: Content) {
     for page in durable.written { image.memory.zero(page: page) }
     image.memory.clear()
@@ -64,16 +63,16 @@ final class Disk {
     self.trace = trace
   }
 
-  // MARK: Going on in time
+  // MARK: Events
 
   func apply(_ event: Trace.Event) {
     switch event {
     case .store(let store): add(store)
     case .grow(let size): currentLength = max(currentLength, size)
-    case .cut(let size): currentLength = size
-    case .real(let first, let end): currentSpace.set(first, end, true)
-    case .givenBack(let first, let end):
-      // That it was taken away may be on the disk at any time.
+    case .truncate(let size): currentLength = size
+    case .allocate(let first, let end): currentSpace.set(first, end, true)
+    case .punch(let first, let end):
+      // The punch may reach the disk at any time.
       currentSpace.set(first, end, false)
       space.set(first, end, false)
     case .sync(let first, let end):
@@ -167,12 +166,11 @@ final class Disk {
     case words
   }
 
-  /// Makes `image` what a crash now may leave.
+  /// Makes `image` what a crash at this moment may leave.
   func makeImage(_ choice: Choice, _ random: inout SeededGenerator, trace: Trace? = nil) {
     for page in image.memory.written { image.memory.write(page: page, from: durable) }
     image.memory.forget()
-    // The file's length is durable before anything is stored behind the old end
-    // and synced; without a sync it may be either.
+    // A sync makes the file's length durable. Without one it may be the old or the new length.
     let isLong = currentLength == length || random.once(in: 2)
     image.length = isLong ? currentLength : length
     for (index, page) in dirty.enumerated() where page.page * Layout.pageBytes < image.length {
@@ -187,24 +185,24 @@ final class Disk {
       }
     }
     image.space = space
-    // Where bytes are there is disk space; where none of a page's were written, there may be none.
+    // A page with bytes has disk space. A page that was not written may have none.
     for page in image.memory.written { image.space[page] = true }
     image.begin(trace: trace)
   }
 
-  /// What surely is on the disk, the file's length there, and its disk space.
+  /// What is surely on the disk, the file's length there, and its disk space.
   var start: SimulatedFile.Start { (durable, length, space) }
 
-  /// Makes the image again what it was when `other` began with it.
+  /// Restores the image as it was when `other` began with it.
   func restoreImage(from other: Disk) {
     for page in image.memory.written { image.memory.write(page: page, from: other.durable) }
     (image.length, image.space) = (other.length, other.space)
   }
 
-  /// What the image holds, for another disk to begin with.
+  /// What the image holds, with which another disk can begin.
   var content: Content { (image.memory, durable, image.length, image.space) }
 
-  /// A file, as another disk begins with it.
+  /// The file that a disk begins with.
   typealias Content = (memory: PagedMemory, below: PagedMemory?, length: Int, space: DiskSpace)
 
   private func write(_ changes: ArraySlice<Change>) {
@@ -212,8 +210,8 @@ final class Disk {
   }
 
   private func tear(_ dirty: Dirty, _ grain: Int, _ random: inout SeededGenerator) {
-    // How many of the page's changes each grain has seen; mostly all or none of
-    // them, as a disk does it, sometimes anything.
+    // How many of the page's changes each grain has: mostly all or none, as disks write them,
+    // sometimes any number.
     let count = dirty.changes.count
     let isWild = random.once(in: 4)
     let favourite = random.below(count + 1)
@@ -229,7 +227,7 @@ final class Disk {
       var at = change.offset
       let end = change.offset + change.count
       while at < end {
-        // As many grains in a row as have seen the change.
+        // All grains in a row that have the change.
         while at < end, seen[(at - first) / grain] <= number { at = (at / grain + 1) * grain }
         var stop = at
         while stop < end, seen[(stop - first) / grain] > number {

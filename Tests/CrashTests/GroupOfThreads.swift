@@ -4,8 +4,8 @@
 
   @testable import KVMap
 
-  /// Threads that commit durably at once, in a fixed order: each but the last has
-  /// joined the group, and waits for its end, before the next one begins.
+  /// Threads that commit durably at once, in a fixed order: each begins when the one before it has
+  /// joined the group and waits for its end.
   struct GroupOfThreads {
     private let core: StoreCore
     private let file: SimulatedFile
@@ -15,7 +15,7 @@
       self.file = file
     }
 
-    /// What one of them calls, and how it ended.
+    /// What one thread calls, and how it ended.
     private final class Member: @unchecked Sendable {
       // Sendable: `error` is read only after `isDone`.
       let call: () throws -> Void
@@ -33,7 +33,7 @@
     /// Throws what one of the calls threw, after all have ended.
     func run(_ calls: [() throws -> Void]) throws {
       let members = calls.map(Member.init)
-      // As if somebody waited for the turn behind each of them but the last.
+      // As if after each of them but the last another thread waited for the write lock.
       core.writeLock.waiting.add(1, ordering: .relaxed)
       for member in members.dropLast() {
         let before = count
@@ -49,7 +49,7 @@
       for member in members { if let error = member.error { throw error } }
     }
 
-    /// How many are in the group that is open, and have let go of the turn.
+    /// How many threads have joined the open group and released the write lock.
     private var count: Int {
       let turn = core.writeLock.enter()
       return turn.writer.group?.count ?? 0

@@ -33,7 +33,7 @@
       file.loseWrites(seed: random.next())
       tally.losses += 1
       if random.once(in: 3) { return }
-      // The process that writes next comes only now, and vouches for what it did not store.
+      // The next writer opens the store after the loss, and calls durable what it did not store.
       endOtherWriter()
       try letOtherWriterGoOn()
       switch random.below(4) {
@@ -43,7 +43,7 @@
       }
     }
 
-    /// Another process has the turn from here on.
+    /// From here on another process writes.
     private func letOtherWriterGoOn() throws {
       if otherWriter == nil {
         let (core, backing) = try Simulation.join(file, time, options())
@@ -56,7 +56,7 @@
     private func durability() -> Durability {
       switch random.below(6) {
       case 0, 1: .onCommit
-      // Its thread is played by a step that syncs.
+      // A step syncs in place of the store's thread.
       case 2: .interval(milliseconds: 5)
       default: .none
       }
@@ -120,7 +120,7 @@
 
     private func transaction() throws {
       let isAbandoned = random.once(in: 3)
-      // Records that fill sectors and pages are torn apart from each other.
+      // Long records fill sectors and pages, which are torn one by one.
       let isLong = isAbandoned && random.once(in: 2)
       let changes = (0..<2 + random.below(4)).map { _ in
         let key = random.below(style.ordinaryKeys)
@@ -132,8 +132,8 @@
       try perform(
         .transaction(changes, isAbandoned: isAbandoned, durability()),
         isAbandoned ? .abandoned : .transaction)
-      // Often it is tried again with other values of the same lengths: then what
-      // was given up lies under what is written, at the same places.
+      // Often it is tried again with other values of the same lengths. Then the new records are
+      // written over those that were given up, at the same places.
       guard isAbandoned, random.below(3) > 0 else { return }
       let again = changes.map { change in
         let count = change.value < 0 ? 0 : catalogue.values[Int(change.value)].count
@@ -155,7 +155,7 @@
       if isDone, isWritten { noteDurable() }
     }
 
-    /// A checkpoint of which only the state is noted: the rest is done some steps later.
+    /// Only freezes a checkpoint. The rest is done some steps later.
     private func beginCheckpoint() throws {
       guard let core = writer?.store.core, beside == nil else { return }
       var begun: BegunCheckpoint?
@@ -166,7 +166,7 @@
     private func finishCheckpoint() throws {
       guard let (begun, number) = beside else { return }
       beside = nil
-      // The process that may die, or fail, is the one that writes it.
+      // The process that writes the checkpoint is the one that may die or fail.
       if begun.core !== writer?.store.core { swap(&writer, &otherWriter) }
       let isDone = try attemptAndSettle(.checkpointBeside) {
         do throws(StoreError) {
@@ -196,13 +196,13 @@
 
     private func sync(onlyIfNeeded: Bool) throws {
       guard let core = writer?.store.core else { return }
-      // As the syncing thread of `.interval` does.
+      // As the store's thread does with `.interval`.
       if onlyIfNeeded, !core.needsSync { return }
       if try attemptAndSettle(.sync, { try core.sync() }) { noteDurable() }
     }
 
-    /// The store is closed, or its process ends, and it is opened again, by one
-    /// that finds nobody there or by one that finds the reader.
+    /// The store is closed, or its process ends. Another process opens it, alone or beside the
+    /// reader.
     private func reopen() throws {
       if beside != nil, random.once(in: 2) { try finishCheckpoint() }
       guard let store = writer?.store else { return }
@@ -239,7 +239,7 @@
       return reader.store
     }
 
-    /// A reader looks at a value where it lies, and meanwhile much happens.
+    /// A reader looks at a value in a closure while other steps are done.
     private func readValueMeanwhile() throws {
       let store = try someReader()
       isReading = true
@@ -250,7 +250,7 @@
       _ = try store.withValue(forKey: catalogue.keys[key]) { span in
         let before = unsafe span.withUnsafeBytes { unsafe [UInt8]($0) }
         if isReplaced {
-          // Whatever would be reused for the next large value is the one looked at.
+          // The space of this value would be the first to be reused.
           try perform(.remove(key: key, durability()), .remove)
           try checkpoint()
           try putLarge(key)
@@ -262,7 +262,7 @@
       }
     }
 
-    /// A reader takes a snapshot, and whatever happens meanwhile shows what it did.
+    /// A reader takes a snapshot, which shows the same while other steps are done.
     private func lookAtSnapshotMeanwhile() throws {
       let store = try someReader()
       isReading = true
@@ -282,14 +282,14 @@
       for (number, key) in catalogue.keys.enumerated() {
         let record = state.isLive(number, at: now) ? state[number] : nil
         guard try snapshot.get(key) == record.map({ catalogue.values[Int($0.value)] }) else {
-          throw Violation("a snapshot shows another value of key \(number) than it did")
+          throw Violation("a snapshot shows another value of key \(number) than before")
         }
       }
       try snapshot.forEach { _, _ in left -= 1 }
-      if left != 0 { throw Violation("a snapshot shows more or fewer keys than it did") }
+      if left != 0 { throw Violation("a snapshot shows more or fewer keys than before") }
     }
 
-    /// A reader goes through all, and meanwhile much happens.
+    /// A reader goes through all keys while other steps are done.
     private func readAllMeanwhile() throws {
       let store = try someReader()
       isReading = true
@@ -319,12 +319,12 @@
           !isSteady || found.count == (records[0] == nil ? 0 : 1)
         else {
           throw Violation(
-            "a reader that went through all met key \(number) \(found.count) times, or with a wrong value "
+            "a reader that went through all keys met key \(number) \(found.count) times, or a wrong value "
               + "(from \(now) to \(time.now))")
         }
       }
       if !seen.isEmpty {
-        throw Violation("a reader that went through all met keys that were never there")
+        throw Violation("a reader that went through all keys met some that were never there")
       }
     }
   }

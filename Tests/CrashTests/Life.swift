@@ -4,17 +4,17 @@
 
   @testable import KVMap
 
-  /// A scripted life of a store: operations of a process that writes and of one
-  /// that reads beside it. Now and then the writing process dies in the middle of
-  /// a store's step, or a sync fails, and the store is taken over or recovered.
+  /// A scripted life of a store: operations of a process that writes and of one that reads
+  /// beside it. At times the writing process dies in the middle of a step, or a sync fails, and
+  /// the store is taken over or recovered.
   ///
-  /// The trace of it says what the disk under it may hold at any instant.
+  /// From its trace follows what the disk may hold at any instant.
   final class Life {
-    /// What kind of changes a life makes.
+    /// Which changes a life makes.
     struct Style {
       /// Keys that are put, overwritten and removed at random.
       var ordinaryKeys = 8
-      /// Keys that are put one after the other; the next of them.
+      /// The next of the keys that are put one after the other.
       var freshKey = 0
       /// One in so many puts is of a fresh key, if there are any.
       var freshShare = 2
@@ -23,7 +23,7 @@
       var mediumShare = 10
     }
 
-    /// How often what happened, for the test to see that all of it does.
+    /// How often each thing happened. The test checks that all of them do.
     struct Tally {
       var deaths = 0
       var failedSyncs = 0
@@ -39,28 +39,28 @@
     var random: SeededGenerator
     var style: Style
     var tally = Tally()
-    /// Contents after commit n at index n, whether it happened in the end or not.
+    /// Contents after commit n at index n, whether or not that commit happened in the end.
     private(set) var states: [Contents]
-    /// The commits that were tried, by their number.
+    /// The commits that were tried, by number.
     private(set) var operations: [Int: Operation] = [:]
 
     let file: SimulatedFile
     private let start: SimulatedFile.Start
     var writer: (store: Store, backing: SimulatedBacking)?
-    /// Another process that writes, when it is its turn.
+    /// Another process that may write next.
     var otherWriter: (store: Store, backing: SimulatedBacking)?
     var reader: (store: Store, backing: SimulatedBacking)?
-    /// A checkpoint of one of them that is being written, and the last commit before it.
+    /// A checkpoint that one of them is writing, and the last commit before it.
     var beside: (checkpoint: BegunCheckpoint, number: Int)?
     /// Whether the reader is in the middle of a call.
     var isReading = false
-    /// Number of the last commit that surely happened, and of those that may have.
+    /// The number of the last commit that surely happened, and the numbers of those that may have.
     private(set) var current = 0
     private var pending: [Int] = []
     private var problem: Violation?
     private var stepsSinceTakeover = 1_000
 
-    /// - Parameter start: what the file holds, kept while the file changes.
+    /// - Parameter start: what the file holds at first, which does not change with the file.
     init(
       _ file: SimulatedFile, _ trace: Trace, start: SimulatedFile.Start,
       catalogue: Catalogue, contents: Contents, style: Style, time: Simulation.Time, seed: UInt64
@@ -76,7 +76,7 @@
       file.begin(trace: trace)
     }
 
-    /// Creates or recovers the store, does `script` and then random things.
+    /// Creates or recovers the store, does `script` and then random steps.
     func run(isCreated: Bool, script: [Operation], steps: Int) throws {
       defer { abandon() }
       try Simulation.observing(file) {
@@ -91,7 +91,7 @@
       }
     }
 
-    /// Processes that are gone write nothing more.
+    /// Ends all processes, so that they write nothing more.
     private func abandon() {
       file.interloper = nil
       dropCheckpoint()
@@ -134,7 +134,7 @@
       var contents = contents
       var group: [(operation: Operation, result: Contents)] = []
       for operation in wanted {
-        // There, as in a transaction, removing what has expired changes nothing.
+        // In a group, as in a transaction, removing what has expired changes nothing.
         if case .remove(let key, _) = operation, !contents.isLive(key, at: time.now) { continue }
         guard let result = operation.result(contents, at: time.now) else { continue }
         group.append((operation, result))
@@ -164,15 +164,15 @@
       pending = []
     }
 
-    /// Everything committed has been acknowledged as durable.
+    /// Notes that everything committed was acknowledged as durable.
     func noteDurable() { noteDurable(upTo: current) }
 
     func noteDurable(upTo number: Int) { trace.append(.durable(number)) }
 
-    /// Runs something and, if it dies or a sync fails, brings the store back;
-    /// returns whether it was done.
+    /// Runs `body`. If the process dies or a sync fails, recovers the store. Returns whether
+    /// `body` was done.
     ///
-    /// - Parameter isEnd: whether the process ends with it, however it ends.
+    /// - Parameter isEnd: whether the process ends with `body`.
     @discardableResult
     func attemptAndSettle(
       _ activity: Activity, isEnd: Bool = false, _ body: () throws -> Void
@@ -245,11 +245,11 @@
 
     // MARK: Afterwards
 
-    /// Brings the store back after a death or a failed sync, and finds out whether
-    /// what was under way has happened.
+    /// Recovers the store after a death or a failed sync, and finds out whether what was under
+    /// way has happened.
     private func settle() throws {
       let published = firstPublished()
-      // A process that is left may go on; else others do.
+      // A process that is left may go on; otherwise another one does.
       if writer != nil, random.once(in: 3) { kill() }
       let isFailure = writer != nil
       while true {
@@ -260,7 +260,7 @@
           }
           if otherWriter != nil { swap(&writer, &otherWriter) }
         }
-        // A takeover waits for a checkpoint; its thread goes on meanwhile.
+        // A takeover waits until a checkpoint is written.
         if let (begun, _) = beside {
           beside = nil
           do { try begun.finish() } catch { begun.core.noteFailure(error) }
@@ -286,14 +286,13 @@
         break
       }
       if let published, current < published {
-        throw Violation("commit \(published) had been published and was taken back")
+        throw Violation("commit \(published) had been published and was undone")
       }
     }
 
-    /// The first of the commits under way after which the state is what a process sees
-    /// that looks now.
+    /// The first of the commits under way that the reader sees at this moment.
     private func firstPublished() -> Int? {
-      // What it cannot find for want of mapping it more, it cannot tell either.
+      // Unknown if the reader has not mapped enough of the file.
       guard let core = reader?.store.core,
         let found = try? history.find([current] + pending, in: core.memory),
         states[found] != states[current]
@@ -315,7 +314,7 @@
       (current, pending) = (found, [])
     }
 
-    /// Recovers alone and opens, again and again if that fails or dies.
+    /// Recovers alone and opens, again if that fails or the process dies.
     func open(_ activity: Activity) throws {
       kill()
       dropCheckpoint()
@@ -340,9 +339,9 @@
       return options
     }
 
-    // MARK: Looking
+    // MARK: Reading
 
-    /// A process that reads looks at some key, between two stores of the writer.
+    /// The reader reads some key, between two stores of the writer.
     private func look() {
       guard problem == nil, let core = reader?.store.core, random.once(in: 48) else { return }
       tally.looks += 1
@@ -361,7 +360,7 @@
     }
   }
 
-  /// What of a store's shape tells which steps an operation took.
+  /// A store's shape before and after an operation shows which steps it took.
   struct Shape {
     var height: Int
     var nodes: Int

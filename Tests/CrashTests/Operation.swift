@@ -1,6 +1,6 @@
 @testable import KVMap
 
-/// A change of a store that can be made again.
+/// A change of a store that can be repeated.
 enum Operation {
   /// `value` is the number of a value in the catalogue.
   case put(key: Int, value: Int32, condition: PutCondition, expiry: UInt64, Durability)
@@ -16,7 +16,7 @@ enum Operation {
     }
   }
 
-  /// What the store holds after it, if it held `before`; nil if it makes no commit.
+  /// The contents after it, if they were `before`; nil if it makes no commit.
   func result(_ before: Contents, at time: UInt64) -> Contents? {
     var contents = before
     switch self {
@@ -30,7 +30,7 @@ enum Operation {
       contents[key] = nil
     case .transaction(let changes, let isAbandoned, _):
       if isAbandoned { return nil }
-      // One that changes nothing makes no commit, and nothing durable.
+      // A transaction that changes nothing makes no commit, and nothing durable.
       var isChange = false
       for (key, value) in changes {
         isChange = isChange || value >= 0 || contents.isLive(key, at: time)

@@ -2,8 +2,8 @@ import MappedMemory
 
 @testable import KVMap
 
-/// The largest simulated file, zeroed at first, that knows which of its pages
-/// were written: what has to be copied or cleared is only those.
+/// The memory of the largest simulated file. It knows which pages were written, so that only
+/// those have to be copied or cleared.
 final class PagedMemory {
   static let byteCount = 64 << 20
   static let pageCount = byteCount / Layout.pageBytes
@@ -11,7 +11,7 @@ final class PagedMemory {
   private let file: File
   private let reservation: Reservation
   let bytes: MappedBytes
-  /// Numbers of the pages written since they were last forgotten, each once.
+  /// The numbers of the pages written since the last `forget`, each once.
   private(set) var written: [Int] = []
   private var isWritten = [Bool](repeating: false, count: PagedMemory.pageCount)
 
@@ -31,7 +31,7 @@ final class PagedMemory {
       protection: [.read, .write], sharing: .shared)
   }
 
-  /// Maps a part of it at the same offset of a reservation.
+  /// Maps a range at the same offset of a reservation.
   func place(_ reservation: borrowing Reservation, _ range: Range<Int>) throws(MappingError) {
     try Self.place(file, reservation, range)
   }
@@ -48,7 +48,7 @@ final class PagedMemory {
 
   func isWritten(page: Int) -> Bool { isWritten[page] }
 
-  /// Writes bytes, without telling who observes stores.
+  /// Writes bytes, unseen by observers of stores.
   func write(_ source: UnsafeRawBufferPointer, at offset: Int) {
     guard let start = source.baseAddress else { return }
     unsafe (bytes.base + offset).copyMemory(from: start, byteCount: source.count)

@@ -3,7 +3,7 @@
 
   @testable import KVMap
 
-  /// What a store holds before a life begins, such that something rare comes soon.
+  /// What a store holds before a life begins, so that something rare happens soon.
   struct Prelude {
     var catalogue: Catalogue
     var contents: Contents
@@ -13,9 +13,9 @@
       /// No store yet.
       case none
       case few
-      /// A bucket is about to split; one with an overflow page is.
+      /// A bucket is about to split, without or with an overflow page.
       case bucketSplit, overflowSplit
-      /// So is the root of the directory, whose keys share nine bits of their hash.
+      /// The root of the directory is about to split. All keys share nine bits of their hash.
       case directorySplit
       /// Two lines of a bucket are almost full.
       case overflow
@@ -31,8 +31,8 @@
 
     private static let ordinaryKeys = 12
 
-    /// Keys that are put one after the other, and how many of them fit before the
-    /// shape of the index changes.
+    /// Keys that are put one after the other, and how many of them fit before the index changes
+    /// its shape.
     private struct Filling {
       var keys: [[UInt8]]
       var room: Int
@@ -90,7 +90,7 @@
       return Store(core: try Simulation.open(file, time, StoreOptions()).core)
     }
 
-    /// Makes `file`, which is empty, a store of this kind; closed and durable.
+    /// Makes a store of this kind in the empty `file`, and closes it.
     init(
       _ kind: Kind, in file: SimulatedFile, _ time: Simulation.Time, _ random: inout SeededGenerator
     ) throws {
@@ -116,7 +116,7 @@
         let store = try Self.store(file, time)
         try fill(store, kind, filling?.room ?? 0, &random)
         try store.close()
-        // What closing left of the log is looked at by everything that follows.
+        // Opened and closed once more, so that the log begins with what closing left.
         if random.once(in: 2) {
           try Simulation.open(file, time, StoreOptions()).core.shutDown()
         }
@@ -168,7 +168,7 @@
           try put(store, key, catalogue.newValue(count: 66_000 + random.below(70_000), &random))
         }
       case .garbage:
-        // What still lives lies between what does not.
+        // Live records lie between garbage.
         let value = catalogue.newValue(count: 60_000, &random)
         for number in 0..<60 {
           try put(store, number % style.ordinaryKeys, value)

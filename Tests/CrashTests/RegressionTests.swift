@@ -4,7 +4,7 @@
 
   @testable import KVMap
 
-  /// What the simulation found, each as short as it can be told.
+  /// Defects that the simulation has found, each with the shortest history that shows it.
   struct RegressionTests {
     private static let time = Simulation.Time()
 
@@ -15,17 +15,16 @@
       }
     }
 
-    /// A checkpoint that goes on without the turn.
+    /// A checkpoint that goes on without the write lock.
     private static func beginCheckpoint(_ core: StoreCore) throws -> BegunCheckpoint {
       try #require(try BegunCheckpoint(core))
     }
 
-    /// A store was opened some times by processes that died before they wrote
-    /// anything. Each opening moves the sequence numbers on by 2^24; and what lay
-    /// further than two of these past the end was taken for something foreign.
-    /// So when a bit of an older record changed, all durable commits since were
-    /// lost, and nobody was told.
-    @Test func damageIsToldAcrossManyOpenings() throws {
+    /// Several processes opened a store and died before they wrote anything. Each opening raises
+    /// the sequence numbers by 2^24, and records with numbers more than two such steps above the
+    /// log's end were taken for foreign bytes. So when a bit of an older record changed, all
+    /// later durable commits were lost without an error.
+    @Test func damageIsReportedAfterManyOpenings() throws {
       let file = try SimulatedFile(below: nil)
       try Simulation.observing(file) {
         try Simulation.create(file, Self.time)
@@ -47,9 +46,9 @@
       }
     }
 
-    /// One process wrote a checkpoint while the sync of another one's commit failed. Pages
-    /// that the failed sync left clean were not written by the checkpoint's own sync, and
-    /// both superblocks vouched for records that were nowhere on the disk.
+    /// One process wrote a checkpoint while the sync of another one's commit failed. The
+    /// checkpoint's own sync did not write the pages that the failed sync had left clean, and
+    /// both superblocks called records durable that were not on the disk.
     @Test func aCheckpointGivesUpIfASyncFailedMeanwhile() throws {
       let file = try SimulatedFile(below: nil)
       try Simulation.observing(file) {
@@ -67,16 +66,16 @@
         let error = #expect(throws: StoreError.self) { try block.finish() }
         #expect(error?.code == .outcomeUnknown)
         #expect(try SuperblockPair(core.memory.bytes).current().block.epoch == before)
-        // The next writer takes over, and all is there.
+        // The next writer takes over.
         try Store(core: other).put([3], forKey: [3])
         #expect(try Store(core: core).get([1]) == [1] && Store(core: core).get([3]) == [3])
       }
     }
 
-    /// A checkpoint ended within a turn, and the log of that turn came back to a segment that
-    /// it had freed, in which the last sync had ended. From there the next sync went on: it
-    /// took what lay after it for all there was, and most of the commit was never synced.
-    @Test func aSegmentIsReusedInTheTurnInWhichItsCheckpointEnds() throws {
+    /// A checkpoint ended within a transaction, whose log then came back to a segment that the
+    /// checkpoint had freed, and in which the last sync had ended. The next sync went on from
+    /// there and synced only what lay after it: most of the commit was never synced.
+    @Test func aSegmentThatACommitFreesAndReusesIsSynced() throws {
       let file = try SimulatedFile(below: nil)
       let disk = try Disk()
       let trace = Trace()
@@ -120,11 +119,10 @@
       }
     }
 
-    /// The sync of superblock B failed; on the disk it was torn, in memory equal to
-    /// A, and marked clean. The next opening saw two equal superblocks and left
-    /// them alone. The next checkpoint wrote A first: when power failed during
-    /// that, neither was whole.
-    @Test func superblockThatWasNotWrittenIsWrittenBeforeTheOther() throws {
+    /// The sync of superblock B failed: it was torn on the disk, but equal to A and marked clean
+    /// in memory. The next opening saw two equal superblocks and left them alone. The next
+    /// checkpoint wrote A first; when power failed meanwhile, neither was whole.
+    @Test func aSuperblockThatWasNotWrittenIsWrittenBeforeTheOther() throws {
       let file = try SimulatedFile(below: nil)
       let disk = try Disk()
       let trace = Trace()
@@ -135,7 +133,7 @@
         try Simulation.create(file, Self.time)
         var (core, backing) = try Simulation.open(file, Self.time, StoreOptions())
         try Store(core: core).put([1], forKey: [1])
-        // The whole file, A, and then B.
+        // The syncs of the whole file and of A succeed, that of B fails.
         file.syncsUntilFailure = 2
         file.failureSeed = Self.seedThatLosesAPage
         let error = #expect(throws: StoreError.self) { try Self.checkpoint(Store(core: core)) }
@@ -162,11 +160,11 @@
       }
     }
 
-    /// A process that writes a checkpoint does not have the turn, and may die between the two superblocks:
-    /// nobody takes over then. The next one must not write over the whole superblock that
-    /// leads to the last checkpoint before the other one does so as well.
+    /// A process writes a checkpoint without the write lock and dies between the two superblocks.
+    /// Nobody takes over then. The next checkpoint must not write over the superblock that
+    /// points to the last one before the other superblock points to it too.
     @Test(arguments: 0..<6)
-    func whoDiesBetweenTheSuperblocksIsFinishedFor(syncs: Int) throws {
+    func aDeathBetweenTheSuperblocksLosesNoCheckpoint(syncs: Int) throws {
       let file = try SimulatedFile(below: nil)
       try Simulation.observing(file) {
         try Simulation.create(file, Self.time)
@@ -192,11 +190,11 @@
       }
     }
 
-    /// A sync failed outside of any commit, so nothing but its mark said that the
-    /// store had to be taken over; and the mark was taken away while the new words
-    /// were still replacing the old. A process that died then left a root of one tree and a
-    /// space table of another, and nobody noticed.
-    @Test func takeoverCutAnywhereIsBegunAgain() throws {
+    /// A sync failed outside of any commit, so that only its mark said that the store had to be
+    /// taken over. The takeover cleared the mark while it was still replacing the words of the
+    /// shared state. A process that died then left the root of one tree and the space table of
+    /// another, and nobody noticed.
+    @Test func aTakeoverThatDiesAnywhereIsBegunAgain() throws {
       let file = try SimulatedFile(below: nil)
       let start = try PagedMemory()
       let trace = Trace()
@@ -212,7 +210,7 @@
         (core, backing) = try Simulation.join(file, Self.time, StoreOptions())
         try Store(core: core).sync()
         backing.die()
-        // From the last instant to the first: each is reached by going back.
+        // From the last instant to the first, since a file can only be rewound.
         for instant in (before...trace.count).reversed() {
           file.rewind(to: instant, start: (start, 0, DiskSpace()))
           (core, backing) = try Simulation.join(file, Self.time, StoreOptions())
@@ -226,9 +224,9 @@
       }
     }
 
-    // MARK: Errors that somebody else was told of
+    // MARK: Errors that were reported to another process
 
-    /// What a test of lost writes needs: a file, the disk under it, and what happened.
+    /// What a test of lost writes needs: a file, its disk, and the trace.
     private struct Ground {
       let file: SimulatedFile
       let disk: Disk
@@ -241,11 +239,11 @@
         file.begin(trace: trace)
       }
 
-      /// Power fails now: whatever was not written may be gone. The keys that are left.
+      /// Power fails at this moment. Returns the keys that are left.
       func keysAfterPowerFailure(_ keys: ClosedRange<UInt8>) throws -> [UInt8] {
         for event in trace.events { disk.apply(event) }
         var random = SeededGenerator(seed: 1)
-        // None of the pages that are not durable.
+        // No page that is not durable has reached the disk.
         disk.makeImage(.subset(0), &random)
         return try Simulation.observing(disk.image) {
           let store = Store(core: try Simulation.open(disk.image, RegressionTests.time, StoreOptions()).core)
@@ -255,16 +253,16 @@
       }
     }
 
-    /// Loses every page that is not durable; nobody who has the store open later is told.
+    /// Loses every page that is not durable. Processes that open the store later get no error.
     private static func loseEverything(_ file: SimulatedFile) {
       // Each seed loses half of them.
       for seed in 0..<64 as Range<UInt64> { file.loseWrites(seed: seed) }
     }
 
-    /// A process put; its pages could not be written, and a program that has nothing to do with
-    /// the store was told of it. Then a second process opened the store beside the first, and
-    /// was told nothing: its durable put, its sync and its checkpoint succeeded and vouched
-    /// for what was nowhere on the disk.
+    /// A process put a value. Its pages could not be written, and the system reported that to a
+    /// program that has nothing to do with the store. A second process opened the store beside
+    /// the first and got no error: its durable put, its sync and its checkpoint succeeded and
+    /// called durable what was not on the disk.
     @Test(arguments: ["put", "sync", "checkpoint", "close"])
     func nobodyVouchesForWhatWasLostBefore(how: String) throws {
       let ground = try Ground()
@@ -282,7 +280,7 @@
         case "sync": try second.sync()
         case "checkpoint": try Self.checkpoint(second)
         default:
-          // The first is gone by then.
+          // The first process has ended by then.
           ground.file.endOthers(than: backing)
           try second.close()
         }
@@ -290,16 +288,16 @@
       }
     }
 
-    /// A checkpoint's sync failed, and its process was killed before it could say so. Where the
-    /// system tells of an error only once, everybody else took the pages for written.
-    @Test func aSyncThatSomebodyDiedOverIsTakenForFailed() throws {
+    /// A checkpoint's sync failed, and its process was killed before it could note that. A
+    /// system that reports an error only once let all others take the pages for written.
+    @Test func aSyncThatFailedBeforeAKillIsRecoveredFrom() throws {
       let ground = try Ground()
       let file = ground.file
       try Simulation.observing(file) {
         try Simulation.create(file, Self.time)
         let (core, backing) = try Simulation.open(file, Self.time, StoreOptions())
         let (other, _) = try Simulation.join(file, Self.time, StoreOptions())
-        // From here on it vouches for what it has stored itself.
+        // After this checkpoint it inherits nothing that others have stored.
         try Self.checkpoint(Store(core: other))
         try Store(core: core).put([1], forKey: [1])
         let begun = try Self.beginCheckpoint(core)
@@ -316,9 +314,9 @@
       }
     }
 
-    /// The system dropped a page of the index that it had failed to write, and brought back what
-    /// the disk had: to a reader that was an empty page, and its keys were absent.
-    @Test func aPageThatCameBackFromTheDiskIsNotBelieved() throws {
+    /// The system dropped an index page that it had failed to write, and read it again from the
+    /// disk. For a reader that was an empty page, and its keys were absent.
+    @Test func anOldPageFromTheDiskIsNotBelieved() throws {
       let file = try SimulatedFile(below: nil)
       try Simulation.observing(file) {
         try Simulation.create(file, Self.time)
@@ -334,7 +332,7 @@
           let error = #expect(throws: StoreError.self) { try store.get([key]) }
           #expect(error?.code == .damaged)
         }
-        // Nor is it put into a checkpoint: the index is made anew.
+        // No checkpoint includes such a page: a recovery rebuilds the index.
         let error = #expect(throws: StoreError.self) { try Self.checkpoint(store) }
         #expect(error?.code == .outcomeUnknown)
         unsafe core.memory.bytes.copy(before.span.bytes, to: bucket.offset)

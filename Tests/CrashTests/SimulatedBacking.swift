@@ -7,19 +7,19 @@ final class SimulatedBacking: Backing, StoreLocks, @unchecked Sendable {
   // Sendable: a simulation runs on one thread.
   private let file: SimulatedFile
   let mapping: StoreMapping
-  /// Of how many losses its two descriptors have been told, or were opened after.
-  private var told: (mapped: Int, locks: Int)
+  /// How many losses were reported to each of its two descriptors, or came before it was opened.
+  private var reported: (mapped: Int, locks: Int)
 
   init(_ file: SimulatedFile) throws(StoreError) {
     self.file = file
-    told = (file.losses, file.losses)
+    reported = (file.losses, file.losses)
     mapping = try StoreMapping(
       forMapping: max(file.length, StoreMapping.fixedBytes), AddressSpace(isTight: file.movesMappings))
     file.add(mapping)
     if file.length > 0 { _ = try extendMapping(to: file.length) }
   }
 
-  /// The process dies: its handle does nothing any more.
+  /// The process dies, so that its handle does nothing more.
   func die() {
     mapping.markLost()
     file.dropPins(of: self)
@@ -44,7 +44,7 @@ final class SimulatedBacking: Backing, StoreLocks, @unchecked Sendable {
 
   func allocate(offset: Int, count: Int) throws(StoreError) {
     file.allocate(offset, count)
-    // As the file does it: log space is overwritten with zeros.
+    // As with a file, space for the log is overwritten with zeros.
     var at = offset
     while at < offset + count {
       let end = min(offset + count, (at / Layout.pageBytes + 1) * Layout.pageBytes)
@@ -54,7 +54,7 @@ final class SimulatedBacking: Backing, StoreLocks, @unchecked Sendable {
   }
 
   func punch(offset: Int, count: Int) throws(StoreError) -> Bool {
-    file.trace?.during(.givingBack) { file.punch(offset, count) } ?? file.punch(offset, count)
+    file.trace?.during(.punching) { file.punch(offset, count) } ?? file.punch(offset, count)
     return true
   }
 
@@ -62,7 +62,7 @@ final class SimulatedBacking: Backing, StoreLocks, @unchecked Sendable {
 
   func truncate(to bytes: Int) throws(StoreError) {
     try mapping.noteCut(at: bytes) {
-      file.trace?.during(.cuttingOff) { file.cut(at: bytes) } ?? file.cut(at: bytes)
+      file.trace?.during(.truncating) { file.truncate(to: bytes) } ?? file.truncate(to: bytes)
     }
   }
 
@@ -86,16 +86,16 @@ final class SimulatedBacking: Backing, StoreLocks, @unchecked Sendable {
   func sync(offset: Int, count: Int) throws(StoreError) {
     if count <= 0 { return }
     try file.sync(offset, count)
-    if told.mapped < file.losses {
-      told.mapped = file.losses
+    if reported.mapped < file.losses {
+      reported.mapped = file.losses
       throw StoreError(.outcomeUnknown, "pages were not written")
     }
   }
 
   func syncAll() throws(StoreError) {
     try file.sync(0, mappedBytes)
-    if told.locks < file.losses {
-      told.locks = file.losses
+    if reported.locks < file.losses {
+      reported.locks = file.losses
       throw StoreError(.outcomeUnknown, "pages were not written")
     }
   }
@@ -107,7 +107,7 @@ final class SimulatedBacking: Backing, StoreLocks, @unchecked Sendable {
       guard file.checkpointer == nil || file.checkpointer === self else { return false }
       file.checkpointer = self
       return true
-    // All others are tried by one process at a time.
+    // The simulation lets only one process at a time try the others.
     default: return true
     }
   }

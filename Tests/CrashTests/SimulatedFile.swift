@@ -4,36 +4,35 @@ import MappedMemory
 
 /// A file in simulated memory, as all processes see it that have it open.
 ///
-/// Memory and disk are apart: this is the memory, and what of it reaches the disk
-/// is decided when a crash image is made (see ``Disk``). All that happens to the
-/// memory is written to a trace, if there is one.
+/// This is the memory. What of it reaches the disk is decided when a crash image is made (see
+/// ``Disk``). Everything that happens to the memory is added to the trace, if there is one.
 final class SimulatedFile {
   let memory: PagedMemory
-  /// What the memory holds where it was not written.
+  /// What the pages hold that were not written.
   let below: PagedMemory?
   var length = 0
-  /// What of it surely has disk space.
+  /// Which pages surely have disk space.
   var space = DiskSpace()
-  /// A store into a page that may have none.
+  /// Set after a store into a page that may have no disk space.
   private(set) var problem: Violation?
   var trace: Trace?
   /// Called after each store.
   var interloper: (() -> Void)?
   /// How many syncs succeed before one fails; nil if none does.
   var syncsUntilFailure: Int?
-  /// Decides what a sync that failed has written.
+  /// Decides what a failed sync has written.
   var failureSeed: UInt64 = 0
   /// How far ahead of need the file is grown.
   var growthStep = 0
-  /// Stores so far.
+  /// How many stores there have been.
   private(set) var storeCount = 0
   private var pins: [(backing: ObjectIdentifier, epoch: Epoch)] = []
   /// The processes that have it open.
   private var attached: Set<ObjectIdentifier> = []
-  /// Whether processes map it anew, elsewhere, with each growth.
+  /// Whether processes map the file anew, at another address, whenever it grows.
   var movesMappings = false
   private var mappings: [StoreMapping] = []
-  /// The one that writes a checkpoint.
+  /// The process that writes a checkpoint.
   var checkpointer: SimulatedBacking?
 
   init(below: PagedMemory?) throws {
@@ -41,7 +40,7 @@ final class SimulatedFile {
     self.below = below
   }
 
-  /// Makes it an empty file, or an image, without a past.
+  /// Begins as an empty file or an image, without stores so far.
   func begin(trace: Trace?) {
     self.trace = trace
     interloper = nil
@@ -55,7 +54,7 @@ final class SimulatedFile {
 
   func add(_ mapping: StoreMapping) { mappings.append(mapping) }
 
-  /// Whether an address is one at which its first byte is mapped, by whatever process.
+  /// Whether the file's first byte is mapped at an address, in whichever process.
   func isMapped(at base: UnsafeMutableRawPointer) -> Bool {
     if unsafe base == memory.bytes.base { return true }
     return mappings.contains { unsafe $0.isMapped(at: base) }
@@ -92,28 +91,28 @@ final class SimulatedFile {
 
   func allocate(_ offset: Int, _ count: Int) {
     space.set(offset, offset + count, true)
-    trace?.append(.real(first: offset, end: offset + count))
+    trace?.append(.allocate(first: offset, end: offset + count))
   }
 
-  /// Zeros are seen at once, and reach the disk as other bytes do; the disk space may
-  /// be gone from now on.
+  /// The zeros are seen at once, and reach the disk like other bytes. From then on the range may
+  /// have no disk space.
   func punch(_ offset: Int, _ count: Int) {
     for page in stride(from: offset, to: offset + count, by: Layout.pageBytes)
     where isWritten(page: page / Layout.pageBytes) {
-      // Not a store of the process's: that would ask for disk space.
+      // Zeroing here is no store of the process, which would need disk space.
       let was = space[page / Layout.pageBytes]
       space[page / Layout.pageBytes] = true
       memory.bytes.zero(page, count: Layout.pageBytes)
       space[page / Layout.pageBytes] = was
     }
     space.set(offset, offset + count, false)
-    trace?.append(.givenBack(first: offset, end: offset + count))
+    trace?.append(.punch(first: offset, end: offset + count))
   }
 
-  func cut(at bytes: Int) {
+  func truncate(to bytes: Int) {
     punch(bytes, length - bytes)
     length = bytes
-    trace?.append(.cut(at: bytes))
+    trace?.append(.truncate(to: bytes))
   }
 
   func sync(_ offset: Int, _ count: Int) throws(StoreError) {
@@ -129,17 +128,17 @@ final class SimulatedFile {
     trace?.append(.sync(first: first, end: end))
   }
 
-  /// How often pages were lost. Whoever had opened the file before is told of it with the next
-  /// sync, who opens it later is not.
+  /// How often pages were lost. The next sync of a process that had the file open reports it; a
+  /// process that opens the file later gets no error.
   private(set) var losses = 0
 
-  /// The system fails to write pages, and whoever happened to ask is told.
+  /// The system fails to write pages.
   func loseWrites(seed: UInt64) {
     losses += 1
     trace?.append(.lostWrites(seed: seed))
   }
 
-  /// For a system that tells of an error only once: everybody has been told.
+  /// For a system that reports an error only once: it has been reported.
   func forgetLosses() { losses = 0 }
 
   // MARK: Pins
@@ -169,11 +168,11 @@ final class SimulatedFile {
 }
 
 extension SimulatedFile {
-  /// What a trace begins with.
+  /// What the file holds when a trace begins.
   typealias Start = (memory: PagedMemory, length: Int, space: DiskSpace)
 
-  /// Takes the memory back to what it was before event number `end`; the trace
-  /// began with `start`.
+  /// Restores the memory as it was before event number `end` of the trace, which began with
+  /// `start`.
   func rewind(to end: Int, start: Start) {
     guard let trace else { return }
     var pages: Set<Int> = []
@@ -187,9 +186,9 @@ extension SimulatedFile {
     for event in trace.events[..<end] {
       switch event {
       case .store(let store): restore(store, in: pages)
-      case .grow(let size), .cut(let size): length = size
-      case .real(let first, let end): space.set(first, end, true)
-      case .givenBack(let first, let end): space.set(first, end, false)
+      case .grow(let size), .truncate(let size): length = size
+      case .allocate(let first, let end): space.set(first, end, true)
+      case .punch(let first, let end): space.set(first, end, false)
       case .sync, .failedSync, .lostWrites, .begun, .durable, .void: break
       }
     }

@@ -3,18 +3,18 @@
 
   @testable import KVMap
 
-  /// A store over simulated memory: what opening does to a file, without the file.
+  /// Stores in simulated memory: does what opening does with a real file.
   enum Simulation {
     static let seed = StoreSeed(low: 11, high: 22)
 
-    /// The script's clock.
+    /// The clock of a life.
     final class Time: @unchecked Sendable {
       // Sendable: a simulation runs on one thread.
       var now: UInt64 = 1_000_000
       var clock: Clock { Clock { [self] in now } }
     }
 
-    /// Runs `body` while every store into the file's memory is noted.
+    /// Runs `body`, and notes every store into the file's memory.
     static func observing<R>(_ file: SimulatedFile, _ body: () throws -> R) rethrows -> R {
       let before = StoreObserver.current
       let observer = unsafe StoreObserver { address, offset, count in
@@ -37,7 +37,7 @@
       ).build()
     }
 
-    /// Recovers what is in the file, alone.
+    /// Recovers the store in the file, alone.
     static func recover(_ backing: SimulatedBacking, _ time: Time) throws(StoreError) {
       guard try backing.extendMapping(to: StoreMapping.fixedBytes) else {
         throw StoreError(.damaged, "the file has no superblocks")
@@ -50,7 +50,7 @@
       source.shared[.syncFailed] = 0
     }
 
-    /// Recovers what is in the file and opens it.
+    /// Recovers the store in the file and opens it.
     static func open(
       _ file: SimulatedFile, _ time: Time, _ options: StoreOptions
     ) throws(StoreError) -> (core: StoreCore, backing: SimulatedBacking) {
@@ -77,7 +77,7 @@
   }
 
   extension StoreCore {
-    /// The store with all that others have grown, for who looks at it without a call.
+    /// The memory with everything by which others have grown the file.
     func allOfMemory() throws(StoreError) -> StoreMemory {
       _ = try backing.extendMapping(to: Int(shared[.highWater].number) * Layout.unitBytes)
       return memory

@@ -1,6 +1,6 @@
 /// What happened to a simulated file, in order.
 final class Trace {
-  /// Bytes that were stored at an offset; they lie in the trace's own memory.
+  /// Bytes that were stored at an offset. The trace has a copy of them.
   struct Store {
     var offset: Int
     var count: Int
@@ -10,22 +10,20 @@ final class Trace {
   enum Event {
     case store(Store)
     case grow(to: Int)
-    /// What lies after it has been cut off.
-    case cut(at: Int)
-    /// The range has disk space from now on, or none any more.
-    case real(first: Int, end: Int)
-    case givenBack(first: Int, end: Int)
+    case truncate(to: Int)
+    case allocate(first: Int, end: Int)
+    case punch(first: Int, end: Int)
     case sync(first: Int, end: Int)
-    /// A sync that reported an error. What it wrote nevertheless follows from the seed.
+    /// A sync that reported an error. The seed decides what it wrote nevertheless.
     case failedSync(first: Int, end: Int, seed: UInt64)
-    /// The system tried to write what is dirty and could not, and told somebody of it who has
-    /// nothing to do with the store. What it wrote nevertheless follows from the seed.
+    /// The system failed to write dirty pages, and reported that to a program that has nothing
+    /// to do with the store. The seed decides what it wrote nevertheless.
     case lostWrites(seed: UInt64)
-    /// A commit is about to be made; its number counts from 1.
+    /// A commit is about to be made. Numbers begin with 1.
     case begun(Int)
     /// All commits up to this one were acknowledged as durable.
     case durable(Int)
-    /// This commit did not happen, and must not be found from now on.
+    /// This commit did not happen, and must not be found later.
     case void(Int)
   }
 
@@ -47,7 +45,7 @@ final class Trace {
     unsafe bytes.append(contentsOf: content)
   }
 
-  /// Does something that is told apart from what is being done otherwise.
+  /// Runs `body` as a part of the present activity that counts as one of its own.
   func during(_ special: Activity, _ body: () -> Void) {
     let before = activity
     activity = special
@@ -62,7 +60,7 @@ final class Trace {
     }
   }
 
-  /// Says what the events from `start` on turned out to be.
+  /// Corrects the activity of the events from `start` on.
   func relabel(from start: Int, as activity: Activity) {
     for index in start..<activities.count { activities[index] = activity }
   }
@@ -74,12 +72,12 @@ final class Trace {
   }
 }
 
-/// What a store does at an instant at which it may crash.
+/// What a store is doing at an instant at which it may crash.
 enum Activity: String, CaseIterable {
   case creation, put, overwrite, conditional, expiring, largeValue, reuse, remove, transaction,
     abandoned, group
   case bucketSplit, directorySplit, overflow, segment, growth
-  case sync, checkpoint, checkpointBeside, compaction, moving, merging, givingBack, cuttingOff
+  case sync, checkpoint, checkpointBeside, compaction, moving, merging, punching, truncating
   case close, recovery, recoveryAfterDeath
   case takeover, takeoverAfterFailure, afterTakeover, retry
 }

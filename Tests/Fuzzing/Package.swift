@@ -2,8 +2,8 @@
 
 import PackageDescription
 
-// Fuzzing with libFuzzer, in a package of its own, so that who uses the library
-// builds none of it. Linux, with a toolchain that has libFuzzer and lld.
+// Fuzzing with libFuzzer, in a package of its own, so that users of the library do not build
+// it. Needs Linux, and a toolchain with libFuzzer and lld.
 //
 //     cd Tests/Fuzzing
 //     swift build -c release
@@ -13,17 +13,17 @@ import PackageDescription
 //
 // What can be fuzzed:
 //
-// - `image`: a store's file, read in all ways. The input is a row of changes of a
-//   small store, which the harness makes at the start; checksums are put right for
-//   a share of them, so that the input gets beyond them;
-// - `operations`: the same, then changed, closed and opened again;
+// - `image`: a store's file, read in all ways. The input says how to change a small store,
+//   which the harness makes at the start. For some of the changes it corrects the checksums, so
+//   that reading goes on past them;
+// - `operations`: the same, and then the store is written to, closed and opened again;
 // - `jsonl`, `gdbm`, `gdbm-binary`, `batch`: the readers of dumps and batches.
 //
-// An input that is found (`crash-…`) is repeated by naming it in place of the corpus.
+// To repeat an input that was found (`crash-…`), name it in place of the corpus.
 //
-// The folders under Sources that bear the library's names are links to it: it is
-// compiled here once more, since coverage and sanitizer need flags that a package
-// may give to its own targets alone.
+// The folders under Sources with the library's names are links to it. The library is compiled
+// here once more, since coverage and sanitizer need flags that a package may give only to its
+// own targets.
 let flags: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
   .enableUpcomingFeature("MemberImportVisibility"),

@@ -4,8 +4,8 @@ import Testing
 
 @testable import KVMap
 
-/// Each byte of a small store wrong, one at a time: the right data, or an error
-/// about just what was damaged.
+/// One byte of a small store is wrong: calls give the right data, or an error for just what was
+/// damaged.
 @Suite(.timeLimit(.minutes(30)))
 struct BitFlipTests {
   @Test func eachByteOfAClosedStore() async throws {
@@ -19,8 +19,8 @@ struct BitFlipTests {
     Cage.conclude(directory)
   }
 
-  /// Damage to what was durable is refused with its place; only the last commit
-  /// may be taken for one that a crash cut off.
+  /// A store with damage to what was durable is refused, with the place of the damage. Only the
+  /// last commit may be taken for one that a crash has torn.
   @Test func eachByteOfAStoreThatWasNotClosed() async throws {
     let directory = try Cage.prepare()
     let seed = testSeed("eachByteOfAStoreThatWasNotClosed")
@@ -32,9 +32,9 @@ struct BitFlipTests {
     Cage.conclude(directory)
   }
 
-  /// Every bit that means anything, each opened in one of three ways; of the others
-  /// those of each 7th byte. With commits after the checkpoint, of its pages too: all
-  /// bits of those are tried in the store that was closed.
+  /// Every bit that means something is flipped, and the store opened in one of three ways. Of
+  /// bytes that mean nothing every 7th is tried; so are those of the index if the store was not
+  /// closed, since the closed store has the same pages.
   @Test(arguments: [false, true])
   func eachBitOfATinyStore(isClosed: Bool) async throws {
     let directory = try Cage.prepare()
@@ -59,7 +59,7 @@ struct BitFlipTests {
     Cage.conclude(directory)
   }
 
-  /// Several buckets: those beside the damaged one are readable.
+  /// The buckets beside the damaged one are readable.
   @Test func bytesOfAStoreWithSeveralBuckets() async throws {
     let directory = try Cage.prepare()
     let seed = testSeed("bytesOfAStoreWithSeveralBuckets")
@@ -78,8 +78,9 @@ struct BitFlipTests {
     Cage.conclude(directory)
   }
 
-  /// One bit of each byte of the used pages, opened in one way, but of large values
-  /// only every 61st, and of bytes that mean nothing every 7th; or all, in all ways.
+  /// Flips one bit of each byte of the used pages, and opens the store in one way. Of large
+  /// values only every 61st byte is tried, of bytes that mean nothing every 7th. With a scale of
+  /// 8 or more, all bits are tried in all ways.
   private static func flipAll(_ store: HostileStore, _ cage: Cage, _ seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
     let examiner = Examiner(original: store, path: cage.directory.appending("case"))

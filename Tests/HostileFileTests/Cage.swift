@@ -3,37 +3,35 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// A child process in which hostile files are opened: a trap, a hang, a file that
-/// grows without bound or memory taken by an unchecked length ends it, and the
-/// parent says in which case.
+/// A child process in which hostile files are opened. A trap, a hang, a file that grows without
+/// bound, or memory taken for an unchecked length ends it, and the parent says in which case.
 ///
-/// Share of the test command: some minutes in all. `KVMAP_HOSTILE_SCALE` (default
-/// 1) multiplies the random cases; from 8 on each bit of each used page is flipped,
-/// not only one of each byte. `KVMAP_TEST_SEED` repeats a run, with
+/// `KVMAP_HOSTILE_SCALE` (1) multiplies the random cases. From 8 on, each bit of each used page
+/// is flipped, not only one in each byte. `KVMAP_TEST_SEED` repeats a run, and with
 /// `KVMAP_HOSTILE_CASE` one forgery of it.
 @safe
 final class Cage {
-  /// Where cases are played: in memory if there is such a place.
+  /// Where the files are: in memory if possible.
   let directory: FilePath
   private let status: Int32
   private(set) var cases = 0
 
-  /// No case takes longer, in seconds of the processor and, beside whatever else the
-  /// machine does, of the clock; the usual one takes less than a millisecond.
+  /// The longest time of a case, in seconds of the processor and, since the machine may be busy,
+  /// of the clock. Most take less than a millisecond.
   private static let longestWork = 10, longestCase: UInt32 = 120
-  /// What the process may take. Each open handle reserves 256 MiB for marks of
+  /// How much memory the process may take. Each open handle reserves 256 MiB for marks of
   /// pages, without touching them.
   private static let mostData: UInt = 4 << 30
   private static let mostResident = 600 << 10
   private static let largestFile: UInt = 8 << 30
 
-  /// Sanitizers keep terabytes of marks, which would count, and much else.
+  /// Not with sanitizers, which reserve terabytes of memory and use much of it.
   private static let limitsMemory =
     unsafe dlsym(nil, "__tsan_init") == nil && dlsym(nil, "__asan_init") == nil
 
   static let scale = Environment.number("KVMAP_HOSTILE_SCALE") ?? 1
 
-  /// `KVMAP_HOSTILE_CASE`: the one forgery that is to be repeated.
+  /// `KVMAP_HOSTILE_CASE`: the only forgery to try.
   static let onlyCase = Environment.number("KVMAP_HOSTILE_CASE")
 
   private init(_ directory: String) throws {
@@ -47,7 +45,7 @@ final class Cage {
     unsafe setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &file)
   }
 
-  /// Begins a case: says which, for the parent, and winds the watchdog.
+  /// Begins a case: notes its name for the parent, and sets the watchdog.
   func begin(_ name: @autoclosure () -> String) {
     cases += 1
     let text = Array("case \(cases): \(name())\n".utf8.prefix(199))
@@ -62,8 +60,8 @@ final class Cage {
     alarm(time)
   }
 
-  /// The most memory this process ever had. What `getrusage` says begins with what the
-  /// process had that started it, which may run other tests.
+  /// The most memory that this process ever had. `getrusage` would include what its parent had
+  /// when it started this process.
   private static var mostResidentKibibytes: Int {
     get throws {
       let lines = try kernelText("/proc/self/status").split(separator: "\n")
@@ -83,7 +81,7 @@ final class Cage {
 
   // MARK: The parent's side
 
-  /// Makes a directory for a child and says afterwards what became of it.
+  /// Makes a directory for a child.
   static func prepare() throws -> String {
     let directory = "\(Scratch.memory)/kvmap-hostile-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)

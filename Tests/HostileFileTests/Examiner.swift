@@ -2,18 +2,17 @@ import SystemPackage
 
 @testable import KVMap
 
-/// Opens what an image has become in every way there is, and says what is wrong
-/// with how the store takes it.
+/// Opens a changed image in every way, and reports what the store does wrong.
 struct Examiner {
   let original: HostileStore
   let path: FilePath
 
-  /// Something a user must never meet.
+  /// Something that must never happen.
   struct Violation: Error, CustomStringConvertible {
     let description: String
   }
 
-  /// How keys were found.
+  /// What reading all keys gave.
   struct Finding {
     var lost: Set<Int> = []
     var values: [Int: [UInt8]?] = [:]
@@ -23,9 +22,9 @@ struct Examiner {
 
   // MARK: Damage
 
-  /// Expects of a damaged file that what it may lead to is all that it leads to.
+  /// Checks that damage has no other effects than these.
   ///
-  /// `ways` says how it is opened; verification is part of opening it as scratch.
+  /// `ways` says how the file is opened. Opening it as scratch includes a verification.
   func examine(
     _ effect: HostileStore.Effect, ways: [Access] = [.readOnly, .scratch, .readWrite]
   ) throws {
@@ -50,7 +49,7 @@ struct Examiner {
     }
     try check(store, effect, "readWrite")
     try store.close()
-    // What was read once is there still.
+    // The file reads the same again.
     if let again = try open(.readOnly, effect, effect.whenReading) {
       try check(again, effect, "opened again")
     }
@@ -76,7 +75,7 @@ struct Examiner {
     }
   }
 
-  /// Whether verification finds the file sound; it may also refuse it.
+  /// Whether verification finds the file sound. It may refuse it too.
   private func verify() throws -> Bool {
     do {
       return try Store.verify(path).isSound
@@ -115,7 +114,7 @@ struct Examiner {
     try checkForEach(store, finding, how)
   }
 
-  /// A cursor passes exactly what can be got, and an error for what cannot.
+  /// A cursor passes exactly the values that `get` returns, and an error for what is lost.
   private func checkCursor(_ store: Store, _ finding: Finding, _ how: String) throws {
     var cursor = store.makeCursor()
     var met: [[UInt8]: [UInt8]] = [:]
@@ -152,8 +151,8 @@ struct Examiner {
 
   // MARK: Anything
 
-  /// Expects of a file that may hold anything, with right checksums, that every
-  /// call returns or throws, and that reading and refusals change nothing.
+  /// Checks of a file with any contents and right checksums that every call returns or throws,
+  /// and that reading and refusals change nothing.
   func endure(_ random: inout some RandomNumberGenerator, isChanged: Bool = true) throws {
     let image = original.image
     try image.write(to: path)
@@ -192,7 +191,7 @@ struct Examiner {
     try tolerate { _ = try Store.verify(path) }
   }
 
-  /// Errors of our own type are the answer; any other is not.
+  /// The library's own errors are right; others are not.
   private func tolerate(_ body: () throws -> Void) throws {
     do { try body() } catch is StoreError {}
   }

@@ -1,8 +1,7 @@
 @testable import KVMap
 
-/// Changes files as somebody would who can compute checksums: numbers near the
-/// limits of their types, references to anywhere, records of any sort; everything
-/// with right checksums and chain.
+/// Changes files like an attacker who can compute checksums: numbers near the limits of their
+/// types, references to any place, records of any kind, all with right checksums and chains.
 struct Forger {
   let image: Image
   private let block: Superblock
@@ -45,7 +44,7 @@ struct Forger {
 
   // MARK: Numbers
 
-  /// A number that may be trouble where `old` was.
+  /// A number that may do harm in place of `old`.
   private func number(_ old: UInt64, _ random: inout some RandomNumberGenerator) -> UInt64 {
     let units = UInt64(image.length / Layout.unitBytes)
     let edges: [UInt64] = [
@@ -65,7 +64,7 @@ struct Forger {
     }
   }
 
-  /// A reference to a page: another one, or with another depth or epoch.
+  /// A reference to another page, or to the same one with another depth or epoch.
   private func pointer(_ old: UInt64, _ random: inout some RandomNumberGenerator) -> UInt64 {
     var bits = old
     let page = indexPages[random.below(indexPages.count)]
@@ -84,7 +83,7 @@ struct Forger {
   // MARK: Superblocks
 
   private func forgeSuperblock(_ random: inout some RandomNumberGenerator) {
-    // Mostly what stands between features and checksum.
+    // Mostly the fields between features and checksum.
     let field = (random.below(12) == 0 ? random.below(31) : 8 + random.below(11)) * 8
     let old = image.bytes.load64(field)
     let isPointer = field == Superblock.root || field == Superblock.spaceRoot
@@ -113,7 +112,7 @@ struct Forger {
       header.setEpoch(isNext ? block.epoch.next : Epoch(number: number(header.epoch.number, &random)))
     case 3: image.bytes.store64(number(header.prefix, &random), page.offset + PageHeader.prefix)
     case 4:
-      // Chains without end above all.
+      // Most of these chains have no end.
       let next = random.below(3) == 0 ? number(0, &random) : indexPages[random.below(indexPages.count)].number
       header.overflow = PageNumber(number: random.below(3) == 0 ? page.number : next)
     default: forgeContent(page, kind, &random)
@@ -166,7 +165,7 @@ struct Forger {
     image.bytes.store64(sum, start + 56)
   }
 
-  /// A record that the index leads to.
+  /// Changes a record that the index points to.
   private func forgeRecord(_ random: inout some RandomNumberGenerator) {
     if records.isEmpty { return }
     let start = records[random.below(records.count)]
@@ -179,7 +178,7 @@ struct Forger {
     _ = sealRecord(start, chain: 0)
   }
 
-  /// Checksum and chain of the record at `start`; the chain after it.
+  /// Sets checksum and chain of the record at `start`, and returns the chain after it.
   private func sealRecord(_ start: Int, chain: UInt64) -> UInt64? {
     let head = RecordHeader(image.bytes, at: start)
     guard head.contentBytes <= image.length - start else { return nil }
@@ -189,13 +188,13 @@ struct Forger {
     return next
   }
 
-  /// A log of records of any sort after the checkpoint.
+  /// Writes a log of records of any kind after the checkpoint.
   private func forgeLog(_ random: inout some RandomNumberGenerator) {
     var at = Int(block.logPosition.offset)
     var chain = block.chain
     var sequence = block.sequence.number
     let end = Int(block.segment.position.offset) + Layout.segmentBytes
-    // Sometimes up to the very end of the segment.
+    // Sometimes up to the end of the segment.
     if random.below(4) == 0, let long = filler(at, upTo: end, sequence, chain, &random) {
       (at, chain) = long
       sequence += 1
@@ -239,7 +238,7 @@ struct Forger {
       }
     }
     if let old = records.first, head.keyLength > 0, head.keyLength < 16 {
-      // A key that is there already, if the length happens to be its.
+      // A key that is there already, if it has this length.
       let known = RecordHeader(image.bytes, at: records[random.below(records.count)])
       if known.keyLength == head.keyLength {
         image.bytes.copy(from: old + known.keyOffset, to: at + head.keyOffset, count: head.keyLength)
@@ -250,7 +249,7 @@ struct Forger {
     }
   }
 
-  /// A LINK, with or without a segment where it leads.
+  /// Writes a LINK, with or without a segment where it points.
   private func forgeLink(_ at: Int, _ head: RecordHeader, _ random: inout some RandomNumberGenerator) {
     guard let header = SegmentHeader(image.bytes, at: Int(block.segment.position.offset), seed: block.seed)
     else { return }
@@ -266,12 +265,12 @@ struct Forger {
     ).encode(image.bytes, at: Int(target), seed: block.seed)
   }
 
-  /// Records that leave just a few bytes of the segment.
+  /// Records that leave just a few bytes of the segment free.
   private func filler(
     _ start: Int, upTo end: Int, _ sequence: UInt64, _ chain: UInt64,
     _ random: inout some RandomNumberGenerator
   ) -> (Int, UInt64)? {
-    // The superblock moves the log's position there, so that one record does.
+    // The superblock gets a log position near the segment's end, so that one record is enough.
     let at = end - 8 * (4 + random.below(20))
     for block in SuperblockPair.offsets {
       image.bytes.store64(UInt64(at), block + Superblock.logPosition)

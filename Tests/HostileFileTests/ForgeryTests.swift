@@ -4,18 +4,17 @@ import Testing
 
 @testable import KVMap
 
-/// Files made by somebody who can compute checksums: whatever they say, each call
-/// returns or throws an error of ours, in bounded time and memory, and what is
-/// refused or only read is not changed.
+/// Files of an attacker who can compute checksums. Each call returns or throws an error of the
+/// library, in bounded time and memory, and does not change what it refuses or only reads.
 @Suite(.timeLimit(.minutes(30)))
 struct ForgeryTests {
   @Test(arguments: [false, true])
-  func rightChecksums(isClosed: Bool) async throws {
+  func forgeriesWithRightChecksumsAreEndured(isClosed: Bool) async throws {
     let directory = try Cage.prepare()
-    let seed = testSeed("rightChecksums")
+    let seed = testSeed("forgeriesWithRightChecksumsAreEndured")
     await #expect(processExitsWith: .success) {
       [directory = directory as String, seed = seed as UInt64, isClosed = isClosed as Bool] in
-      try Cage.run("rightChecksums", directory) { cage in
+      try Cage.run("forgeriesWithRightChecksumsAreEndured", directory) { cage in
         let store = try isClosed ? HostileStore.closed(in: cage.directory) : .unclosed(in: cage.directory)
         let examiner = Examiner(original: store, path: cage.directory.appending("case"))
         let forger = try Forger(store.image)

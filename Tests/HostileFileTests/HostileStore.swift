@@ -3,18 +3,18 @@ import SystemPackage
 
 @testable import KVMap
 
-/// A small store with something of everything, and what is known about it.
+/// A small store with everything that a store can hold, and what damage to it may do.
 final class HostileStore {
   let name: String
   let image: Image
-  /// All keys that are asked for: present, removed, expired and never there.
+  /// All keys that are read: present, removed, expired and never there.
   private(set) var keys: [[UInt8]] = []
-  /// What each key has after each commit that a crash could take back; the last
-  /// is what was there in the end.
+  /// The value of each key in each state to which a crash could return; the last one is the
+  /// state at the end.
   private(set) var states: [[[UInt8]?]] = []
   private(set) var regions: [Region] = []
 
-  /// What may come of damage to some bytes of the file; none of it elsewhere.
+  /// Some bytes of the file, and the effect of damage to them. Damage elsewhere has no effect.
   struct Region {
     let bytes: Range<Int>
     let effect: Effect
@@ -26,9 +26,9 @@ final class HostileStore {
     var whenWriting = Refusal.never
     /// Keys, by number, that may be errors.
     var lost: Set<Int> = []
-    /// Whether those surely are.
+    /// Whether they surely are errors.
     var isLossCertain = false
-    /// Whether the last commit is taken for one that a crash cut off.
+    /// Whether the last commit is taken for one that a crash has torn.
     var losesLastCommit = false
     /// Whether all commits after the checkpoint may be gone without a trace.
     var losesCommits = false
@@ -54,7 +54,7 @@ final class HostileStore {
     if !script.isClosed { try store.close() }
   }
 
-  /// An empty store whose seed is known, so that cases can be repeated.
+  /// Makes an empty store with a fixed seed, so that cases can be repeated.
   private static func create(_ path: FilePath) throws {
     try Image.makeEmptyFile(path)
     let backing = try FileBacking(
@@ -66,7 +66,7 @@ final class HostileStore {
 
   // MARK: The stores
 
-  /// Closed, with a bucket that has an overflow page.
+  /// A closed store, with a bucket that has an overflow page.
   static func closed(in directory: FilePath) throws -> HostileStore {
     try HostileStore("closed", directory.appending("closed")) { script in
       try script.fill()
@@ -77,7 +77,7 @@ final class HostileStore {
     }
   }
 
-  /// Not closed: durable commits lie after the checkpoint.
+  /// A store that was not closed: there are durable commits after the checkpoint.
   static func unclosed(in directory: FilePath) throws -> HostileStore {
     try HostileStore("unclosed", directory.appending("unclosed")) { script in
       try script.fill()
@@ -91,8 +91,8 @@ final class HostileStore {
     }
   }
 
-  /// As little as makes a store, closed or with commits after the checkpoint: so
-  /// little that each bit of it can be tried.
+  /// A store so small that each of its bits can be tried, closed or with commits after the
+  /// checkpoint.
   static func tiny(in directory: FilePath, isClosed: Bool) throws -> HostileStore {
     try HostileStore(isClosed ? "tiny" : "tiny and not closed", directory.appending("tiny")) { script in
       try script.put("a", Array("first".utf8))
@@ -109,7 +109,7 @@ final class HostileStore {
     }
   }
 
-  /// Closed, with a directory that leads to several buckets.
+  /// A closed store with several buckets.
   static func split(in directory: FilePath) throws -> HostileStore {
     try HostileStore("split", directory.appending("split")) { script in
       for number in 0..<900 { try script.put("\(number)", Array("v\(number)".utf8)) }
@@ -117,7 +117,7 @@ final class HostileStore {
     }
   }
 
-  // MARK: Where what lies
+  // MARK: Regions
 
   private func findRegions(_ script: Script) throws {
     let block = try SuperblockPair(image.bytes).current().block
@@ -138,7 +138,7 @@ final class HostileStore {
     addRecords()
   }
 
-  /// The records of a commit after the checkpoint, and their runs; not the padding.
+  /// The records of a commit after the checkpoint, and their extents; not the padding.
   private func addLog(_ commit: Script.Commit, _ effect: Effect) {
     var at = Int(commit.start)
     while at < Int(commit.end) {
@@ -190,7 +190,7 @@ final class HostileStore {
     for entry in 0..<NodePage.entryCount { addSpace(node[entry], level: level - 1, effect) }
   }
 
-  /// The records that the checkpoint's index leads to, and their runs.
+  /// The records that the checkpoint's index points to, and their extents.
   private func addRecords() {
     var slots: [Slot] = []
     for region in regions where region.bytes.count == Image.pageBytes {
@@ -208,10 +208,10 @@ final class HostileStore {
       let head = RecordHeader(image.bytes, at: at)
       let key = image.bytes.array(at + head.keyOffset, count: head.keyLength)
       guard let number = keys.firstIndex(of: key) else { continue }
-      // What was overwritten later on may be damaged without anybody noticing.
+      // Nobody notices damage to a record that was overwritten later.
       let isLatest = states.allSatisfy { $0[number] == states[0][number] } && !isInLog(key, replayed)
       let effect = Effect(lost: [number], isLossCertain: isLatest)
-      // The chain is of no use any more.
+      // The chain between these parts is not read after a checkpoint.
       regions.append(Region(bytes: at..<at + 4, effect: effect))
       regions.append(Region(bytes: at + 8..<at + head.contentBytes, effect: effect))
       if head.flags.contains(.external) {
@@ -235,12 +235,12 @@ final class HostileStore {
     regions.contains { $0.bytes.count > Layout.largestInlineValue && $0.bytes.contains(offset) }
   }
 
-  /// Whether a byte is one of a page of the index or the space table.
+  /// Whether a byte is in a page of the index or the space table.
   func isInIndex(_ offset: Int) -> Bool {
     regions.contains { $0.bytes.count == Image.pageBytes && $0.bytes.contains(offset) }
   }
 
-  /// Whether a byte is one of an old page, an old record, or after a superblock.
+  /// Whether a byte is in an old page or an old record, or after a superblock.
   func meansNothing(_ offset: Int) -> Bool {
     let isFixed = offset < Int(Layout.firstFreeUnit) * Layout.unitBytes
     if isFixed { return offset % Layout.unitBytes >= SharedState.byteCount }
@@ -252,7 +252,7 @@ final class HostileStore {
   }
 }
 
-/// What is done to a store, and what it holds then.
+/// Changes of a store, and what it holds after them.
 struct Script {
   struct Commit {
     var start: UInt64
@@ -261,13 +261,13 @@ struct Script {
 
   let store: Store
   var isClosed = false
-  /// Whether commits are durable before the next one: from then on each has a
-  /// state of its own that a crash may lead back to.
+  /// Whether each commit is durable before the next one. Then a crash may return to the state
+  /// after any of them.
   var isDurable = false
   private(set) var commits: [Commit] = []
   private(set) var everyKey: [[UInt8]] = []
   private var contents: [[UInt8]: [UInt8]] = [:]
-  /// What was there before each durable commit.
+  /// The contents before each durable commit.
   private var earlier: [[[UInt8]: [UInt8]]] = []
 
   var states: [[[UInt8]: [UInt8]]] { earlier + [contents] }
@@ -303,7 +303,7 @@ struct Script {
     }
   }
 
-  /// Keys and values of every sort.
+  /// Puts keys and values of every kind.
   mutating func fill() throws {
     for number in 0..<36 { try put("key \(number)", Array("value \(number)".utf8)) }
     try put([], Array("of the empty key".utf8))
@@ -337,8 +337,8 @@ struct Script {
     }
   }
 
-  /// Keys that all want the same two lines of a bucket that is far from full, with
-  /// different tags.
+  /// Puts keys with different tags that all have the same two lines of a bucket, which is far
+  /// from full.
   mutating func addCrowd(_ count: Int) throws {
     let seed = store.core.memory.seed
     var tags: Set<UInt16> = []
@@ -356,13 +356,13 @@ struct Script {
 }
 
 extension Store {
-  /// A checkpoint now, whatever the log's length.
+  /// Writes a checkpoint, whatever the log's length.
   func checkpoint() throws(StoreError) {
     _ = try core.withWriteLock { turn throws(StoreError) in try core.checkpoint(turn, .skip) }
   }
 }
 
-/// `count` bytes, told apart from others by `stamp`.
+/// `count` bytes, which differ for each `stamp`.
 func patterned(_ count: Int, _ stamp: UInt64) -> [UInt8] {
   (0..<count).map { index in
     index < 8

@@ -4,19 +4,19 @@ import SystemPackage
 
 @testable import KVMap
 
-/// The bytes of a store's file, to be damaged, written out, and compared.
+/// The bytes of a store's file, which can be damaged, written to a file and compared.
 ///
-/// Only pages that hold anything are written; the rest of the file are holes.
+/// Only pages that are in use are written; the rest of the file is holes.
 @safe
 final class Image {
   let bytes: MappedBytes
-  /// Length of the file; may be cut below what was read.
+  /// The length of the file, which may be less than what was read.
   var length: Int
   private let capacity: Int
-  /// Numbers of the pages that hold anything, in order.
+  /// The numbers of the pages in use, in order.
   private(set) var pages: [Int] = []
 
-  // Not in the C library's module for Swift.
+  // SEEK_DATA and SEEK_HOLE, which the C library's Swift module lacks.
   private static let seekData: Int32 = 3
   private static let seekHole: Int32 = 4
 
@@ -45,14 +45,14 @@ final class Image {
     return (0..<Self.pageBytes / 8).allSatisfy { bytes.load64(start + 8 * $0) == 0 }
   }
 
-  /// Notes that a page holds something now, so that it is written.
+  /// Notes that a page is in use, so that it is written.
   func use(_ page: Int) {
     if !pages.contains(page) { pages.append(page) }
   }
 
   func flip(_ bit: Int, of offset: Int) { bytes.store8(bytes.load8(offset) ^ 1 << UInt8(bit), offset) }
 
-  /// The bytes of a page, to put them back.
+  /// The bytes of a page.
   func page(_ number: Int) -> [UInt8] {
     bytes.array(number * Self.pageBytes, count: Self.pageBytes)
   }
@@ -62,7 +62,7 @@ final class Image {
     use(number)
   }
 
-  /// All of it, to go back to.
+  /// A state of the image that can be restored.
   struct Saved {
     fileprivate let length: Int
     fileprivate let pages: [Int: [UInt8]]
@@ -97,7 +97,7 @@ final class Image {
     close(descriptor)
   }
 
-  /// Makes the file at `path` this image, whatever it was.
+  /// Writes this image to the file at `path`, in place of what is there.
   func write(to path: FilePath) throws {
     unsafe unlink(path.string)
     let descriptor = unsafe open(path.string, O_RDWR | O_CREAT | O_EXCL, 0o600)
@@ -114,8 +114,8 @@ final class Image {
     }
   }
 
-  /// The first byte in which the file at `path` differs, its length standing for
-  /// a difference in length; nil if there is none.
+  /// The first byte in which the file at `path` differs; its length if only that differs; nil if
+  /// nothing differs.
   func difference(from path: FilePath) throws -> Int? {
     let descriptor = unsafe open(path.string, O_RDONLY)
     guard descriptor >= 0 else { throw Failure(call: "open") }
@@ -137,7 +137,7 @@ final class Image {
       return start + (0..<count).first { bytes.load8(start + $0) != found[$0] }!
     }
     for page in pages { if let place = try compare(page) { return place } }
-    // Elsewhere there must be holes, or zeros.
+    // All other pages must be holes or zeros.
     var at = lseek(descriptor, 0, Self.seekData)
     while at >= 0, at < length {
       let end = lseek(descriptor, at, Self.seekHole)

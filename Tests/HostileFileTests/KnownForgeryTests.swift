@@ -4,45 +4,45 @@ import Testing
 
 @testable import KVMap
 
-/// Forgeries that once trapped, hung, filled the disk or changed a file that was
-/// refused; each with right checksums, and each the only thing that is wrong.
+/// Forgeries that trapped, hung, filled the disk or changed a file that was refused. Each has
+/// right checksums, and is the only thing that is wrong.
 @Suite(.timeLimit(.minutes(5)))
 struct KnownForgeryTests {
   enum Forgery: String, CaseIterable, Codable, Sendable {
-    /// The file would grow to a petabyte before anything refuses it.
-    case nextSegmentFarBehindTheEnd
-    /// One more than this ordinal is no number.
+    /// The file would grow to a petabyte before anything refused it.
+    case nextSegmentFarPastTheEnd
+    /// The next ordinal would overflow.
     case ordinalAtItsLimit
-    /// LINK whose value would lie past the record, and past the file.
+    /// A LINK whose value would be past the record and past the file.
     case linkWithLargeValue
-    /// LINK has no room after such a record.
+    /// After such a record a LINK has no room.
     case recordUpToTheSegmentsEnd
-    /// Removing a key takes one from nothing.
+    /// Removing a key subtracts one from zero.
     case noRecordsCounted
     case noIndexPagesCounted
-    /// A chain that leads back to itself: endless to read, and each change copies it.
+    /// A chain that points back to itself: reading it never ends, and each change copies it.
     case overflowInACircle
-    /// Nine pages that say they are 2^56 buckets.
+    /// Nine pages that claim to be 2^56 buckets.
     case directoryOfItself
-    /// A checkpoint looks at each child of a changed directory page.
-    case childBehindTheFile
-    /// A page of an epoch to come went unchecked.
+    /// A checkpoint reads each child of a changed directory page.
+    case childPastTheFile
+    /// A page of a future epoch was not checked.
     case pageOfTheFuture
-    /// Giving back four billion units.
-    case runWithoutEnd
-    /// An opening skips 2^24 numbers.
+    /// Four billion units would be released.
+    case extentWithoutEnd
+    /// Opening skips 2^24 numbers.
     case sequenceAtItsLimit
-    /// One more is no epoch, and superblocks with it were refused afterwards.
+    /// The next epoch would be out of range, and superblocks with it were refused afterwards.
     case epochAtItsLimit
     case liveBytesAtTheirLimit
     /// Compaction read its records from past the file.
     case segmentAtTheEnd
-    /// The shared state became a bucket, and slots its words.
-    case bucketAmongLiveWords
+    /// The shared state was taken for a bucket, and changing slots changed its words.
+    case bucketInTheSharedState
   }
 
   @Test(arguments: Forgery.allCases)
-  func isEndured(_ forgery: Forgery) async throws {
+  func knownForgeriesAreEndured(_ forgery: Forgery) async throws {
     let directory = try Cage.prepare()
     await #expect(processExitsWith: .success) {
       [directory = directory as String, forgery = forgery as Forgery] in
@@ -57,10 +57,10 @@ struct KnownForgeryTests {
         }
         try store.image.write(to: examiner.path)
         switch forgery {
-        case .nextSegmentFarBehindTheEnd, .ordinalAtItsLimit, .sequenceAtItsLimit, .epochAtItsLimit:
+        case .nextSegmentFarPastTheEnd, .ordinalAtItsLimit, .sequenceAtItsLimit, .epochAtItsLimit:
           #expect(throws: StoreError.self) { _ = try Store(examiner.path) }
           #expect(try store.image.difference(from: examiner.path) == nil)
-        case .overflowInACircle, .directoryOfItself, .pageOfTheFuture, .bucketAmongLiveWords:
+        case .overflowInACircle, .directoryOfItself, .pageOfTheFuture, .bucketInTheSharedState:
           #expect(try !Store.verify(examiner.path).isSound)
         default: break
         }
@@ -88,7 +88,7 @@ struct KnownForgeryTests {
       header.encode(bytes, at: segment, seed: block.seed)
     }
     switch forgery {
-    case .nextSegmentFarBehindTheEnd: try writeHeader { $0.next = Unit(number: 1 << 34 - 16) }
+    case .nextSegmentFarPastTheEnd: try writeHeader { $0.next = Unit(number: 1 << 34 - 16) }
     case .ordinalAtItsLimit: try writeHeader { $0.ordinal = .max }
     case .linkWithLargeValue, .recordUpToTheSegmentsEnd:
       try writeLastRecord(image, block, isLink: forgery == .linkWithLargeValue)
@@ -105,7 +105,7 @@ struct KnownForgeryTests {
       }
       seal(directory.page)
       write { $0.root = PagePointer(page: block.root.page, depth: 7, epoch: header.epoch) }
-    case .childBehindTheFile:
+    case .childPastTheFile:
       let epoch = PageHeader(bytes: bytes, page: bucket).epoch
       for entry in 0..<4 {
         directory[entry * 64] = PagePointer(
@@ -116,7 +116,7 @@ struct KnownForgeryTests {
       let header = PageHeader(bytes: bytes, page: bucket)
       header.setEpoch(Epoch(number: header.epoch.number | 1 << 40))
       bytes.store64(bytes.load64(bucket.offset + 4_000) ^ 1, bucket.offset + 4_000)
-    case .runWithoutEnd:
+    case .extentWithoutEnd:
       let leaf = NodePage(bytes: bytes, page: block.spaceRoot.page)[0].page
       for unit in 0..<SpaceEntry.entriesPerLeaf {
         let entry = SpaceEntry(
@@ -142,7 +142,7 @@ struct KnownForgeryTests {
         valueLength: 0
       ).encodeOrder(bytes, at: at)
       write { $0.highWater = Unit(number: last + 1) }
-    case .bucketAmongLiveWords:
+    case .bucketInTheSharedState:
       for entry in 0..<NodePage.entryCount {
         directory[entry] = PagePointer(
           page: PageNumber(number: UInt64(Layout.liveOffset / Layout.pageBytes)), depth: 0,
@@ -153,7 +153,7 @@ struct KnownForgeryTests {
   }
 
   /// What is written to a file with numbers at their limits can be read again.
-  @Test func whatIsWrittenBehindLargeNumbersIsRead() async throws {
+  @Test func whatIsWrittenAfterLargeNumbersIsRead() async throws {
     let directory = try Cage.prepare()
     await #expect(processExitsWith: .success) { [directory = directory as String] in
       try Cage.run("large numbers", directory) { cage in
@@ -173,7 +173,7 @@ struct KnownForgeryTests {
   /// A record that fills the last segment of the file to its last byte.
   private static func writeLastRecord(_ image: Image, _ block: Superblock, isLink: Bool) throws {
     let bytes = image.bytes
-    // The segment that comes next is the last of the file.
+    // The next segment is the last one of the file.
     let header = try #require(
       SegmentHeader(bytes, at: Int(block.segment.position.offset), seed: block.seed))
     let last = Unit(number: UInt64(image.length / Layout.unitBytes) - Layout.segmentUnits)
@@ -207,8 +207,8 @@ struct KnownForgeryTests {
 
   // MARK: Two superblocks
 
-  /// Both sound, but not of one checkpoint: the higher epoch counts; if they are of
-  /// one epoch, the first; of two stores, neither.
+  /// Both superblocks are sound, but not of one checkpoint. The one with the higher epoch counts;
+  /// with equal epochs the first one; if they are of two stores, neither.
   @Test func twoSuperblocksThatDiffer() throws {
     let directory = FilePath(try Cage.prepare())
     defer { Cage.remove(directory) }

@@ -3,23 +3,23 @@ import Testing
 
 @testable import KVMap
 
-/// Files that were cut short, and pages that are not what or where they were.
+/// Files that were cut short, and pages that are zeros or in other places.
 @Suite(.timeLimit(.minutes(30)))
 struct TruncationTests {
-  /// Every length within the first page, and those at and around page boundaries.
+  /// Every length within the first page, and the lengths around all page boundaries.
   @Test(arguments: [false, true])
-  func anyLength(isClosed: Bool) async throws {
+  func aStoreMayBeCutToAnyLength(isClosed: Bool) async throws {
     let directory = try Cage.prepare()
     await #expect(processExitsWith: .success) {
       [directory = directory as String, isClosed = isClosed as Bool] in
-      try Cage.run("anyLength", directory) { cage in
+      try Cage.run("aStoreMayBeCutToAnyLength", directory) { cage in
         let store = try isClosed ? HostileStore.closed(in: cage.directory) : .unclosed(in: cage.directory)
         let examiner = Examiner(original: store, path: cage.directory.appending("case"))
         let image = store.image
         let whole = image.length
         let block = try SuperblockPair(image.bytes).current().block
         let used = Int(block.highWater.position.offset)
-        // An empty file is no store that was cut short.
+        // An empty file does not count as a store that was cut short.
         var lengths = Set(1...Image.pageBytes)
         for page in 1...whole / Image.pageBytes {
           for difference in -1...1 { lengths.insert(page * Image.pageBytes + difference) }
@@ -29,7 +29,7 @@ struct TruncationTests {
           image.length = length
           defer { image.length = whole }
           do {
-            // Behind what the checkpoint uses lies what was logged since, or nothing.
+            // Past what the checkpoint uses there is later log, or nothing.
             let effect: HostileStore.Effect =
               length < used ? Examiner.cutShort : isClosed ? .none : Examiner.perhapsCutShort
             try examiner.examine(effect)
@@ -42,7 +42,7 @@ struct TruncationTests {
     Cage.conclude(directory)
   }
 
-  /// Each page zeroed, put over its neighbours, and swapped with each other page.
+  /// Each page is zeroed, copied over its neighbours, and swapped with every other page.
   @Test(arguments: [false, true])
   func pagesInWrongPlaces(isClosed: Bool) async throws {
     let directory = try Cage.prepare()
@@ -71,7 +71,7 @@ struct TruncationTests {
             guard (neighbour + 1) * Image.pageBytes <= store.image.length else { continue }
             play("page \(page) put over \(neighbour)", [(neighbour, content)])
           }
-          // Pages of one large value differ from each other in nothing but place.
+          // Pages of a large value differ only in their place, so fewer are swapped.
           for other in pages where other > page {
             if store.isInLargeValue(page * Image.pageBytes), (page + other) % 7 != 0 { continue }
             if store.isInLargeValue(other * Image.pageBytes), (page + other) % 5 != 0 { continue }
@@ -85,13 +85,13 @@ struct TruncationTests {
 }
 
 extension Examiner {
-  /// A store that lacks what its checkpoint uses.
+  /// The effect if the file is shorter than what the checkpoint uses.
   static let cutShort = HostileStore.Effect(whenReading: .certain, whenWriting: .certain)
   static let perhapsCutShort = HostileStore.Effect(whenReading: .possible, whenWriting: .possible)
 }
 
 extension HostileStore {
-  /// What may come of all that lies in some pages being wrong.
+  /// The effect if everything in some pages may be wrong.
   func effect(onPages pages: [Int]) -> Effect {
     var sum = Effect.none
     for page in pages {
@@ -100,7 +100,7 @@ extension HostileStore {
         sum.lost.formUnion(region.effect.lost)
         if region.effect.whenReading != .never { sum.whenReading = .possible }
         if region.effect.whenWriting != .never { sum.whenWriting = .possible }
-        // A row of commits that ends early without a trace of its end is an end.
+        // If commits end early without a trace of more, that is the log's end.
         if region.effect.losesLastCommit || region.effect.whenReading == .certain { sum.losesCommits = true }
       }
     }

@@ -3,17 +3,16 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Histories of several threads, handles and processes on a few keys, some of them
-/// killed in the middle: each must be linearizable, which `Checker` decides.
+/// Histories of several threads, handles and processes on a few keys; some processes are killed
+/// in the middle. Each history must be linearizable, which `Checker` decides.
 ///
-/// Each history has keys of its own, which are absent at first, and some 30 operations,
-/// ten to a thread. Beside them the store is made to write checkpoints, to forget old
-/// keys, and to move and reuse space. Threads give the processor away between two
-/// stores into the file now and then. After every 50 histories the store is opened
-/// anew, read and verified.
+/// Each history has keys of its own, which are absent at first, and some 30 operations, ten for
+/// each thread. Meanwhile the store writes checkpoints, removes old keys, and moves and reuses
+/// space. At times a thread yields between two stores into the file. After every 50 histories
+/// the store is opened anew, read and verified.
 ///
-/// `KVMAP_HISTORIES` sets how many are made in all, 2,000 without it;
-/// `KVMAP_TEST_SEED` repeats the plan of a run, if not the instants.
+/// `KVMAP_HISTORIES` sets how many are made in all (2,000). `KVMAP_TEST_SEED` repeats the plan
+/// of a run, but not its instants.
 @Suite(.serialized, .timeLimit(.minutes(180)))
 struct LinearizabilityTests {
   private static let histories = Environment.number("KVMAP_HISTORIES") ?? 2_000
@@ -27,11 +26,11 @@ struct LinearizabilityTests {
       [name = name as String, seed = seed as UInt64, note = note as String] in
       try Self.run(name, seed, note)
     }
-    let text = (try? String(contentsOfFile: note, encoding: .utf8)) ?? "the process ended without a word"
+    let text = (try? String(contentsOfFile: note, encoding: .utf8)) ?? "the process ended without a report"
     print("\(text); seed \(seed), KVMAP_HISTORIES=\(Self.histories)")
   }
 
-  /// In the exit test: its own output goes nowhere, so what it says is written down.
+  /// In the exit test: writes the report to a file, since its own output goes nowhere.
   private static func run(_ name: String, _ seed: UInt64, _ note: String) throws {
     guard let setting = Setting.all.first(where: { $0.name == name }) else { return }
     let text: String

@@ -1,9 +1,9 @@
 import TestSupport
 
-/// Values that are numbers in disguise: each number has bytes of its own, few or many,
-/// so that bytes of two values, or of none, are found out.
+/// Values that stand for numbers. Each number has bytes of its own, few or many, so that a
+/// mixture of two values, or bytes of none, are noticed.
 enum NumberedValue {
-  /// What is read from bytes that are no number's.
+  /// The number of bytes that are no value.
   static let wrong = UInt32.max
 
   static func bytes(_ number: UInt32) -> [UInt8] {
@@ -20,8 +20,8 @@ enum NumberedValue {
     return bytes == Self.bytes(number) ? number : wrong
   }
 
-  /// Most are short; one in 64 does not fit into a log segment's page, and one in 512
-  /// becomes a large value outside of the log.
+  /// Most are short. One in 64 is longer than a page, and one in 512 is a large value outside of
+  /// the log.
   private static func count(_ number: UInt32) -> Int {
     let mixed = number &* 0x9e37_79b1
     return switch mixed >> 23 {

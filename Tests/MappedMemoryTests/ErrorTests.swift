@@ -5,17 +5,17 @@ import Testing
 
 @testable import MappedMemory
 
-/// Each error of mmap(2) and its kin that this system can produce, produced.
+/// Produces each error of mmap(2) and its kin that this system can give.
 ///
-/// Not to be had here, and shown by injection in `FaultInjectionTests`:
+/// The others are injected in `FaultInjectionTests`:
 /// - ENFILE: a process with CAP_SYS_ADMIN passes the limit of the system's file
 ///   table; lowering it for others would disturb the machine.
 /// - EAGAIN for a locked file: mandatory locks left Linux with 5.15.
 /// - EBADF of mmap: a `File` always has an open descriptor.
-/// - EOVERFLOW by offset plus length in pages: 32-bit systems only; here it is
-///   the file system that says it.
+/// - EOVERFLOW by offset plus length in pages: 32-bit systems only; here the file
+///   system gives it.
 /// - EDQUOT: needs a file system with quotas. EIO of a real disk: needs a device
-///   that fails; here it is a file of /proc that says it.
+///   that fails; here a file of /proc gives it.
 /// - ENOLCK, EOPNOTSUPP of locks and of fallocate: all file systems here have them.
 @Suite("Errors of the system")
 struct ErrorTests {
@@ -71,7 +71,7 @@ struct ErrorTests {
     check(try mappingError { _ = try MutableMapping(anonymous: 0) }, "mmap", .invalidArgument)
   }
 
-  @Test("ENOMEM: more than there are addresses", arguments: [1 << 60, Int.max, -1])
+  @Test("ENOMEM: a length that no address space holds", arguments: [1 << 60, Int.max, -1])
   func absurdLength(length: Int) throws {
     let file = try scratch.file(pages: 1)
     let error = try mappingError { _ = try Mapping(file, length: length) }
@@ -81,7 +81,7 @@ struct ErrorTests {
       saying: "address space")
   }
 
-  @Test("EOVERFLOW: behind the largest offset of a file")
+  @Test("EOVERFLOW: past the largest offset of a file")
   func overflow() throws {
     let file = try scratch.file(pages: 1)
     let last = Int64.max - Int64.max % Int64(page)
@@ -89,7 +89,7 @@ struct ErrorTests {
     check(error, "mmap", .overflow, saying: "largest file offset")
   }
 
-  @Test("ENODEV: a file that cannot be mapped; EIO: one that fails to")
+  @Test("ENODEV: a file that cannot be mapped; EIO: one whose mapping fails")
   func unmappable() throws {
     let file = try File(opening: "/proc/self/status", access: .readOnly)
     check(try mappingError { _ = try Mapping(file, length: page) }, "mmap", .operationNotSupportedByDevice)
@@ -97,11 +97,11 @@ struct ErrorTests {
     check(try mappingError { _ = try Mapping(broken, length: page) }, "mmap", .ioError)
   }
 
-  @Test("EPERM: execution on a file system without, and writing of a sealed file")
+  @Test("EPERM: execution on a file system mounted noexec, and writing to a sealed file")
   func forbidden() throws {
     let file = try File(opening: "/proc/version", access: .readOnly)
     let error = try mappingError { _ = try Mapping(file, length: page, executable: true) }
-    // A system may mount /proc with execution; then mapping fails for itself.
+    // Where /proc is mounted without noexec, the mapping fails for another reason.
     let isNoExec = try kernelText("/proc/self/mountinfo").split(separator: "\n")
       .contains { $0.contains(" /proc ") && $0.contains("noexec") }
     if isNoExec { check(error, "mmap", .notPermitted, saying: "noexec") }
@@ -180,7 +180,7 @@ struct ErrorTests {
     check(try mappingError { try file.allocate(offset: .max, length: 1) }, "fallocate", .fileTooLarge)
     check(try mappingError { try file.writeZeros(offset: .max, length: 1) }, "pwrite", .fileTooLarge)
     await #expect(processExitsWith: .success) {
-      // The default of this signal ends the process before there is an error.
+      // Unless it is ignored, this signal ends the process before there is an error.
       signal(SIGXFSZ, SIG_IGN)
       try limit(.fileSize, to: 1 << 20, dropPrivileges: false)
       let file = try File(unnamedIn: "/tmp")
@@ -200,7 +200,7 @@ struct ErrorTests {
 
   @Test("ENOSPC: a full disk is an error; EROFS: a read-only one", .enabled(if: Capability.sysAdmin.isHeld))
   func fullDisk() async {
-    // Made and removed out here: in there it is a mount point, which cannot be.
+    // Made and removed out here: in the child it is a mount point, which cannot be removed.
     await #expect(processExitsWith: .success) { [directory = scratch.directory.string as String] in
       let scratch = Scratch(existing: FilePath(directory))
       try mountTemporaryFileSystem(at: scratch.directory, options: "size=1m")
@@ -215,7 +215,7 @@ struct ErrorTests {
         #expect(writing.errno == .noSpace)
         #expect(writing.path == scratch.path())
 
-        // The file is as large as the disk: a second one has room for nothing.
+        // The first file fills the disk: there is no room for a second one.
         let sparse = try File(opening: scratch.path("sparse"), access: .readWrite, create: true)
         try sparse.setSize(1 << 20)
         let space = try Reservation(atLeast: 1 << 20, preferring: 1 << 20)
@@ -240,7 +240,7 @@ struct ErrorTests {
 
   // MARK: open
 
-  @Test("ETXTBSY: a running program opened to be written")
+  @Test("ETXTBSY: a running program opened for writing")
   func running() throws {
     let error = try mappingError { _ = try File(opening: "/proc/self/exe", access: .readWrite) }
     check(error, "open", .textFileBusy, saying: "running")
@@ -271,7 +271,7 @@ struct ErrorTests {
 
   // MARK: Files
 
-  @Test("EBADF: an exclusive lock, a write and an allocation on a file opened read-only")
+  @Test("EBADF: an exclusive lock, a write and an allocation in a file opened read-only")
   func notOpenForThat() throws {
     _ = try scratch.file(pages: 1)
     let file = try File(opening: scratch.path(), access: .readOnly)

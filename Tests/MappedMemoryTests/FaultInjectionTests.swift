@@ -6,7 +6,7 @@ import Testing
 
 @testable import MappedMemory
 
-/// The hook is for the process, so each test has one of its own.
+/// The hook is for the whole process, so each test runs in a process of its own.
 @Suite("Failing system calls")
 struct FaultInjectionTests {
   /// Makes every system call of the module, in a directory of its own.
@@ -55,7 +55,7 @@ struct FaultInjectionTests {
     try file.close()
   }
 
-  @Test("Without a hook everything works; with one that does nothing too, and it sees every call")
+  @Test("Everything works without a hook, and with one that does nothing; the hook sees every call")
   func watching() async {
     await #expect(processExitsWith: .success) {
       try FaultInjectionTests.everything(in: Scratch())
@@ -66,8 +66,8 @@ struct FaultInjectionTests {
       }
       try FaultInjectionTests.everything(in: Scratch())
       FaultInjection.install(nil)
-      // These two are shown apart: the handler is installed once, and holes are
-      // looked for only where there is no fallocate.
+      // Other tests show these two: the handler is installed once in a process, and
+      // holes are looked for only where there is no fallocate.
       seen.with { #expect(Set(SystemCall.allCases).subtracting($0) == [.sigaction, .lseek]) }
     }
   }
@@ -87,7 +87,7 @@ struct FaultInjectionTests {
       counts.with {
         for (call, count) in $0 where call != .close { #expect(count >= 2, "\(call)") }
         #expect($0.keys.contains(.sigaction))
-        // Calls made once have now been asked for twice.
+        // These are made once, and so twice with the interruption.
         for call in [SystemCall.fallocate, .ftruncate, .pread, .linkat, .fsync, .msync, .mremap, .mincore] {
           #expect($0[call] == 2, "\(call)")
         }
@@ -95,7 +95,7 @@ struct FaultInjectionTests {
     }
   }
 
-  @Test("Any call that fails at any time is an error that names it, and leaks neither file nor memory")
+  @Test("Whichever call fails, the error names it, and neither file nor memory leaks")
   func everyFailure() async {
     await #expect(processExitsWith: .success) {
       try FaultInjectionTests.everything(in: Scratch())
@@ -119,8 +119,8 @@ struct FaultInjectionTests {
         }
         do {
           try FaultInjectionTests.everything(in: scratch)
-          // What ends a value has nobody to tell; and where it cannot be seen whether a file
-          // without a name can get one, it has one. Flags of a file are a hint.
+          // The end of a value cannot throw. If stat fails, the file gets a temporary
+          // name. Flags of a file are a hint.
           let untold: [SystemCall] = [.close, .munmap, .unlink, .stat, .fstat, .setFlags]
           #expect(untold.contains(calls[failing]), "\(calls[failing])")
         } catch let error as MappingError {
@@ -134,7 +134,7 @@ struct FaultInjectionTests {
     }
   }
 
-  @Test("The handler's installation can fail; the next mapping tries again")
+  @Test("If the handler cannot be installed, the next mapping tries again")
   func handler() async {
     await #expect(processExitsWith: .success) {
       FaultInjection.install { $0 == .sigaction ? .invalidArgument : nil }
@@ -183,7 +183,7 @@ struct FaultInjectionTests {
     }
   }
 
-  @Test("Locks that are held elsewhere are not an error, by either number")
+  @Test("A lock that is held elsewhere is not an error, whichever number the system gives")
   func heldLocks() async {
     await #expect(processExitsWith: .success) {
       let file = try Scratch().file(pages: 1)
@@ -266,7 +266,7 @@ struct FaultInjectionTests {
         for index in 65536..<69632 { expected[index] = 7 }
         expected[500_000] = 8
         #expect(try file.bytes(3 << 20) == expected)
-        // The two pages that had storage are left out; what is around them is written 64 KiB at a time.
+        // All but the two pages that had storage is written, 64 KiB at a time.
         let holes = [10000..<65536, 69632..<499_712, 503_808..<1 << 20, 1 << 20..<10000 + 2 << 20]
         let writes = holes.map { ($0.upperBound - 1) / 65536 - $0.lowerBound / 65536 + 1 }
         #expect(written.with { $0 } == writes.reduce(0, +))
@@ -285,12 +285,12 @@ struct FaultInjectionTests {
       }
       try file.writeZeros(offset: offset, length: 131_072)
       FaultInjection.install(nil)
-      // A range that starts inside of 64 KiB ends inside of others.
+      // A range that starts inside a block of 64 KiB touches one more of them.
       #expect(written.with { $0 } == (offset == 0 ? 2 : 3))
     }
   }
 
-  @Test("A file system without an account of its holes counts as all data")
+  @Test("Where a file system does not tell its holes, everything counts as data")
   func allocationWithoutHoles() async {
     await #expect(processExitsWith: .success) {
       let file = try File(unnamedIn: "/tmp")
@@ -318,7 +318,7 @@ struct FaultInjectionTests {
         guard call == .open || call == .openUnnamed else { return nil }
         return opens.with {
           $0 += 1
-          // No unnamed file; and the first name drawn is taken.
+          // There are no unnamed files, and the first name drawn is taken.
           return $0 % 3 == 1 ? Errno(rawValue: missing) : $0 % 3 == 2 ? .fileExists : nil
         }
       }
@@ -346,7 +346,7 @@ struct FaultInjectionTests {
     }
   }
 
-  @Test("A directory that cannot be synced on its own is no error; one that fails is")
+  @Test("A directory that does not support syncing is no error; a sync that fails is one")
   func directorySync() async {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch()

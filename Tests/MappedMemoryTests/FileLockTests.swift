@@ -9,7 +9,7 @@ import Testing
 @Suite("Locks of open files")
 struct FileLockTests {
   let scratch: Scratch
-  /// Far behind the end of any file here.
+  /// Far past the end of any file here.
   let range = FileRange(offset: 1 << 62, length: 1)
 
   init() throws { scratch = try Scratch() }
@@ -18,7 +18,7 @@ struct FileLockTests {
     try File(opening: scratch.path(), access: access, create: true)
   }
 
-  @Test("An exclusive lock keeps all others out, in the same process too")
+  @Test("An exclusive lock keeps out all others, also those of the same process")
   func exclusive() throws {
     let first = try open()
     let second = try open()
@@ -81,7 +81,7 @@ struct FileLockTests {
       try second.conflictingLock(.exclusive, range: everything) == FileRange(offset: 1 << 61, length: 7))
     #expect(try second.conflictingLock(.shared, range: everything) == nil)
     #expect(try first.conflictingLock(.exclusive, range: everything) == nil)
-    // To ask is not to take.
+    // Asking took no lock.
     #expect(try first.tryLock(.exclusive, range: FileRange(offset: 1 << 61, length: 7)) == true)
   }
 
@@ -118,7 +118,7 @@ struct FileLockTests {
     #expect(try other.tryLock(.shared, range: range) == true)
   }
 
-  @Test("A waiting lock is there only after the holder has given it up")
+  @Test("A thread that waits for a lock gets it only when the holder has given it up")
   func waiting() throws {
     let path = scratch.path()
     let range = range

@@ -66,7 +66,7 @@ struct FileTests {
 
   // MARK: Identity
 
-  @Test("Two names of a file are one identity; a file put in its place is another")
+  @Test("Two names of a file have one identity; a file put in its place has another")
   func identity() throws {
     let file = try scratch.file(pages: 1)
     let identity = try file.status().identity
@@ -242,7 +242,7 @@ struct FileTests {
   }
 
   @Test(
-    "Network file systems are told by their numbers",
+    "Network file systems are known by their numbers",
     arguments: [
       (0x6969, "NFS"), (0xFF53_4D42, "CIFS"), (0x517B, "SMB"), (0xFE53_4D42, "SMB2"), (0x5346_414F, "AFS"),
       (0x0102_1997, "9P"), (0x00C3_6400, "Ceph"), (0x0BD0_0BD0, "Lustre"),

@@ -11,7 +11,8 @@ import Testing
   import Darwin
 #endif
 
-/// What a forked child sees and cannot spoil. Each in a process of its own.
+/// What a forked child sees, and that it cannot harm its parent. Each test runs in a
+/// process of its own.
 @Suite("Children of fork")
 struct ForkTests {
   @Test("A child has neither mapping nor reservation; calls on them are errors")
@@ -66,7 +67,7 @@ struct ForkTests {
     }
   }
 
-  @Test("A loss in an inherited mapping is survived in a child, and marked there only")
+  @Test("A child survives a loss in an inherited mapping, and only the child marks it")
   func lossInChild() async {
     await #expect(processExitsWith: .success) {
       let file = try File(unnamedIn: "/tmp")
@@ -95,7 +96,7 @@ struct ForkTests {
         alarm(60)
         while true { pause() }
       }
-      // When the child runs, it has closed the file.
+      // A child that runs has closed the file.
       var byte: [UInt8] = [0]
       #expect(try unsafe byte.withUnsafeMutableBytes { try unsafe pipe.readEnd.read(into: $0) } == 1)
       // As if this process had died: it does not unlock.
@@ -119,7 +120,7 @@ struct ForkTests {
     }
   }
 
-  @Test("A child that lets go of a mapping does not unmap what it has put there itself")
+  @Test("A child that ends an inherited mapping does not unmap what it has put there itself")
   func endInChild() async {
     await #expect(processExitsWith: .success) {
       final class Box {
@@ -176,7 +177,7 @@ struct ForkTests {
     }
   }
 
-  @Test("A child that lets go of a temporary file leaves its name")
+  @Test("A child that ends a temporary file does not remove its name")
   func temporaryName() async {
     await #expect(processExitsWith: .success) {
       final class Box {

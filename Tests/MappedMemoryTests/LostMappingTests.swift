@@ -26,13 +26,13 @@ struct LostMappingTests {
     #expect(error.errno == .ioError)
     #expect(error.description.contains(scratch.path().string))
     #expect(mapping.isLost == true)
-    // What is still there can be looked at, but is not vouched for.
+    // The page that is left reads as it was, the lost one as zeros.
     #expect(mapping.bytes.byte(0) == 1)
     #expect(mapping.bytes.byte(3 * page) == 0)
     #expect(throws: MappingError.lost(scratch.path())) { try mapping.byte(0) }
   }
 
-  @Test("Writing behind the end throws, shared or private", arguments: [Sharing.shared, .private])
+  @Test("Writing past the end throws, shared or private", arguments: [Sharing.shared, .private])
   func writing(sharing: Sharing) throws {
     let file = try scratch.file(pages: 2)
     var mapping = try MutableMapping(file, length: 2 * page, sharing: sharing)
@@ -45,7 +45,7 @@ struct LostMappingTests {
     #expect(again.code == .lost)
   }
 
-  @Test("An error of the closure gives way to the loss that may have caused it")
+  @Test("If the closure throws after a loss, the loss is what is thrown")
   func closureErrors() throws {
     struct Failure: Error {}
     let file = try scratch.file(pages: 1)
@@ -61,7 +61,7 @@ struct LostMappingTests {
     #expect(throws: MappingError.lost(scratch.path())) { try mapping.withBytes { _ in throw Failure() } }
   }
 
-  @Test("The page in its place can be used as the mapping can, not more")
+  @Test("The page put in place of a lost one has the protection of the mapping")
   func protection() throws {
     let file = try scratch.file(pages: 2)
     let reader = try Mapping(file, length: 2 * page)
@@ -76,7 +76,7 @@ struct LostMappingTests {
     #expect(try reader.kernelView(page)?.permissions == "r--s")
   }
 
-  @Test("A loss marks its own mapping and no other, even of the same file")
+  @Test("A loss marks its own mapping, and no other mapping of the same file")
   func neighbours() throws {
     let file = try scratch.file("lost", pages: 2)
     let other = try scratch.file("other", pages: 2)
@@ -92,7 +92,7 @@ struct LostMappingTests {
     #expect(try space.byte(page) == 2)
   }
 
-  @Test("A loss in one part marks the reservation; a new value of the same entry starts unmarked")
+  @Test("A loss in one part marks the reservation; the next one in its table entry starts unmarked")
   func reservation() throws {
     let file = try scratch.file(pages: 4)
     do {
@@ -159,7 +159,7 @@ struct LostMappingTests {
     }
   }
 
-  @Test("More lost pages than a process may have mappings")
+  @Test("More pages can be lost than a process may have mappings")
   func manyPages() async throws {
     let limit = try Int(
       kernelText("/proc/sys/vm/max_map_count").trimmingCharacters(in: .whitespacesAndNewlines))!
@@ -205,7 +205,7 @@ struct LostMappingTests {
     faults.with { #expect($0 == [Bool](repeating: true, count: 8)) }
   }
 
-  @Test("Readers on many threads of one mapping all learn of the loss")
+  @Test("All threads that read one mapping learn of the loss")
   func readers() throws {
     final class Subject: Sendable {
       let file: File
@@ -222,7 +222,7 @@ struct LostMappingTests {
           self.file, fileOffset: 0, at: 0, length: length, protection: .read, sharing: .shared)
       }
 
-      /// Reads the last page until it is lost: no zero may pass for its byte.
+      /// Reads the last page until it is lost. No zero may be taken for its byte.
       func read() {
         started.add(1, ordering: .relaxed)
         do {

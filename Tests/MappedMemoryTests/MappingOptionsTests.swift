@@ -22,7 +22,7 @@ struct MappingOptionsTests {
     #expect(try eager.residentPages(at: 0, length: 16 * page) == 16)
   }
 
-  @Test("Prefaulting anonymous memory gives it its pages")
+  @Test("Prefaulting gives anonymous memory its pages")
   func prefaultAnonymous() throws {
     let lazy = try MutableMapping(anonymous: 16 * page)
     let eager = try MutableMapping(anonymous: 16 * page, options: .prefault)
@@ -30,7 +30,7 @@ struct MappingOptionsTests {
     #expect(try eager.residentPages(at: 0, length: 16 * page) == 16)
   }
 
-  @Test("Nonblocking prefault is taken, and does nothing, as documented")
+  @Test("Nonblocking prefault is accepted and does nothing, as documented")
   func prefaultNonblocking() throws {
     let file = try scratch.file(pages: 16)
     let mapping = try Mapping(file, length: 16 * page, options: .prefaultNonblocking)
@@ -66,7 +66,7 @@ struct MappingOptionsTests {
   func growsDown() async {
     await #expect(processExitsWith: .success) {
       let page = PageSize.bytes
-      // Room below, wider than the gap that the kernel keeps to a neighbour.
+      // There is room below, more than the gap that the kernel keeps to a neighbour.
       let room = try Reservation(atLeast: 64 << 20, preferring: 64 << 20)
       try room.placeAnonymous(
         at: room.length - page, length: page, protection: [.read, .write], options: .growsDown)
@@ -100,8 +100,8 @@ struct MappingOptionsTests {
 }
 
 extension Reservation {
-  /// Gives back all address space below an offset, unlike anything the layer
-  /// does: only there can memory grow.
+  /// Unmaps all address space below an offset, which the module never does: memory
+  /// grows only into unmapped space.
   fileprivate borrowing func vacateForGrowth(below offset: Int) throws {
     try #require(unsafe munmap(base, offset) == 0)
   }

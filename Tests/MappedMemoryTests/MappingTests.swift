@@ -111,7 +111,7 @@ struct MappingTests {
 
   @Test("The end of the value unmaps, and only that")
   func unmaps() throws {
-    // Three pages side by side: were too much unmapped, a neighbour would go.
+    // Three pages side by side: if too much is unmapped, a neighbour goes too.
     let space = try Reservation(atLeast: 3 * page, preferring: 3 * page)
     try space.placeAnonymous(at: page, length: page, protection: .read)
     #expect(try space.kernelView(page)?.permissions == "r--p")
@@ -174,7 +174,7 @@ struct MappingTests {
     #expect(writer.address == base)
   }
 
-  @Test("A write to a read-only mapping's address kills: the types keep it from being written")
+  @Test("A write to an address of a read-only mapping kills; the types offer none")
   func readOnlyIsEnforced() async {
     await #expect(processExitsWith: .signal(SIGSEGV)) {
       // A sanitizer has a handler of its own for it.
@@ -189,7 +189,7 @@ struct MappingTests {
 
   // MARK: Other lengths
 
-  @Test("mremap keeps the bytes: longer, shorter, over more of the file")
+  @Test("Resizing keeps the bytes: longer, shorter, over more of the file")
   func resizing() throws {
     let file = try scratch.file(pages: 4)
     var mapping = try MutableMapping(file, length: page)

@@ -25,7 +25,7 @@ struct MemoryCallTests {
     #expect(try file.bytes(1, at: page + 7) == [70])
   }
 
-  @Test("A waited sync gives a sparse page its blocks; before there are none")
+  @Test("A sync that waits gives a sparse page its blocks; before it there are none")
   func syncWrites() throws {
     let file = try File(opening: scratch.path(), access: .readWrite, create: true)
     try file.setSize(Int64(page))
@@ -63,7 +63,7 @@ struct MemoryCallTests {
     #expect(try mapping.residentPages(at: 4 * page, length: 0) == 0)
   }
 
-  @Test("Residency of more than one step of the answer")
+  @Test("The residency of a range that is asked for in several steps")
   func longResidency() throws {
     let space = try Reservation(atLeast: 3 << 30, preferring: 3 << 30)
     try space.placeAnonymous(at: 0, length: 3 << 30, protection: [.read, .write], options: .noReserve)
@@ -124,7 +124,7 @@ struct MemoryCallTests {
     #expect(try memory.byte(page) == 0)
   }
 
-  @Test("Memory not needed becomes zeros; a private page the file's again")
+  @Test("Memory that is not needed becomes zeros; a private page shows the file again")
   func dontNeed() throws {
     var memory = try MutableMapping(anonymous: page)
     try memory.set(0, to: 9)
@@ -141,7 +141,7 @@ struct MemoryCallTests {
     #expect(try shared.byte(0) == 9)
   }
 
-  @Test("Paging out takes pages from the page table; willNeed is taken as a hint")
+  @Test("Paging out takes pages from the page table; willNeed is a hint")
   func pagingOut() throws {
     let file = try scratch.file(pages: 8)
     try file.sync()
@@ -168,7 +168,7 @@ struct MemoryCallTests {
     #expect(error.description.contains("advice"))
   }
 
-  @Test("Every advice is one the kernel has")
+  @Test("The kernel knows every advice")
   func everyAdvice() throws {
     for pattern in AccessPattern.allCases {
       let memory = try MutableMapping(anonymous: page)

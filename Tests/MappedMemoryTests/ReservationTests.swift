@@ -133,7 +133,7 @@ struct ReservationTests {
     #expect(try space.kernelView()?.permissions == "---p")
   }
 
-  @Test("What is placed is missing in children, files and memory alike, unless asked for")
+  @Test("What is placed is missing in children, both files and memory, unless asked for")
   func forkFlags() throws {
     let file = try scratch.file(pages: 1)
     let space = try Reservation(atLeast: 8 * page, preferring: 8 * page)
@@ -150,16 +150,16 @@ struct ReservationTests {
     #expect(try (0..<8).map(isKept) == [true, true, true, true, false, true, true, true])
   }
 
-  @Test("No more is reserved than is left over afterwards, unless it is the least")
+  @Test("At least as much address space is left as is reserved, unless the minimum is more")
   func halving() async {
     await #expect(processExitsWith: .success) {
-      // What is in use counts, and that is terabytes where a sanitizer has its tables.
+      // The limit includes what is in use: terabytes where a sanitizer has its tables.
       let pages = try kernelText("/proc/self/statm").split(separator: " ").first.flatMap { UInt($0) }
       let used = try #require(pages) * UInt(PageSize.bytes)
       try limit(.addressSpace, to: used + 3 << 34, dropPrivileges: false)
       let space = try Reservation(atLeast: 1 << 30, preferring: 1 << 37)
       #expect(space.length == 1 << 34)
-      // What has to be had is had to the last.
+      // The minimum is reserved even if little is left.
       #expect(try Reservation(atLeast: 30 << 30, preferring: 1 << 38).length == 30 << 30)
       let error = try mappingError { _ = try Reservation(atLeast: 1 << 36, preferring: 1 << 38) }
       #expect(error.errno == .noMemory)
@@ -191,7 +191,7 @@ struct ReservationTests {
   }
 
   @Test("Populating what has no storage is an error, not a signal, and loses nothing")
-  func populatingBehindTheEnd() throws {
+  func populatingPastTheEnd() throws {
     let file = try scratch.file(pages: 1)
     let space = try Reservation(atLeast: 4 * page, preferring: 4 * page)
     try space.place(file, fileOffset: 0, at: 0, length: 4 * page, protection: both, sharing: .shared)

@@ -4,27 +4,27 @@ import Testing
 
 @testable import MappedMemory
 
-/// What becomes of SIGBUS that is none of the layer's business. Each test in a
-/// process of its own, because the handler is for the process.
+/// What happens with a SIGBUS that no mapping of the module has caused. Each test runs in
+/// a process of its own, because the handler is for the whole process.
 @Suite("Foreign SIGBUS")
 struct SignalTests {
-  @Test("A fault outside of our ranges kills, as without us")
+  @Test("A fault outside of the module's mappings kills")
   func foreignFault() async {
     await #expect(processExitsWith: .signal(SIGBUS)) {
-      // A sanitizer has a handler of its own for it.
+      // A sanitizer has installed a handler.
       signal(SIGBUS, SIG_DFL)
       try SignalTests.loseOne()
       SignalTests.foreignFault()
     }
   }
 
-  @Test("It reaches a handler with information that was there before")
+  @Test("A fault reaches an earlier handler, with what the kernel says of it")
   func previousHandlerWithInformation() async {
     await #expect(processExitsWith: .exitCode(42)) {
       var action = sigaction()
       action.sa_flags = SA_SIGINFO
       unsafe action.__sigaction_handler.sa_sigaction = { number, information, _ in
-        // Only with what the kernel gave: the code of an address without storage.
+        // 2 is the kernel's code for an address without storage.
         let isWhole = unsafe number == SIGBUS && information?.pointee.si_code == 2
         _exit(isWhole ? 42 : 1)
       }
@@ -34,7 +34,7 @@ struct SignalTests {
     }
   }
 
-  @Test("It reaches a plain handler that was there before")
+  @Test("A fault reaches an earlier plain handler")
   func previousPlainHandler() async {
     await #expect(processExitsWith: .exitCode(43)) {
       signal(SIGBUS) { number in _exit(number == SIGBUS ? 43 : 1) }
@@ -43,7 +43,7 @@ struct SignalTests {
     }
   }
 
-  @Test("A fault kills where the signal was ignored, as the kernel does it")
+  @Test("A fault kills where the signal was ignored, as it does without the module")
   func previouslyIgnoredFault() async {
     await #expect(processExitsWith: .signal(SIGBUS)) {
       signal(SIGBUS, SIG_IGN)
@@ -61,7 +61,7 @@ struct SignalTests {
     }
   }
 
-  @Test("A signal that was sent is ignored where it was before")
+  @Test("A signal that was sent is ignored where it was ignored before")
   func sentAndIgnored() async {
     await #expect(processExitsWith: .exitCode(44)) {
       signal(SIGBUS, SIG_IGN)
@@ -72,7 +72,7 @@ struct SignalTests {
     }
   }
 
-  @Test("A range is no longer ours once its mapping has ended")
+  @Test("A fault in the range of a mapping that has ended kills")
   func afterTheEnd() async {
     await #expect(processExitsWith: .signal(SIGBUS)) {
       signal(SIGBUS, SIG_DFL)
@@ -91,7 +91,7 @@ struct SignalTests {
     }
   }
 
-  @Test("A handler installed on top of ours and passing on leaves ours at work")
+  @Test("A later handler that passes signals on leaves the module's at work")
   func handlerOnTop() async {
     await #expect(processExitsWith: .success) {
       try SignalTests.loseOne()
@@ -106,14 +106,14 @@ struct SignalTests {
     }
   }
 
-  /// Loses a mapping of the layer's, which installs its handler and uses it.
+  /// Loses a mapping of the module, which installs its handler and uses it.
   static func loseOne() throws {
     let file = try File(unnamedIn: "/tmp")
     let mapping = try Mapping(file, length: PageSize.bytes)
     #expect(throws: MappingError.lost("/tmp")) { try mapping.byte(0) }
   }
 
-  /// Maps an empty file behind the layer's back, and reads it.
+  /// Maps an empty file without the module, and reads it.
   static func foreignFault() {
     let base = unsafe mmap(nil, PageSize.bytes, PROT_READ, MAP_SHARED, emptyFile(), 0)
     use(unsafe base!.load(as: UInt8.self))

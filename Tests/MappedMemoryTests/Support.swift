@@ -37,7 +37,7 @@ extension RawSpan {
   }
 }
 
-/// Makes a load count: an optimizer would leave out one whose result is unused.
+/// Keeps a load: the optimizer would leave it out if nothing used its result.
 func use(_ byte: UInt8) { sink.store(byte, ordering: .relaxed) }
 
 private let sink = Atomic<UInt8>(0)
@@ -145,8 +145,8 @@ func exitStatus(of child: pid_t) -> Int32 {
   return status & 0x7F == 0 ? status >> 8 & 0xFF : -(status & 0x7F)
 }
 
-/// Mounts a tmpfs over a directory, seen by this thread alone. For tests in a
-/// process of their own.
+/// Mounts a tmpfs over a directory, for this thread alone. For tests in a process of
+/// their own.
 func mountTemporaryFileSystem(at directory: FilePath, options: String) throws {
   let unshare = hidden("unshare", as: (@convention(c) (Int32) -> Int32).self)
   let newMounts: Int32 = 0x20000
@@ -212,7 +212,7 @@ final class Shared<Value: Sendable>: @unchecked Sendable {
   }
 }
 
-/// Runs `body` on as many threads at once, and waits for them.
+/// Runs `body` on `count` threads at once, and waits for them.
 func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
   let group = DispatchGroup()
   for index in 0..<count {

@@ -1,10 +1,10 @@
 import Foundation
 
-/// What environment variables say about this run of tests.
+/// What the environment says about this run of tests.
 package enum Environment {
   package static func isSet(_ name: String) -> Bool { text(name) != nil }
 
-  /// The number that a variable has; nil if it is not set or no number.
+  /// A variable's number; nil if it is not set or not a number.
   package static func number(_ name: String) -> Int? { text(name).flatMap { Int($0) } }
 
   fileprivate static func text(_ name: String) -> String? { ProcessInfo.processInfo.environment[name] }

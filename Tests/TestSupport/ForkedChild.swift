@@ -6,10 +6,10 @@
   import Darwin
 #endif
 
-/// A child made by `fork` alone: within a millisecond, so that thousands can be killed.
+/// A child made by `fork` alone. That takes a millisecond, so that thousands can be killed.
 ///
-/// Only in exit tests, whose other threads do nothing: a child has but the thread that forked.
-/// Nothing of the parent's may be open, no store and no database. A child dies with its parent.
+/// Only for exit tests, whose other threads do nothing: a child has only the thread that forked.
+/// The parent may have no store and no database open. A child dies with its parent.
 package final class ForkedChild {
   /// How a child ended.
   package enum End: Equatable, CustomStringConvertible {
@@ -28,12 +28,12 @@ package final class ForkedChild {
   }
 
   package let identifier: Int32
-  /// How it ended; nil while that has not been asked for.
+  /// How it ended, once `hasEnded`, `kill` or `wait` has found that out.
   package private(set) var end: End?
 
-  /// Runs `body` in a child, and ends it: with status 1 if `body` throws.
+  /// Runs `body` in a child, which ends with it: with status 1 if `body` throws.
   ///
-  /// - Parameter isQuiet: a crash is not written about, which takes seconds.
+  /// - Parameter isQuiet: a crash prints no backtrace, which takes seconds.
   package init(isQuiet: Bool = false, _ body: () throws -> Void) {
     let fork = hidden("fork", as: (@convention(c) () -> pid_t).self)
     identifier = fork()

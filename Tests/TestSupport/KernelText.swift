@@ -1,6 +1,6 @@
 package import SystemPackage
 
-/// A file of /proc, whose size is said to be 0.
+/// The text of a file of /proc, whose size is given as 0.
 package func kernelText(_ path: FilePath) throws -> String {
   let descriptor = try FileDescriptor.open(path, .readOnly)
   return try descriptor.closeAfter {

@@ -24,7 +24,7 @@ package final class Scratch: Sendable {
   /// The host's directory for temporary files.
   package static var temporary: FilePath { FilePath(FileManager.default.temporaryDirectory.path) }
 
-  /// Where the system has files in memory, whose syncs take no time; else as `temporary`.
+  /// A directory in memory, where syncs take no time; `temporary` where there is none.
   package static var memory: FilePath {
     FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm" : temporary
   }

@@ -4,12 +4,12 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What KVMap and gdbm lose when a process is killed in its changes, and what they
-/// make of a flipped bit: the same records, the same changes, the same judge. Both
-/// are counted and printed; asserted is only what KVMap promises.
+/// What KVMap and gdbm lose when a process is killed while it makes changes, and how they take
+/// a flipped bit: with the same records, changes and checks. The losses of both are counted and
+/// printed; the tests check only what KVMap promises.
 ///
-/// `KVMAP_CRASHES` sets the kills of each mode that does not sync (a third as many of
-/// those that do), `KVMAP_FLIPS` the flipped bits, of one in each byte at most;
+/// `KVMAP_CRASHES` sets the kills of each mode that does not sync; there are a third as many of
+/// the others. `KVMAP_FLIPS` sets how many bits are flipped, at most one in each byte.
 /// `KVMAP_TEST_SEED` repeats a run, but for the instants of the kills.
 @Suite("Losses, against gdbm", .serialized, .timeLimit(.minutes(60)))
 struct CrashComparisonTests {
@@ -36,7 +36,7 @@ struct CrashComparisonTests {
       ]
       var remark = ""
       if let reason = GDBMCrashSubject.reasonAgainstSnapshots(in: try Scratch()) {
-        remark = "gdbm's crash tolerance is not to be had here: \(reason)\n"
+        remark = "gdbm has no crash tolerance here: \(reason)\n"
       } else {
         subjects.append((GDBMCrashSubject(mode: .snapshots), CrashComparisonTests.kills / 3, 40))
       }
@@ -47,7 +47,7 @@ struct CrashComparisonTests {
           subject.name, "\(counts.kills)", "\(counts.right)",
           "\(counts.withLosses) (\(counts.lostRecords) records)",
           "\(counts.withWrong) (\(counts.wrongRecords) records)", "\(counts.repairs)",
-          "\(counts.repairsInVain)", "\(counts.unopenable)", "\(counts.crashes)",
+          "\(counts.failedRepairs)", "\(counts.unopenable)", "\(counts.crashes)",
         ])
         #expect(counts.kills == kills, "\(subject.name)")
         if subject is StoreCrashSubject { #expect(counts.right == kills, "\(subject.name): \(counts)") }
@@ -65,7 +65,7 @@ struct CrashComparisonTests {
       [seed = seed as UInt64, note = scratch.path("note").string as String] in
       var rows: [[String]] = [
         [
-          "one bit flipped", "bytes in use", "bits flipped", "all right", "error told", "silently wrong",
+          "one bit flipped", "bytes in use", "bits flipped", "all right", "error", "silently wrong",
           "hangs", "process dies",
         ]
       ]
@@ -95,7 +95,7 @@ struct CrashComparisonTests {
     return ([lines[0], rule] + lines[1...]).joined(separator: "\n") + "\n"
   }
 
-  /// What an exit test has to say: its own output goes nowhere.
+  /// Prints the report of an exit test, whose own output goes nowhere.
   private static func show(_ note: FilePath) {
     if let text = try? contents(note) { print(String(decoding: text, as: UTF8.self)) }
   }

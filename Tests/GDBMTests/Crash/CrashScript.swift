@@ -1,7 +1,7 @@
 import TestSupport
 
-/// Changes made one after the other until the process is killed, from a seed and
-/// their number alone.
+/// Changes made one after the other until the process is killed. Each follows from a seed and
+/// its number.
 struct CrashScript {
   typealias Contents = [[UInt8]: [UInt8]]
 
@@ -25,7 +25,7 @@ struct CrashScript {
     }
   }
 
-  /// What the file holds before.
+  /// What the file holds before them.
   static let initial: Contents = {
     var generator = SeededGenerator(seed: 1)
     return Contents(
@@ -34,7 +34,7 @@ struct CrashScript {
 
   private static func key(_ number: Int) -> [UInt8] { Array("key \(number)".utf8) }
 
-  /// Overwriting, removing, and new keys, so that tables grow.
+  /// Overwrites, removals, and new keys, so that tables grow.
   subscript(number: Int) -> Change {
     var generator = SeededGenerator(seed: seed &+ UInt64(number) &* 0x1_0000_0001)
     _ = generator.next()
@@ -45,8 +45,8 @@ struct CrashScript {
     return .put(key, generator.bytes(isLong ? generator.number(3_000...9_000) : generator.number(0...300)))
   }
 
-  /// For each key that was ever touched, the values it may have after `returned`
-  /// changes had returned: the next one may have happened or not.
+  /// For each key that was ever changed, the values it may have when `returned` changes have
+  /// returned: the next one may have happened or not.
   func allowed(after returned: Int) -> [[UInt8]: [[UInt8]?]] {
     var contents = Self.initial
     var keys = Set(contents.keys)

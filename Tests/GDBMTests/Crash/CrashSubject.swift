@@ -4,16 +4,15 @@ import KVMap
 import SystemPackage
 import TestSupport
 
-/// A store, in one of its modes, that is to be killed and damaged.
+/// A store in one of its modes, whose processes are killed and whose files are damaged.
 protocol CrashSubject: Sendable {
   var name: String { get }
   /// Makes a file with these records, and closes it.
   func create(_ path: FilePath, _ records: CrashScript.Contents) throws
-  /// Opens the file and does one change after the other, without end.
+  /// Opens the file and makes one change after the other, without end.
   func change(_ path: FilePath, _ script: CrashScript, returned: (Int) -> Void) throws
-  /// Opens the file and gives it to `look`, which asks for values by key and returns
-  /// whether each was answered. Repairs it if that is needed, and then has it looked
-  /// at again.
+  /// Opens the file and calls `look`, which asks for values by key and returns whether all were
+  /// answered. If the file needs a repair, repairs it and calls `look` again.
   func examine(_ path: FilePath, _ look: ((_ key: [UInt8]) throws -> [UInt8]?) -> Bool) throws -> Repair
   /// Opens the file for reading.
   func read(_ path: FilePath, _ look: (_ get: (_ key: [UInt8]) throws -> [UInt8]?) throws -> Void) throws
@@ -56,7 +55,7 @@ struct StoreCrashSubject: CrashSubject {
     let isRight = look { try store.get($0) }
     let isSound = try store.verify().isSound
     try store.close()
-    // There is no repair; opening has to do all that is needed.
+    // There is no repair: opening has to do everything.
     return isRight && isSound ? .unneeded : .failed
   }
 
@@ -73,9 +72,9 @@ struct GDBMCrashSubject: CrashSubject {
   /// When the library syncs.
   enum Mode {
     case byDefault
-    /// GDBM_SYNC: after each change.
+    /// After each change (GDBM_SYNC).
     case syncing
-    /// Two snapshots, and a sync after each change.
+    /// After each change, with two snapshots.
     case snapshots
   }
 
@@ -115,7 +114,7 @@ struct GDBMCrashSubject: CrashSubject {
     }
   }
 
-  /// Why there is no crash tolerance here; nil if there is.
+  /// Why gdbm has no crash tolerance here; nil if it has.
   static func reasonAgainstSnapshots(in scratch: Scratch) -> String? {
     let subject = GDBMCrashSubject(mode: .snapshots)
     let path = scratch.path("probe")

@@ -2,20 +2,19 @@ import Foundation
 import SystemPackage
 import TestSupport
 
-/// Flips single bits of a small, closed file and reads every record of it. In an
-/// exit test.
+/// Flips single bits of a small, closed file, and reads all of its records. For exit tests.
 struct FlipComparison {
-  /// What came of one flipped bit, from best to worst.
+  /// The effect of a flipped bit, from best to worst.
   enum Outcome: Int, CaseIterable {
-    /// Every record was read, and what is not there was not found.
+    /// Every record was read, and a key that is not there was not found.
     case right
-    /// Opening or reading said that something is wrong; what was returned was right.
-    case told
-    /// Another value, or "absent" for what is there, without an error.
+    /// Opening or reading threw an error; what was returned was right.
+    case error
+    /// A value was wrong, or a key was absent that is there, without an error.
     case silent
-    /// It did not come to an end.
+    /// Reading did not come to an end.
     case hang
-    /// It ended the process.
+    /// Reading ended the process.
     case crash
   }
 
@@ -23,7 +22,7 @@ struct FlipComparison {
   let scratch: Scratch
   let seed: UInt64
 
-  /// Small records, and a few that are not.
+  /// Small records, and a few larger ones.
   static let records: CrashScript.Contents = {
     var generator = SeededGenerator(seed: 2)
     return CrashScript.Contents(
@@ -32,7 +31,7 @@ struct FlipComparison {
       })
   }()
 
-  /// One random bit of each byte that is not in an empty page, or of so many of them.
+  /// Flips one random bit of each byte that is not in an empty page, in `flips` bytes at most.
   func run(_ flips: Int) throws -> (bytes: Int, outcomes: [Outcome: Int]) {
     let path = scratch.path("flipped")
     try subject.create(path, Self.records)
@@ -47,10 +46,10 @@ struct FlipComparison {
     places.shuffle(using: &generator)
     places = Array(places.prefix(flips))
     let masks = places.map { _ in UInt8(1) << UInt8(generator.number(0...7)) }
-    // The first word is the flip that is under way; then one for each outcome.
+    // The first word is the number of the present flip. Each further one is an outcome.
     let words = SharedBytes(8 * (places.count + 1))
     while words[0] < places.count {
-      // What a child left behind when it died is not carried over.
+      // Undoes what a child changed that died.
       try write(image, to: path)
       let child = ForkedChild(isQuiet: true) {
         let file = try FileDescriptor.open(path, .readWrite)
@@ -80,12 +79,12 @@ struct FlipComparison {
     do {
       try subject.read(path) { get in
         for (key, value) in Self.records {
-          do { if try get(key) != value { note(.silent) } } catch { note(.told) }
+          do { if try get(key) != value { note(.silent) } } catch { note(.error) }
         }
-        do { if try get(Array("no key".utf8)) != nil { note(.silent) } } catch { note(.told) }
+        do { if try get(Array("no key".utf8)) != nil { note(.silent) } } catch { note(.error) }
       }
     } catch {
-      note(.told)
+      note(.error)
     }
     return worst
   }

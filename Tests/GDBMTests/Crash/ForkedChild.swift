@@ -2,10 +2,10 @@ import Foundation
 import TestSupport
 
 extension ForkedChild {
-  /// In a child: gives what follows so much processor time, and ten times as much
-  /// time by the clock.
+  /// In a child: limits what follows to this processor time, and to ten times as much time by
+  /// the clock.
   static func limitTime(seconds: Int) {
-    // The numbers of ITIMER_PROF and ITIMER_REAL, which are of other types here and there.
+    // ITIMER_PROF and ITIMER_REAL, whose types differ between systems.
     for (clock, limit) in [(2, seconds), (0, 10 * seconds)] as [(Int32, Int)] {
       var timer = itimerval()
       timer.it_value.tv_sec = limit

@@ -2,17 +2,17 @@ import Foundation
 import SystemPackage
 import TestSupport
 
-/// Kills processes that change a store of one kind, and counts what is left of what
-/// had returned. In an exit test.
+/// Kills processes that change a store of one kind, and counts what is left of the changes that
+/// had returned. For exit tests.
 struct KillComparison {
   /// What was found after one kill, as words in shared memory.
   enum Word: Int, CaseIterable {
     case returned, opened
-    /// Of the first look, then of the one after a repair.
+    /// Counts before a repair, then after it.
     case lost, wrong, refused, repair, lostAfter, wrongAfter, refusedAfter
   }
 
-  /// Counts of kills, but for the numbers of records.
+  /// How many kills had which effect, and how many records were concerned.
   struct Counts {
     var kills = 0
     var right = 0
@@ -21,7 +21,7 @@ struct KillComparison {
     var withWrong = 0
     var wrongRecords = 0
     var repairs = 0
-    var repairsInVain = 0
+    var failedRepairs = 0
     var unopenable = 0
     var crashes = 0
   }
@@ -31,7 +31,7 @@ struct KillComparison {
   let seed: UInt64
   private let words = SharedBytes(4_096)
 
-  /// Kills so many, each after at most so many changes.
+  /// Kills `kills` processes, each after `longest` changes at most.
   func run(_ kills: Int, longest: Int) throws -> Counts {
     let template = scratch.path("template")
     try subject.create(template, CrashScript.initial)
@@ -52,7 +52,7 @@ struct KillComparison {
     return counts
   }
 
-  /// Without filling the holes, which most of a small KVMap file is.
+  /// Keeps the holes, since most of a small KVMap file is one.
   private func writeSparsely(_ image: [UInt8], to path: FilePath) throws {
     let file = try FileDescriptor.open(
       path, .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
@@ -116,12 +116,12 @@ struct KillComparison {
       counts.unopenable += 1
     } else if end != .well {
       counts.repairs += 1
-      counts.repairsInVain += 1
+      counts.failedRepairs += 1
     } else {
       let isRepaired = self[.repair] != 0
       if isRepaired {
         counts.repairs += 1
-        if self[.repair] == 2 || self[.refusedAfter] > 0 { counts.repairsInVain += 1 }
+        if self[.repair] == 2 || self[.refusedAfter] > 0 { counts.failedRepairs += 1 }
       }
       let lost = isRepaired ? self[.lostAfter] : self[.lost]
       let wrong = isRepaired ? self[.wrongAfter] : self[.wrong]

@@ -7,8 +7,8 @@ import TestSupport
   import Darwin
 #endif
 
-/// Memory that a test shares with the children it forks: what a child has stored
-/// here before it died is here.
+/// Memory that a test shares with the children it forks. What a child stored here before it died
+/// is still here.
 @safe
 final class SharedBytes: Sendable {
   private let count: Int
@@ -26,7 +26,7 @@ final class SharedBytes: Sendable {
   subscript(index: Int) -> Int {
     get {
       precondition(8 * index + 8 <= count)
-      // Acquire pairs with the release below: what came before the store is done.
+      // Acquire pairs with the release below: what was done before the store is visible.
       return unsafe Int(word(index).pointee.load(ordering: .acquiring))
     }
     set {

@@ -2,10 +2,10 @@ import KVMap
 import SystemPackage
 import TestSupport
 
-/// Records that try a dump format, and where they can be put.
+/// Records that are hard for dump formats.
 enum DumpRecords {
-  /// Every byte, every length around the ends of Base64 lines and groups, the
-  /// longest key, a large value, and what looks like the dump formats themselves.
+  /// Every byte, every length around the ends of Base64 lines and groups, the longest key, a
+  /// large value, and texts that look like parts of a dump.
   static let all: [[UInt8]: [UInt8]] = {
     var generator = SeededGenerator(seed: 1)
     var records: [[UInt8]: [UInt8]] = [:]
@@ -48,7 +48,7 @@ extension GDBMDatabase.DumpFormat {
   var option: String { self == .ascii ? "gdbm" : "gdbm-binary" }
 }
 
-/// The stores' contents as they are after closing and opening.
+/// The store's contents after it is opened again.
 func storeContents(_ path: FilePath) throws -> [[UInt8]: [UInt8]] {
   var options = StoreOptions()
   options.access = .readOnly

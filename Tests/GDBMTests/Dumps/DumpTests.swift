@@ -4,7 +4,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What `kvmap dump` writes, libgdbm has to understand.
+/// libgdbm has to understand what `kvmap dump` writes.
 @Suite("Dumping for gdbm")
 struct DumpTests {
   @Test("All records arrive", arguments: GDBMDatabase.DumpFormat.allCases)
@@ -24,7 +24,7 @@ struct DumpTests {
     try again.close()
   }
 
-  @Test("The text is what gdbm_dump writes, but for header and order")
+  @Test("The text is that of gdbm_dump, but for header and order")
   func sameText() throws {
     let scratch = try Scratch()
     try DumpRecords.fill(scratch.path("source.kvmap"), with: DumpRecords.all)
@@ -48,12 +48,12 @@ struct DumpTests {
     return stride(from: 0, to: data.count - 1, by: 2).map { "\(data[$0]) \(data[$0 + 1])" }.sorted()
   }
 
-  /// What follows the records.
+  /// What follows the records of a dump.
   private static func end(_ dump: [UInt8]) -> String {
     String(decoding: dump, as: UTF8.self).components(separatedBy: "#:count").last ?? ""
   }
 
-  @Test("There and back again, nothing has changed", arguments: GDBMDatabase.DumpFormat.allCases)
+  @Test("A dump through gdbm and back changes nothing", arguments: GDBMDatabase.DumpFormat.allCases)
   func thereAndBack(_ format: GDBMDatabase.DumpFormat) throws {
     let scratch = try Scratch()
     try DumpRecords.fill(scratch.path("source.kvmap"), with: DumpRecords.all)
@@ -81,7 +81,7 @@ struct DumpTests {
   }
 
   @Test(
-    "Empty keys and values, which gdbm_load cannot read, end the dump or are left out, and said so",
+    "Empty keys and values, which gdbm_load cannot read, are refused, or left out with a message",
     arguments: GDBMDatabase.DumpFormat.allCases)
   func emptyOnes(_ format: GDBMDatabase.DumpFormat) throws {
     let scratch = try Scratch()

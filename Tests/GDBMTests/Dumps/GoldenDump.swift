@@ -1,12 +1,12 @@
 import SystemPackage
 
-/// Dumps that gdbm's own tool wrote, kept as they were.
+/// Dumps that gdbm's own tool wrote.
 enum GoldenDump {
   static func path(_ format: GDBMDatabase.DumpFormat) -> FilePath {
     Fixtures.dumps.appending("names.\(format.rawValue).dump")
   }
 
-  /// 300 real records, and keys and values of bytes that formats trip over.
+  /// 300 real records, and keys and values that are hard for dump formats.
   static let records: [[UInt8]: [UInt8]] = {
     var records = GoldenStore.first(300)
     for byte in UInt8.min...UInt8.max { records[[byte]] = [byte, 0, 10, 13, byte] }

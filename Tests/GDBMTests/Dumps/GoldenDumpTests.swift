@@ -3,7 +3,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Dumps that were written once by gdbm_dump of gdbm 1.23.
+/// Dumps by gdbm_dump of gdbm 1.23.
 @Suite("Old dumps of gdbm")
 struct GoldenDumpTests {
   @Test("They load into a store", arguments: GDBMDatabase.DumpFormat.allCases)

@@ -3,7 +3,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What libgdbm dumps, `kvmap load` has to understand.
+/// `kvmap load` has to understand what libgdbm dumps.
 @Suite("Loading what gdbm dumps")
 struct LoadTests {
   @Test("All records arrive", arguments: GDBMDatabase.DumpFormat.allCases, ["", "auto"])
@@ -33,7 +33,7 @@ struct LoadTests {
     #expect(try storeContents(scratch.path("loaded.kvmap")) == DumpRecords.all)
   }
 
-  /// The binary format has none: there gdbm_dump itself fails.
+  /// A binary dump has none, since gdbm_dump fails with them.
   @Test("Empty keys and values of a text dump arrive, which gdbm's own load loses")
   func emptyOnes() throws {
     let scratch = try Scratch()

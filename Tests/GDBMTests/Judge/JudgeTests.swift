@@ -2,8 +2,8 @@ import KVMap
 import TestSupport
 import Testing
 
-/// The same random operations on KVMap, on gdbm and on a dictionary. The dictionary is
-/// the judge: both stores must answer as it does.
+/// The same random operations on KVMap, on gdbm and on a dictionary. The dictionary is the
+/// judge: both stores must give its answers.
 @Suite("Against gdbm and a dictionary")
 struct JudgeTests {
   @Test("Random operations", arguments: Workload.all)
@@ -44,7 +44,7 @@ struct JudgeTests {
     if right != found { throw Disagreement("\(place): \(name) answers \(found), right is \(right)") }
   }
 
-  /// Key by key, each side asked for what the other has.
+  /// Compares key by key, in both directions.
   private func compare(
     _ right: [[UInt8]: [UInt8]], _ found: [[UInt8]: [UInt8]], _ name: String, _ place: String
   ) throws {

@@ -7,7 +7,7 @@ enum Operation: Sendable {
   case get(key: [UInt8])
   case contains(key: [UInt8])
   case count
-  /// Changes and questions that become one commit, or are all taken back.
+  /// Changes and questions that become one commit, or are all undone.
   case transaction([Operation], commits: Bool)
   case sync
   case reopen(exclusive: Bool, durability: Durability)
@@ -40,7 +40,7 @@ extension Operation: CustomStringConvertible {
     case .get(let key): "get \(show(key))"
     case .contains(let key): "contains \(show(key))"
     case .count: "count"
-    case .transaction(let steps, let commits): "transaction \(steps), \(commits ? "committed" : "taken back")"
+    case .transaction(let steps, let commits): "transaction \(steps), \(commits ? "committed" : "undone")"
     case .sync: "sync"
     case .reopen(let exclusive, let durability): "reopen, exclusive: \(exclusive), durability: \(durability)"
     }

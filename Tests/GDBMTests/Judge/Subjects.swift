@@ -1,11 +1,11 @@
 import KVMap
 import SystemPackage
 
-/// What the same operations are tried on.
+/// Something that carries out operations.
 protocol Subject {
   static var name: String { get }
   func perform(_ operation: Operation) throws -> Answer
-  /// All keys and values; a key that is met twice is an error.
+  /// All keys and values. A key that comes twice is an error.
   func contents() throws -> [[UInt8]: [UInt8]]
 }
 
@@ -15,7 +15,7 @@ struct Disagreement: Error, CustomStringConvertible {
   init(_ description: String) { self.description = description }
 }
 
-/// The judge: a dictionary says what is right.
+/// The judge: the answers of a dictionary are right.
 final class DictionarySubject: Subject {
   static let name = "the dictionary"
   private var records: [[UInt8]: [UInt8]] = [:]
@@ -101,7 +101,7 @@ final class StoreSubject: Subject {
     }
   }
 
-  /// By cursor and by `forEach`, which have to agree.
+  /// The contents by cursor and by `forEach`, which have to agree.
   func contents() throws -> [[UInt8]: [UInt8]] {
     let records = try store.contents()
     var cursor = store.makeCursor()
@@ -121,7 +121,7 @@ final class StoreSubject: Subject {
   func close() throws { try store.close() }
 }
 
-/// gdbm, which must answer the same.
+/// gdbm.
 final class GDBMSubject: Subject {
   static let name = "gdbm"
   private let path: FilePath
@@ -144,7 +144,7 @@ final class GDBMSubject: Subject {
     case .contains(let key): return .flag(try database.exists(key))
     case .count: return .number(try database.count())
     case .transaction(let steps, let commits):
-      // gdbm has none: what is taken back is put back by hand.
+      // gdbm has no transactions, so this undoes the changes.
       var before: [[UInt8]: [UInt8]?] = [:]
       for case .put(let key, _, _) in steps { before[key] = .some(try database.fetch(key)) }
       for case .remove(let key) in steps { before[key] = .some(try database.fetch(key)) }

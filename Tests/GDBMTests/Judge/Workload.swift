@@ -2,11 +2,11 @@ import KVMap
 import TestSupport
 import Testing
 
-/// Random operations of a certain kind.
+/// Random operations of one kind.
 struct Workload: CustomTestStringConvertible, Sendable {
   let name: String
   let steps: Int
-  /// One step in so many closes and opens all stores.
+  /// One step in so many closes and reopens all stores.
   let reopenInterval: Int
   let key: @Sendable (inout SeededGenerator) -> [UInt8]
   let valueLength: @Sendable (inout SeededGenerator) -> Int
@@ -22,15 +22,14 @@ struct Workload: CustomTestStringConvertible, Sendable {
     $0.number(0...100)
   }
 
-  /// Short keys of all bytes, zero bytes and high bits included.
+  /// Short keys of all bytes, also zero bytes and high bits.
   static let everyByte = Workload(name: "keys of all bytes", steps: 6_000, reopenInterval: 500) { generator in
     generator.bytes(generator.number(0...2))
   } valueLength: {
     $0.chance(20) ? 0 : $0.number(0...600)
   }
 
-  /// Keys of every length up to the longest. The key is a function of its length,
-  /// so that it is met again.
+  /// Keys of every length up to the longest. Each length has one key, so that it comes again.
   static let everyLength = Workload(name: "keys of all lengths", steps: 3_000, reopenInterval: 100) {
     generator in
     let length =
@@ -45,7 +44,7 @@ struct Workload: CustomTestStringConvertible, Sendable {
     $0.number(0...300)
   }
 
-  /// Values around the lengths at which they are stored otherwise.
+  /// Values around the lengths at which stores treat them differently.
   static let largeValues = Workload(name: "large values", steps: 1_500, reopenInterval: 60) { generator in
     [UInt8(generator.number(0...40))]
   } valueLength: { generator in

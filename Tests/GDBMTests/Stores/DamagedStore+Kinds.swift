@@ -1,5 +1,5 @@
 extension DamagedStore {
-  /// The damages that are kept, with their places in the golden stores' files.
+  /// All kinds of damage, with their places in the golden stores' files.
   static func kinds(pairs: [UInt8], largeValues: [UInt8]) -> [DamagedStore] {
     let places = StorePlaces(pairs)
     let (a, b) = StorePlaces.superblocks

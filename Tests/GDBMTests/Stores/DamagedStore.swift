@@ -4,7 +4,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// A golden store with something wrong in it: a line of `damaged.tsv`.
+/// A golden store with damage: a line of `damaged.tsv`.
 struct DamagedStore: CustomTestStringConvertible, Sendable {
   /// A change of the file.
   enum Edit: Sendable {
@@ -13,17 +13,17 @@ struct DamagedStore: CustomTestStringConvertible, Sendable {
     case truncate(length: Int)
   }
 
-  /// What opening it has to give.
+  /// What opening and reading it must give.
   enum Outcome: Sendable, Equatable {
-    /// Everything, from what is there twice.
+    /// Everything, since what is damaged is there twice.
     case whole
     /// Opening is refused.
     case refused(String)
-    /// Everything for reading; opening for writing is refused.
+    /// Everything can be read; opening for writing is refused.
     case readable
     /// What was damaged is an error, the rest is right.
     case partly
-    /// It opens, and each key is an error.
+    /// It opens, and every key is an error.
     case unreadable
   }
 

@@ -4,11 +4,11 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Files with one thing wrong: the right bytes or a clear error, and not a byte
-/// of the file changed by a refusal.
+/// Files with one damage: reading gives the right bytes or a clear error, and a refusal changes
+/// no byte of the file.
 @Suite("Damaged stores")
 struct DamagedStoreTests {
-  @Test("All damages are known")
+  @Test("The list has all kinds of damage")
   func list() {
     #expect(DamagedStore.all.count == 20)
   }
@@ -64,7 +64,7 @@ struct DamagedStoreTests {
     try checkCursor(store, damaged, expectedErrors: lost)
   }
 
-  /// A cursor goes on behind what it cannot read, and gives nothing wrong.
+  /// A cursor goes on after what it cannot read, and gives nothing wrong.
   private func checkCursor(_ store: Store, _ damaged: DamagedStore, expectedErrors: Int) throws {
     let right = damaged.right
     var cursor = store.makeCursor()
@@ -92,7 +92,7 @@ struct DamagedStoreTests {
     try write(bytes, to: path)
     do {
       let report = try Store.verify(path)
-      // One bad superblock is nothing that opening would not repair.
+      // Opening repairs one bad superblock.
       #expect(report.isSound == damaged.name.contains(/superblock-[ab]/))
       #expect(report.isSound == !report.repairs.isEmpty)
     } catch {
@@ -102,7 +102,7 @@ struct DamagedStoreTests {
   }
 
   @Test(
-    "One bad superblock is made good by opening for writing", arguments: ["superblock-a", "superblock-b"])
+    "Opening for writing repairs one bad superblock", arguments: ["superblock-a", "superblock-b"])
   func superblockRepair(_ name: String) throws {
     let scratch = try Scratch()
     let damaged = try #require(DamagedStore.all.first { $0.name == name })

@@ -4,9 +4,9 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Writes the fixtures that are not there. It is no test: it runs only when asked
-/// for by `KVMAP_WRITE_FIXTURES=1`, and replaces what is there only with
-/// `KVMAP_REPLACE_FIXTURES=1` as well. Files of a released format are never replaced.
+/// Writes the fixtures that are not there. This is no test: it runs only with
+/// `KVMAP_WRITE_FIXTURES=1`, and replaces fixtures only with `KVMAP_REPLACE_FIXTURES=1` too.
+/// Files of a released format are never replaced.
 @Suite(
   "Writing fixtures", .serialized,
   .enabled(if: Environment.isSet("KVMAP_WRITE_FIXTURES")))

@@ -10,13 +10,12 @@ import Testing
   import Darwin
 #endif
 
-/// A store written by some version of this library, kept as it was. All later
-/// versions have to read it.
+/// A store written by some version of this library. All later versions have to read it.
 struct GoldenStore: CustomTestStringConvertible, Sendable {
   let name: String
   /// How it was made.
   let write: @Sendable (Store) throws -> Void
-  /// What it has to give for ever.
+  /// What it must give for ever.
   let contents: @Sendable () -> [[UInt8]: [UInt8]]
   /// Whether its writer was killed before it closed the store.
   var isKilled = false
@@ -27,7 +26,7 @@ struct GoldenStore: CustomTestStringConvertible, Sendable {
 
   static let empty = GoldenStore(name: "empty", write: { _ in }, contents: { [:] })
 
-  /// 1,000 real records, one put each, and a checkpoint.
+  /// 1,000 real records with a put for each, and a checkpoint.
   static let pairs = GoldenStore(name: "pairs") { store in
     for (key, value) in UnicodeNames.pairs.prefix(1_000) { try store.put(value, forKey: key) }
     try forceCheckpoint(store)
@@ -35,8 +34,8 @@ struct GoldenStore: CustomTestStringConvertible, Sendable {
     first(1_000)
   }
 
-  /// Values on both sides of the length from which they lie outside of the log,
-  /// the longest key, and the empty ones.
+  /// Values on both sides of the length from which they have units of their own, the longest
+  /// key, and an empty key and value.
   static let largeValues = GoldenStore(name: "large-values") { store in
     for (key, value) in large.sorted(by: { $0.value.count < $1.value.count }) {
       try store.put(value, forKey: key)
@@ -46,7 +45,7 @@ struct GoldenStore: CustomTestStringConvertible, Sendable {
     large
   }
 
-  /// Overwritten, removed, made and taken back in transactions, with expiry.
+  /// Records that were overwritten, removed, made and undone in transactions, or have an expiry.
   static let changes = GoldenStore(name: "changes") { store in
     let pairs = UnicodeNames.pairs.prefix(300)
     for (key, value) in pairs { try store.put(Array(value.reversed()), forKey: key) }
@@ -138,8 +137,7 @@ struct GoldenStore: CustomTestStringConvertible, Sendable {
     return records
   }()
 
-  /// Closing writes a checkpoint when there is more log than replaying is worth:
-  /// so much is written here, under a key that goes again.
+  /// Writes so much log that closing writes a checkpoint, under a key that is removed again.
   private static func forceCheckpoint(_ store: Store) throws {
     for _ in 0..<9 { try store.put([UInt8](repeating: 0, count: 60_000), forKey: "filler") }
     try store.remove("filler")

@@ -4,7 +4,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Files written by earlier builds, which every later one has to read.
+/// Files of earlier versions, which every later one has to read.
 @Suite("Golden stores")
 struct GoldenStoreTests {
   private func restore(_ golden: GoldenStore, in scratch: Scratch) throws -> FilePath {
@@ -13,7 +13,8 @@ struct GoldenStoreTests {
     return path
   }
 
-  @Test("Reading changes nothing and finds all", arguments: GoldenStore.all, [Access.readOnly, .scratch])
+  @Test(
+    "Reading finds everything and changes nothing", arguments: GoldenStore.all, [Access.readOnly, .scratch])
   func reading(_ golden: GoldenStore, _ access: Access) throws {
     let scratch = try Scratch()
     let path = try restore(golden, in: scratch)
@@ -27,7 +28,7 @@ struct GoldenStoreTests {
     #expect(try data(path) == before)
   }
 
-  @Test("Writing goes on where it ended", arguments: GoldenStore.all)
+  @Test("Writing goes on where the writer ended", arguments: GoldenStore.all)
   func writing(_ golden: GoldenStore) throws {
     let scratch = try Scratch()
     let path = try restore(golden, in: scratch)
@@ -70,7 +71,7 @@ struct GoldenStoreTests {
     return records
   }
 
-  @Test("An image gives the file it was made of", arguments: GoldenStore.all)
+  @Test("An image restores the file that it was made of", arguments: GoldenStore.all)
   func images(_ golden: GoldenStore) throws {
     let scratch = try Scratch()
     let image = try SparseImage(encoded: try contents(golden.image))

@@ -1,15 +1,15 @@
 import SystemPackage
 
-/// A file with holes, as a file without: what its bytes are where they are not zero.
+/// A file with holes as a small file without: only the bytes that are not zero.
 ///
-/// The text `KVMSPARS`, the file's length as 8 bytes, and then runs: offset as 8
-/// bytes, number of bytes as 4, and the bytes. All numbers are little-endian.
+/// It has the text `KVMSPARS`, the file's length as 8 bytes, and then parts: the offset as 8
+/// bytes, the number of bytes as 4, and the bytes. All numbers are little-endian.
 struct SparseImage: Equatable {
   var length: UInt64
   var runs: [(offset: UInt64, bytes: [UInt8])]
 
   private static let magic = Array("KVMSPARS".utf8)
-  /// Zeros are stored as a hole where a whole line of so many bytes is zero.
+  /// A line of so many zeros becomes a hole.
   private static let lineBytes = 32
 
   struct Malformed: Error {}
@@ -72,7 +72,7 @@ struct SparseImage: Equatable {
     return result
   }
 
-  /// Makes the file again, with holes.
+  /// Makes the file, with holes.
   func restore(to path: FilePath) throws {
     let file = try FileDescriptor.open(
       path, .writeOnly, options: [.create, .exclusiveCreate], permissions: .ownerReadWrite)

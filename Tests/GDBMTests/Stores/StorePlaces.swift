@@ -1,5 +1,5 @@
-/// Where the parts of a store file lie, found by the description of format
-/// version 1 alone, without the library.
+/// Where the parts of a store's file are, found by the description of format version 1 without
+/// the library.
 struct StorePlaces {
   private let bytes: [UInt8]
 
@@ -17,7 +17,7 @@ struct StorePlaces {
   private static let pageBytes = 4_096
   private static let unitBytes = 65_536
 
-  /// Length of what the last checkpoint uses.
+  /// The length of what the last checkpoint uses.
   var usedBytes: Int { Int(number(104)) * Self.unitBytes }
 
   /// The header of the segment in which the log goes on.
@@ -47,13 +47,13 @@ struct StorePlaces {
     return pages
   }
 
-  /// The records that a bucket page leads to.
+  /// The records that a bucket page points to.
   func records(bucket: Int) -> [Int] {
     stride(from: bucket + 64, to: bucket + Self.pageBytes, by: 8).map { number($0) }.filter { $0 != 0 }
       .map { Int($0 & (1 << 47 - 1)) * 8 }
   }
 
-  /// Where the bytes of a record's value lie.
+  /// Where the bytes of a record's value are.
   func value(record: Int) -> Range<Int> {
     let flags = bytes[record + 8]
     let lengths = number(record + 16)

@@ -3,7 +3,7 @@ import Testing
 
 /// Real data: the code points of Unicode and their names.
 enum UnicodeNames {
-  /// Key and value as they lie in the fixture, in its order.
+  /// Keys and values of the fixture, in its order.
   static let pairs: [(key: [UInt8], value: [UInt8])] = {
     guard let bytes = try? contents(Fixtures.folder.appending("unicode-names.tsv")) else { return [] }
     return bytes.split(separator: UInt8(ascii: "\n")).map { line in
@@ -16,7 +16,7 @@ enum UnicodeNames {
     .init(pairs.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
 }
 
-/// Where the data for tests lies.
+/// Where the data for tests is.
 enum Fixtures {
   static let folder = FilePath(#filePath).removingLastComponent().removingLastComponent()
     .removingLastComponent().removingLastComponent().appending("Fixtures")

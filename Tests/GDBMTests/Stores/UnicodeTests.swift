@@ -6,7 +6,7 @@ import Testing
 /// The same real data in KVMap and in gdbm.
 @Suite("Names of Unicode")
 struct UnicodeTests {
-  @Test("The set is what it should be")
+  @Test("The fixture has all names, each once")
   func source() {
     #expect(UnicodeNames.pairs.count == 34_924)
     #expect(UnicodeNames.dictionary.count == 34_924, "no key comes twice")
@@ -53,7 +53,7 @@ struct UnicodeTests {
     }
   }
 
-  @Test("The names of half of them removed, the other half stays")
+  @Test("When half of the names are removed, the other half stays")
   func removingHalf() throws {
     let scratch = try Scratch()
     let path = scratch.path("names.kvmap")

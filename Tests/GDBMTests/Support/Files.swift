@@ -13,7 +13,7 @@ func write(_ bytes: Data, to path: FilePath) throws {
   try bytes.write(to: URL(fileURLWithPath: path.string))
 }
 
-/// Bytes as they can stand in a message: text where it is text, shortened.
+/// Bytes for a message: as text if they are text, shortened.
 func show(_ bytes: [UInt8]?) -> String {
   guard let bytes else { return "nothing" }
   let start = bytes.prefix(24)

@@ -24,8 +24,7 @@ struct GDBMError: Error, CustomStringConvertible {
 final class GDBMDatabase {
   private var file: GDBM_FILE?
 
-  /// Opens the database at `path`, and creates it if it is not there, unless the
-  /// flags say otherwise.
+  /// Opens the database at `path`, or creates it unless the flags say otherwise.
   init(_ path: FilePath, flags: Int32 = GDBM_WRCREAT) throws {
     unsafe file = unsafe gdbm_open(path.string, 0, flags, 0o644, nil)
     if unsafe file == nil { throw Self.lastError("gdbm_open of \(path)") }
@@ -36,7 +35,7 @@ final class GDBMDatabase {
     var line: UInt = 0
     unsafe file = unsafe gdbm_open(path.string, 0, GDBM_NEWDB, 0o644, nil)
     if unsafe file == nil { throw Self.lastError("gdbm_open of \(path)") }
-    // Owner and mode of the dump would need rights that a test may not have.
+    // Setting the dump's owner and mode needs rights that a test may not have.
     let mask = GDBM_META_MASK_MODE | GDBM_META_MASK_OWNER
     guard unsafe gdbm_load(&file, dump.string, GDBM_REPLACE, mask, &line) == 0 else {
       throw Self.lastError("gdbm_load of \(dump), line \(line)")
@@ -64,7 +63,7 @@ final class GDBMDatabase {
 
   func exists(_ key: [UInt8]) throws -> Bool {
     if unsafe withDatum(key, { unsafe gdbm_exists(file, $0) }) != 0 { return true }
-    // It takes "not found" for no error.
+    // "Not found" leaves the error number 0.
     if unsafe gdbm_errno_location().pointee != 0 { try checkNotFound("gdbm_exists") }
     return false
   }
@@ -107,15 +106,15 @@ final class GDBMDatabase {
     guard unsafe gdbm_recover(file, nil, GDBM_RCVR_DEFAULT) == 0 else { throw error("gdbm_recover") }
   }
 
-  /// Has two snapshots of the file kept, of which one is whole at any instant: what
-  /// the library calls crash tolerance. Needs a file system that can share blocks.
+  /// Lets the library keep two snapshots of the file, of which one is whole at any instant: what
+  /// it calls crash tolerance. Needs a file system that can share blocks.
   func keepSnapshots(_ even: FilePath, _ odd: FilePath) throws {
     guard unsafe gdbm_failure_atomic(file, even.string, odd.string) == 0 else {
       throw error("gdbm_failure_atomic")
     }
   }
 
-  // MARK: Going through all
+  // MARK: All records
 
   /// Calls `body` with each key and value.
   func forEach(_ body: (_ key: [UInt8], _ value: [UInt8]) throws -> Void) throws {
@@ -145,7 +144,7 @@ final class GDBMDatabase {
 
   // MARK: Memory and errors
 
-  /// The library takes a null pointer for an error, also where the size is 0.
+  /// The library takes a null pointer for an error, even if the size is 0.
   private func withDatum<R>(_ bytes: [UInt8], _ body: (datum) throws -> R) rethrows -> R {
     var place = bytes.isEmpty ? [0] : bytes
     return try unsafe place.withUnsafeMutableBytes {
@@ -165,7 +164,7 @@ final class GDBMDatabase {
     GDBMError(operation: operation, code: unsafe gdbm_last_errno(file))
   }
 
-  /// Nothing was found: because there is nothing, or is the database broken?
+  /// Throws if nothing was found for another reason than that there is nothing.
   private func checkNotFound(_ operation: String) throws {
     let error = Self.lastError(operation)
     if error.code != Int32(GDBM_ITEM_NOT_FOUND) { throw error }

@@ -1,7 +1,7 @@
 import KVMap
 
 extension Store {
-  /// All keys and values by `forEach`; a key that is met twice is an error.
+  /// All keys and values by `forEach`. A key that comes twice is an error.
   func contents() throws -> [[UInt8]: [UInt8]] {
     var records: [[UInt8]: [UInt8]] = [:]
     try forEach { key, value in

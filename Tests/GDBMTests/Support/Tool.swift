@@ -2,7 +2,7 @@ import Foundation
 import SystemPackage
 import TestSupport
 
-/// What came of a run of a program.
+/// The result of running a program.
 struct ToolResult {
   var status: Int32
   var output: [UInt8]
@@ -11,7 +11,7 @@ struct ToolResult {
 
 /// The built command `kvmap`, and other programs.
 enum Tool {
-  /// It lies beside the tests.
+  /// It is in the directory of the tests.
   static let kvmap = FilePath(CommandLine.arguments[0]).removingLastComponent().appending("kvmap")
 
   /// Runs `kvmap` to its end.

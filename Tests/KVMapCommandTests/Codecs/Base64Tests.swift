@@ -30,7 +30,7 @@ struct Base64Tests {
   }
 
   @Test(
-    "refuses what has another encoding or none",
+    "refuses text that no encoder gives",
     arguments: [
       "Z", "Zg", "Zg=", "Zm8", "Zg===", "=", "====", "Zg==Zg==", "Zh==", "Zm9=", "Zm9v\n", "Zm 9v", "Zm-_",
       "Z=g=",

@@ -11,7 +11,7 @@ struct GDBMBinaryTests {
     DumpRecord(key: [0x00, 0x00, 0x00, 0x00, 0xFF], value: [0x21]),
   ]
 
-  /// The records with lengths in another machine's form.
+  /// The records, with lengths as `length` writes them.
   private static func body(_ length: (UInt8) -> [UInt8]) -> [UInt8] {
     records.flatMap { length(UInt8($0.key.count)) + $0.key + length(UInt8($0.value.count)) + $0.value }
   }
@@ -36,7 +36,7 @@ struct GDBMBinaryTests {
     }
   }
 
-  @Test("is refused wherever it is cut off, but for the places between records, which nothing marks")
+  @Test("is refused wherever it is cut off, but between records, where nothing shows it")
   func truncation() throws {
     let whole = Self.header + Self.zerosAfter
     let firstEnd = Self.header.count + 8 + 1 + 8 + 5
@@ -46,7 +46,7 @@ struct GDBMBinaryTests {
     }
   }
 
-  @Test("does not crash the reader whatever byte is changed")
+  @Test("does not crash the reader, whichever byte is changed")
   func mutation() throws {
     for body in [Self.zerosAfter, Self.zerosBefore, Self.bare] {
       let whole = Self.header + body

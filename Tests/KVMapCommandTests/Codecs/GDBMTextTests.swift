@@ -95,7 +95,7 @@ struct GDBMTextTests {
     }
   }
 
-  @Test("does not crash the reader whatever byte is changed")
+  @Test("does not crash the reader, whichever byte is changed")
   func mutation() throws {
     let whole = Array(Self.genuine.utf8)
     for index in whole.indices {

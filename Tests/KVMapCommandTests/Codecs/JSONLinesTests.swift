@@ -26,7 +26,7 @@ struct JSONLinesTests {
     #expect(try readAll(text, .jsonl) == Self.records)
   }
 
-  @Test("is JSON to others")
+  @Test("is JSON for other readers")
   func foreignDecoder() throws {
     let every = DumpRecord(key: Array(0...127), value: Array("\u{2028} ü 🦆 \u{10FFFF}".utf8))
     let lines = try dump([every], .jsonl).split(separator: 0x0A)
@@ -38,14 +38,14 @@ struct JSONLinesTests {
   @Test("is refused wherever it is cut off")
   func truncation() throws {
     let whole = try dump(Self.records, .jsonl)
-    // Only the last newline can go without a loss.
+    // Without the last newline nothing is lost.
     for length in 0..<whole.count - 1 {
       #expect(fault(Array(whole[..<length]), .jsonl) != nil, "cut to \(length) bytes")
     }
     #expect(fault(Array(whole.dropLast()), .jsonl) == nil)
   }
 
-  @Test("does not crash the reader whatever byte is changed")
+  @Test("does not crash the reader, whichever byte is changed")
   func mutation() throws {
     let whole = try dump(Self.records, .jsonl)
     for index in whole.indices {

@@ -53,7 +53,7 @@ struct RoundTripTests {
     return record
   }
 
-  /// Text as often as any bytes.
+  /// Text half of the time, else any bytes.
   private static func bytes(_ least: Int, using generator: inout SeededGenerator) -> [UInt8] {
     let length = Int.random(in: least...(Bool.random(using: &generator) ? 20 : 400), using: &generator)
     if Bool.random(using: &generator) { return generator.bytes(length) }

@@ -2,7 +2,7 @@ import Foundation
 import SystemPackage
 import TestSupport
 
-/// A directory that is removed with its contents when nobody holds it any more, and the tool in it.
+/// A directory for one test, in which the tool runs. It is removed when the last copy of this ends.
 struct Directory {
   private let scratch: Scratch
 

@@ -16,7 +16,7 @@ final class PseudoTerminal {
     var (master, descriptor): (Int32, Int32) = (-1, -1)
     guard unsafe openpty(&master, &descriptor, nil, nil, nil) == 0 else { throw POSIXError(.ENOTTY) }
     self.master = master
-    // Newlines go through unchanged.
+    // Without this, newlines would become CR LF.
     var settings = termios()
     guard unsafe tcgetattr(descriptor, &settings) == 0 else { throw POSIXError(.ENOTTY) }
     settings.c_oflag &= ~tcflag_t(OPOST)
@@ -26,7 +26,8 @@ final class PseudoTerminal {
 
   deinit { close(master) }
 
-  /// All that was written, once the tool has ended. What fits into the terminal's buffer does not block it.
+  /// Everything that was written, once the tool has ended. It must fit into the terminal's
+  /// buffer, or the tool would block.
   func contents() throws -> String {
     try tool.close()
     var all: [UInt8] = []

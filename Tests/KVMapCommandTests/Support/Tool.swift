@@ -6,7 +6,7 @@ import Foundation
   import Musl
 #endif
 
-/// What came of a run of the tool.
+/// The result of running the tool.
 struct Run {
   /// The exit status; nil if a signal ended it.
   var status: Int32?
@@ -21,7 +21,7 @@ struct Run {
 
 /// The built `kvmap`.
 enum Tool {
-  /// It lies beside the tests.
+  /// It is in the directory of the tests.
   static let url = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
     .appendingPathComponent("kvmap")
 
@@ -44,7 +44,7 @@ enum Tool {
     return result(of: process, output: try Data(contentsOf: output), errors: try Data(contentsOf: errors))
   }
 
-  /// The tool, not yet started, with no standard input and its output thrown away.
+  /// The tool, not yet started, without standard input and with its output discarded.
   static func makeProcess(
     _ arguments: [String], environment: [String: String] = [:], in directory: Directory
   ) -> Process {
@@ -60,8 +60,8 @@ enum Tool {
     return process
   }
 
-  /// Starts a process that signals reach: threads of the test library block most of them, and a child has the
-  /// mask of the thread that starts it. Tests started in the background, or with `nohup`, have others ignored.
+  /// Starts a process that signals reach. Threads of the test library block most signals, and a child inherits
+  /// the mask of the thread that starts it. Tests run in the background or with `nohup` ignore some others.
   static func start(_ process: Process) throws {
     for name in [SIGHUP, SIGINT, SIGTERM] { unsafe signal(name, SIG_DFL) }
     var none = sigset_t()
@@ -72,7 +72,7 @@ enum Tool {
     try process.run()
   }
 
-  /// What came of a process that has ended.
+  /// The result of a process that has ended.
   static func result(of process: Process, output: Data = Data(), errors: Data = Data()) -> Run {
     let wasKilled = process.terminationReason == .uncaughtSignal
     return Run(

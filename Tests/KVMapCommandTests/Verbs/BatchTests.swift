@@ -55,7 +55,7 @@ struct BatchTests {
       try directory.kvmap("batch", "s.kvmap", text: "{\"delete\":\"x\",\"if\":\"present\"}").status == 1)
   }
 
-  @Test("with --each keeps what stands before a malformed line and says how much")
+  @Test("with --each keeps what comes before a malformed line, and says how much")
   func eachMalformed() throws {
     let text =
       "{\"put\":\"a\",\"value\":\"1\"}\n{\"put\":\"b\",\"value\":\"2\"}\nnonsense\n{\"put\":\"c\",\"value\":\"3\"}\n"
@@ -68,7 +68,7 @@ struct BatchTests {
     #expect(try values() == ["a\t1", "b\t2"])
   }
 
-  @Test("with --each passes over operations whose condition is not met")
+  @Test("with --each leaves out operations whose condition is not met")
   func eachUnmet() throws {
     let text =
       "{\"put\":\"a\",\"value\":\"1\"}\n{\"put\":\"a\",\"value\":\"2\",\"if\":\"absent\"}\n{\"put\":\"b\",\"value\":\"3\"}\n"
@@ -84,7 +84,7 @@ struct BatchTests {
     #expect(try directory.kvmap("batch", "-q", "--each", "s.kvmap", text: text).errors == "")
   }
 
-  @Test("makes an empty store of no operations, unless told not to")
+  @Test("without operations makes an empty store, unless told not to")
   func creation() throws {
     #expect(try directory.kvmap("batch", "--no-create", "s.kvmap", text: "").status == 2)
     #expect(try directory.names() == [])

@@ -22,13 +22,13 @@ struct ClosedStreamsTests {
   }
 
   @Test(
-    "harm neither the store nor what is made of it",
+    "harm neither the store nor its copies",
     arguments: ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"])
   func harmless(closing: String) throws {
     let hasOutput = !closing.hasPrefix(">&-") && !closing.contains(" >&-")
     let printed: Int32 = hasOutput ? 0 : 74
-    // Each of these has something to say on the stream that is not there, or opens a file that
-    // could take its place.
+    // Each of these prints something to a closed stream, or opens a file that could get its
+    // number.
     for (arguments, expected) in [
       ("get s.kvmap 'key 1'", printed), ("get s.kvmap 'no such key'", 1),
       ("get s.kvmap 'key 1' -o out", 0), ("list s.kvmap", printed), ("stat s.kvmap", printed),
@@ -52,10 +52,10 @@ struct ClosedStreamsTests {
       try directory.names() == ["backup.kvmap", "new.kvmap", "out", "s.kvmap", "salvaged.kvmap"])
   }
 
-  @Test("do not let messages into what a load keeps of its input", arguments: ["2>&-", ">&- 2>&-"])
+  @Test("do not let messages into the input that a load keeps", arguments: ["2>&-", ">&- 2>&-"])
   func load(closing: String) throws {
     let value = String(repeating: "v", count: 1_000)
-    // Messages about every second line, and more lines than are read at once.
+    // Every second line gives a message, and there are more lines than are read at once.
     let lines = (0..<400).map {
       $0 % 2 == 0 ? "{\"key\":\"new \($0)\",\"value\":\"\(value)\"}\n" : "no record\n"
     }

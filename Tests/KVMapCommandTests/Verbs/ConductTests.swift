@@ -32,7 +32,7 @@ struct ConductTests {
   }
 
   @Test(
-    "65: what is not a store, and is left as it was",
+    "65: a file that is no store, and stays as it was",
     arguments: ["hello", String(repeating: "x", count: 100_000)])
   func noStore(contents: String) throws {
     try directory.write(contents, to: "s.kvmap")
@@ -47,7 +47,7 @@ struct ConductTests {
     #expect(try directory.read("s.kvmap") == Array(contents.utf8))
   }
 
-  @Test("73: what cannot be created")
+  @Test("73: a store that cannot be created")
   func cannotCreate() throws {
     _ = try directory.kvmap("put", "s.kvmap", "k", "v")
     for arguments in [
@@ -90,7 +90,7 @@ struct ConductTests {
     #expect(try directory.names() == [])
   }
 
-  @Test("75: another process holds the writer's turn, and the message names it")
+  @Test("75: another process holds the write lock, and the message names it")
   func busy() throws {
     var options = StoreOptions()
     options.exclusive = true
@@ -152,7 +152,7 @@ struct ConductTests {
     #expect(try directory.names() == (storeExists ? ["s.kvmap"] : []))
   }
 
-  @Test("others write while a load waits for its pipe")
+  @Test("others can write while a load waits for its pipe")
   func silentPipe() throws {
     _ = try directory.kvmap("put", "s.kvmap", "a", "old")
     let process = Tool.makeProcess(["load", "s.kvmap"], in: directory)

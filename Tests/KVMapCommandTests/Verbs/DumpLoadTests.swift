@@ -82,7 +82,7 @@ struct DumpLoadTests {
     #expect(try directory.kvmap("list", "--values", "s.kvmap").text == "a\told\n")
   }
 
-  @Test("--keep-going loads what is sound and still fails")
+  @Test("--keep-going loads what is sound, and fails nevertheless")
   func keepGoing() throws {
     let dump =
       "{\"kvmap\":1}\n{\"key\":\"a\",\"value\":\"1\"}\n{\"key\":\"b\",\n{\"key\":\"c\",\"value\":\"3\"}\n"
@@ -133,7 +133,7 @@ struct DumpLoadTests {
     #expect(try directory.kvmap("get", "s.kvmap", "a").text == "2")
   }
 
-  @Test("what is no dump is refused", arguments: ["", "hello\n", "\u{FEFF}{\"kvmap\":1}\n"])
+  @Test("text that is no dump is refused", arguments: ["", "hello\n", "\u{FEFF}{\"kvmap\":1}\n"])
   func noDump(text: String) throws {
     let run = try directory.kvmap("load", "s.kvmap", text: text)
     #expect(run.status == 65)
@@ -164,12 +164,12 @@ struct DumpLoadTests {
     #expect(try directory.kvmap("dump", "-q", "--format", format, "--skip-unfit", "s.kvmap").errors == "")
   }
 
-  @Test("a text dump never names the store as the file for gdbm_load to make")
+  @Test("a text dump never tells gdbm_load to write to the store")
   func gdbmFileName() throws {
     #expect(try String(decoding: makeStore("gdbm"), as: UTF8.self).contains("\n#:file=old.gdbm\n"))
   }
 
-  @Test("load does not replace a file that takes the name meanwhile")
+  @Test("load does not replace a file that appears under the name meanwhile")
   func nameTaken() throws {
     let process = Tool.makeProcess(["load", "s.kvmap"], in: directory)
     let (input, errors) = (Pipe(), Pipe())

@@ -16,13 +16,13 @@ struct ExpiryVerbsTests {
     return try #require(Int(run.text.trimmingCharacters(in: .newlines)))
   }
 
-  @Test("set, print and take away the time")
+  @Test("set, print and remove the expiry")
   func all() throws {
     #expect(try directory.kvmap("ttl", "s.kvmap", "k").text == "never\n")
     #expect(try directory.kvmap("expire", "s.kvmap", "k", "2h").status == 0)
     #expect((7_000...7_200).contains(try timeToLive()))
     #expect((7_000_000...7_200_000).contains(try timeToLive("--milliseconds")))
-    // The last time counts.
+    // The later of the two counts.
     #expect(try directory.kvmap("expire", "s.kvmap", "k", "1000d").status == 0)
     #expect((86_399_000...86_400_000).contains(try timeToLive()))
     #expect(try directory.kvmap("get", "s.kvmap", "k").text == "v")
@@ -49,7 +49,7 @@ struct ExpiryVerbsTests {
     #expect(absent.errors == "kvmap: ttl: no key 'nobody' in 's.kvmap'\n")
   }
 
-  /// Numbers that a floating-point number would round, and the last there is.
+  /// Times that a floating-point number would round, and the last possible one.
   @Test(
     "times survive dump, load and salvage to the millisecond",
     arguments: ["4102444800001", "9007199254740993", "18446744073709551614", "18446744073709551615"])
@@ -62,7 +62,7 @@ struct ExpiryVerbsTests {
     #expect(try directory.kvmap("dump", "b.kvmap").text == dump)
     #expect(try directory.kvmap("compact", "b.kvmap").status == 0)
     #expect(try directory.kvmap("dump", "b.kvmap").text == dump)
-    // More time left than can be counted is still a number.
+    // The time left is a number, even if it is too long to count.
     let run = try directory.kvmap("ttl", "a.kvmap", "k")
     #expect(run.status == 0)
     #expect(Int(run.text.trimmingCharacters(in: .newlines)).map { $0 > 1_000_000 } == true)

@@ -26,7 +26,7 @@ struct GetPutTests {
     #expect(try directory.kvmap("get", "s.kvmap", "dash").output == value)
   }
 
-  @Test("say nothing when all is well")
+  @Test("print nothing when they succeed")
   func silence() throws {
     let run = try directory.kvmap("put", "s.kvmap", "k", "v")
     #expect(run.status == 0)
@@ -44,7 +44,7 @@ struct GetPutTests {
     #expect(try directory.kvmap("get", "s.kvmap", "none", "--format", "hex").text == "\n")
   }
 
-  @Test("take a key of 64 KiB and refuse a longer one as a wrong command line")
+  @Test("accept a key of 64 KiB, and refuse a longer one as a wrong command line")
   func longKey() throws {
     let key = String(repeating: "k", count: 65_536)
     #expect(try directory.kvmap("put", "s.kvmap", key, "v").status == 0)
@@ -79,7 +79,7 @@ struct GetPutTests {
   }
 
   @Test(
-    "print a value in the asked format",
+    "print a value in the wanted format",
     arguments: [
       ("raw", "a\t\u{1B}"), ("text", "a\\t\\x1b\n"), ("hex", "61091b\n"), ("base64", "YQkb\n"),
       ("json", "{\"key\":\"k\",\"value\":\"a\\t\\u001b\"}\n"),
@@ -89,14 +89,14 @@ struct GetPutTests {
     #expect(try directory.kvmap("get", "s.kvmap", "k", "--format", format).text == expected)
   }
 
-  @Test("print JSON with Base64 for what is not text")
+  @Test("print JSON with Base64 for bytes that are not text")
   func jsonBytes() throws {
     _ = try directory.kvmap("put", "s.kvmap", "--key-hex", "ff", input: [0xFE])
     let run = try directory.kvmap("get", "s.kvmap", "--key-hex", "ff", "--format", "json")
     #expect(run.text == "{\"key_b64\":\"/w==\",\"value_b64\":\"/g==\"}\n")
   }
 
-  @Test("answer status 1 for an absent key, or take the default")
+  @Test("give status 1 for an absent key, or the default")
   func absent() throws {
     _ = try directory.kvmap("put", "s.kvmap", "k", "v")
     let run = try directory.kvmap("get", "s.kvmap", "no\u{1B}ne", "-o", "out")
@@ -112,7 +112,7 @@ struct GetPutTests {
     #expect(try directory.kvmap("get", "s.kvmap", "k", "--default", "0").text == "v")
   }
 
-  @Test("do not create a store by reading, nor where told not to")
+  @Test("create no store by reading, nor with --no-create")
   func creation() throws {
     let run = try directory.kvmap("get", "s.kvmap", "k")
     #expect(run.status == 2)

@@ -32,7 +32,7 @@ struct LookingTests {
     #expect(try directory.kvmap("count", "s.kvmap").text == "3\n")
   }
 
-  @Test("exists answers by its status alone")
+  @Test("exists answers only by its status")
   func exists() throws {
     for (key, status) in [("a:1", 0), ("", 0), ("a:", 1)] {
       let run = try directory.kvmap("exists", "s.kvmap", key)
@@ -49,7 +49,7 @@ struct LookingTests {
     #expect(run.text == "5\n")
   }
 
-  @Test("list prints bytes as they are, ended by zero bytes if asked")
+  @Test("list prints bytes as they are, with zero bytes after them if wanted")
   func list() throws {
     let plain = try directory.kvmap("list", "s.kvmap")
     #expect(plain.status == 0)
@@ -102,7 +102,7 @@ struct LookingTests {
     }
   }
 
-  @Test("verify says OK of a sound store and leaves it as it is")
+  @Test("verify prints OK for a sound store, and leaves it as it is")
   func verifySound() throws {
     let before = try directory.read("s.kvmap")
     let run = try directory.kvmap("verify", "s.kvmap")
@@ -114,7 +114,7 @@ struct LookingTests {
     #expect(try directory.read("s.kvmap") == before)
   }
 
-  @Test("verify tells what the next opening repairs from damage")
+  @Test("verify distinguishes damage from what the next opening repairs")
   func verifyTorn() throws {
     var bytes = try directory.read("s.kvmap")
     bytes[100] ^= 1
@@ -136,7 +136,7 @@ struct LookingTests {
   func verifyDamaged() throws {
     let needle = Array("needle in a haystack".utf8)
     _ = try directory.kvmap("put", "s.kvmap", "k", input: needle)
-    // Damage to the very last record cannot be told from a write that a crash cut short.
+    // Damage to the last record would look like a write that a crash has torn.
     _ = try directory.kvmap("put", "s.kvmap", "last", "v")
     var bytes = try directory.read("s.kvmap")
     let range = try #require(Data(bytes).range(of: Data(needle)))

@@ -2,10 +2,10 @@
   import Foundation
   import Testing
 
-  /// The tool in shells with little memory: whatever the limit, if it starts it works.
+  /// The tool in shells with little memory: if it starts, it works, whatever the limit.
   @Suite("Limits of memory")
   struct MemoryLimitTests {
-    /// Each about an eighth above the one before, in KiB.
+    /// Limits in KiB, each about an eighth above the one before.
     private static func ladder(from first: Int, to last: Int) -> [Int] {
       var rungs = [first]
       while let rung = rungs.last, rung < last { rungs.append(min(last, rung + rung / 8)) }
@@ -46,11 +46,11 @@
       }
     }
 
-    @Test("where there is too little, the message says how much there is")
+    @Test("if there is too little, the message says how much there is")
     func tooLittle() throws {
       let directory = try Directory()
       _ = try directory.kvmap("put", "s.kvmap", "a", "b")
-      // Longer than any address space that is left; all of it but the beginning is a hole.
+      // The file is longer than the address space that is left; all but its beginning is a hole.
       let store = try FileHandle(forWritingTo: URL(fileURLWithPath: directory.path("s.kvmap")))
       try store.truncate(atOffset: 8 << 30)
       try store.close()

@@ -3,7 +3,7 @@
   import Glibc
   import Testing
 
-  /// The statuses for names under which there can be no store.
+  /// The exit statuses for names that cannot be a store's.
   @Suite("Names")
   struct NamesTests {
     let directory: Directory
@@ -47,7 +47,7 @@
       ] {
         try expectNotCreated(name, message)
         try expect(73, "cannot create '\(name)'", ["get", "s.kvmap", "k", "-o", name])
-        // It is not created by reading either, and the message says which it is.
+        // Reading creates no store, and the message names it.
         try expect(2, name, ["get", name, "k"])
       }
       let longest = String(long.dropLast())
@@ -55,7 +55,7 @@
       #expect(try directory.kvmap("get", longest, "k").text == "v")
     }
 
-    @Test("65: what is no regular file; 73 where a store is to be made there")
+    @Test("65: something other than a regular file; 73 if a store is to be made there")
     func noRegularFile() throws {
       try FileManager.default.createDirectory(
         atPath: directory.path("directory"), withIntermediateDirectories: false)
@@ -66,7 +66,7 @@
           ["put", name, "k", "v"], ["get", name, "k"], ["list", name], ["verify", name], ["batch", name],
           ["salvage", name, "new.kvmap"], ["backup", name, "new.kvmap"],
         ] {
-          // What verify finds is its output.
+          // verify prints what it finds as its output.
           if arguments[0] == "verify" {
             #expect(try Tool.run(arguments, in: directory).status == 65, "\(arguments)")
           } else {
@@ -82,7 +82,7 @@
 
     private static let changer = "/usr/bin/setpriv"
 
-    /// Another user is needed who may do less than the superuser; nobody else can become one.
+    /// Runs the tool as another user without the superuser's rights, which only the superuser can do.
     @Test(
       "73: a directory in which the user may make nothing; 2: a store that may only be read",
       .enabled(if: geteuid() != 0 || FileManager.default.isExecutableFile(atPath: changer)))
@@ -102,7 +102,7 @@
         process.waitUntilExit()
         return Tool.result(of: process, errors: try Data(contentsOf: errors))
       }
-      // Where the tool itself is out of the other user's reach there is nothing to be seen.
+      // Ends here if the other user cannot run the tool.
       guard try run(["--version"]).status == 0 else { return }
       #expect(unsafe chmod(directory.path("s.kvmap"), 0o444) == 0)
       #expect(unsafe chmod(directory.url.path, 0o555) == 0)

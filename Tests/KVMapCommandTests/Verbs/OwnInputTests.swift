@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// Whatever a verb writes to, it is never the store that it reads: by none of its names.
+/// A verb never writes to the store that it reads, under none of the file's names.
 @Suite("A verb's own input")
 struct OwnInputTests {
   static let names = ["s.kvmap", "./s.kvmap", "hard", "symbolic"]
@@ -35,7 +35,7 @@ struct OwnInputTests {
     try expectRefused("get", "kvmap: get: '\(name)' is the store itself; write to another file\n") {
       try directory.kvmap("get", "s.kvmap", "key 1", "-o", name)
     }
-    // Nor by another name of its own.
+    // The same with the names exchanged.
     try expectRefused("get", "kvmap: get: 's.kvmap' is the store itself; write to another file\n") {
       try directory.kvmap("get", name, "key 1", "-o", "s.kvmap")
     }
@@ -58,7 +58,7 @@ struct OwnInputTests {
     }
   }
 
-  /// A line of the shell, with the tool as `kvmap`.
+  /// Runs a line of the shell, with the tool as `kvmap`.
   private func shell(_ line: String) throws -> Run {
     let errors = try directory.write("", to: "../\(directory.url.lastPathComponent)-err")
     defer { try? FileManager.default.removeItem(at: errors) }
@@ -82,14 +82,14 @@ struct OwnInputTests {
 
   @Test("is not where its messages go", arguments: names, ["2>>", "2<>"])
   func standardError(name: String, redirection: String) throws {
-    // What would be said of it would go there as well.
+    // A message about it would go into the store too, so there is none.
     for line in ["get s.kvmap 'no such key'", "put s.kvmap 'key 1' new --if-absent"] {
       try expectRefused(line, "") { try shell("kvmap \(line) \(redirection)\(name)") }
       try expectRefused(line, "") { try shell("kvmap \(line) \(redirection)\(name) >&2") }
     }
   }
 
-  @Test("is not its standard input, where that is to be written into it", arguments: names)
+  @Test("is not the standard input that is to be written into it", arguments: names)
   func standardInput(name: String) throws {
     for verb in ["load", "batch", "batch --each"] {
       let message =

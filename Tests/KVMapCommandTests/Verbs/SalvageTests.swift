@@ -66,7 +66,7 @@ struct SalvageTests {
     #expect(try directory.read("s.kvmap") == before)
   }
 
-  @Test("works where nothing else opens the store")
+  @Test("works if nothing else can open the store")
   func unopenable() throws {
     var bytes = try directory.read("s.kvmap")
     for superblock in [0, 65_536] { bytes[superblock + 100] ^= 1 }
@@ -97,7 +97,7 @@ struct SalvageTests {
     #expect(try directory.kvmap("count", "s.kvmap").text == "22\n")
   }
 
-  @Test("what is no store makes none")
+  @Test("makes no store of a file that is none")
   func noStore() throws {
     let missing = try directory.kvmap("salvage", "none.kvmap", "new.kvmap")
     #expect(missing.status == 2)

@@ -8,7 +8,7 @@ struct UpdateVerbsTests {
 
   init() throws { directory = try Directory() }
 
-  @Test("incr adds and prints, from several processes at once")
+  @Test("incr adds and prints the sum, also in several processes at once")
   func increments() throws {
     #expect(try directory.kvmap("incr", "s.kvmap", "n").text == "1\n")
     #expect(try directory.kvmap("incr", "s.kvmap", "n", "--", "-5").text == "-4\n")
@@ -25,7 +25,7 @@ struct UpdateVerbsTests {
     #expect(failed.errors.contains("not a whole number"))
   }
 
-  @Test("an application that holds the store open sees what is put from the shell, and the reverse")
+  @Test("an application that has the store open sees what the shell puts, and the reverse")
   func besideAnApplication() throws {
     let store = try Store(path: directory.path("s.kvmap"))
     try store.put("of the application", forKey: "one")
@@ -46,7 +46,7 @@ struct UpdateVerbsTests {
     #expect(try directory.kvmap("get", "s.kvmap", "n").text == "3")
   }
 
-  @Test("a store that an application keeps for itself is read, and not written")
+  @Test("a store that an application holds exclusively can be read, and not written")
   func besideAnExclusiveApplication() throws {
     var options = StoreOptions()
     options.exclusive = true
@@ -59,7 +59,7 @@ struct UpdateVerbsTests {
     try store.close()
   }
 
-  @Test("cas sets what is as expected, and nothing else")
+  @Test("cas sets a value only if it is as expected")
   func comparing() throws {
     _ = try directory.kvmap("put", "s.kvmap", "job", "waiting")
     #expect(try directory.kvmap("cas", "s.kvmap", "job", "waiting", "running").status == 0)
@@ -77,7 +77,7 @@ struct UpdateVerbsTests {
     #expect(try directory.kvmap("get", "s.kvmap", "log").text == "one two")
   }
 
-  @Test("backup makes an equal store and replaces none")
+  @Test("backup makes an equal store, and replaces no file")
   func backups() throws {
     let lines = (0..<300).map { "{\"put\":\"key \($0)\",\"value\":\"value of \($0)\"}\n" }
     _ = try directory.kvmap("batch", "s.kvmap", text: lines.joined())

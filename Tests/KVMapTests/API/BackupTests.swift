@@ -7,8 +7,8 @@ import Testing
 @testable import KVMap
 
 @Suite struct BackupTests {
-  /// Everything of one moment, and nothing of what is written meanwhile.
-  @Test func whatWasThereIsCopied() throws {
+  /// A backup has everything of one moment, and nothing that is written meanwhile.
+  @Test func aBackupShowsOneMoment() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     for number in 0..<5_000 {
@@ -41,13 +41,13 @@ import Testing
       #expect(before[entry.key] == entry)
     }
     #expect(met == before.count)
-    // Versions go on from where they were.
+    // The copy's versions go on from the original's.
     try copy.put("new", forKey: "new")
     let version = try #require(try copy.entry(forKey: "new")).version
     #expect(before.values.allSatisfy { $0.version < version })
   }
 
-  @Test func nothingIsReplacedAndNothingHalf() throws {
+  @Test func aBackupReplacesNothingAndIsNeverHalf() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     try store.put("value", forKey: "key")
@@ -55,7 +55,7 @@ import Testing
     #expect(code { try store.backup(to: scratch.path("copy")) } == .cannotCreate)
     #expect(code { try store.backup(to: scratch.path("no/such")) } == .cannotCreate)
     #expect(code { try store.backup(to: scratch.path()) } == .cannotCreate)
-    // A record that cannot be read is told, and there is no copy without it.
+    // If a record cannot be read, there is an error, and no copy without that record.
     try store.put(patterned(200, 1), forKey: "damaged")
     try store.close()
     let place = try #require(try offset(of: patterned(200, 1), in: scratch.path()))
@@ -65,8 +65,8 @@ import Testing
     #expect(try scratch.names == ["copy", "store"])
   }
 
-  /// Also of a store that was not closed, by who may only read it.
-  @Test func aStoreThatIsOnlyReadIsCopied() throws {
+  /// Also of a store that was not closed, by a handle that only reads.
+  @Test func aReadOnlyHandleMakesABackup() throws {
     let scratch = try Scratch()
     try scratch.store("closed").put("value", forKey: "key")
     let reader = try scratch.store("closed") { $0.access = .readOnly }
@@ -74,8 +74,8 @@ import Testing
     #expect(try scratch.store("copy").get("key", as: String.self) == "value")
   }
 
-  /// Where the file system can, nothing is copied, and what is written meanwhile is in the
-  /// copy up to one moment.
+  /// Where the file system can share blocks, nothing is copied. Of what is written
+  /// meanwhile, the copy has everything up to one moment.
   @Test(.enabled(if: SmallDisk.canMount), arguments: [SmallDisk.Kind.btrfs, .xfs])
   func diskSpaceIsShared(kind: SmallDisk.Kind) throws {
     let disk = try SmallDisk(kind, megabytes: 400)
@@ -112,7 +112,7 @@ import Testing
       #expect(try copy.get("right", as: String.self) == left.map { "\($0)" })
       #expect(try #require(left) >= max(started, least))
       least = left ?? 0
-      // What has expired may be there still.
+      // The copy may still hold what has expired.
       #expect(try copy.verify().isSound && [20_002, 20_003].contains(copy.count))
       for number in 0..<100 { try copy.put("changed", forKey: "key \(number)") }
       try copy.close()
@@ -126,7 +126,7 @@ import Testing
     try store.backup(to: path("compact"))
     let report = try Store.verify(path("compact"))
     #expect(report.isSound && report.recordCount == 20_002)
-    // A damaged record is found in what was not read for copying either.
+    // A damaged record is found, though sharing blocks reads nothing.
     try store.close()
     let place = try #require(try offset(of: patterned(1_000, 7_000), in: path("store")))
     try flip(path("store"), at: place + 100)
@@ -135,8 +135,8 @@ import Testing
     #expect(try !disk.names.contains("damaged"))
   }
 
-  /// Blocks that are shared are written elsewhere when they change. Where there is no room
-  /// for that, nothing that was acknowledged is lost, and nobody dies.
+  /// The file system writes shared blocks elsewhere when they change. If there is no room
+  /// for that, nothing that was acknowledged is lost, and no process dies.
   @Test(.enabled(if: SmallDisk.canMount), arguments: [SmallDisk.Kind.btrfs, .xfs])
   func sharedBlocksOnAFullDisk(kind: SmallDisk.Kind) throws {
     let disk = try SmallDisk(kind, megabytes: 400)

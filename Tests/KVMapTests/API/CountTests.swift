@@ -4,7 +4,7 @@ import Testing
 
 @testable import KVMap
 
-/// What `get` calls absent is not counted.
+/// A key that is absent for `get` is not counted.
 @Suite struct CountTests {
   private let scratch: Scratch
   private let time = TestClock(5_000)
@@ -52,9 +52,9 @@ import Testing
     #expect(try before.count == 500)
   }
 
-  @Test func nothingIsLookedAtWhereNothingHasExpired() throws {
+  @Test func countingReadsNoRecordBeforeTheFirstExpires() throws {
     for number in 0..<100 { try store.put("value", forKey: "\(number)", expires: .after(.seconds(1))) }
-    // Damage that whoever looked at the record would tell.
+    // Reading this record would be an error.
     try store.put("value", forKey: "damaged", expires: .after(.seconds(2)))
     let found = try #require(
       try "damaged".withBytes { key throws(StoreError) in
@@ -67,16 +67,16 @@ import Testing
     #expect(try store.count == 101)
     time.advance(milliseconds: 1_500)
     #expect(try store.count == 1)
-    // An expiry is believed of an intact record only.
+    // The expiry of a damaged record is not believed.
     time.advance(milliseconds: 1_500)
     #expect(code { try store.count } == .damaged)
   }
 
   @Test(arguments: [false, true])
-  func itIsKnownAfterOpening(afterACrash: Bool) throws {
+  func theCountIsKnownAfterOpening(afterACrash: Bool) throws {
     try store.put("value", forKey: "stays")
     try store.put("value", forKey: "goes", expires: .after(.seconds(1)))
-    // A crash leaves what the file holds now.
+    // What a crash leaves at this moment.
     let image = try Image(of: scratch.path())
     try store.close()
     if afterACrash { try image.lay(at: scratch.path()) }
@@ -87,8 +87,7 @@ import Testing
     try expectSound(again)
   }
 
-  /// A value that has expired when it is stored is not counted.
-  @Test func aValueThatHasExpiredWhenItIsStored() throws {
+  @Test func aValueStoredAfterItsExpiryIsNotCounted() throws {
     try store.put("value", forKey: "key", expires: .at(millisecondsSince1970: 1))
     try expectCount(0, store)
     try store.transaction { transaction in
@@ -98,8 +97,8 @@ import Testing
     try expectCount(1, store)
   }
 
-  /// Files of versions that did not note when the first value expires.
-  @Test func theTimeMayBeUnknown() throws {
+  /// Older versions did not note when the first value expires.
+  @Test func theFirstExpiryMayBeUnknown() throws {
     store.core.shared[.earliestExpiry] = 0
     try store.put("value", forKey: "stays")
     try expectCount(1, store)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import KVMap
 
-/// A cursor reads a bucket at once. What changes afterwards is seen all the same.
+/// A cursor reads a whole bucket at once, and yet sees later changes.
 struct CursorTests {
   let scratch: Scratch
   let store: Store
@@ -21,14 +21,14 @@ struct CursorTests {
     var found: [String: String] = [:]
     while let entry = try cursor.next() {
       let isNew = found.updateValue(text(entry.value), forKey: text(entry.key)) == nil
-      #expect(isNew, "met twice")
+      #expect(isNew, "a key was returned twice")
     }
     return found
   }
 
   private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
-  @Test func valuesAreThoseOfTheirTurn() throws {
+  @Test func aCursorReturnsTheValuesOfTheMoment() throws {
     var cursor = store.makeCursor()
     let first = text(try #require(try cursor.next()).key)
     for number in 0..<Self.count { try other.put("new \(number)", forKey: "key \(number)") }
@@ -37,7 +37,7 @@ struct CursorTests {
     #expect(found.allSatisfy { $1 == "new \($0.dropFirst(4))" })
   }
 
-  @Test func whatIsRemovedIsNotMet() throws {
+  @Test func aRemovedKeyIsNotReturned() throws {
     var cursor = store.makeCursor()
     let first = text(try #require(try cursor.next()).key)
     for number in 0..<Self.count where number % 2 == 0 { try other.remove("key \(number)") }
@@ -46,7 +46,7 @@ struct CursorTests {
     #expect(Set(found.keys) == odd)
   }
 
-  /// In a transaction of the other handle, slots change before the tail of the log does.
+  /// A commit of the other handle changes slots before the log's tail.
   @Test func aChangeThatIsUnderWayIsNotMissed() throws {
     var cursor = store.makeCursor()
     _ = try cursor.next()
@@ -78,7 +78,7 @@ struct CursorTests {
     #expect(code { try cursor.next() } == .closed)
   }
 
-  @Test func keysAloneAreTheSame() throws {
+  @Test func nextKeyReturnsTheSameKeys() throws {
     for number in 0..<3 { try store.put(patterned(100_000, 1), forKey: "large \(number)") }
     try store.put("past", forKey: "expired", expires: .at(millisecondsSince1970: 1))
     var keys: [[UInt8]] = []
@@ -87,14 +87,14 @@ struct CursorTests {
     #expect(keys.count == Self.count + 3)
     let all = (0..<Self.count).map { bytes("key \($0)") } + (0..<3).map { bytes("large \($0)") }
     #expect(Set(keys) == Set(all))
-    // Mixed: a value that was not copied is read.
+    // After `nextKey`, which copies no values, `next` reads them.
     cursor = store.makeCursor()
     _ = try cursor.nextKey()
     let entry = try #require(try cursor.next())
     #expect(try store.get(entry.key) == entry.value)
   }
 
-  @Test func largeValuesAndManyOfAMebibyteAreMet() throws {
+  @Test func largeAndLongValuesAreReturned() throws {
     for number in 0..<40 { try store.put(patterned(60_000, UInt64(number)), forKey: "long \(number)") }
     try store.put(patterned(500_000, 1), forKey: "large")
     var cursor = store.makeCursor()
@@ -107,9 +107,9 @@ struct CursorTests {
     #expect(count == Self.count + 41)
   }
 
-  /// The other handle has added segments to the file that this one has not mapped; the index lies
-  /// where it was. The records there were taken for damaged.
-  @Test func whatWasAddedToTheFileIsMet() throws {
+  /// The other handle has added segments that this one has not mapped, while the index is where it
+  /// was. Records in them were taken for damaged.
+  @Test func recordsBeyondTheMappingAreReturned() throws {
     let reader = try scratch.store { $0.access = .readOnly }
     #expect(try reader.get("key 1") != nil)
     let mapped = reader.core.backing.mappedBytes
@@ -144,7 +144,7 @@ struct CursorTests {
     #expect(found == count)
   }
 
-  @Test func anEntryThatExpiresMeanwhileIsNotMet() throws {
+  @Test func anEntryThatExpiresMeanwhileIsNotReturned() throws {
     let time = TestClock(1_000)
     let expiring = Store(core: try Opening.inMemory(StoreOptions(), clock: time.clock))
     for number in 0..<10 {

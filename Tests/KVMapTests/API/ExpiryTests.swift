@@ -11,7 +11,7 @@ import Testing
   import Darwin
 #endif
 
-/// A clock that goes when it is told to.
+/// A clock that stands still until the test sets it.
 final class TestClock: Sendable {
   private let time: Atomic<UInt64>
   init(_ milliseconds: UInt64) { time = Atomic(milliseconds) }
@@ -21,13 +21,13 @@ final class TestClock: Sendable {
   var clock: Clock { Clock { self.time.load(ordering: .relaxed) } }
 }
 
-/// Values that cease to exist by themselves.
+/// Values that expire.
 @Suite struct ExpiryTests {
   private func store(_ scratch: Scratch, _ time: TestClock) throws -> Store {
     Store(core: try Opening(path: scratch.path(), options: StoreOptions(), clock: time.clock).open())
   }
 
-  @Test func aValueIsThereUntilItsTimeAndNotAfter() throws {
+  @Test func aValueIsThereUntilItExpires() throws {
     let scratch = try Scratch()
     let time = TestClock(5_000)
     let store = try store(scratch, time)
@@ -45,7 +45,7 @@ final class TestClock: Sendable {
     #expect(try store.get("sky", as: String.self) == "grey")
   }
 
-  @Test func theTimeCanBeChangedAndTaken() throws {
+  @Test func theExpiryCanBeChangedAndRemoved() throws {
     let scratch = try Scratch()
     let time = TestClock(5_000)
     let store = try store(scratch, time)
@@ -65,7 +65,7 @@ final class TestClock: Sendable {
     #expect(try !store.setExpiry(.never, forKey: "sea"))
   }
 
-  @Test func largeValuesKeepTheirBytesWhenTheTimeChanges() throws {
+  @Test func largeValuesKeepTheirBytesWhenTheExpiryChanges() throws {
     let scratch = try Scratch()
     let time = TestClock(5_000)
     let store = try store(scratch, time)
@@ -77,8 +77,8 @@ final class TestClock: Sendable {
     try expectWorkingStateIsSound(store)
   }
 
-  /// Readers of every kind, also those that were in the middle of something.
-  @Test func absentAtOnceForAllReaders() throws {
+  /// For readers of every kind, also in the middle of a `forEach`.
+  @Test func anExpiredValueIsAbsentForAllReadersAtOnce() throws {
     let scratch = try Scratch()
     let time = TestClock(5_000)
     let store = try store(scratch, time)
@@ -122,8 +122,8 @@ final class TestClock: Sendable {
     try expectWorkingStateIsSound(store)
   }
 
-  /// Times that no clock will see do not overflow into the past.
-  @Test func timesAreSaturating() throws {
+  /// An expiry beyond the last time of the clock does not overflow into the past.
+  @Test func lateExpiriesSaturate() throws {
     let scratch = try Scratch()
     let time = TestClock(.max - 10)
     let store = try store(scratch, time)
@@ -145,10 +145,10 @@ final class TestClock: Sendable {
     #expect(Clock.milliseconds(timespec(tv_sec: 1_700_000_000, tv_nsec: 5_000_000)) == 1_700_000_000_005)
   }
 
-  /// At the ends of time, and when the clock is set back or forward by years, what is said
-  /// about a value is what the clock says.
+  /// Also at the first and last times of the clock, and when it is set back or forward by
+  /// years, the clock alone decides what has expired.
   @Test(arguments: [0, 1, 5_000, UInt64.max / 1_000, .max - 1, .max])
-  func anyTimeIsATime(now: UInt64) throws {
+  func everyTimeOfTheClockWorks(now: UInt64) throws {
     let scratch = try Scratch()
     let time = TestClock(now)
     let store = try store(scratch, time)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import KVMap
 
-/// The edges of what a store takes, and what each kind of handle may do.
+/// The largest and smallest keys and values, and what each kind of handle may do.
 @Suite(.timeLimit(.minutes(5)))
 struct LimitTests {
   // MARK: Keys and values
@@ -25,7 +25,7 @@ struct LimitTests {
     #expect(try again.get(longest, as: String.self) == "longest")
     #expect(try again.get([UInt8](), as: String.self) == "empty")
     #expect(try again.get(Array(longest.dropLast())) == nil)
-    // A key that cannot be there is absent, however it is looked for.
+    // A key that is too long is absent for every call.
     #expect(try again.get(tooLong) == nil)
     #expect(try !again.contains(tooLong))
     #expect(try again.remove(longest))
@@ -133,7 +133,7 @@ struct LimitTests {
     #expect(try !store.remove("past"))
     #expect(try store.get("large past", as: String.self) == "again")
     try expectSound(store)
-    // A value without expiry in place of one that had expired.
+    // A value without expiry replaces one that had expired.
     try store.put("old", forKey: "past", expires: past)
     try store.put("new", forKey: "past", if: .absent)
     #expect(try store.get("past", as: String.self) == "new")
@@ -234,7 +234,7 @@ struct LimitTests {
     try expectSound(store)
   }
 
-  /// Left out if the path happened to be part of the message: "a" nearly always.
+  /// The path was left out if it happened to be part of the message, as "a" nearly always is.
   @Test func errorsNameTheStore() {
     let error = StoreError(.damaged, "a record is damaged").naming("a")
     #expect(error.description.hasPrefix("a: "), "\(error)")

@@ -73,8 +73,8 @@ struct ManyTests {
     #expect(try store.remove(contentsOf: ["a", "a"]) == 1)
   }
 
-  /// One key is too long: nothing has changed, and the store goes on.
-  @Test func oneThatCannotBeStoredUndoesAll() throws {
+  /// Nothing has changed then, and the store goes on.
+  @Test func oneKeyThatIsTooLongUndoesAll() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     try store.put("old", forKey: "key 1")

@@ -3,8 +3,8 @@ import Testing
 
 @testable import KVMap
 
-/// Seeded random operations against a dictionary: after each one both say the
-/// same, after each phase both hold the same and the store is sound.
+/// Seeded random operations on a store and a dictionary. After each operation both give
+/// the same result, after each phase both hold the same and the store is sound.
 @Suite(.timeLimit(.minutes(10)))
 struct ModelTests {
   /// How a phase has the store open.
@@ -37,7 +37,7 @@ struct ModelTests {
       try expectSame(store, model)
       try expectSound(store, "phase \(phase)")
       if mode != .exclusive { try expectOthersAgree(scratch, model) }
-      // With and without a checkpoint, by call and by release of the handle.
+      // With and without a checkpoint; closed by a call or by the end of the handle.
       if phase % 3 == 1 { try store.checkpoint() }
       if phase % 2 == 0 { try store.close() }
     }
@@ -55,7 +55,7 @@ struct ModelTests {
     #expect(store.core.verify().isSound, "\(store.core.verify().faults)")
   }
 
-  /// Many small keys, so that buckets split while the other things happen.
+  /// Many small keys, so that buckets split meanwhile.
   @Test func agreesWhileTheIndexGrows() throws {
     let seed = testSeed("agreesWhileTheIndexGrows")
     let scratch = try Scratch()
@@ -87,7 +87,7 @@ struct ModelTests {
     let before = model
     let expected = operation.apply(to: &model)
     let result = try operation.apply(to: store) { transaction, done in
-      // The transaction reads its own changes; nobody else sees them yet.
+      // The transaction reads its own changes; no other reader sees them yet.
       var inside = before
       for change in done { inside[change.key] = change.value }
       let probe = Operation.key(&generator, Operation.Mix())
@@ -114,7 +114,7 @@ struct ModelTests {
     _ store: Store, _ model: Operation.Contents, sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
     #expect(try store.count == model.count, sourceLocation: sourceLocation)
-    // One comparison each: a difference prints the keys, not megabytes of values.
+    // A failure is to print the keys, not megabytes of values.
     for found in [try store.everything(), try store.everythingByCursor()] {
       let differing = Set(found.keys).union(model.keys).filter { found[$0] != model[$0] }
       #expect(differing.isEmpty, "\(differing.map { $0.prefix(50) })", sourceLocation: sourceLocation)

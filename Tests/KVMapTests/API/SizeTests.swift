@@ -5,7 +5,7 @@ import Testing
 @testable import KVMap
 import MappedMemory
 
-/// What a store takes of the disk.
+/// How much disk space a store takes.
 @Suite(.timeLimit(.minutes(5)))
 struct SizeTests {
   private func allocated(_ store: Store) throws -> Int { try store.statistics().allocatedBytes }
@@ -46,9 +46,8 @@ struct SizeTests {
     }
   }
 
-  /// Compaction and backup never give more than they were given.
   @Test(arguments: [1, 2, 10, 100, 400, 1_000, 3_000, 20_000], Values.allCases)
-  func nothingGetsLarger(count: Int, values: Values) throws {
+  func compactionAndBackupMakeNoStoreLarger(count: Int, values: Values) throws {
     let count = values == .small ? count : min(count, 1_000)
     let scratch = try Scratch()
     let store = try filled(scratch, count, valueBytes: values.bytes)
@@ -77,9 +76,9 @@ struct SizeTests {
     }
   }
 
-  /// Also of stores that have been written to for long.
+  /// The same for stores with a long history of writes.
   @Test(arguments: 0..<12)
-  func nothingOldGetsLarger(seed: Int) throws {
+  func compactionAndBackupMakeNoOldStoreLarger(seed: Int) throws {
     let scratch = try Scratch()
     var random = SeededGenerator(seed: UInt64(seed))
     let keys = [50, 500, 5_000][seed % 3]
@@ -105,7 +104,7 @@ struct SizeTests {
     }
   }
 
-  /// A backup has the versions of what it holds, and new ones are above them.
+  /// A backup keeps the versions of its values, and new versions are higher.
   @Test func aBackupKeepsVersionsAndExpiry() throws {
     let scratch = try Scratch()
     let store = try scratch.store()

@@ -29,8 +29,8 @@ struct SnapshotTests {
     return found
   }
 
-  /// What a takeover rebuilds is the last state that readers can have a snapshot of: they do
-  /// not fall back behind what they have seen.
+  /// Readers take snapshots of the last state that was frozen. A takeover freezes what it
+  /// rebuilds, so that they never see an older state than before.
   @Test func snapshotsOfAReaderDoNotGoBackWithATakeover() throws {
     let scratch = try Scratch()
     let writer = try scratch.store()
@@ -40,7 +40,7 @@ struct SnapshotTests {
     try writer.put("2", forKey: "key")
     try writer.snapshot().end()
     #expect(try reader.snapshot().get("key", as: String.self) == "2")
-    // As if its last holder had died in its turn.
+    // As if the holder of the write lock had died.
     let shared = writer.core.memory.shared
     let epoch = shared[.epoch].number
     shared[.busy] = 1
@@ -50,10 +50,10 @@ struct SnapshotTests {
     try expectSound(writer)
   }
 
-  /// Overwritten, removed, compacted, merged away, put again, checkpointed, by its own
-  /// handle or another one.
+  /// Keys are overwritten, removed, compacted, merged, put again and checkpointed, by the
+  /// snapshot's own handle or another one.
   @Test(arguments: [false, true])
-  func nothingThatIsWrittenIsSeen(byAnother: Bool) throws {
+  func aSnapshotShowsNothingThatIsWrittenLater(byAnother: Bool) throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let writer = byAnother ? try scratch.store() : store
@@ -92,8 +92,8 @@ struct SnapshotTests {
     try expectSound(store)
   }
 
-  /// Nothing shown by a snapshot is used for anything else; when it ends, all of it is.
-  @Test func spaceIsHeldBackUntilItEnds() throws {
+  /// The space that a snapshot shows is not reused before it ends, and all of it is after.
+  @Test func aSnapshotKeepsItsSpaceUntilItEnds() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     try fill(store, 50_000, round: 0)
@@ -114,8 +114,8 @@ struct SnapshotTests {
     try expectSound(store)
   }
 
-  /// A process that dies in it leaves the last state as it was.
-  @Test func aStateThatIsFrozenLeavesTheLastOneWhole() throws {
+  /// A process that dies while it freezes a state leaves the last one as it was.
+  @Test func freezingAStateLeavesTheLastOneWhole() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let shared = store.core.memory.shared
@@ -131,9 +131,9 @@ struct SnapshotTests {
     }
   }
 
-  /// Each lets all of the index be copied once more, and checkpoints that came by the
-  /// length of the log alone would come far too seldom.
-  @Test func manyThatEndSoonTakeLittleSpace() throws {
+  /// After each snapshot all of the index is copied once more. If only the length of the
+  /// log made checkpoints due, they would be far too rare.
+  @Test func manyShortSnapshotsTakeLittleSpace() throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.checkpoints = .inline }
     try fill(store, 20_000, round: 0)
@@ -146,8 +146,8 @@ struct SnapshotTests {
     #expect(size < 20 << 20, "\(size >> 20) MiB for 2 MiB of records")
   }
 
-  /// A handle for reading only sees what was frozen last. The pages it sees were replaced
-  /// before any checkpoint found them, and are verified nevertheless.
+  /// A snapshot of a reading handle shows what was frozen last. Its pages were replaced
+  /// before a checkpoint sealed them, and are verified all the same.
   @Test func aReaderSeesWhatWasFrozenLast() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -162,7 +162,7 @@ struct SnapshotTests {
     for _ in 0..<3 { try store.checkpoint() }
     try fill(store, 3_000, round: 3)
     try store.checkpoint()
-    // A process that has not looked at any of these pages yet.
+    // A handle that has verified none of these pages yet.
     let another = try scratch.store { $0.access = .readOnly }
     for number in 0..<3_000 {
       #expect(try seen.get("key \(number)") == patterned(100, UInt64(number) << 8 | 1))
@@ -172,8 +172,8 @@ struct SnapshotTests {
   }
 
   #if CRASH_SIMULATION
-    /// A reader takes a snapshot between any two stores of a writer that freezes another
-    /// state, as if that had died there: it gets the one or the other.
+    /// A reader takes a snapshot between any two stores of a writer that freezes the next
+    /// state, as if the writer had died there. It gets the last state or the next one.
     @Test func aReaderSeesAWholeStateWhileTheNextIsFrozen() throws {
       let scratch = try Scratch()
       let store = try scratch.store()
@@ -200,8 +200,8 @@ struct SnapshotTests {
     }
   #endif
 
-  /// The writer dies in its turn and is taken over: what was frozen before stays as it was,
-  /// also when checkpoints have followed.
+  /// The writer dies with the write lock, and another one takes over: what was frozen before
+  /// stays as it was, also after further checkpoints.
   @Test func aTakeoverLeavesSnapshotsAlone() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -253,7 +253,7 @@ struct SnapshotTests {
     }
   }
 
-  @Test func misuseIsTold() throws {
+  @Test func misuseIsAnError() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     try store.put("value", forKey: "key")
@@ -264,8 +264,8 @@ struct SnapshotTests {
     #expect(code { try store.snapshot() } == .closed)
   }
 
-  /// Taken, used and ended by threads beside one that writes, each sees one moment: the
-  /// sum of what is moved about stays the same.
+  /// Threads take, use and end snapshots while another one moves amounts between keys. Each
+  /// snapshot shows one moment, in which the sum is the same.
   @Test func threadsSeeOneMoment() throws {
     let scratch = try Scratch()
     let store = try scratch.store()

@@ -4,7 +4,7 @@ import Testing
 
 @testable import KVMap
 
-/// What reads and writes in one step.
+/// Calls that read and write in one step.
 @Suite struct UpdateTests {
   @Test func numbers() throws {
     let store = try Store.inMemory()

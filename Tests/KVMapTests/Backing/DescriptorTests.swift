@@ -9,12 +9,12 @@
 
   @testable import KVMap
 
-  /// A process may be started without standard streams, and the system gives the lowest number
-  /// that is free to what is opened next. If that is a store, what the process prints goes into
-  /// it. In processes of their own, since the streams are the whole process's.
+  /// A process may be started without standard streams, and the system gives the lowest free
+  /// number to the next file that is opened. If that is a store, what the process prints goes
+  /// into it. Each test runs in a process of its own, since it closes the streams.
   @Suite(.timeLimit(.minutes(5)))
   struct DescriptorTests {
-    /// What is written to the streams that are closed, from the first to the last.
+    /// Written all the time to the streams that are closed.
     private static let noise = "this is no part of a store\n"
 
     @Test(arguments: [[0], [1], [2], [0, 1, 2]] as [[Int32]])
@@ -33,9 +33,9 @@
             }
           }
         }
-        // What is opened and then moved is seen before it is moved.
+        // Looks at the streams at every call: a file may have the number of a stream for a moment.
         FaultInjection.install { call in
-          // Others give back meanwhile what they have taken.
+          // Time for other threads to close what they have opened.
           if call == .open { usleep(200) }
           for stream in missing {
             if let target = Self.file(of: stream), Self.isOfAStore(target, scratch) {
@@ -44,10 +44,10 @@
           }
           return nil
         }
-        // What one opens is not to get what another has just given back.
-        let turn = Atomic<Int>(0)
+        // Three at once: a thread must not open a store with the number that another has just closed.
+        let threads = Atomic<Int>(0)
         Threads(3) {
-          let own = turn.wrappingAdd(1, ordering: .relaxed).oldValue
+          let own = threads.wrappingAdd(1, ordering: .relaxed).oldValue
           do {
             for round in 0..<Self.rounds { try Self.live(in: scratch, "\(own) \(round)") }
           } catch {
@@ -55,7 +55,7 @@
           }
         }.join()
         FaultInjection.install(nil)
-        // Of the handles that are still open, too.
+        // The same for handles that stay open.
         let stores = [try scratch.store("0 0"), try Store.inMemory()]
         for number in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
           guard let number = Int32(number), let target = Self.file(of: number) else { continue }
@@ -64,7 +64,7 @@
         isDone.store(true, ordering: .relaxed)
         printer.join()
         for store in stores { try store.close() }
-        // Nothing of ours stays in their place; the language's own runtime may open something.
+        // The library leaves nothing in their place; the language's own runtime may open something.
         for stream in missing { #expect(Self.file(of: stream) != "/") }
         let found = problems.withLock { $0 }
         #expect(found.isEmpty, "\(found.count), the first: \(found.first ?? "")")
@@ -87,10 +87,10 @@
       patterned(number % 10 == 9 ? 80_000 : 100, UInt64(number))
     }
 
-    /// Comes by every call that opens something.
+    /// Makes every call that opens a file.
     private static func live(in scratch: Scratch, _ name: String) throws {
       let path = scratch.path(name)
-      // Every fourth one is a file already; Foundation would open it under a missing number.
+      // Some stores begin as an empty file. Foundation would open it with the number of a closed stream.
       if name.hasSuffix("1") { _ = try File(opening: path, access: .readWrite, create: true) }
       let store = try scratch.store(name)
       for number in 0..<keys { try store.put(value(number), forKey: "key \(number)") }

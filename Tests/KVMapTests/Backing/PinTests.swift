@@ -3,10 +3,10 @@ import Testing
 
 @testable import KVMap
 
-/// Pins of epochs, and the writer who looks for them.
+/// Pins of epochs, and writers that look for them.
 struct PinTests {
-  /// Between the look at the epoch and the lock another process made a checkpoint and
-  /// looked for pins: what the epoch needs may be reused by then.
+  /// After the reader has loaded the epoch and before it locks it, another process makes a
+  /// checkpoint and looks for pins: what the epoch needs may be reused then.
   @Test func aPinThatComesTooLateIsTakenAgain() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -25,7 +25,7 @@ struct PinTests {
     #expect(try store.core.backing.locks.lowestPin() == epoch)
   }
 
-  /// Pages that were released later than the pin, in whatever epoch, stay as they are.
+  /// Pages that were released after the pin was taken, in whatever epoch, stay as they are.
   @Test func pagesThatAPinnedReaderMaySeeAreNotRewritten() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -50,9 +50,9 @@ struct PinTests {
     try expectSound(store)
   }
 
-  /// A pin of an epoch whose pages may have been reused found that out by the floor. But
-  /// the writer who met it lowered the floor to it, and so did a takeover: then the next
-  /// one that came as late, or the same, would pass for one in time.
+  /// A reader that pins an epoch too late, when its pages may have been reused, learns that
+  /// from the floor. A writer that met such a pin lowered the floor to it, and so did a
+  /// takeover: then the next late pin seemed to be in time.
   @Test func theFloorDoesNotFall() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -78,9 +78,9 @@ struct PinTests {
     try reader.core.backing.locks.unpin(Epoch(number: 2))
   }
 
-  /// With the turn for life a closure's bytes are kept by the reader gate alone. A recovery
-  /// forgot that the writer was waiting for a reader to leave, and flipped the gate back to
-  /// where that reader was not looked for.
+  /// In an exclusive handle only the reader gate keeps the bytes that a closure reads. A
+  /// recovery forgot that the writer was waiting for a reader to leave, and flipped the gate
+  /// back, so that nobody looked for that reader.
   @Test func aRecoveryForgetsNoReader() throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.exclusive = true }
@@ -102,7 +102,7 @@ struct PinTests {
     }
   }
 
-  /// The system names any of the locks.
+  /// The system may name any one of several locks.
   @Test func theLowestPinIsFoundInWhateverOrderTheyWereTaken() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -116,7 +116,7 @@ struct PinTests {
   }
 }
 
-/// Another handle's backing, where something happens before the first pin is taken.
+/// Calls a closure before the first pin is taken.
 private final class SlowPins: ForwardingBacking, @unchecked Sendable {
   // Sendable: one thread uses it.
   private var beforeFirst: (() throws(StoreError) -> Void)?

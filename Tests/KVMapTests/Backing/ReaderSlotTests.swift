@@ -9,7 +9,7 @@ import Testing
   import Darwin
 #endif
 
-/// Readers in place announce what they pin in the reader slots.
+/// Readers of a value in place announce the epoch that they pin in the reader slots.
 @Suite(.timeLimit(.minutes(3)))
 struct ReaderSlotTests {
   let scratch: Scratch
@@ -34,7 +34,7 @@ struct ReaderSlotTests {
     }
   }
 
-  /// What the other handle frees and writes meanwhile takes other space.
+  /// Writes so much that space which is free is reused.
   private func overwriteMuch(_ rounds: Range<UInt64>) throws {
     for round in rounds {
       try writer.put(patterned(100_000, 2 + round), forKey: "other \(round)")
@@ -42,7 +42,7 @@ struct ReaderSlotTests {
     }
   }
 
-  @Test func whatAReaderHasInHandsStaysAsItIs() throws {
+  @Test func bytesThatAReaderHoldsStayAsTheyAre() throws {
     try reader.withValue(forKey: "key") { value in
       #expect(try announced() == writer.core.shared[.epoch])
       #expect(try writer.core.backing.locks.lowestPin() == nil, "there is a lock too")
@@ -66,7 +66,7 @@ struct ReaderSlotTests {
     #expect(try writer.statistics().oldestPinHolder == nil)
   }
 
-  /// The handle's own readers are known by the gate.
+  /// The reader gate counts the handle's own readers.
   @Test func aHandleDoesNotWaitForItsOwnSlot() throws {
     try writer.withValue(forKey: "key") { _ in
       let own = try announced()
@@ -76,8 +76,8 @@ struct ReaderSlotTests {
     }
   }
 
-  /// Between the look at the epoch and the announcement, the other handle wrote a checkpoint and
-  /// looked for pins.
+  /// After the reader has loaded the epoch and before it announces it, the other handle writes a
+  /// checkpoint and looks for pins.
   @Test func anAnnouncementThatComesTooLateIsMadeAgain() throws {
     try reader.withValue(forKey: "key") { _ in }
     let first = writer.core.shared[.epoch]
@@ -85,7 +85,7 @@ struct ReaderSlotTests {
     let observer = unsafe StoreObserver { _, _, _ in
       guard isFirst else { return }
       isFirst = false
-      // The announcement is undone while the other handle looks, as if it came later.
+      // The announcement is undone while the other handle looks for pins, as if it came later.
       let slots = ReaderSlots(bytes: reader.core.source.fixed)
       let offset = SharedState.publicOffset + SharedState.byteCount + 8
       let words = (0..<7).map { offset + $0 * 8 }.filter { slots.bytes.loadRelaxed($0) & 0xffff != 0 }
@@ -107,7 +107,7 @@ struct ReaderSlotTests {
     #expect(try announced() == nil)
   }
 
-  /// Readers that overlap without end would otherwise pin the epoch of the first for ever.
+  /// Otherwise readers that overlap all the time would pin the first one's epoch for ever.
   @Test func overlappingReadersDoNotKeepAnOldEpoch() throws {
     var pin = try reader.core.pins.pinCurrent()
     for _ in 0..<20 {
@@ -134,9 +134,9 @@ struct ReaderSlotTests {
     #expect(try announced() == nil)
   }
 
-  /// More epochs at once than a slot has words, and more handles than there are slots, and handles
-  /// that cannot write: they pin by a lock.
-  @Test func whoeverFindsNoPlaceTakesALock() throws {
+  /// If there are more epochs at once than a slot has words, or more handles than slots, or the
+  /// handle cannot write, a lock is the pin.
+  @Test func aReaderWithoutASlotTakesALock() throws {
     var pins: [ProcessPins.Pin] = []
     for _ in 0..<10 {
       pins.append(try reader.core.pins.pinCurrent())
@@ -152,7 +152,7 @@ struct ReaderSlotTests {
       try handle.withValue(forKey: "key") { value in
         let isLocked = try writer.core.backing.locks.lowestPin() != nil
         let isAnnounced = try announced() != nil
-        // One is the reader's.
+        // One slot is that of `reader`.
         #expect(isLocked == (number >= ReaderSlots.count - 1), "handle \(number)")
         #expect(isLocked != isAnnounced)
         #expect(value.byteCount == 100_000)
@@ -213,9 +213,9 @@ struct ReaderSlotTests {
 
   // MARK: Processes
 
-  /// A process is killed while it reads in place. What it announced stays in the file, and counts no
-  /// more. The handle that takes the slot next does not take it for its own.
-  @Test func aReaderThatDiesHoldsBackNothing() async {
+  /// A process is killed while it reads in place. Its announcement stays in the file, but does not
+  /// count. The next handle that takes the slot does not take it for its own.
+  @Test func aDeadReaderPinsNothing() async {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch()
       let writer = try scratch.store()
@@ -243,7 +243,7 @@ struct ReaderSlotTests {
     }
   }
 
-  /// A child that is forked inside a call leaves the call too.
+  /// A child that is forked within a call must not end its parent's pin.
   @Test func aForkedChildEndsNoPin() async {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch()
@@ -266,8 +266,8 @@ struct ReaderSlotTests {
     }
   }
 
-  /// Values are overwritten and checkpoints written as fast as they can, beside readers of another
-  /// handle that look at each value twice.
+  /// One handle overwrites values and writes checkpoints as fast as possible, while readers of
+  /// another one look at each value twice.
   @Test func valuesDoNotChangeInTheHandsOfReaders() async throws {
     let keys = 40
     for key in 0..<keys { try writer.put(patterned(3_000, 1), forKey: "\(key)") }

@@ -6,10 +6,10 @@ import Testing
 
 @testable import KVMap
 
-/// Durable commits of several threads share syncs; each is there when its call returns.
+/// Durable commits of several threads share syncs, and each is durable when its call returns.
 @Suite(.timeLimit(.minutes(5)))
 struct GroupCommitTests {
-  /// The hook is the whole process's: it has one of its own.
+  /// In a process of its own, since the hook is for the whole process.
   @Test func threadsShareSyncs() async {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch()
@@ -21,7 +21,7 @@ struct GroupCommitTests {
       }
       let failures = Atomic<Int>(0)
       var others: Threads?
-      // All others wait when it ends, be the machine as busy as it may.
+      // All others wait when it ends, however busy the machine is.
       try store.transaction(durability: .onCommit) { transaction in
         try transaction.put([1], forKey: "first")
         others = Threads(7) {
@@ -42,7 +42,7 @@ struct GroupCommitTests {
     }
   }
 
-  /// Whoever is second sees the first, though nothing is published yet.
+  /// A condition sees the earlier changes of its group, though none is published yet.
   @Test func conditionsSeeTheGroup() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -64,8 +64,7 @@ struct GroupCommitTests {
     try expectSound(store)
   }
 
-  /// Transactions join groups, and one that is given up leaves the others' changes.
-  @Test func transactionsShareAndGiveUp() throws {
+  @Test func transactionsJoinGroupsAndMayBeGivenUp() throws {
     struct GivenUp: Error {}
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -96,8 +95,9 @@ struct GroupCommitTests {
     try expectSound(store)
   }
 
-  /// What a transaction had taken over from a commit of its group is the group's again.
-  @Test func whatIsGivenUpWasNotTheGroups() throws {
+  /// A transaction takes over the slots that its group has changed. Given up, it leaves them
+  /// to the group as they were.
+  @Test func aTransactionThatIsGivenUpLeavesTheGroupWhole() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     try store.put("old", forKey: "published")

@@ -4,9 +4,9 @@ import Testing
 
 @testable import KVMap
 
-/// The file stays close to what it holds, while in use and after `compact`.
+/// The file takes little more than what it holds, while in use and after `compact`.
 @Suite struct CompactionTests {
-  /// Records whose number says what they hold.
+  /// The value of a record, which follows from its number.
   private func value(_ number: Int, _ round: Int) -> [UInt8] {
     patterned(60 + number * 7 % 200, UInt64(number &+ round &* 1_000_003))
   }
@@ -21,8 +21,8 @@ import Testing
     try expectWorkingStateIsSound(store)
   }
 
-  /// They may hold nothing that lives, and are not to be given back under who writes to them.
-  @Test func segmentsThatAreWrittenToAreInUse() throws {
+  /// They may hold nothing that lives yet, and must not be released.
+  @Test func segmentsThatAreBeingWrittenAreInUse() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let shared = store.core.memory.shared
@@ -40,9 +40,8 @@ import Testing
     }
   }
 
-  /// A store that is overwritten again and again takes no more than twice what it holds, and
-  /// 64 MiB, or half more than it holds, and 16 MiB; what is written beside a checkpoint comes on
-  /// top of that.
+  /// A store that is overwritten again and again takes at most twice what it holds and 64 MiB,
+  /// or one and a half times and 16 MiB; and what is written beside a checkpoint.
   @Test(arguments: [SpaceUse.standard, .compact])
   func overwritingKeepsTheFileSmall(space: SpaceUse) throws {
     let scratch = try Scratch()
@@ -74,7 +73,7 @@ import Testing
     #expect(try Store(scratch.path()).count == count)
   }
 
-  /// "The file never shrinks": ten keys are left of many, and the file is small.
+  /// The file shrinks: ten keys are left of many, and it is small.
   @Test func aStoreThatIsAlmostEmptiedTakesLittle() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -96,7 +95,7 @@ import Testing
     #expect(try again.get("key 999") == value(999, 1))
   }
 
-  /// Large values take units of their own, which come back whole.
+  /// Large values take units of their own, all of which become free.
   @Test func largeValuesGiveTheirSpaceBack() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -113,7 +112,6 @@ import Testing
     try expectSound(store, scratch.path())
   }
 
-  /// A record is the same after it was moved: its version and expiry too.
   @Test func movedRecordsKeepVersionAndExpiry() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -133,8 +131,8 @@ import Testing
     #expect(after == before)
   }
 
-  /// Expired records are absent at once, and their space comes back without anybody
-  /// removing them.
+  /// Expired records are absent at once, and compaction frees their space though nobody
+  /// removes them.
   @Test func expiredRecordsAreReclaimed() throws {
     let scratch = try Scratch()
     let time = TestClock(1_000_000)
@@ -154,7 +152,7 @@ import Testing
     try expectSound(store, scratch.path())
   }
 
-  /// The same by writing alone: nobody calls `compact`.
+  /// The same while others are written, without a call of `compact`.
   @Test(arguments: [(SpaceUse.standard, 68 << 20), (.compact, 40 << 20)])
   func expiredRecordsAreReclaimedByWriting(space: SpaceUse, bound: Int) throws {
     let scratch = try Scratch()
@@ -169,27 +167,26 @@ import Testing
       if number % 20 == 0 { time.advance(milliseconds: 1) }
       if number % 20_000 == 0 { most = max(most, try store.statistics().allocatedBytes) }
     }
-    // Some 10,000 sessions live at a time: 2 MB.
+    // Some 10,000 sessions, 2 MB, are live at a time.
     #expect(most < bound)
     try expectSound(store, scratch.path())
   }
 
-  /// A large value gets whole pages where it is moved to, as where it was put, and not whole units.
+  /// A large value that is moved gets whole pages, as when it was put, and not whole units.
   @Test func largeValuesThatAreMovedTakeNoMorePages() throws {
     let scratch = try Scratch()
     let (store, fresh) = (try scratch.store(), try scratch.store("fresh"))
     for number in 0..<60 { try store.put(patterned(70_000, UInt64(number)), forKey: "large \(number)") }
     for number in 0..<40 { try store.remove("large \(number)") }
     for number in 40..<60 { try fresh.put(patterned(70_000, UInt64(number)), forKey: "large \(number)") }
-    let before = try store.run("large 59")
+    let before = try store.extent("large 59")
     try store.compact()
     try fresh.compact()
-    #expect(try store.run("large 59") < before)
+    #expect(try store.extent("large 59") < before)
     #expect(try store.statistics().allocatedBytes < fresh.statistics().allocatedBytes + 300_000)
     try expectSound(store, scratch.path())
   }
 
-  /// Compaction gives up nothing that others may still look at.
   @Test func aValueInUseStaysWhileItsSegmentIsEmptied() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -208,7 +205,7 @@ import Testing
     try expectSound(store, scratch.path())
   }
 
-  /// A private view of the last checkpoint keeps all it needs.
+  /// Compaction reuses nothing that a private view of the last checkpoint needs.
   @Test func aViewStaysWhileTheStoreIsCompacted() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -224,7 +221,7 @@ import Testing
     try expectSound(store, scratch.path())
   }
 
-  /// Another handle goes on while this one compacts, and is not cut off.
+  /// The file is not truncated below what another handle uses.
   @Test func anotherHandleReadsAndWritesMeanwhile() throws {
     let scratch = try Scratch()
     let store = try scratch.store()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import KVMap
 
-/// Compaction gives space back in steps, any of which may fail or be given up.
+/// Compaction returns space to the file system in steps, each of which may fail.
 @Suite(.timeLimit(.minutes(5)))
 struct PunchTests {
   private func fill(_ store: Store, _ count: Int, round: Int = 0) throws {
@@ -19,7 +19,7 @@ struct PunchTests {
     store.core.fullCompactions.areUnderWay
   }
 
-  @Test func theFileIsNotCutOffUnderOthers() throws {
+  @Test func theFileIsNotTruncatedWhileOthersUseIt() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     try fill(store, 20_000)
@@ -33,14 +33,14 @@ struct PunchTests {
     try store.compact()
     let cut = try store.statistics().fileBytes
     #expect(cut < length / 2)
-    // A look past the end would be taken for one at a lost page.
+    // Reading past the end would count as reading a lost page.
     #expect(store.core.memory.mappedBytes <= cut)
   }
 
   // MARK: Units
 
-  /// A large value found no place further down; what was looked at above it
-  /// was not found again before the next checkpoint, and the file grew instead.
+  /// A large value that was to be moved found no place further down. The free units above
+  /// that were looked at were not found again before the next checkpoint, and the file grew.
   @Test func aSearchBelowALimitLeavesTheRest() throws {
     let core = try Store.inMemory().core
     let shared = core.memory.shared
@@ -62,10 +62,10 @@ struct PunchTests {
     #expect(space.takenUnits == taken + 11)
   }
 
-  /// Units above the high-water mark may be cut off or given back. A recovery that raised
-  /// the mark over them found them entered as surely real, and they were written without
-  /// disk space being asked for.
-  @Test func nothingBehindTheMarkIsEnteredAsReal() throws {
+  /// Units above the high-water mark may be truncated or punched. A recovery that raised the
+  /// mark over them found them entered with disk space, and they were written without
+  /// allocating it.
+  @Test func unitsAboveTheMarkAreNotEnteredWithDiskSpace() throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.checkpoints = .inline }
     for number in 0..<12_000 { try store.put([], forKey: "key \(number)") }
@@ -84,32 +84,32 @@ struct PunchTests {
     }
   }
 
-  /// The file was cut off after free units that the table calls real; when it had grown
-  /// again, index pages were taken there without asking for disk space.
-  @Test func unitsAboveTheMarkAreNotTakenForReal() throws {
+  /// The file was truncated below free units that the table calls allocated. When it had
+  /// grown again, index pages were taken there without allocating disk space.
+  @Test func unitsAboveTheMarkAreAllocatedAgain() throws {
     let core = try Store.inMemory().core
     let backing = CountingBacking(core.backing)
     let shared = core.memory.shared
     var space = SpaceTable(working: WorkingMemory(core.source), backing: backing)
     let end = space.highWater
-    // As a unit of index pages is entered that became free, and then the end of the file.
+    // The entry of a unit of index pages that became free before the file was truncated.
     let entry = try space.writableEntry(Unit(number: end + 1))
     entry.reset(.free)
     entry.diskSpace = .all
     shared[.epoch].number += 1
-    backing.real = []
+    backing.allocated = []
     while space.highWater <= end + 1 {
       try space.ensurePages(8)
       for _ in 0..<8 { _ = try space.takePage() }
     }
-    #expect(backing.real.contains(Int(end + 1) * Layout.unitBytes))
+    #expect(backing.allocated.contains(Int(end + 1) * Layout.unitBytes))
   }
 
   // MARK: Ending a compaction
 
   struct Enough: Error {}
 
-  @Test func whoTellsOfProgressMayEndIt() throws {
+  @Test func theProgressClosureMayEndACompaction() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     try fill(store, 40_000)
@@ -133,9 +133,9 @@ struct PunchTests {
     try expectSound(store)
   }
 
-  /// When the end of a compaction could not be entered, because another process had the
-  /// turn, commits never compacted again.
-  @Test func commitsCompactAgainAfterOneThatCouldNotEnd() throws {
+  /// A compaction could not note that it had ended, because another process held the write
+  /// lock. Commits of this handle never compacted again.
+  @Test func commitsCompactAgainAfterACompactionThatCouldNotEnd() throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.timeout = .milliseconds(20) }
     try fill(store, 20_000)
@@ -145,7 +145,7 @@ struct PunchTests {
       try store.compact { _ in
         if other != nil { return }
         other = try scratch.store { $0.exclusive = true }
-        try other?.put("has the turn", forKey: "other")
+        try other?.put("has the write lock", forKey: "other")
       }
     }
     #expect(found == .busy)
@@ -155,11 +155,11 @@ struct PunchTests {
     try expectSound(store)
   }
 
-  /// Nobody could open the store any more, for as long as this handle was open.
-  @Test func othersMayOpenWhereTheEndCannotBeCutOff() async throws {
+  /// Nobody could open the store as long as this handle was open.
+  @Test func othersMayOpenAfterTheFileCouldNotBeTruncated() async throws {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch()
-      // Which call is the nth must not depend on threads.
+      // Which call is the nth must not depend on another thread.
       let store = try scratch.store { $0.checkpoints = .inline }
       for number in 0..<100 { try store.put(patterned(60_000, UInt64(number)), forKey: "key \(number)") }
       for number in 0..<99 { try store.remove("key \(number)") }
@@ -171,7 +171,7 @@ struct PunchTests {
         let other = try scratch.store { $0.timeout = .milliseconds(50) }
         try other.put("opened", forKey: "other")
         try other.close()
-        // Growing asks for less when it fails.
+        // A failure while the file grows is no error: it tries again with less.
         #expect(found == nil || found == .system)
         if found != nil { failures += 1 }
         if !fault.hasStruck { break }
@@ -204,11 +204,11 @@ struct PunchTests {
     #expect(last.movedBytes > 2 << 20)
   }
 
-  /// Compacting what is compact rewrites the index once; and what a view pins is not
-  /// moved from one place that it keeps from being reused to the next.
-  @Test(arguments: [false, true]) func nothingIsMovedInVain(isPinned: Bool) throws {
+  /// Compacting a compact store rewrites the index once and no more. What a view pins is not
+  /// moved again and again, since its old places cannot be reused.
+  @Test(arguments: [false, true]) func nothingIsMovedWithoutGain(isPinned: Bool) throws {
     let scratch = try Scratch()
-    // Another epoch that begins meanwhile has pages copied once more.
+    // If another epoch began meanwhile, pages would be copied once more.
     let store = try scratch.store { $0.checkpoints = .inline }
     try fill(store, 60_000)
     for number in 0..<60_000 where number % 2 == 0 { try store.remove("key \(number)") }
@@ -219,7 +219,7 @@ struct PunchTests {
     try store.compact { last = $0 }
     let most = before.indexBytes + (isPinned ? before.liveBytes : Layout.segmentBytes) * 5 / 4
     #expect(last.movedBytes <= most)
-    // Segments that are left for others are only part of what a file grows by.
+    // The file grows by more than the segments that are replaced.
     let growth = try store.statistics().fileBytes - before.fileBytes
     #expect(growth <= 2 * most + 8 * Layout.segmentBytes)
     try view?.close()
@@ -230,14 +230,14 @@ struct PunchTests {
   }
 }
 
-/// Memory that notes which units were asked for.
+/// Notes which units are allocated.
 private final class CountingBacking: ForwardingBacking, @unchecked Sendable {
   // Sendable: one thread uses it.
-  /// Where ranges begin that were made real.
-  var real: Set<Int> = []
+  /// Where the allocated ranges begin.
+  var allocated: Set<Int> = []
 
   override func allocate(offset: Int, count: Int) throws(StoreError) {
-    real.insert(offset)
+    allocated.insert(offset)
     try super.allocate(offset: offset, count: count)
   }
 }

@@ -4,15 +4,15 @@ import Testing
 
 @testable import KVMap
 
-/// What a process does that shares a store with one of its kind: overwrites, removes,
-/// transactions, large values, keys that expire, and whole compactions. All follows from
-/// seed and prefix, so that the test can tell what comes of it.
+/// What each of two processes that share a store does: overwrites, removals, transactions,
+/// large values, keys that expire, and whole compactions. All of it follows from seed and
+/// prefix, so that the test knows the outcome.
 struct Stirring {
   let seed: UInt64
   let prefix: String
   let steps: Int
 
-  /// Increases by one with each round, and is never absent.
+  /// A key whose value only rises, and which is never absent once it is there.
   var counter: [UInt8] { bytes("\(prefix) counter") }
 
   private var mix: Operation.Mix {
@@ -53,10 +53,8 @@ struct Stirring {
 
 @Suite(.timeLimit(.minutes(5)))
 struct TwoCompactorsTests {
-  /// Two processes change one store and compact it, each the other's work too, while a
-  /// third one reads: nothing is lost, moved back or seen twice.
-  ///
-  /// `KVMAP_TEST_SCALE` makes it longer.
+  /// Two processes change and compact one store while a third one reads: nothing is lost,
+  /// goes back or is seen twice.
   @Test func bothWriteAndCompact() throws {
     let seed = testSeed("bothWriteAndCompact")
     let scratch = try Scratch()

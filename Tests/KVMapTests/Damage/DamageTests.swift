@@ -3,8 +3,8 @@ import Testing
 
 @testable import KVMap
 
-/// Each part of a record and of a page is verified by whoever relies on it. The bytes are
-/// changed where they are mapped: so a change is seen at once, and by all handles.
+/// The code that relies on a part of a record or a page verifies it. These tests change
+/// mapped bytes, which all handles see at once.
 struct DamageTests {
   private let scratch: Scratch
   private let store: Store
@@ -24,7 +24,7 @@ struct DamageTests {
     memory.bytes.store8(memory.bytes.load8(offset) ^ mask, offset)
   }
 
-  /// Replaces a record's key by one of the same length and the same tag.
+  /// Replaces a record's key with one of the same length and tag.
   private func replaceKey(of match: IndexReader.Match, _ key: String) throws {
     func tag(_ key: [UInt8]) -> UInt16 { unsafe KeyHash(key.span.bytes, seed: memory.seed).tag }
     let key = bytes(key)
@@ -35,7 +35,7 @@ struct DamageTests {
     unsafe memory.bytes.copy(other.span.bytes, to: Int(match.position.offset) + match.header.keyOffset)
   }
 
-  @Test func aValue() throws {
+  @Test func aDamagedValueIsAnError() throws {
     let found = try match("key")
     change(Int(found.position.offset) + found.header.valueOffset)
     #expect(code { try store.get("key") } == .damaged)
@@ -45,7 +45,7 @@ struct DamageTests {
     #expect(try store.get("large") == patterned(200_000, 1))
   }
 
-  @Test func aLargeValue() throws {
+  @Test func aDamagedLargeValueIsAnError() throws {
     let found = try match("large")
     let offset = memory.bytes.load64(Int(found.position.offset) + found.header.externalOffset)
     change(Int(offset) + 100_000)
@@ -54,15 +54,15 @@ struct DamageTests {
     #expect(try store.get("key", as: String.self) == "value")
   }
 
-  /// A damaged key may have the same tag as its slot: its checksum tells.
-  @Test func aKeyOfTheSameTag() throws {
+  /// The checksum shows it.
+  @Test func aDamagedKeyOfTheSameTagIsAnError() throws {
     let found = try match("key")
     try replaceKey(of: found, "key")
     #expect(code { try store.get("key") } == .damaged)
   }
 
-  /// It is not passed over as one that is not there.
-  @Test func aKey() throws {
+  /// Its key does not count as absent.
+  @Test func aDamagedKeyIsAnError() throws {
     let found = try match("key")
     change(Int(found.position.offset) + found.header.keyOffset)
     #expect(code { try store.get("key") } == .damaged)
@@ -70,23 +70,22 @@ struct DamageTests {
   }
 
   /// It does not make the key expire.
-  @Test func aTimeOfExpiry() throws {
+  @Test func aDamagedExpiryIsAnError() throws {
     let found = try match("key")
     memory.bytes.store64(1, Int(found.position.offset) + found.header.expiryOffset)
     #expect(code { try store.get("key") } == .damaged)
     #expect(code { try store.contains("key") } == .damaged)
   }
 
-  /// Nothing beyond the file is looked at for it.
-  @Test func aLength() throws {
+  /// Nothing beyond the file is read.
+  @Test func aDamagedLengthIsAnError() throws {
     let found = try match("key")
     change(Int(found.position.offset) + 16 + 6, by: 0x80)
     #expect(code { try store.get("key") } == .damaged)
   }
 
-  /// Compaction moves nothing that it cannot verify: the copy gets a checksum of its own,
-  /// under which the damage would pass for data.
-  @Test func aRecordThatIsToBeMoved() throws {
+  /// The copy would get a checksum of its own, with which the damage would be taken for data.
+  @Test func compactionMovesNoDamagedRecord() throws {
     for number in 0..<2_000 { try store.put(patterned(400, UInt64(number)), forKey: "more \(number)") }
     for number in 0..<1_900 { try store.remove("more \(number)") }
     let found = try match("key")
@@ -96,36 +95,36 @@ struct DamageTests {
     for number in 1_900..<2_000 { #expect(try store.get("more \(number)") == patterned(400, UInt64(number))) }
   }
 
-  /// The same for a large value, and for the key that leads to it.
+  /// The same for a large value, and for its key.
   @Test(arguments: [false, true])
-  func aLargeValueThatIsToBeMoved(isInKey: Bool) throws {
+  func compactionMovesNoDamagedLargeValue(isInKey: Bool) throws {
     for number in 0..<8 { try store.put(patterned(900_000, UInt64(number)), forKey: "before \(number)") }
     try store.put(patterned(200_000, 9), forKey: "last")
     try store.put(patterned(200_000, 10), forKey: "sound")
     for number in 0..<8 { try store.remove("before \(number)") }
     let found = try match("last")
-    let run = memory.bytes.load64(Int(found.position.offset) + found.header.externalOffset)
-    let sound = try store.run("sound")
-    if isInKey { try replaceKey(of: found, "last") } else { change(Int(run) + 100_000) }
+    let extent = memory.bytes.load64(Int(found.position.offset) + found.header.externalOffset)
+    let sound = try store.extent("sound")
+    if isInKey { try replaceKey(of: found, "last") } else { change(Int(extent) + 100_000) }
     try store.compact()
     #expect(code { try store.get("last") } == .damaged)
     #expect(try store.get("sound") == patterned(200_000, 10))
-    #expect(try store.run("sound") != sound, "nothing was to be moved")
+    #expect(try store.extent("sound") != sound, "nothing was to be moved")
   }
 
-  /// A page that is whole, but not the one that is meant: an old one that a write should
-  /// have replaced.
+  /// A page with a right checksum that is not the one meant, as when a write was lost and the
+  /// old page is still there.
   @Test(arguments: [false, true])
-  func anotherPage(isOfAnotherEpoch: Bool) throws {
+  func anotherPageInItsPlaceIsDamage(isOfAnotherEpoch: Bool) throws {
     try makeAnother(isOfAnotherEpoch)
     // A handle that has not looked at it before.
     let reader = try scratch.store { $0.access = .readOnly }
     #expect(code { try reader.get("key") } == .damaged)
   }
 
-  /// Recovery finds it before it has written anything.
+  /// Recovery finds it before it writes anything.
   @Test(arguments: [false, true])
-  func anotherPageInRecovery(isOfAnotherEpoch: Bool) throws {
+  func recoveryRefusesAnotherPageInItsPlace(isOfAnotherEpoch: Bool) throws {
     let page = try makeAnother(isOfAnotherEpoch)
     let pages = try contents(scratch.path())[page.offset..<page.offset + Layout.pageBytes]
     try makeAnother(isOfAnotherEpoch)
@@ -140,7 +139,7 @@ struct DamageTests {
     #expect(try contents(fresh.path("copy")) == before)
   }
 
-  /// Changes kind or epoch of the bucket and seals it; done twice, nothing has changed.
+  /// Changes kind or epoch of the bucket and seals it. A second call undoes the first.
   @discardableResult
   private func makeAnother(_ isOfAnotherEpoch: Bool) throws -> PageNumber {
     let hash = unsafe KeyHash(bytes("key").span.bytes, seed: memory.seed)

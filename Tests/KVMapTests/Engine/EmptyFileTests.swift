@@ -4,9 +4,9 @@ import Testing
 
 @testable import KVMap
 
-/// Stores that are made in a file that is there and empty.
+/// Stores that are made in an empty file.
 struct EmptyFileTests {
-  /// Another process was faster, and has the store open: this one waited for it until its timeout.
+  /// Another process was faster and has the store open. This one waited for it until its timeout.
   @Test func nobodyWaitsForAnEmptyFileThatBecameAStore() throws {
     let scratch = try Scratch()
     let path = scratch.path()
@@ -21,7 +21,7 @@ struct EmptyFileTests {
     try expectSound(store)
   }
 
-  /// The same, with nobody left: what was stored there stays.
+  /// The same when the other process has closed the store: its contents stay.
   @Test func anEmptyFileThatBecameAStoreIsNotWrittenOver() throws {
     let scratch = try Scratch()
     let path = scratch.path()

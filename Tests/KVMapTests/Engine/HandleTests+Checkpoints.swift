@@ -5,9 +5,10 @@ import Testing
 
 @testable import KVMap
 
-// Checkpoints that one handle writes beside the commits, openings and closings of others.
+// Checkpoints that one handle writes while others commit, open and close.
 extension HandleTests {
-  /// While one handle writes a checkpoint without the turn, others have the turn, and begin none.
+  /// While one handle writes a checkpoint without the write lock, others can commit, but begin
+  /// no checkpoint.
   @Test func oneCheckpointIsWrittenAtATime() throws {
     let scratch = try Scratch()
     let (store, other) = (try scratch.store(), try scratch.store())
@@ -21,7 +22,7 @@ extension HandleTests {
     try expectSound(store)
   }
 
-  /// The system may have taken pages for clean that no sync has written.
+  /// After a failed sync the system may take pages for clean that were never written.
   @Test func aCheckpointBesideAFailedSyncIsGivenUp() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -36,14 +37,14 @@ extension HandleTests {
     try expectSound(store)
   }
 
-  /// A writer that is far ahead of the disk is slowed down, in every handle, and gets on.
+  /// If the log is far ahead of the checkpoint, every handle's puts are slowed down, not stopped.
   @Test func noPutWaitsUntilACheckpointIsWritten() throws {
     let scratch = try Scratch()
     let (store, other) = (try scratch.store(), try scratch.store())
     try store.put("value", forKey: "key")
     let block = try #require(try BegunCheckpoint(store.core))
     let epoch = store.core.memory.shared[.durableEpoch].number
-    // A whole quarter and more above the length at which the next one is due.
+    // More than a quarter above the length at which the next checkpoint is due.
     try store.put(patterned(11 << 21, 1), forKey: "key")
     for handle in [store, other] {
       let start = ContinuousClock.now
@@ -55,7 +56,8 @@ extension HandleTests {
     try expectSound(store)
   }
 
-  /// As long as another process takes for its checkpoint, asking for one has no effect.
+  /// A handle that asks for a checkpoint while another one writes its own gets none, and has
+  /// to ask again.
   @Test func aCheckpointIsAskedForAgainAfterThatOfOthers() throws {
     let scratch = try Scratch()
     let (store, other) = (try scratch.store(), try scratch.store())
@@ -67,9 +69,9 @@ extension HandleTests {
     #expect(waits { store.core.memory.shared[.durableEpoch].number > epoch })
   }
 
-  /// The thread of the store waits for the turn with a checkpoint when the handle is closed.
-  /// The locks must last until it has been written: who opens the store then would recover
-  /// it, and be mixed with it.
+  /// The store's thread waits for the write lock to begin a checkpoint when the handle is
+  /// closed. The handle's locks must stay until the checkpoint is written: without them a
+  /// process that opens the store would recover it, while the checkpoint is still written.
   @Test func closingWaitsForACheckpointThatBeginsMeanwhile() async {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch()
@@ -89,7 +91,7 @@ extension HandleTests {
       let thread = Threads.current
       let asked = Atomic<Int>(0)
       FaultInjection.install { call in
-        // A thread that asks for the turn again waits for it.
+        // The second attempt of the store's thread shows that it waits for the write lock.
         if call == .lock, Threads.current != thread {
           if asked.wrappingAdd(1, ordering: .relaxed).newValue == 2 { isWaiting.give() }
         }
@@ -117,9 +119,9 @@ extension HandleTests {
     }
   }
 
-  /// Somebody has the turn, and the two superblocks differ for the moment: it is for them to
-  /// see to that.
-  @Test func openingBesideAHalfWrittenCheckpointWaitsForNobody() throws {
+  /// The superblocks differ while the holder of the write lock writes a checkpoint. Another
+  /// handle that opens leaves them to the holder.
+  @Test func openingDoesNotWaitForAHalfWrittenCheckpoint() throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.exclusive = true }
     try store.put("value", forKey: "key")

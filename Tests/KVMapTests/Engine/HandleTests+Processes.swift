@@ -11,16 +11,16 @@ import Testing
   import Darwin
 #endif
 
-// What becomes of a handle when its process forks or changes its directory.
+// What happens to a handle when its process forks or changes its directory.
 extension HandleTests {
-  @Test func theProcessMayGoElsewhere() async {
+  @Test func theProcessMayChangeItsDirectory() async {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch()
       #expect(FileManager.default.changeCurrentDirectoryPath(scratch.directory.string))
       let store = try Store(path: "store")
       try store.put("value", forKey: "key")
       #expect(FileManager.default.changeCurrentDirectoryPath("/"))
-      // The thread of the store goes on, too.
+      // The store's thread goes on too.
       let epoch = store.core.memory.shared[.durableEpoch].number
       try store.put("value", forKey: "other")
       #expect(store.core.maintenance.requestCheckpoint(store.core))
@@ -29,7 +29,7 @@ extension HandleTests {
     }
   }
 
-  /// Another thread may have been about to pin something when the child was made.
+  /// Another thread may have held the lock of the pins when the child was made.
   @Test func aForkedChildEndsASnapshotWithoutWaiting() async {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch()

@@ -4,10 +4,10 @@ import Testing
 
 @testable import KVMap
 
-// Several threads that read and write through one or two handles.
+// Several threads read and write through one or two handles.
 extension HandleTests {
-  /// Two readers of one handle met growth of the file at the same time: the one
-  /// whose look failed found everything mapped already, and took that for damage.
+  /// Two readers of one handle saw the file grow at the same time. One of them read beyond
+  /// what was mapped, found that the other had mapped it meanwhile, and took that for damage.
   @Test func threadsReadThroughOneHandleWhileTheFileGrows() throws {
     let scratch = try Scratch()
     let writer = try scratch.store { $0.exclusive = true }
@@ -35,7 +35,7 @@ extension HandleTests {
     #expect(found.isEmpty, "\(found.count), the first: \(found.first ?? "")")
   }
 
-  /// Writers of one handle and of another, readers of both.
+  /// Two handles, each with threads that write and threads that read.
   @Test func threadsOfTwoHandlesLoseNoUpdate() throws {
     let scratch = try Scratch()
     let handles = [try scratch.store(), try scratch.store { $0.durability = .interval(milliseconds: 1) }]
@@ -65,8 +65,8 @@ extension HandleTests {
     for store in handles { try expectSound(store) }
   }
 
-  /// `verify` beside a writer that syncs each commit took a record that came
-  /// while it looked for proof of damage.
+  /// While a writer synced each commit, `verify` took a record that was appended meanwhile
+  /// for damage.
   @Test func verifyingBesideAWriterFindsNoDamage() throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.durability = .onCommit }
@@ -86,7 +86,7 @@ extension HandleTests {
     #expect(faults.isEmpty, "\(faults.count), the first: \(faults.first?.description ?? "")")
   }
 
-  /// The same for a handle that reads the store another has open for writing.
+  /// The same for a reading handle beside a handle that writes.
   @Test func verifyingThroughAReaderFindsNoDamage() throws {
     let scratch = try Scratch()
     let store = try scratch.store()

@@ -59,7 +59,7 @@ struct HandleTests {
     #expect(try other.get("key", as: String.self) == "1")
     do {
       try other.put("2", forKey: "key")
-      Issue.record("two handles have the turn")
+      Issue.record("two handles have the write lock")
     } catch {
       #expect(error.code == .busy)
       #expect(error.holder == getpid())
@@ -77,8 +77,8 @@ struct HandleTests {
     #expect(try other.get("key", as: String.self) == "2")
   }
 
-  /// A reader that was there while nobody wrote keeps its own, unchanging view:
-  /// the pages and large values that it shows are not reused under it.
+  /// A reader that was opened while nobody wrote has a private view that never changes: the
+  /// pages and large values that it shows are not reused.
   @Test func aViewStaysAsItWasWhileOthersReuseSpace() throws {
     let scratch = try Scratch()
     try scratch.store().close()
@@ -104,9 +104,8 @@ struct HandleTests {
     try expectSound(writer)
   }
 
-  /// A process that has locked V and not yet looked may come to trust the shared state: nobody recovers
-  /// meanwhile.
-  @Test func nobodyRecoversBesideWhoMayTrustTheLivePage() throws {
+  /// A process that has locked V may be about to trust the shared state, so nobody recovers.
+  @Test func nobodyRecoversWhileAnotherHandleIsOpening() throws {
     let scratch = try Scratch()
     try scratch.store().close()
     let backing = try FileBacking(
@@ -119,7 +118,8 @@ struct HandleTests {
     try scratch.store().close()
   }
 
-  /// The turn for life ends when the handle is closed, which may be while a value is looked at.
+  /// An exclusive handle holds the write lock until it is closed, which may happen while a
+  /// closure looks at a value.
   @Test func aValueStaysAsItWasWhenItsExclusiveHandleIsClosed() throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.exclusive = true }
@@ -151,7 +151,7 @@ struct HandleTests {
     }
   }
 
-  /// Longer than memory, as a store may come to be; all but its beginning is a hole.
+  /// The file is longer than memory; all but its beginning is a hole.
   @Test func aFileLargerThanMemoryIsOpened() throws {
     let scratch = try Scratch()
     for kind in ["closed", "crashed"] {
@@ -180,7 +180,7 @@ struct HandleTests {
     var byCursor: Set<[UInt8]> = []
     var byCall: Set<[UInt8]> = []
     var number = 0
-    // Buckets split, values come and go, space is reused while both go through.
+    // Meanwhile buckets split, values come and go, and space is reused.
     try store.forEach { key, _ in
       #expect(byCall.insert(key.array).inserted)
       if let entry = try cursor.next() { #expect(byCursor.insert(entry.key).inserted) }
@@ -197,8 +197,8 @@ struct HandleTests {
     try expectSound(store)
   }
 
-  /// Words that mean something else to the program that has the store open are not trusted.
-  @Test func anotherVersionOfTheLivePageIsRefused() throws {
+  /// Another version of the program has the store open, whose words mean something else.
+  @Test func anotherVersionOfTheSharedStateIsRefused() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     try store.put("value", forKey: "key")
@@ -207,7 +207,7 @@ struct HandleTests {
     let refusal = #expect(throws: StoreError.self) { try scratch.store() }
     #expect(refusal?.code == .busy)
     #expect(refusal?.holder == getpid())
-    // Readers do without them.
+    // A reader needs no shared state.
     let reader = try scratch.store { $0.access = .readOnly }
     #expect(try reader.get("key", as: String.self) == "value")
     try reader.close()

@@ -6,7 +6,7 @@ import Testing
 
 @testable import KVMap
 
-/// The lock among handles, kept by a handle that writes all the time.
+/// A handle that writes all the time keeps the write lock between its commits.
 @Suite(.timeLimit(.minutes(2)))
 struct KeptLockTests {
   /// How many calls take or release a lock while `body` runs.
@@ -26,25 +26,25 @@ struct KeptLockTests {
   }
 
   @Test(arguments: [true, false])
-  func aHandleThatWritesKeepsIt(hasThread: Bool) async {
+  func aHandleThatWritesKeepsTheLock(hasThread: Bool) async {
     await #expect(processExitsWith: .success) { [hasThread = hasThread as Bool] in
       let scratch = try Scratch()
       let store = try scratch.store { $0.checkpoints = hasThread ? .background : .inline }
       let calls = try KeptLockTests().lockCalls {
         for number in 0..<1_000 { try store.put("value", forKey: "\(number)") }
       }
-      // Without a thread of the store nobody could answer others.
+      // Without the store's thread nobody would notice that others want the lock.
       #expect(hasThread ? calls < 200 : calls >= 2_000, "\(calls)")
     }
   }
 
-  /// Once it does nothing more, others have it without asking.
-  @Test func anIdleHandleLetsItGo() throws {
+  /// Others then take the lock without waiting.
+  @Test func anIdleHandleReleasesTheLock() throws {
     let scratch = try Scratch()
     let (store, other) = (try scratch.store(), try scratch.store())
     for number in 0..<1_000 { try store.put("value", forKey: "\(number)") }
     #expect(waits { (try? isFree(other)) == true })
-    // And keeps it again.
+    // The handle keeps it again when it writes again.
     for round in 0..<20 {
       for number in 0..<100 { try store.put("\(round)", forKey: "\(number)") }
       #expect(try other.get("99", as: String.self) == "\(round)")
@@ -53,7 +53,7 @@ struct KeptLockTests {
   }
 
   #if os(Linux)
-    /// A handle that has not written for a while has no thread, and gets one again.
+    /// Its thread ends after a while without writes, and is started again by the next ones.
     @Test func anIdleHandleHasNoThread() async {
       await #expect(processExitsWith: .success) {
         let scratch = try Scratch()
@@ -73,8 +73,8 @@ struct KeptLockTests {
     }
   #endif
 
-  /// A handle that wants it has it soon, also right after the last commit of the other.
-  @Test func aHandleThatWantsItGetsIt() throws {
+  /// It gets the lock soon, also right after the last commit of the handle that keeps it.
+  @Test func aHandleThatWantsTheLockGetsIt() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let other = try scratch.store { $0.timeout = .seconds(1) }
@@ -94,8 +94,8 @@ struct KeptLockTests {
     let value = Atomic<Int>(0)
   }
 
-  /// Two that write all the time take turns, and neither waits long.
-  @Test func twoThatWriteShareIt() throws {
+  /// Both write all the time, and neither waits long.
+  @Test func twoHandlesThatWriteShareTheLock() throws {
     let scratch = try Scratch()
     let handles = [try scratch.store(), try scratch.store()]
     let deadline = ContinuousClock.now + .seconds(1)
@@ -114,15 +114,15 @@ struct KeptLockTests {
     try expectSound(handles[0])
   }
 
-  /// After a few commits the lock is free, and no thread was started.
-  @Test func fewCommitsKeepNothing() throws {
+  /// They start no thread either.
+  @Test func fewCommitsDoNotKeepTheLock() throws {
     let scratch = try Scratch()
     let (store, other) = (try scratch.store(), try scratch.store())
     for number in 0..<10 { try store.put("value", forKey: "\(number)") }
     #expect(try isFree(other))
   }
 
-  @Test func aClosedHandleHasLetItGo() throws {
+  @Test func aClosedHandleHasReleasedTheLock() throws {
     let scratch = try Scratch()
     let (store, other) = (try scratch.store(), try scratch.store())
     for number in 0..<1_000 { try store.put("value", forKey: "\(number)") }

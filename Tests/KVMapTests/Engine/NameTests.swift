@@ -8,7 +8,7 @@
 
   @testable import KVMap
 
-  /// Names that go somewhere else than to a store of their own.
+  /// Paths that are links, or too long, or name something other than a regular file.
   @Suite(.timeLimit(.minutes(5)))
   struct NameTests {
     private static func isSymbolicLink(_ path: FilePath) -> Bool {
@@ -21,7 +21,7 @@
 
     // MARK: Links
 
-    /// Also a chain of them, relative and absolute, at whose end there is nothing yet.
+    /// Also a chain of relative and absolute links that ends where there is no file yet.
     @Test func symbolicLinksAreFollowed() throws {
       let scratch = try Scratch()
       let files = FileManager.default
@@ -44,7 +44,7 @@
         #expect(try store.get("name", as: String.self) == name)
         try other.close()
       }
-      // A copy goes where a link shows.
+      // A copy is made where the link points.
       for (number, name) in ["backup", "salvage"].enumerated() {
         try Self.link(scratch.path("\(name) link"), to: "sub/\(name)")
         if number == 0 {
@@ -55,13 +55,13 @@
         #expect(Self.isSymbolicLink(scratch.path("\(name) link")))
         #expect(!Self.isSymbolicLink(scratch.path("sub/\(name)")))
         #expect(try scratch.store("sub/\(name)").count == 2)
-        // And nowhere if there is something.
+        // It is refused if a file is there.
         #expect(code { try store.backup(to: scratch.path("\(name) link")) } == .cannotCreate)
       }
       try expectSound(store)
     }
 
-    @Test func linksInCirclesAreTold() throws {
+    @Test func linksInCirclesAreAnError() throws {
       let scratch = try Scratch()
       try scratch.store("store").close()
       try Self.link(scratch.path("a"), to: "b")
@@ -69,24 +69,24 @@
       try Self.link(scratch.path("c"), to: "a")
       try Self.link(scratch.path("self"), to: "self")
       for name in ["a", "self", "self/store"] {
-        func expectTold(_ expected: StoreError.Code, _ body: () throws -> Void) {
+        func expectError(_ expected: StoreError.Code, _ body: () throws -> Void) {
           let error = #expect(throws: StoreError.self) { try body() }
           #expect(error?.code == expected, "\(name)")
           #expect(error?.message.contains(scratch.path(name).string) == true, "\(name)")
           #expect(error?.message.contains("symbolic links go in circles") == true, "\(name)")
         }
-        expectTold(.cannotCreate) { _ = try scratch.store(name) }
-        expectTold(.system) { _ = try scratch.store(name) { $0.create = false } }
-        expectTold(.system) { _ = try scratch.store(name) { $0.access = .readOnly } }
-        expectTold(.cannotCreate) { try scratch.store("store").backup(to: scratch.path(name)) }
-        expectTold(.cannotCreate) {
+        expectError(.cannotCreate) { _ = try scratch.store(name) }
+        expectError(.system) { _ = try scratch.store(name) { $0.create = false } }
+        expectError(.system) { _ = try scratch.store(name) { $0.access = .readOnly } }
+        expectError(.cannotCreate) { try scratch.store("store").backup(to: scratch.path(name)) }
+        expectError(.cannotCreate) {
           _ = try Store.salvage(from: scratch.path("store"), into: scratch.path(name))
         }
       }
       #expect(try scratch.names == ["a", "b", "c", "self", "store"])
     }
 
-    /// Another process counts in it under its other name.
+    /// Another process increments a value through the other name.
     @Test func hardLinksAreOneStore() throws {
       let scratch = try Scratch()
       let store = try scratch.store()
@@ -105,7 +105,7 @@
       #expect(code { try scratch.store { $0.timeout = .zero }.put("x", forKey: "x") } == .busy)
       try exclusive.close()
       try expectSound(store)
-      // It stays what it is when one of its names goes.
+      // The store stays when one of its names is removed.
       try store.close()
       try File.remove(scratch.path())
       #expect(try scratch.store("link").get("here", as: String.self) == "50")
@@ -113,7 +113,7 @@
 
     // MARK: Lengths
 
-    /// In bytes; also where the file has a hidden name of its own for the time being.
+    /// The limit is in bytes. It holds also where a new file has a hidden name for a while.
     @Test(arguments: ["n", "ä", "€", "😀"], [false, true])
     func theLongestNames(character: String, hasHiddenName: Bool) async {
       await #expect(processExitsWith: .success) {
@@ -133,17 +133,17 @@
         #expect(try scratch.store(copy).count == 1)
         let tooLong = [name + "n", String(repeating: name + "/", count: 17) + "store"]
         for path in tooLong.map(scratch.path) {
-          func expectTold(_ expected: StoreError.Code, _ body: () throws -> Void) {
+          func expectError(_ expected: StoreError.Code, _ body: () throws -> Void) {
             let error = #expect(throws: StoreError.self) { try body() }
             #expect(error?.code == expected)
             #expect(error?.message.contains("Use a shorter name") == true, "\(error?.message ?? "")")
           }
-          expectTold(.cannotCreate) { _ = try Store(path) }
+          expectError(.cannotCreate) { _ = try Store(path) }
           var options = StoreOptions()
           options.access = .readOnly
-          expectTold(.system) { _ = try Store(path, options: options) }
-          expectTold(.cannotCreate) { try scratch.store(name).backup(to: path) }
-          expectTold(.cannotCreate) { _ = try Store.salvage(from: scratch.path(name), into: path) }
+          expectError(.system) { _ = try Store(path, options: options) }
+          expectError(.cannotCreate) { try scratch.store(name).backup(to: path) }
+          expectError(.cannotCreate) { _ = try Store.salvage(from: scratch.path(name), into: path) }
         }
         #expect(try scratch.names.count == 2)
       }

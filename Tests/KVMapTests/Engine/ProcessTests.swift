@@ -6,7 +6,7 @@ import Testing
 
 @testable import KVMap
 
-/// What the environment sets to make tests of several processes longer.
+/// Environment variables that make the tests of several processes longer.
 private enum LongRun {
   static let isWanted = ["KVMAP_GROWTH", "KVMAP_OVERWRITES", "KVMAP_INCREMENTS"].contains {
     Environment.isSet($0)
@@ -48,13 +48,13 @@ struct ProcessTests {
     try expectSound(store)
   }
 
-  /// Growth, compaction, and writers that are killed and taken over from pass by a process
-  /// that reads all the while. `KVMAP_GROWTH` sets how many MiB the store becomes (96).
-  @Test func aReaderGoesOnThroughAllOfIt() throws {
+  /// A process reads while the store grows and is compacted, and while writers are killed and
+  /// others take over. `KVMAP_GROWTH` sets to how many MiB the store grows (96).
+  @Test func aReaderGoesOnThroughGrowthCompactionAndTakeovers() throws {
     let size = Environment.number("KVMAP_GROWTH") ?? 96
     let scratch = try Scratch()
     let path = scratch.path().string
-    // Until it is killed.
+    // It writes until it is killed.
     var writer = try ChildProcess(.grow, [path, "1000000"])
     #expect(try writer.receive() == 1)
     let reader = try ChildProcess(.read, [path])
@@ -66,7 +66,7 @@ struct ProcessTests {
       writer = try ChildProcess(.grow, [path, run < 3 ? "1000000" : "\(size / 4)"])
       #expect(try writer.receive() == 1)
     }
-    // What is compacted is being written beside it, and then it is not.
+    // Compacted first while another process writes, then while none does.
     for number in 1...size * 8 { try store.remove("filler \(number)") }
     try store.compact()
     while try writer.receive() != nil {}
@@ -74,7 +74,7 @@ struct ProcessTests {
     #expect(try store.statistics().liveBytes > size << 19)
     for number in size * 8...last { try store.remove("filler \(number)") }
     try store.compact()
-    // 64 values, among them large ones.
+    // 64 values are left, some of them large.
     #expect(try store.statistics().allocatedBytes < 12 << 20)
     try reader.send(1)
     #expect(try reader.receive() == 0, "the reader saw something go back, other bytes, or an error")
@@ -82,7 +82,7 @@ struct ProcessTests {
   }
 
   /// Another process keeps a snapshot while all of the store is overwritten again and again.
-  /// `KVMAP_OVERWRITES` sets how often a record is (200,000 times).
+  /// `KVMAP_OVERWRITES` sets how many records are written (200,000).
   @Test func aSnapshotOfAnotherProcessIsKeptThroughOverwrites() throws {
     let overwrites = Environment.number("KVMAP_OVERWRITES") ?? 200_000
     let scratch = try Scratch()
@@ -99,7 +99,7 @@ struct ProcessTests {
     let live = statistics.liveBytes + statistics.indexBytes
     #expect(statistics.oldestPinHolder == child.identifier)
     #expect(statistics.freeAwaitingPinBytes > 2 << 20)
-    // It holds back what it shows, and what has come after it: records and index pages.
+    // The snapshot keeps what it shows from being reused, and some of what was written later.
     #expect(statistics.allocatedBytes < live / 2 * 3 + 8 << 20 + overwrites * 192)
     try child.send(1)
     #expect(try child.receive() == 0, "the snapshot shows something else than it did")
@@ -111,27 +111,27 @@ struct ProcessTests {
     try expectSound(store)
   }
 
-  @Test func writersTakeTurnsAndLoseNoUpdate() throws {
+  @Test func writersOfSeveralProcessesLoseNoUpdate() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
-    let turns = 150
+    let increments = 150
     let children = try ["one", "two"].map {
-      try ChildProcess(.increment, [scratch.path().string, $0, "\(turns)"])
+      try ChildProcess(.increment, [scratch.path().string, $0, "\(increments)"])
     }
-    for _ in 0..<turns {
+    for _ in 0..<increments {
       try store.transaction { transaction in
         let sum = try transaction.get("sum", as: String.self).flatMap { Int($0) } ?? 0
         try transaction.put("\(sum + 1)", forKey: "sum")
       }
     }
     for child in children { #expect(try child.receive() == 1) }
-    #expect(try store.get("sum", as: String.self) == "\(3 * turns)")
-    #expect(try store.get("one", as: String.self) == "\(turns)")
+    #expect(try store.get("sum", as: String.self) == "\(3 * increments)")
+    #expect(try store.get("one", as: String.self) == "\(increments)")
     try expectSound(store)
   }
 
-  /// One counter of eight processes; some are killed and started again. A process that dies
-  /// between its two increments has counted once more than it knows of.
+  /// Eight processes increment one counter; some are killed and started again. A process that
+  /// dies between its two increments has counted one more than it has told.
   /// `KVMAP_INCREMENTS` sets how often each increments (1,000).
   @Test func processesCountTogether() throws {
     let scratch = try Scratch()
@@ -143,7 +143,7 @@ struct ProcessTests {
     var children = try (0..<8).map(start)
     let kills = 3
     for number in 0..<kills {
-      // It is in the midst of it.
+      // By then it is incrementing.
       for _ in 0..<3 { _ = try children[number].receive() }
       children[number].kill()
       children[number] = try start(number)
@@ -155,30 +155,30 @@ struct ProcessTests {
     try expectSound(store)
   }
 
-  @Test func theHolderOfTheTurnIsNamed() throws {
+  @Test func theHolderOfTheWriteLockIsNamed() throws {
     let scratch = try Scratch()
-    let child = try ChildProcess(.holdTurn, [scratch.path().string])
+    let child = try ChildProcess(.holdWriteLock, [scratch.path().string])
     #expect(try child.receive() == 1)
     let store = try scratch.store { $0.timeout = .milliseconds(30) }
     #expect(try store.get("holder", as: String.self) == "by the child")
     do {
       try store.put("2", forKey: "key")
-      Issue.record("two processes have the turn")
+      Issue.record("two processes have the write lock")
     } catch {
       #expect(error.code == .busy)
       #expect(error.holder == child.identifier)
       #expect(error.message.contains("\(child.identifier)"))
     }
     #expect(try store.statistics().writer == child.identifier)
-    // A dead holder blocks nobody.
+    // A holder that has died keeps nobody waiting.
     child.kill()
     #expect(try store.put("2", forKey: "key"))
     try expectSound(store)
   }
 
-  @Test func aWriterWaitsForTheTurn() throws {
+  @Test func aWriterWaitsForTheWriteLock() throws {
     let scratch = try Scratch()
-    let child = try ChildProcess(.holdTurn, [scratch.path().string])
+    let child = try ChildProcess(.holdWriteLock, [scratch.path().string])
     #expect(try child.receive() == 1)
     let store = try scratch.store { $0.timeout = .seconds(60) }
     let result = Mutex<Bool?>(nil)

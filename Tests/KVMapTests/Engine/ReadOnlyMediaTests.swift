@@ -11,7 +11,7 @@ import Testing
   import Darwin
 #endif
 
-/// Stores where nothing can be written.
+/// Stores on a file system that is mounted read-only.
 struct ReadOnlyMediaTests {
   private static func fill(_ path: String, andCopyTo copy: String) throws {
     let store = try Store(path: path)
@@ -22,7 +22,7 @@ struct ReadOnlyMediaTests {
     try store.close()
   }
 
-  /// One that was closed, and one that was not: it is replayed in memory.
+  /// One store was closed. The other was not: its log is replayed in memory.
   @Test(.enabled(if: SmallDisk.canMount), arguments: [SmallDisk.Kind.tmpfs, .ext4])
   func storesAreReadAndNothingIsCreated(kind: SmallDisk.Kind) throws {
     let disk = try SmallDisk(kind, megabytes: 16)

@@ -3,8 +3,8 @@ import Testing
 
 @testable import KVMap
 
-/// What makes reading without locks right: a look during which space was given
-/// free for reuse counts for nothing, whether it found something, nothing, or damage.
+/// Why reading without locks is right: if space became free for reuse during a read, the read
+/// is repeated, whatever it found.
 struct ReadProtocolTests {
   private let scratch: Scratch
   private let writer: Store
@@ -17,7 +17,7 @@ struct ReadProtocolTests {
     try writer.put("value", forKey: "key")
   }
 
-  @Test func aLookIsRepeatedIfSpaceWasFreedMeanwhile() throws {
+  @Test func aReadIsRepeatedIfSpaceWasFreedMeanwhile() throws {
     var looks = 0
     let found = try reader.core.read { _ throws(StoreError) -> Int in
       looks += 1
@@ -28,7 +28,7 @@ struct ReadProtocolTests {
     #expect(looks == 2)
   }
 
-  @Test func damageThatWasSeenInFreedSpaceIsNone() throws {
+  @Test func damageSeenInFreedSpaceIsNotReported() throws {
     var looks = 0
     let found = try reader.core.read { _ throws(StoreError) -> Int in
       looks += 1
@@ -53,8 +53,8 @@ struct ReadProtocolTests {
     #expect(looks == 1)
   }
 
-  /// A checkpoint during each look: the reader pins what it looks at and is done.
-  @Test func aReaderComesToAnEnd() throws {
+  /// There is a checkpoint during each attempt. In the end the reader pins the epoch and is done.
+  @Test func aReadEndsDespiteManyCheckpoints() throws {
     var looks = 0
     let found = try reader.core.read { _ throws(StoreError) -> Epoch? in
       looks += 1
@@ -62,11 +62,11 @@ struct ReadProtocolTests {
       return try writer.core.backing.locks.lowestPin()
     }
     #expect(looks == 4)
-    #expect(found != nil, "the last look was not pinned")
+    #expect(found != nil, "the last attempt had no pin")
     #expect(try writer.core.backing.locks.lowestPin() == nil, "the pin is still there")
   }
 
-  @Test func aClosureKeepsWhatItLooksAtPinned() throws {
+  @Test func aClosurePinsWhatItReads() throws {
     try reader.withValue(forKey: "key") { _ in
       let pin = try writer.core.backing.locks.lowestPin()
       #expect(pin?.number == writer.core.memory.shared[.epoch].number)
@@ -83,9 +83,9 @@ struct ReadProtocolTests {
     #expect(try writer.core.backing.locks.lowestPin() == nil)
   }
 
-  /// A reader on its way to a bucket that was split meanwhile came there when a checkpoint
-  /// had sealed the epoch and was syncing: the bucket had no checksum, since the checkpoint
-  /// had not come by it, and nothing told the reader to look again.
+  /// A reader was on its way to a bucket that was split meanwhile. When it arrived, a
+  /// checkpoint had sealed the epoch and was syncing. The old bucket was not in the
+  /// checkpoint's index and so had no checksum, and nothing told the reader to read again.
   @Test func aBucketThatWasSplitIsNotDamaged() throws {
     var memory: StoreMemory { writer.core.memory }
     let hash = unsafe KeyHash(bytes("key").span.bytes, seed: memory.seed)

@@ -11,8 +11,8 @@ import Testing
   import Darwin
 #endif
 
-/// Files that are no stores, or no longer: refused with a clear code, and not one
-/// byte is changed, neither by reading nor by writing handles.
+/// Files that are not stores, or damaged ones, are refused with a clear code. Neither reading
+/// nor writing handles change a byte of them.
 @Suite(.timeLimit(.minutes(5)))
 struct RefusalTests {
   private func expectRefused(
@@ -31,7 +31,7 @@ struct RefusalTests {
     }
     #expect(
       try contents(scratch.path(name)) == before, "the file was changed", sourceLocation: sourceLocation)
-    #expect(try scratch.names == [name], "a file was left behind", sourceLocation: sourceLocation)
+    #expect(try scratch.names == [name], "a file was left over", sourceLocation: sourceLocation)
   }
 
   @Test(arguments: [1, 8, 4096, 65_536, 196_607, 196_608, 5_000_000])
@@ -52,7 +52,7 @@ struct RefusalTests {
     try expectRefused(scratch, "file", .notAStore)
   }
 
-  @Test func whatIsNoFile() throws {
+  @Test func aPathThatIsNoFile() throws {
     let scratch = try Scratch()
     #expect(unsafe mkfifo(scratch.path("fifo").string, 0o600) == 0)
     try FileManager.default.createDirectory(
@@ -66,7 +66,7 @@ struct RefusalTests {
     #expect(try scratch.names == ["directory", "fifo"])
   }
 
-  @Test func whatIsNotThere() throws {
+  @Test func aPathWithNothingThere() throws {
     let scratch = try Scratch()
     for access in [Access.readOnly, .scratch] {
       #expect(code { try scratch.store { $0.access = access } } == .notFound)
@@ -78,10 +78,10 @@ struct RefusalTests {
     #expect(try scratch.names == [])
   }
 
-  /// A length that no sum of lengths can hold.
+  /// Adding to such a length overflows.
   @Test func aFileOfAbsurdLength() async throws {
-    // In a process of its own, for it may end in a trap; in memory, since few
-    // file systems of disks have such files.
+    // In a process of its own, since it may trap. In memory, since few file systems on disks
+    // allow such files.
     await #expect(processExitsWith: .success) {
       let directory = "/dev/shm/kvmap-\(UUID().uuidString)"
       guard
@@ -127,7 +127,7 @@ struct RefusalTests {
       try write(whole.prefix(length), to: path)
       try expectRefused(scratch, "store", .damaged)
     }
-    // Whatever is left of it is a store that was cut short, and nothing else.
+    // However little is left, it is known as a store that was cut short.
     for length in [256, 4096, 65_536 + 256, 196_607] {
       try write(whole.prefix(length), to: path)
       try expectRefused(scratch, "store", .damaged)
@@ -145,8 +145,8 @@ struct RefusalTests {
     try expectRefused(scratch, "store", .newerFormat)
   }
 
-  /// A newer program that was killed between its two superblocks leaves one of
-  /// its own and one of ours.
+  /// A newer program that was killed between its two superblocks leaves one of its format
+  /// and one of this format.
   @Test func aStoreHalfOfANewerFormat() throws {
     let scratch = try Scratch()
     try makeStore(scratch)
@@ -164,7 +164,7 @@ struct RefusalTests {
 
   // MARK: Hostile files
 
-  /// Any one byte changed: every key gives its value or an error, and nothing traps.
+  /// One byte is changed: every key gives its value or an error, and nothing traps.
   @Test func anyByteMayBeWrong() throws {
     let seed = testSeed("anyByteMayBeWrong")
     var generator = SeededGenerator(seed: seed)
@@ -178,7 +178,7 @@ struct RefusalTests {
       try write(contents(scratch.path()), to: scratch.path("crashed"))
     }
     let sound = try contents(scratch.path("crashed"))
-    // Bytes that say something; zeros are mostly holes.
+    // Zeros are left out: they are mostly holes.
     let places = sound.indices.filter { sound[$0] != 0 }
     let path = scratch.path("crashed")
     for _ in 0..<150 * testScale {
@@ -193,7 +193,7 @@ struct RefusalTests {
             let value = try store.get("key \(number)", as: String.self)
             if value == nil { absent += 1 }
             let old = "value \(number)"
-            // The last commits may be missing: damage at the end is like a torn end.
+            // The last commits may be missing: damage at the log's end looks like a torn write.
             #expect(value == nil || value == old || value == "new \(number)", "byte \(place)")
           } catch {
             #expect(error.code == .damaged || error.code == .invalidText, "byte \(place): \(error)")

@@ -8,13 +8,13 @@
 
   @testable import KVMap
 
-  /// Files and directories that a process may not do everything with. The superuser may, so
-  /// these become somebody else, each in a process of its own.
+  /// Files and directories with limited permissions. The superuser passes them, so each test
+  /// runs in a process that becomes an ordinary user.
   @Suite(.timeLimit(.minutes(5)))
   struct RightsTests {
     private static let nobody: UInt32 = 65_534
 
-    /// From now on this process has no more rights than others; `scratch` is its own.
+    /// Gives `scratch` to an ordinary user and makes this process that user's.
     private static func becomeOrdinary(_ scratch: Scratch) throws {
       if geteuid() != 0 { return }
       try #require(unsafe chown(scratch.directory.string, nobody, nobody) == 0)
@@ -75,7 +75,7 @@
           let found = code { try scratch.store(name) { $0.access = .readOnly } }
           #expect(found == (isLocked ? .notFound : .permissionDenied))
         }
-        // A store needs no file beside its own.
+        // A store makes no other file beside its own.
         let store = try scratch.store("locked/there")
         for number in 0..<500 { try store.put(patterned(1_000, UInt64(number)), forKey: "key \(number)") }
         try store.compact()
@@ -89,9 +89,9 @@
       }
     }
 
-    /// POSIX lets who creates a file write to it, whatever others may do with it.
+    /// POSIX lets the process that creates a file write to it, whatever its mode.
     @Test(arguments: [0o400, 0, 0o044, 0o200] as [UInt16], [0, 0o777, 0o277] as [UInt16])
-    func whoCreatesAFileMayWriteToIt(mode: UInt16, mask: UInt16) async {
+    func theCreatorOfAFileMayWriteToIt(mode: UInt16, mask: UInt16) async {
       await #expect(processExitsWith: .success) { [mode = mode as UInt16, mask = mask as UInt16] in
         let scratch = try Scratch()
         try Self.becomeOrdinary(scratch)
@@ -136,7 +136,7 @@
 
     // MARK: Empty files
 
-    /// As `mktemp` makes them: they become stores, and stay whose they were.
+    /// An empty file, as `mktemp` makes it, becomes a store.
     @Test func anEmptyFileKeepsItsOwnerAndMode() throws {
       let scratch = try Scratch()
       for (name, mode) in [("store", 0o600), ("backup", 0o640), ("salvage", 0o606)] as [(String, mode_t)] {
@@ -158,7 +158,7 @@
       #expect(try scratch.names == ["backup", "salvage", "store"])
     }
 
-    /// As an ordinary user, in a directory where nothing can be made.
+    /// An ordinary user makes a store of it in a directory where no file can be made.
     @Test func anEmptyFileIsAllThatIsNeeded() async {
       await #expect(processExitsWith: .success) {
         let scratch = try Scratch()
@@ -178,7 +178,7 @@
       let rounds = 150
       var identifiers: [UInt64] = []
       for round in 0..<rounds {
-        // Of every third there is nothing yet.
+        // Every third store has no file yet.
         if round % 3 != 2 { try write(Data(), to: scratch.path("\(round)")) }
         identifiers.append(round % 3 != 2 ? UInt64(try Self.status(scratch.path("\(round)")).st_ino) : 0)
       }

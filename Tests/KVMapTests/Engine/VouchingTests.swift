@@ -3,12 +3,13 @@ import Testing
 
 @testable import KVMap
 
-/// What a handle that came to others may say is durable.
+/// What a handle may call durable that others had stored before it was opened.
 struct VouchingTests {
-  /// A recovery that was under way when the handle was opened had stored the index before; its
-  /// errors in writing may have been told to somebody else.
+  /// A recovery stores the log and the index again. But one that was under way when the handle
+  /// was opened had stored the index before, and the system may have reported write errors only
+  /// to others. So only the second recovery counts.
   @Test(arguments: [(1, true), (2, false)] as [(UInt64, Bool)])
-  func aRecoveryThatBeganBeforeIsNotRelied(recoveries: UInt64, inherits: Bool) throws {
+  func theLogIsInheritedUntilARecoveryHasStoredItAgain(recoveries: UInt64, inherits: Bool) throws {
     let scratch = try Scratch()
     let first = try scratch.store()
     try first.put("value", forKey: "key")
@@ -19,8 +20,9 @@ struct VouchingTests {
     try expectSound(first)
   }
 
-  /// On a full disk a key is removed without a record, and the checkpoint after it makes that
-  /// happen. A sync that failed meanwhile may not bring the key back, and say it was removed.
+  /// On a full disk a key is removed without a record, and the next checkpoint makes that
+  /// durable. If a sync fails meanwhile, recovery brings the key back, and the call must not
+  /// say that it was removed.
   @Test func aRemovalThatIsInNoLogIsNotForgotten() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -38,7 +40,8 @@ struct VouchingTests {
     #expect(try store.get("key", as: String.self) == "value")
   }
 
-  /// A handle that came last leaves the checkpoint to the others, but not what it has written.
+  /// A handle that is closed beside others leaves the checkpoint to them, but syncs its own
+  /// changes.
   @Test func closingBesideOthersMakesItsChangesDurable() throws {
     let scratch = try Scratch()
     let first = try scratch.store()
@@ -50,8 +53,8 @@ struct VouchingTests {
     #expect(shared[.durableSequence] == shared[.sequence])
   }
 
-  /// Pages that nobody changes for 65,536 epochs are referred to like those of the present one:
-  /// every checkpoint failed from then on.
+  /// The tag of an epoch repeats after 65,536 epochs. Pages unchanged for so long were taken
+  /// for pages of the present epoch, and every later checkpoint failed.
   @Test func pagesMayStayUnchangedForManyEpochs() throws {
     let scratch = try Scratch()
     let store = try scratch.store()

@@ -3,8 +3,8 @@ import TestSupport
 
 @testable import KVMap
 
-/// A part of a store's life: what the store is like before, how it is opened, and what
-/// is done with it then. Together they come by every system call that the store makes.
+/// A part of a store's life: what the store holds before, how it is opened, and what is
+/// done with it. Together the chapters make every system call that a store makes.
 enum Chapter: String, CaseIterable, Codable {
   case creation, everyday, everydayBesideAnother, everydayExclusive
   case splits, nextSegment, nextSegmentInTransaction, largeGrowth
@@ -22,9 +22,9 @@ enum Chapter: String, CaseIterable, Codable {
   var isBesideAnother: Bool { rawValue.hasSuffix("BesideAnother") }
 
   func change(_ options: inout StoreOptions) {
-    // Whoever waits for something that nobody will ever give is found out soon.
+    // A call that waits for what never comes fails soon.
     options.timeout = .milliseconds(100)
-    // Which call is the nth must not depend on threads.
+    // Which call is the nth must not depend on another thread.
     options.checkpoints = .inline
     switch self {
     case .readOnly, .readOnlyBesideAnother: options.access = .readOnly
@@ -40,7 +40,7 @@ enum Chapter: String, CaseIterable, Codable {
 
   // MARK: Before
 
-  /// What the store is like before; nil if there is none.
+  /// The store before the chapter; nil if there is none.
   func image(in scratch: Scratch) throws -> (Image, Operation.Contents)? {
     if self == .creation { return nil }
     let path = scratch.path("before")
@@ -59,11 +59,11 @@ enum Chapter: String, CaseIterable, Codable {
     try put("larger", patterned(140_000, 2))
     switch self {
     case .nextSegment, .nextSegmentInTransaction:
-      // Up to 100 KiB before the segment's end.
+      // The log ends 100 KiB before the segment's end.
       for number in 0..<15 { try put("filler \(number)", patterned(60_000, UInt64(number))) }
       try put("filler", patterned(20_000, 0))
     case .splits:
-      // Up to the key with which the one bucket splits.
+      // The next key splits the one bucket.
       for number in 0..<370 { try put("\(number)", [1]) }
       for number in 370... {
         let before = (try Image(of: path), contents)
@@ -71,7 +71,7 @@ enum Chapter: String, CaseIterable, Codable {
         if try store.statistics().bucketPages > 1 { return before }
       }
     case .compaction, .compactionBesideAnother:
-      // What lives lies between garbage, and before what will be free.
+      // Live records lie between garbage, and before what will be free.
       for number in 0..<3 { try put("free \(number)", patterned(200_000, UInt64(number))) }
       for number in 0..<12 {
         try put("between \(number)", patterned(100, UInt64(number)))
@@ -82,7 +82,7 @@ enum Chapter: String, CaseIterable, Codable {
       for number in 0..<3 { try remove("free \(number)") }
     case .shrinking:
       for number in 0..<900 { try put("\(number)", [1]) }
-      // All are sparse, and the removals that would merge them are still to come.
+      // All buckets are sparse, and the removals that merge them are still to come.
       for number in 0..<700 where !Self.merges("\(number)", store) { try remove("\(number)") }
       try store.checkpoint()
     case .recovery, .recoveryBesideAnother:
@@ -91,7 +91,7 @@ enum Chapter: String, CaseIterable, Codable {
       try put("large", patterned(90_000, 3))
       try store.remove("key 29")
       contents[bytes("key 29")] = nil
-      // As a process leaves it that is killed now.
+      // Not closed, as if the process had been killed.
       return (try Image(of: path), contents)
     default: break
     }
@@ -118,7 +118,6 @@ enum Chapter: String, CaseIterable, Codable {
     return .write(.transaction(changes, aborts: aborts))
   }
 
-  /// One of everything.
   private static let oneOfEverything: [Step] = [
     put("new", 20), put("key 1", 30), put("key 2", 30, .absent), put("large", 66_000), put("key 3", 200_000),
     .write(.remove(bytes("key 4"))), .write(.remove(bytes("larger"))), .write(.remove(bytes("absent"))),

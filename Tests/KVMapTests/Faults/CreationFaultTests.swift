@@ -5,13 +5,13 @@ import Testing
 
 @testable import KVMap
 
-/// Whatever system call fails while a store is being made, there is the whole store, or
-/// nothing. In processes of their own, since the hook is the whole process's.
+/// Whichever system call fails while a store is made, the whole store is there, or nothing.
+/// In a process of its own, since the hook is for the whole process.
 @Suite(.timeLimit(.minutes(5)))
 struct CreationFaultTests {
   enum Making: String, CaseIterable, Codable { case new, fromEmptyFile, backup, salvage }
 
-  /// A refusal is answered by another way to do it.
+  /// If a call is not supported, the store is made in another way.
   private static let reasons: [Errno] = [.ioError, .noSpace, .notSupported]
 
   @Test(arguments: Making.allCases)
@@ -46,10 +46,9 @@ struct CreationFaultTests {
     }
     let before = try scratch.names
     let source = making == .backup ? try scratch.store("source") : nil
-    // What takes a name away has to work; and where it cannot be seen which file has a name,
-    // nothing can be taken away.
+    // Removing what was half made needs unlink, and stat to see which file has the name.
     var calls = Set(SystemCall.allCases).subtracting([.close, .munmap, .unlink, .stat, .fstat, .sigaction])
-    // Nor can a file be emptied again that was there before.
+    // Emptying a file that was there before needs ftruncate.
     if isLasting, making == .fromEmptyFile { calls.remove(.ftruncate) }
     let fault = Fault(calls, nth: nth, as: reason, isLasting: isLasting)
     let found = code {
@@ -65,7 +64,7 @@ struct CreationFaultTests {
     let isThere = try isStore(path)
     if let found {
       failures += 1
-      // Only a handle can fail to open when the store is there already.
+      // If the store is there, only opening it has failed.
       if isThere {
         #expect(found != .cannotCreate && source == nil && making != .salvage, "\(what): \(found)")
       }
@@ -85,7 +84,7 @@ struct CreationFaultTests {
     guard try File.identity(of: path) != nil else { return false }
     let file = try File(opening: path, access: .readOnly)
     if case .store = try FileKind(file) { return true }
-    #expect(try file.status().size == 0, "what is no store is empty")
+    #expect(try file.status().size == 0, "a file that is no store is not empty")
     return false
   }
 }

@@ -6,17 +6,17 @@ import Testing
 
 @testable import KVMap
 
-/// The file of a store that is made where it is, as a power failure leaves it at each step:
-/// whoever opens it finds the whole store, or what is none yet.
+/// A store that is made in place, as a power failure leaves its file at each step: opening it
+/// finds the whole store, or no store yet.
 struct CreationInPlaceTests {
   private static let page = Layout.pageBytes
   private static let (a, b) = (Layout.superblockOffsets.a, Layout.superblockOffsets.b)
 
   private let scratch: Scratch
-  /// The store that is being made.
+  /// The complete file.
   private let whole: [UInt8]
   private let contents: Operation.Contents
-  /// The pages that have something in them, but for the superblocks'.
+  /// The pages that are not empty, without the superblocks'.
   private let pages: [Int]
 
   init() throws {
@@ -37,7 +37,7 @@ struct CreationInPlaceTests {
     self.pages = pages
   }
 
-  /// A file of that length, with those pages.
+  /// A file of this length, with these pages.
   private func file(_ count: Int, _ pages: some Sequence<Int>) -> [UInt8] {
     var file = [UInt8](repeating: 0, count: count)
     for number in pages where (number + 1) * Self.page <= count {
@@ -53,7 +53,7 @@ struct CreationInPlaceTests {
     }
   }
 
-  /// Some of the words of a superblock.
+  /// Writes some of the words of a superblock.
   private func tear(_ file: inout [UInt8], at superblock: Int, _ isWritten: (_ word: Int) -> Bool) {
     for word in 0..<Superblock.byteCount / 8 where isWritten(word) {
       let range = superblock + 8 * word..<superblock + 8 * word + 8
@@ -72,7 +72,6 @@ struct CreationInPlaceTests {
     } else {
       #expect(code { try Store(path, options: options) } == .notFound, "\(what), read")
     }
-    // Looking has changed nothing.
     #expect(try KVMapTests.contents(path) == Data(file), "\(what)")
     let store = try Store(path)
     #expect(try store.everything() == (isWhole ? contents : [:]), "\(what), written")
@@ -83,14 +82,14 @@ struct CreationInPlaceTests {
     #expect(try Store(path).count == (isWhole ? contents.count : 0) + 1, "\(what), again")
   }
 
-  @Test func beforeItsSuperblocksItIsNone() throws {
-    var random = SeededGenerator(seed: testSeed("beforeItsSuperblocksItIsNone"))
+  @Test func withoutSuperblocksItIsNoStore() throws {
+    var random = SeededGenerator(seed: testSeed("withoutSuperblocksItIsNoStore"))
     try expect([], isWhole: false, "empty")
     var short = [UInt8](repeating: 0, count: FileKind.markerBytes)
     mark(&short)
     try expect(short, isWhole: false, "the mark")
     for round in 0..<20 {
-      // The length may be on the disk before all of the rest is.
+      // The length may be on the disk before the rest is.
       let count = round < 10 ? whole.count : Self.page * (1 + random.below(whole.count / Self.page))
       let chance = [0, 100, 50, 10, 90][round % 5]
       var file = file(count, pages.filter { _ in random.chance(chance) })
@@ -99,7 +98,7 @@ struct CreationInPlaceTests {
     }
   }
 
-  /// B is written when all but A is on the disk.
+  /// Superblock B is written when all but superblock A is on the disk.
   @Test func itsSecondSuperblockMakesItAStore() throws {
     var random = SeededGenerator(seed: testSeed("itsSecondSuperblockMakesItAStore"))
     let words = Superblock.byteCount / 8
@@ -114,7 +113,7 @@ struct CreationInPlaceTests {
       if round < words {
         tear(&file, at: Self.b) { $0 <= round }
       } else {
-        // One word at least is missing.
+        // At least one word is missing.
         let missing = round % last
         tear(&file, at: Self.b) { word in word != missing && random.chance(80) }
       }
@@ -122,12 +121,12 @@ struct CreationInPlaceTests {
     }
   }
 
-  @Test func whateverBecomesOfItsFirstSuperblockItIsAStore() throws {
-    var random = SeededGenerator(seed: testSeed("whateverBecomesOfItsFirstSuperblockItIsAStore"))
+  @Test func itIsAStoreWhateverItsFirstSuperblockHolds() throws {
+    var random = SeededGenerator(seed: testSeed("itIsAStoreWhateverItsFirstSuperblockHolds"))
     let words = Superblock.byteCount / 8
     for round in 0..<words + 12 {
       var file = file(whole.count, pages + [Self.b / Self.page])
-      // A page of zeros once, else one that was marked.
+      // In the first round a page of zeros, else one with the mark.
       if round > 0 { mark(&file) }
       let isInOrder = round < words + 2
       if round > 1 { tear(&file, at: Self.a) { isInOrder ? $0 <= round - 2 : random.chance(50) } }

@@ -7,27 +7,27 @@ import Testing
 
 @testable import KVMap
 
-/// Another process cuts the file short while it is open, at each page: errors, never
-/// signals; never "absent" for what is there; nothing acknowledged that lies in what
-/// was cut off; and what is left is refused, unchanged, unless it is whole.
+/// Another process cuts the file short while it is open, at each page. Calls throw errors and
+/// end in no signal; no key that is there is called absent; no write into what was cut off is
+/// acknowledged; and what is left is refused, unchanged, unless it is whole.
 ///
-/// One after the other: the hook through which some cuts are made in the middle of an
-/// operation is the whole process's.
+/// The tests run one after the other: the hook that cuts in the middle of an operation is for
+/// the whole process.
 @Suite(.serialized, .timeLimit(.minutes(10)))
 struct CutFileTests {
-  /// What is under way.
+  /// What is under way when the file is cut.
   enum Occasion: String, CaseIterable {
     case get, getReadOnly, put, durablePut, largePut, remove, iterate, cursor, withValue
     case transaction, grow, checkpoint, superblockA, superblockB, verify, close
   }
 
-  /// What is changed, and to what.
+  /// The key that is changed, and its new value.
   private static let key = bytes("key 7")
   private static let value = patterned(300, 9)
 
   /// A store, and the process that cuts it short.
   private final class Stage: @unchecked Sendable {
-    // Sendable: one thread uses it, which is also the one that is in the hook.
+    // Sendable: one thread uses it, in the hook too.
     let scratch: Scratch
     let child: ChildProcess
     let image: Image
@@ -52,7 +52,7 @@ struct CutFileTests {
       try child.send(UInt8(pages & 255))
     }
 
-    /// At the image's own end nothing is cut: what was added after it stays.
+    /// At the image's own end nothing is cut, so that what was added after it stays.
     func cut(to pages: Int) throws {
       if pages * Layout.pageBytes >= image.byteCount { return }
       try beginCutting(to: pages)
@@ -84,7 +84,7 @@ struct CutFileTests {
   }
 
   @Test(arguments: Occasion.allCases)
-  func atEachPage(occasion: Occasion) throws {
+  func theFileIsCutAtEachPage(occasion: Occasion) throws {
     let stage = try Stage()
     let start = ContinuousClock.now
     let pages = stage.image.byteCount / Layout.pageBytes
@@ -95,7 +95,7 @@ struct CutFileTests {
       if hasWorked { worked += 1 }
       try checkWhatIsLeft(stage, page, occasion, hasWorked: hasWorked)
     }
-    // Where nothing that is needed was cut off, it works.
+    // It works if nothing that it needs was cut off.
     #expect(worked > 0, "\(occasion) never worked")
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     print("kvmap: file cut at \(pages + 1) pages during \(occasion): \(worked) worked, \(seconds) s")
@@ -114,7 +114,7 @@ struct CutFileTests {
         try body()
       } catch let error as StoreError {
         works = false
-        // Nothing at all is left of a store that is opened anew, to be verified.
+        // `verify` opens the store anew, and of an empty file nothing is left.
         let isEmpty = page == 0 && occasion == .verify && error.code == .notFound
         #expect([.lost, .damaged].contains(error.code) || isEmpty, "\(what.rawValue): \(error)")
       } catch {
@@ -124,7 +124,7 @@ struct CutFileTests {
     let (key, value) = (Self.key, Self.value)
     switch occasion {
     case .get, .getReadOnly:
-      // Pages seen before are remembered as intact; so half of the keys are read before.
+      // Pages that were read before are remembered as intact. Half of the keys are.
       for key in stage.contents.keys.prefix(20) { #expect(try store.get(key) == stage.contents[key]) }
       try stage.cut(to: page)
       for (key, value) in stage.contents {
@@ -211,15 +211,14 @@ struct CutFileTests {
     }
   }
 
-  /// What is left is whole, with all that was acknowledged, or refused as it is; nothing
-  /// makes it look whole again.
+  /// What is left is whole, with all that was acknowledged, or it is refused and stays as it is.
   private func checkWhatIsLeft(
     _ stage: Stage, _ page: Int, _ occasion: Occasion, hasWorked: Bool
   ) throws {
     let what: Comment = "\(occasion), cut at page \(page)"
     let length = try File(opening: stage.path, access: .readOnly).status().size
     if length == 0 {
-      // Nothing tells an emptied store from an empty file.
+      // An emptied store is the same as an empty file.
       #expect(try stage.scratch.store { $0.create = true }.count == 0, what)
       return
     }
@@ -240,9 +239,8 @@ struct CutFileTests {
     try expectSound(store, what)
   }
 
-  /// The cut comes at any instant of the reading.
-  @Test func atRandomInstants() throws {
-    let seed = testSeed("atRandomInstants")
+  @Test func theFileIsCutAtRandomInstants() throws {
+    let seed = testSeed("theFileIsCutAtRandomInstants")
     var generator = SeededGenerator(seed: seed)
     let stage = try Stage()
     let pages = stage.image.byteCount / Layout.pageBytes
@@ -251,7 +249,7 @@ struct CutFileTests {
       try stage.image.lay(at: stage.path)
       let store = try stage.scratch.store()
       let isWriting = generator.chance(50)
-      // Up to the pages that are used.
+      // Often within the first pages, which are in use.
       try stage.beginCutting(to: generator.below(generator.chance(50) ? pages : 80))
       var isCut = false
       reading: while true {

@@ -7,8 +7,8 @@ import Testing
 
 @testable import KVMap
 
-/// Each system call of a store's life fails, one after the other, in each way, once and
-/// from then on. Nothing is sampled.
+/// Each system call of a store's life fails, in each way, once and from then on. Nothing is
+/// left to chance.
 @Suite(.timeLimit(.minutes(10)))
 struct EveryFaultTests {
   private static let reasons: [Errno] = [.ioError, .noSpace, .noMemory, .diskQuotaExceeded, .interrupted]
@@ -27,8 +27,8 @@ struct EveryFaultTests {
       defer { FaultInjection.install(nil) }
       try body()
     }
-    #expect(life.failures == 0, "\(chapter) fails by itself")
-    // Made once in a process, before its first mapping.
+    #expect(life.failures == 0, "\(chapter) fails without a fault")
+    // sigaction is called once in a process, before its first mapping.
     return counts.all.filter { $0.key != .sigaction }
   }
 
@@ -38,9 +38,9 @@ struct EveryFaultTests {
     var all: [SystemCall: Int] { counts.withLock { $0 } }
   }
 
-  /// Every operation works or throws a typed error; nothing traps, hangs, leaks a
-  /// descriptor or tells of damage; and once the fault is gone the store is whole, with
-  /// everything acknowledged and nothing half done. An interrupted call is made again.
+  /// Every operation works or throws a typed error. Nothing traps, hangs, leaks a descriptor
+  /// or reports damage. When the fault is gone, the store is whole, with everything
+  /// acknowledged and nothing half done. An interrupted call is made again.
   @Test(arguments: Chapter.allCases)
   func everyCallFails(chapter: Chapter) async throws {
     let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
@@ -75,8 +75,8 @@ struct EveryFaultTests {
     for line in output.split(separator: "\n") where line.hasPrefix("kvmap: ") { print(line) }
   }
 
-  /// How many descriptors lead to the directory or what is in it. What the language's own
-  /// runtime opens, it opens in its own time.
+  /// How many descriptors are open for files in the directory. Others may be the language
+  /// runtime's.
   private static func openDescriptors(_ directory: FilePath) throws -> Int {
     let names = try FileManager.default.contentsOfDirectory(atPath: "/dev/fd")
     #if os(Linux)

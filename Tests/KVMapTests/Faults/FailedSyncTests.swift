@@ -6,9 +6,9 @@ import Testing
 
 @testable import KVMap
 
-/// A sync that fails leaves pages that the kernel may call clean without having written
-/// them. Nobody writes before a recovery has stored again what is in doubt. The hook is
-/// the whole process's, so these have processes of their own; who goes on is another.
+/// After a failed sync the kernel may call pages clean that it has not written. Nobody writes
+/// before a recovery has stored again what is in doubt. The sync fails in a process of its own,
+/// since the hook is for the whole process; another process goes on.
 @Suite(.timeLimit(.minutes(5)))
 struct FailedSyncTests {
   /// What fails in the first process.
@@ -37,7 +37,7 @@ struct FailedSyncTests {
     let recoveries = shared[.recoveries]
     let sequence = shared[.sequence].number
 
-    // Reading goes on as it was.
+    // Reading needs no recovery.
     #expect(try store.get("before", as: String.self) == "kept")
     #expect(shared[.recoveries] == recoveries)
     try store.put("by the other process", forKey: "after")
@@ -47,7 +47,7 @@ struct FailedSyncTests {
     let version = try #require(try entry(store, "after")).version
     #expect(version > sequence + Layout.sequenceJump - 1_000)
 
-    // The first process goes on as well, without another recovery.
+    // The first process goes on too, without another recovery.
     try child.send(1)
     #expect(try child.receive() == 1)
     #expect(shared[.recoveries] == recoveries + 1)
@@ -63,9 +63,9 @@ struct FailedSyncTests {
     return try unsafe store.core.entry(key.span.bytes)
   }
 
-  /// Both superblocks led to the new checkpoint in memory, where recovery looked, while
-  /// on the disk the second one still led to the one before: the next checkpoint reused
-  /// what that one needs, and a crash while it wrote the first would have lost the store.
+  /// In memory, where recovery looked, both superblocks pointed to the new checkpoint, while on
+  /// the disk the second one still pointed to the one before. The next checkpoint reused what
+  /// the older one needs, and a crash while it wrote the first superblock lost the store.
   @Test(arguments: [Occasion.superblockA, .superblockB])
   func superblocksAreWrittenAgain(occasion: Occasion) async {
     await #expect(processExitsWith: .success) { [occasion = occasion as Occasion] in
@@ -82,8 +82,8 @@ struct FailedSyncTests {
     }
   }
 
-  /// The put that finds a checkpoint due is done; that the checkpoint failed is for the
-  /// next one to see.
+  /// The put that makes a checkpoint due succeeds though the checkpoint fails. The next put
+  /// recovers.
   @Test func theNextWriteRecoversFromACheckpointThatWasDue() async {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch()
@@ -105,7 +105,7 @@ struct FailedSyncTests {
     }
   }
 
-  /// A thread that nobody else sees syncs: what fails there is met by the next write.
+  /// The store's thread syncs. If that fails, the next write recovers.
   @Test func theNextWriteRecoversFromASyncInTheBackground() async {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch()

@@ -8,12 +8,12 @@
 
   @testable import KVMap
 
-  /// A disk whose writes fail when it is told so, with a file system on it.
+  /// A disk with a file system, whose writes fail when the test says so.
   final class FailingDisk {
     enum Kind: String, CaseIterable, Codable {
-      /// What is stored is the file system's own matter.
+      /// A `UserFileSystem`, whose writes can be made to fail.
       case user
-      /// On a loop device, whose image is a file of the first kind.
+      /// A file system on a loop device, whose image is a file on a `UserFileSystem`.
       case ext3, ext4, xfs
     }
 
@@ -23,7 +23,7 @@
     private let directory: FilePath
     private var children: [ChildProcess] = []
 
-    /// The store's.
+    /// Where the store is.
     private(set) var path: FilePath
 
     init(_ kind: Kind) throws {
@@ -35,24 +35,24 @@
       if kind == .user { return }
       try FileManager.default.createDirectory(atPath: directory.string, withIntermediateDirectories: false)
       let size: Int64 = kind == .xfs ? 300 << 20 : 64 << 20
-      try File(opening: disk.behind.appending("image"), access: .readWrite, create: true).setSize(size)
+      try File(opening: disk.source.appending("image"), access: .readWrite, create: true).setSize(size)
       let image = disk.directory.appending("image").string
       let isMade =
         switch kind {
         case .user: false
         case .xfs: SmallDisk.run("mkfs.xfs", "-q", image)
-        // As ext3 has it: what is given storage has been written.
+        // As in ext3, allocated blocks have been written.
         case .ext3: SmallDisk.run("mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^extent,^64bit", image)
         case .ext4: SmallDisk.run("mkfs.ext4", "-q", "-F", "-m", "0", image)
         }
-      // What the file system knows of its own is not written by itself while writes fail.
+      // The file system does not write its own data by itself while writes fail.
       guard isMade,
         try Self.mount(image, at: directory, directly: true, kind == .xfs ? "noatime" : "noatime,commit=3600")
       else { throw Errno.ioError }
       Glibc.sync()
     }
 
-    /// Whether the file system keeps what is stored once more where it has failed to write it.
+    /// Whether the file system keeps data that is stored again after it failed to write it.
     func keepsWhatIsStoredAgain() throws -> Bool {
       let store = path
       defer { path = store }
@@ -79,7 +79,7 @@
       if kind != .user { Self.unmount(directory) }
     }
 
-    /// The loop device goes away with the last file system that is mounted from it.
+    /// The loop device is removed with the last file system that is mounted from it.
     private static func mount(
       _ image: String, at directory: FilePath, directly: Bool, _ options: String
     ) throws -> Bool {
@@ -96,13 +96,13 @@
 
     // MARK: Failing
 
-    /// Everything that is not written yet is lost, and nobody is told who opens the file
-    /// from now on: a program that has nothing to do with the store has been.
+    /// Loses everything that is not written yet. A program that has nothing to do with the
+    /// store gets the error, so that no process that opens the file later gets it.
     func loseWrites() throws {
       try disk.tell(.failWrites)
       let file = try FileDescriptor.open(path, .readOnly)
       try file.closeAfter {
-        // Not twice: the second one would have ext4 write its journal.
+        // Once only: a second sync would make ext4 write its journal.
         let result = fsync(file.rawValue)
         #expect(result == -1 && errno == EIO)
       }
@@ -112,8 +112,8 @@
     func failWrites() throws { try disk.tell(.failWrites) }
     func doWrites() throws { try disk.tell(.doWrites) }
 
-    /// The system drops the pages that it takes for written and nobody has mapped; they come
-    /// back as what the disk has.
+    /// The system drops the pages that it takes for written and that nobody has mapped. They
+    /// are read again from the disk.
     func evict() throws {
       let file = try FileDescriptor.open(path, .readOnly)
       try file.closeAfter {
@@ -121,7 +121,7 @@
       }
     }
 
-    /// A process that has the store open, and ends before the disk does.
+    /// A process that has the store open, and ends before the disk is removed.
     func child() throws -> ChildProcess {
       let child = try ChildProcess(.loseWrites, [path.string])
       children.append(child)
@@ -131,14 +131,14 @@
 
     // MARK: Power failure
 
-    /// Power fails now: hands on where the store is of which all is there that had been
-    /// written.
+    /// Passes the path of a copy of the store as a power failure at this moment leaves it: with
+    /// what has been written, and nothing else.
     func withWhatIsWritten(_ body: (FilePath) throws -> Void) throws {
       let copy = try Scratch()
       let store = path.lastComponent?.string ?? ""
       let name = kind == .user ? store : "image"
       try FileManager.default.copyItem(
-        atPath: disk.behind.appending(name).string, toPath: copy.path(name).string)
+        atPath: disk.source.appending(name).string, toPath: copy.path(name).string)
       if kind == .user { return try body(copy.path(name)) }
       let other = copy.path("other")
       try FileManager.default.createDirectory(atPath: other.string, withIntermediateDirectories: false)

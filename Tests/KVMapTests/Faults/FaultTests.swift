@@ -5,13 +5,12 @@ import Testing
 
 @testable import KVMap
 
-/// Makes the nth system call of one thread fail, for each n: a full disk, no
-/// address space, a sync that fails. In processes of their own, since the hook is
-/// the whole process's.
+/// The nth system call of one thread fails, for each n: a full disk, no address space, a sync
+/// that fails. In a process of its own, since the hook is for the whole process.
 @Suite(.timeLimit(.minutes(10)))
 struct FaultTests {
-  /// An operation that throws has not happened (a full disk changes nothing),
-  /// and the store goes on as if it had not been asked.
+  /// An operation that throws has not happened, and the store goes on as if it had not been
+  /// called.
   @Test func aFullDiskChangesNothing() async throws {
     let seed = testSeed("aFullDiskChangesNothing")
     await #expect(processExitsWith: .success) { [seed = seed as UInt64] in
@@ -22,7 +21,7 @@ struct FaultTests {
       var failures = 0
       for number in 0..<400 * testScale {
         let operation = Operation(seed: seed, number: number, mix: KillTests.mix)
-        // The nth call fails, for n from 1 on, until the operation gets through.
+        // For n from 1 on, until the operation succeeds.
         for nth in 1... {
           let fault = Fault(calls, nth: nth, as: number % 2 == 0 ? .noSpace : .noMemory)
           do {
@@ -41,7 +40,7 @@ struct FaultTests {
           #expect(try store.everything() == model, "operation \(number)")
           try expectSound(store, "operation \(number)")
         }
-        // Epochs change, so that pages must be copied, and space is there again.
+        // A new epoch, so that pages must be copied and space is free again.
         if number % 7 == 0 {
           let fault = Fault(calls, nth: 1, as: .noSpace)
           try? fault.during { try store.checkpoint() }
@@ -51,10 +50,10 @@ struct FaultTests {
     }
   }
 
-  /// A put that could not leave the reserve failed before it had anything to undo, and
-  /// space went on being taken as for a put: the next checkpoint left the reserve alone
-  /// that is kept for it, and its own failure was taken for a full disk.
-  @Test func aPutThatFindsNoReserveIsNotTakenForTheNextCheckpoint() async throws {
+  /// A put that could not leave the reserve failed before it had anything to undo, and the next
+  /// checkpoint went on under a put's rule: it left alone the reserve that is kept for it, and
+  /// its failure was reported as a full disk.
+  @Test func aPutThatFindsNoReserveLeavesTheCheckpointsReserve() async throws {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch()
       let store = try scratch.store()
@@ -62,11 +61,11 @@ struct FaultTests {
         try store.core.withWriteLock { turn throws(StoreError) in turn.writer.space.reserve.purpose }
       }
       try store.put("first", forKey: "key")
-      // A store of fewer pages keeps no reserve.
+      // A store with fewer pages keeps no reserve.
       for number in 0..<1_000 { try store.put("value", forKey: "key \(number)") }
       try store.checkpoint()
       #expect(try purpose() == .checkpoint)
-      // The first thing that a put asks for after a checkpoint is the reserve.
+      // After a checkpoint the first thing that a put allocates is the reserve.
       for isTransaction in [false, true] {
         let fault = Fault([.fallocate], nth: 1, as: .noSpace)
         let found = code {
@@ -85,8 +84,7 @@ struct FaultTests {
     }
   }
 
-  /// Everything before still counts; the failed commit is there or not; nothing is
-  /// written before it has been recovered.
+  /// Earlier commits stay; the failed one is there or not; and nobody writes before a recovery.
   @Test(arguments: [false, true])
   func aFailedSyncIsRecoveredFrom(exclusive: Bool) async throws {
     let seed = testSeed("aFailedSyncIsRecoveredFrom")
@@ -114,7 +112,7 @@ struct FaultTests {
           #expect(error.code == .outcomeUnknown, "operation \(number): \(error)")
           let known =
             number % 3 == 0 ? [model, operation.applied(to: model)] : [operation.applied(to: model)]
-          // The next write recovers first.
+          // The next write begins with a recovery.
           try store.put("after the failure", forKey: "after")
           try store.remove("after")
           let found = try store.everything()
@@ -128,8 +126,8 @@ struct FaultTests {
     }
   }
 
-  /// Whatever call of opening or creating fails, there is an error, the next try
-  /// succeeds, and nothing is left behind.
+  /// Whichever call of opening or creating fails, there is an error, the next attempt succeeds,
+  /// and no other file is left over.
   @Test func openingFailsCleanly() async throws {
     await #expect(processExitsWith: .success) {
       for isNew in [true, false] {
@@ -142,8 +140,7 @@ struct FaultTests {
             try store.put("later", forKey: "later")
             try store.close()
           }
-          // Where it cannot be seen whether a file without a name can get one, it has one. And
-          // some only ask for what can be done without.
+          // If stat fails, the file gets a temporary name. Flags and mlock are dispensable.
           let calls = Set(SystemCall.allCases).subtracting([
             .close, .munmap, .stat, .fstat, .setFlags, .mlock,
           ])

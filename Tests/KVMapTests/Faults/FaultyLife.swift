@@ -11,21 +11,21 @@ final class FaultyLife {
   private let chapter: Chapter
   private let scratch: Scratch
   private let path: FilePath
-  /// What the store may hold: more than one after an error that left it open.
+  /// What the store may hold: several contents after an error with an unknown outcome.
   private var possible: [Operation.Contents]
   private(set) var failures = 0
-  /// For each copy that was asked for, whether it was made.
+  /// Whether each copy was made.
   private var copies: [Bool] = []
-  /// What it held before: what a scratch handle does is not meant to last.
+  /// What the store held before: changes of a scratch handle are discarded.
   private let before: Operation.Contents
   private let what: String
   private let allowed: Set<StoreError.Code>
-  /// A call that every error must name.
+  /// A system call that every error must name.
   private let named: SystemCall?
 
   /// - Parameters:
-  ///   - what: names the run in case it goes wrong.
-  ///   - allowed: what such faults may cause. Nothing is wrong with the store: nothing may say so.
+  ///   - what: the name of the run in failure messages.
+  ///   - allowed: the errors that such faults may cause. Damage is never one of them.
   init(
     _ chapter: Chapter, from image: (Image, Operation.Contents)?, in scratch: Scratch, what: String,
     allowed: Set<StoreError.Code> = [
@@ -43,14 +43,14 @@ final class FaultyLife {
     if let image { try image.0.lay(at: path) } else { try? File.remove(path) }
   }
 
-  /// Opens with a clock that stands still: else the system calls would depend on the time.
+  /// Opens with a clock that stands still, since system calls may depend on the time.
   private func open() throws(StoreError) -> Store {
     var options = StoreOptions()
     chapter.change(&options)
     return Store(core: try Opening(path: path, options: options, clock: Clock { 1_000_000 }).open())
   }
 
-  /// Runs the chapter while `during` is in force, and checks what is left then.
+  /// Runs the chapter within `during`, and checks what is left.
   func run(during: (() throws -> Void) throws -> Void) throws {
     let other = chapter.isBesideAnother ? try scratch.store("life") : nil
     try during { [self] in
@@ -64,7 +64,7 @@ final class FaultyLife {
 
   // MARK: Steps
 
-  /// What `body` gives; nil if it throws an error that such a fault may lead to.
+  /// What `body` returns; nil if it throws an allowed error.
   @discardableResult
   private func attempt<R>(_ body: () throws -> R) -> R? {
     do {
@@ -130,12 +130,11 @@ final class FaultyLife {
       if !next.isEmpty { possible = next }
     } catch let error as StoreError where error.code == .outcomeUnknown {
       failures += 1
-      // Done or not; whoever looks next will see.
+      // Done or not: the next read shows which.
       for contents in possible.map({ operation.applied(to: $0) }) where !possible.contains(contents) {
         possible.append(contents)
       }
     } catch {
-      // Not done.
       attempt { throw error }
     }
   }
@@ -171,7 +170,7 @@ final class FaultyLife {
   }
 }
 
-/// A copy is there, and all of it, or not at all.
+/// A copy is there as a whole, or not at all.
 extension FaultyLife {
   private func checkCopies() throws {
     for (number, isMade) in copies.enumerated() {

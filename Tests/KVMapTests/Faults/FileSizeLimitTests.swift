@@ -11,9 +11,9 @@ import Testing
   import Darwin
 #endif
 
-/// A process may be limited in the length of the files it writes (`RLIMIT_FSIZE`). The
-/// system answers whoever passes the limit with a signal, which ends the process if it
-/// does not expect it. In processes of their own, since the limit is the whole process's.
+/// The length of the files that a process writes may be limited (`RLIMIT_FSIZE`). Past the
+/// limit the system sends a signal, which ends a process that does not handle it. In a process
+/// of its own, since the limit is for the whole process.
 @Suite(.timeLimit(.minutes(5)))
 struct FileSizeLimitTests {
   @Test func aStoreGrowsUpToTheLimit() async {
@@ -33,7 +33,7 @@ struct FileSizeLimitTests {
       #expect(written > 30 && written < 1_000)
       #expect(try store.count == written)
       #expect(try store.get("key 3") == patterned(60_000, 3))
-      // A value with a run of its own finds no room either.
+      // There is no room for a large value either.
       #expect(code { try store.put(patterned(9 << 20, 1), forKey: "large") } == .diskFull)
       try expectWorkingStateIsSound(store)
       for number in 0..<written { #expect(try store.remove("key \(number)")) }
@@ -42,7 +42,7 @@ struct FileSizeLimitTests {
     }
   }
 
-  @Test func aFileThatIsLongerAlreadyIsUsedAsFarAsItGoes() async {
+  @Test func aFileBeyondTheLimitIsUsedUpToIt() async {
     await #expect(processExitsWith: .success) {
       expectSignal()
       let scratch = try Scratch()
@@ -51,7 +51,7 @@ struct FileSizeLimitTests {
         for number in 0..<60 { try store.put(patterned(60_000, UInt64(number)), forKey: "key \(number)") }
         try store.close()
       }
-      // Below what the store has: space is refused above the limit, where its log ends.
+      // The limit is below the file's length, and the log ends above it.
       try limitFileSize(to: 1 << 20)
       let store = try scratch.store()
       #expect(code { for _ in 0..<3 { try store.put(patterned(60_000, 1), forKey: "key 3") } } == .diskFull)
@@ -64,7 +64,7 @@ struct FileSizeLimitTests {
     }
   }
 
-  @Test func nothingIsCreatedBehindTheLimit() async {
+  @Test func nothingIsCreatedBeyondTheLimit() async {
     await #expect(processExitsWith: .success) {
       expectSignal()
       for limit in [0, 4096, 1 << 20] as [UInt64] {
@@ -77,7 +77,7 @@ struct FileSizeLimitTests {
   }
 }
 
-/// The signal ends the process, as it does unless somebody sees to it.
+/// Lets the signal end the process, which is the default.
 private func expectSignal() {
   signal(SIGXFSZ, SIG_DFL)
 }

@@ -13,23 +13,23 @@ import Testing
   import Darwin
 #endif
 
-/// Disks that are full: file systems of a few MiB where they can be mounted, else a
-/// limit for the length of files. The test says which it had.
+/// Full disks: file systems of a few MiB where they can be mounted, else a limit for the
+/// length of files. The tests print which.
 @Suite(.serialized, .timeLimit(.minutes(10)))
 struct FullDiskTests {
   /// What the disk is filled with.
   enum Pattern: String, CaseIterable, Codable {
-    /// As many keys as fit: the index is large, its pages are all full.
+    /// As many keys as fit: the index is large, and all of its pages are full.
     case smallKeys
-    /// Values of all sizes, large ones with runs of their own.
+    /// Values of all sizes, also large ones with units of their own.
     case mixedSizes
     /// Keys overwritten at random over many checkpoints, which scatters free pages.
     case overwrites
-    /// One key after the other removed again and put back, beside checkpoints.
+    /// Keys removed and put back one after the other, with checkpoints between.
     case churn
   }
 
-  /// Long enough that the log kept for removals does for a few hundred of them.
+  /// So long that the log kept for removals is enough for a few hundred of them only.
   private static func key(_ number: Int) -> [UInt8] {
     bytes("key \(number) ") + [UInt8](repeating: 1, count: 80)
   }
@@ -44,8 +44,8 @@ struct FullDiskTests {
     }
   }
 
-  /// Puts that many keys, then larger values until the disk is full, and then ever
-  /// smaller ones until not even an empty one finds room.
+  /// Puts `keys` keys, then larger values until the disk is full, then smaller and smaller
+  /// ones until there is no room even for an empty one.
   private static func fill(
     _ store: Store, _ pattern: Pattern, keys: Int, _ contents: inout Operation.Contents, _ seed: UInt64
   ) throws {
@@ -83,14 +83,14 @@ struct FullDiskTests {
     }
   }
 
-  /// Pages that the first finds no room to enter as free are entered by the second,
-  /// since the first has made others free.
+  /// The first checkpoint may have no room to enter all pages as free. It frees others, so the
+  /// second one can enter the rest.
   private static func checkpointTwice(_ store: Store) throws {
     try store.checkpoint()
     try store.checkpoint()
   }
 
-  /// On a full Btrfs a sync may take a second: two patterns, and fewer keys, are enough there.
+  /// On a full Btrfs a sync may take a second: two patterns and fewer keys are enough there.
   private static let fillings: [(Pattern, SmallDisk.Kind)] = SmallDisk.Kind.all.flatMap { kind in
     (kind == .btrfs || kind == .xfs ? [.smallKeys, .overwrites] : Pattern.allCases).map { ($0, kind) }
   }
@@ -115,9 +115,9 @@ struct FullDiskTests {
     _ pattern: Pattern, _ kind: SmallDisk.Kind, _ seed: UInt64, _ stage: inout String
   ) throws {
     let start = ContinuousClock.now
-    // On a full Btrfs each page that is changed after a sync may cost the system 50 ms.
+    // On a full Btrfs each page that changes after a sync may take the system 50 ms.
     let disk = try SmallDisk(kind, megabytes: kind == .btrfs ? 6 : 12)
-    // Each removal may cost three syncs, which take their time on a real file system.
+    // Each removal may take three syncs, which are slow on a real file system.
     let keys = (disk.kind == .btrfs ? 350 : disk.hasRealSyncs ? 600 : 8_000) * testScale
     let path = disk.directory.appending("store")
     try disk.takeRoom(1 << 20)
@@ -127,7 +127,7 @@ struct FullDiskTests {
     try Self.fill(store, pattern, keys: keys, &contents, seed)
     #expect(contents.count > 300)
     stage = "full"
-    // Everything is there, and a transaction that finds no room has not happened.
+    // A transaction that finds no room has not happened.
     #expect(try store.everything() == contents)
     #expect(
       code {
@@ -136,13 +136,13 @@ struct FullDiskTests {
         }
       } == .diskFull)
     #expect(try store.everything() == contents)
-    // What was prepared and not used is entered as released by the next checkpoint.
+    // The next checkpoint releases what was prepared and not used.
     try checkpointTwice(store)
     try expectWorkingStateIsSound(store)
     #expect(try store.verify().isSound)
 
     stage = "removing"
-    // Each key can be removed, in any order; half of them by another handle.
+    // Each key can be removed, in any order. Another handle removes half of them.
     let order = contents.keys.sorted { $0.lexicographicallyPrecedes($1) }.shuffled(seed)
     let count = order.count
     var failure: StoreError?
@@ -168,7 +168,6 @@ struct FullDiskTests {
     try expectWorkingStateIsSound(store)
     #expect(code { try store.close() } == nil)
 
-    // Somebody else gives space back.
     stage = "after room was made"
     try disk.makeRoom()
     store = try Store(path)
@@ -181,11 +180,11 @@ struct FullDiskTests {
     print("kvmap: \(pattern) on \(disk.kind): \(count) keys removed from a full disk, \(seconds) s")
   }
 
-  /// A process is killed when the disk is full. Nothing that had returned is lost; the
-  /// store can be read; it opens for writing, or says that the disk is full and opens
-  /// when there is space.
+  /// A process is killed when the disk is full. Everything that had returned is there, and the
+  /// store can be read. It opens for writing, or says that the disk is full and opens when
+  /// there is space.
   @Test(arguments: SmallDisk.Kind.all)
-  func aDeathOnAFullDiskLosesNothing(kind: SmallDisk.Kind) throws {
+  func aKillOnAFullDiskLosesNothing(kind: SmallDisk.Kind) throws {
     let disk = try SmallDisk(kind, megabytes: 12, limiting: false)
     let path = disk.directory.appending("store")
     if disk.kind != .limit { try disk.takeRoom(2 << 20) }
@@ -223,8 +222,8 @@ struct FullDiskTests {
     try expectSound(store)
   }
 
-  /// Btrfs writes each change of a file that something else has copied there to new blocks. On a
-  /// full disk there are none, for a removal either: that is an error, and nothing is lost.
+  /// When another program has cloned the file, Btrfs writes each change to new blocks. A full
+  /// disk has none, even for a removal: that is an error, and nothing is lost.
   @Test(.enabled(if: SmallDisk.canMount))
   func aFileThatIsCopiedOnWriteLosesNothing() throws {
     let disk = try SmallDisk(.btrfs, megabytes: 12)
@@ -262,7 +261,7 @@ struct FullDiskTests {
     }
     print("kvmap: copied on write, on a full disk: \(codes)")
     #expect(!codes.isEmpty)
-    // The first page to be changed may be one that all of it rests on.
+    // The first page that cannot be written may be one that everything else needs.
     #expect(Set(codes.keys).isSubset(of: [.diskFull, .outcomeUnknown, .lost]))
     try? store.close()
     try disk.makeRoom()
@@ -274,10 +273,10 @@ struct FullDiskTests {
     try expectSound(store)
   }
 
-  /// A process is killed after it has removed keys from a full disk: the store opens there,
-  /// and more can be removed.
+  /// A process is killed after it has removed keys on a full disk: the store opens there, and
+  /// more can be removed.
   @Test(arguments: [0, 20, 200, 700, 1_500, 1_900, 2_500, 5_000])
-  func whoDiedRemovingIsRecovered(removals: Int) throws {
+  func aKillAfterRemovalsOnAFullDiskIsRecoveredFrom(removals: Int) throws {
     let disk = try SmallDisk(.tmpfs, megabytes: 12)
     guard disk.kind != .limit else { return }
     let path = disk.directory.appending("store")
@@ -295,8 +294,7 @@ struct FullDiskTests {
     #expect(try Store.verify(path).isSound)
   }
 
-  /// Removals need a checkpoint where there is no room, and one is being written: they wait
-  /// for it.
+  /// Without room removals need a checkpoint. If one is being written, they wait for it.
   @Test func removingWaitsForACheckpointThatIsBeingWritten() async throws {
     await #expect(processExitsWith: .success) {
       let disk = try SmallDisk(.tmpfs, megabytes: 12)
@@ -310,7 +308,7 @@ struct FullDiskTests {
       FaultInjection.install { call in
         guard call == .fdatasync, isSlow.exchange(false, ordering: .relaxed) else { return nil }
         isWriting.give()
-        // As long as a slow disk takes.
+        // A slow disk takes as long.
         usleep(500_000)
         return nil
       }
@@ -343,7 +341,7 @@ struct FullDiskTests {
   }
 }
 
-/// In the child: fills the disk, telling of each put, and is killed in a transaction.
+/// In the child: fills the disk, reports each put, and is killed in a transaction.
 enum FullDisk {
   static func record(_ number: Int) -> (key: [UInt8], value: [UInt8]) {
     var random = SeededGenerator(seed: UInt64(number))
@@ -373,7 +371,7 @@ enum FullDisk {
         try Parent.tell()
       }
     } catch let error as StoreError {
-      // Small changes still find room; none of them is to last.
+      // Small changes still find room. None of them may last.
       guard error.code == .diskFull else { throw error }
     }
     try store.transaction { transaction in

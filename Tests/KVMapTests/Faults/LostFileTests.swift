@@ -12,8 +12,8 @@ import Testing
   import Darwin
 #endif
 
-/// What happens to an open store when its file or its disk goes away under it:
-/// errors, never signals, and never "absent".
+/// An open store loses its file or its disk: calls throw errors, end in no signal, and call no
+/// key absent.
 @Suite(.timeLimit(.minutes(5)))
 struct LostFileTests {
   private func cutShort(_ path: FilePath, to length: Int64) throws {
@@ -43,8 +43,8 @@ struct LostFileTests {
     #expect(code { try scratch.store { $0.access = .readOnly } } == .damaged)
   }
 
-  /// A bucket that is lost reads as one without slots.
-  @Test func aTransactionFindsNothingAbsentThatIsLost() throws {
+  /// A lost bucket reads as one without slots.
+  @Test func aTransactionDoesNotFindALostKeyAbsent() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let keys = (0..<5_000).map { "key \($0)" }
@@ -55,7 +55,7 @@ struct LostFileTests {
       let hash = unsafe KeyHash(bytes(key).span.bytes, seed: memory.seed)
       return try IndexReader(memory: memory).bucket(hash, workingTag: memory.shared[.epoch].tag).page.offset
     }
-    // The pages above it stay, and so do other buckets.
+    // The directory pages and other buckets stay.
     let last = try #require(try keys.map(bucket).max())
     let key = try #require(try keys.first { try bucket($0) == last })
     #expect(last > memory.shared[.root].page.offset)
@@ -70,8 +70,7 @@ struct LostFileTests {
     #expect(inside == .lost && outside == .lost)
   }
 
-  /// What is stored in a page that has no storage any more is not done.
-  @Test func aTurnInWhichSomethingIsLostFails() throws {
+  @Test func aWriteIntoALostPageFails() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     try store.put(patterned(100_000, 1), forKey: "large")
@@ -86,8 +85,7 @@ struct LostFileTests {
       } == .lost)
   }
 
-  /// Pages that were put in the place of lost ones are written nowhere, whatever length the
-  /// file has by then.
+  /// Pages put in place of lost ones are written nowhere, even if the file is long enough again.
   @Test func aSyncOfWhatWasLostFails() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -99,7 +97,7 @@ struct LostFileTests {
     #expect(code { try store.core.backing.sync(offset: 0, count: 4096) } == .lost)
   }
 
-  /// The directory is there, one bucket is not: its zeros are no empty slots.
+  /// The directory is there, one bucket is lost: its zeros are no empty slots.
   @Test func aBucketThatIsCutOffIsNotEmpty() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -144,8 +142,8 @@ struct LostFileTests {
     #expect(seen == 200_000)
   }
 
-  /// A page that this handle has not looked at before is zeros now: that is no damage.
-  @Test func whatIsCutOffIsNotCalledDamaged() throws {
+  /// A page that this handle has not read before reads as zeros. That is no damage.
+  @Test func aPageThatIsCutOffIsNotCalledDamaged() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     try store.put("value", forKey: "key")
@@ -155,8 +153,8 @@ struct LostFileTests {
     #expect(code { try reader.get("key") } == .lost)
   }
 
-  /// The last look of a read, under a pin, is not believed either.
-  @Test func aLookUnderAPinIsNotBelieved() throws {
+  /// The last attempt of a read has a pin.
+  @Test func aReadUnderAPinIsNotBelievedEither() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let reader = try scratch.store { $0.access = .readOnly }
@@ -173,9 +171,9 @@ struct LostFileTests {
     #expect(found == .lost)
   }
 
-  /// What was stored into pages that were cut off may be nowhere: nobody writes further,
-  /// in no process, before a recovery.
-  @Test func aLossIsMarkedForAll() throws {
+  /// What was stored into pages that were cut off may be lost. No process writes before a
+  /// recovery.
+  @Test func aLossMakesEveryHandleRecover() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     try store.put("value", forKey: "key")

@@ -8,19 +8,19 @@
 
   @testable import KVMap
 
-  /// A disk fails to write what a process has stored, and another program is told of it that has
-  /// nothing to do with the store: to the system that is enough. It takes the pages for
-  /// written, and tells nobody who opens the file later.
+  /// A disk fails to write what a process has stored, and the system reports that to a program
+  /// that has nothing to do with the store. From then on it takes the pages for written, and
+  /// reports nothing to processes that open the file later.
   @Suite(.enabled(if: UserFileSystem.canMount), .serialized, .timeLimit(.minutes(5)))
   struct LostWritesTests {
     enum Step: String, CaseIterable, Codable { case put, sync, checkpoint, close }
 
-    /// What becomes of the process that stored.
+    /// What happens to the process that stored.
     enum Fate: String, CaseIterable, Codable { case stays, closes, isKilled }
 
-    /// What a process vouches for that came later is on the disk.
+    /// What a later process calls durable is on the disk.
     @Test(arguments: FailingDisk.Kind.allCases, Step.allCases)
-    func nobodyVouchesForWhatIsNotThere(kind: FailingDisk.Kind, step: Step) throws {
+    func nothingThatWasLostIsCalledDurable(kind: FailingDisk.Kind, step: Step) throws {
       if [.ext4, .xfs].contains(kind), step != .checkpoint { return }
       for fate in kind == .user ? Fate.allCases : [.stays] {
         let disk = try FailingDisk(kind)
@@ -28,20 +28,20 @@
         let first = try disk.child()
         try disk.loseWrites()
         try disk.withWhatIsWritten { path throws in
-          // Else this test would be about nothing.
+          // Without a loss this test would show nothing.
           #expect(try Store(path).everything() != LostWrites.contents)
         }
         let store = try LostWrites.open(disk.path, step)
-        // It is told of the failure itself.
+        // The first process gets the error itself.
         if fate == .closes { #expect(try first.obey(.close) == 1) }
         if fate == .isKilled { first.kill() }
         try vouch(store, step, disk, "\(kind), \(step), \(fate)")
       }
     }
 
-    /// ext4 of some kernels (seen with Linux 6.18) leaves an extent unwritten that it has failed
-    /// to write, but remembers it as written: what is stored there once more reads as zeros after a
-    /// power failure, whatever a sync has said. The disk was to be replaced by then.
+    /// The ext4 of some kernels (seen with Linux 6.18) remembers an extent as written that it
+    /// has failed to write. What is stored there again reads as zeros after a power failure,
+    /// even if a sync has succeeded.
     private static func keepsWhatIsStoredAgain(_ disk: FailingDisk) throws -> Bool {
       if try disk.kind != .ext4 || disk.keepsWhatIsStoredAgain() { return true }
       print("kvmap: ext4 loses here what is stored again after an error; not tested there")
@@ -62,17 +62,17 @@
       try expectSound(store, what)
     }
 
-    /// A checkpoint's sync fails, and its process is killed before it has said so in the
-    /// store.
+    /// A checkpoint's sync fails, and its process is killed before it has noted that in the
+    /// shared state.
     @Test(arguments: FailingDisk.Kind.allCases, Step.allCases)
-    func aSyncThatSomebodyDiedOverIsTakenForFailed(kind: FailingDisk.Kind, step: Step) throws {
+    func aSyncThatFailedBeforeAKillIsRecoveredFrom(kind: FailingDisk.Kind, step: Step) throws {
       if [.ext4, .xfs].contains(kind), step != .checkpoint { return }
       for opensBefore in kind == .user ? [true, false] : [true] {
         let disk = try FailingDisk(kind)
         guard try Self.keepsWhatIsStoredAgain(disk) else { return }
         let first = try disk.child()
         try disk.failWrites()
-        // It was told, and stands before the mark.
+        // The process has got the error and stops before it notes it.
         #expect(try first.obey(.failCheckpoint) == 2)
         try disk.doWrites()
         var store: Store?
@@ -85,24 +85,24 @@
 
     // MARK: Pages that come back
 
-    /// The pages that were not written are dropped, and come back as what the last checkpoint
-    /// made durable. What is read is right or an error; so is what is written.
+    /// Pages that were not written are dropped, and read again as the last checkpoint wrote
+    /// them. Reads and writes are right or throw an error.
     @Test(arguments: FailingDisk.Kind.allCases)
-    func noPageThatCameBackIsBelieved(kind: FailingDisk.Kind) throws {
+    func noOldPageThatComesBackIsBelieved(kind: FailingDisk.Kind) throws {
       let disk = try FailingDisk(kind)
       let first = try disk.child()
       try disk.loseWrites()
       #expect(try first.obey(.letGo) == 0)
       try disk.evict()
-      // The words that say where everything is do not come back as those of before.
+      // The words of the shared state do not come back as they were before.
       #expect(try first.obey(.compareEnds) == 0)
-      // This file system has written pages of its own accord, between two changes of them.
+      // This file system may have written some of the pages by itself.
       if kind == .user { return }
       #expect(try first.obey(.read) == 1)
       var options = StoreOptions()
       for access in [Access.readOnly, .readWrite] {
         options.access = access
-        // It need not open either.
+        // Opening may fail too.
         guard let store = try LostWrites.unlessDamaged({ try Store(disk.path, options: options) }) else {
           continue
         }
@@ -128,15 +128,15 @@
   /// The process that stores what is lost.
   enum LostWrites {
     enum Order: UInt8 {
-      /// Tells 0 if all went well.
+      /// Answers 0 if all went well.
       case close
-      /// Syncs as a checkpoint does, and tells 2 if that failed.
+      /// Syncs as a checkpoint does, and answers 2 if that failed.
       case failCheckpoint
-      /// Lets go of the pages of the file that are in its memory.
+      /// Releases the pages of the file that are in its memory.
       case letGo
-      /// Tells 0 if the log ends where it did.
+      /// Answers 0 if the log ends where it did.
       case compareEnds
-      /// Tells 0 if everything can be read, 1 if some of it is damaged, 2 if something is wrong.
+      /// Answers 0 if everything can be read, 1 if some of it is damaged, 2 if something is wrong.
       case read
     }
 
@@ -214,7 +214,7 @@
       }
     }
 
-    /// Every descriptor of this process for the file is told of what failed.
+    /// Syncs every descriptor of this process for the file, so that each gets the error.
     private static func syncAsCheckpointsDo(_ path: String) -> UInt8 {
       var isFailed = false
       guard let identity = try? File.identity(of: FilePath(path)) else { return 0 }
@@ -236,7 +236,7 @@
         let bounds = words[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
         guard let start = unsafe UnsafeMutableRawPointer(bitPattern: bounds[0]) else { continue }
         let result = unsafe madvise(start, Int(bounds[1] - bounds[0]), MADV_DONTNEED)
-        // What is locked in memory stays there.
+        // Pages that are locked in memory stay there.
         guard result == 0 || errno == EINVAL else { throw Errno(rawValue: errno) }
       }
     }

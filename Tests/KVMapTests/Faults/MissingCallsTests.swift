@@ -6,21 +6,20 @@ import Testing
 
 @testable import KVMap
 
-/// Kernels, file systems and filters of system calls that do not know a call, or do not let this
-/// process make it: over a whole life of a store, each call by itself and all together.
+/// Kernels, file systems and filters of system calls that do not know a call or refuse it: each
+/// call by itself and all together, over a whole life of a store.
 @Suite(.timeLimit(.minutes(10)))
 struct MissingCallsTests {
   private static let answers: [Errno] = [.noFunction, .notPermitted, .invalidArgument, .notSupported]
 
-  /// Hints and savings: the store works without them, if slower. Some are made only where
-  /// others are missing.
+  /// The store works without these, if slower. Some are made only where others are missing.
   private static let dispensable: Set<SystemCall> = [
     .openUnnamed, .linkat, .renameat, .fstatfs, .fallocate, .zeroRange, .punchHole, .clone, .lseek,
     .madvise, .populateRead, .dontFork, .mincore,
   ]
 
   @Test(arguments: Chapter.allCases)
-  func whatIsASavingIsDoneWithout(chapter: Chapter) async throws {
+  func theStoreWorksWithoutDispensableCalls(chapter: Chapter) async throws {
     let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
       [chapter = chapter as Chapter] in
       let scratch = try Scratch.inMemory()
@@ -42,7 +41,7 @@ struct MissingCallsTests {
           if Self.dispensable.contains(call) {
             #expect(try run(without: [call], answer) == 0, "\(chapter), \(call.rawValue): \(answer)")
           } else {
-            // Whatever fails names what it cannot do without.
+            // An error names the missing call.
             _ = try run(without: [call], answer, named: call)
           }
         }
@@ -62,8 +61,8 @@ struct MissingCallsTests {
     for line in output.split(separator: "\n") where line.hasPrefix("kvmap: ") { print(line) }
   }
 
-  /// Nothing that is called a saving here is one that no chapter comes by.
-  @Test func allAreMade() async {
+  /// Each is made in some chapter, so that the test above tries it.
+  @Test func everyDispensableCallIsMade() async {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch.inMemory()
       var made: Set<SystemCall> = []

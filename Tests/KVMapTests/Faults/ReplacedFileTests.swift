@@ -7,13 +7,13 @@ import Testing
 
 @testable import KVMap
 
-/// A file that is removed or replaced while it is open: what is written to it would be
-/// seen by nobody who opens the path.
+/// A file is removed or replaced while it is open. Processes that open the path would not see
+/// what is written to it.
 @Suite(.timeLimit(.minutes(5)))
 struct ReplacedFileTests {
   enum Change: CaseIterable { case removed, replacedByAStore, replacedByAnotherFile, moved }
 
-  /// Time as the test wants it.
+  /// A clock that the test sets.
   private final class Watch: Sendable {
     private let milliseconds = Atomic<UInt64>(1_000_000)
     var clock: Clock { Clock { self.milliseconds.load(ordering: .relaxed) } }
@@ -44,14 +44,14 @@ struct ReplacedFileTests {
   }
 
   @Test(arguments: Change.allCases, [false, true])
-  func isNoticedByTheNextWrite(change: Change, exclusive: Bool) throws {
+  func theNextWriteIsRefused(change: Change, exclusive: Bool) throws {
     let scratch = try Scratch()
     let watch = Watch()
     let store = try open(scratch, watch, exclusive: exclusive)
     try store.put("value", forKey: "key")
     try make(change, in: scratch)
     let replacement = change == .removed || change == .moved ? nil : try contents(scratch.path())
-    // The path is looked at every 50 ms.
+    // The path is checked every 50 ms.
     watch.turn(by: 49)
     #expect(code { try store.put("value", forKey: "other") } == nil)
     watch.turn(by: 1)
@@ -62,7 +62,7 @@ struct ReplacedFileTests {
       #expect(code { try store.transaction { try $0.put("lost", forKey: "later") } } == .replaced)
       #expect(code { try store.sync() } == .replaced)
     }
-    // What there was can still be read.
+    // The old file can still be read.
     #expect(try store.get("key", as: String.self) == "value")
     #expect(try store.count == count)
     #expect(try store.get("later") == nil)
@@ -73,7 +73,7 @@ struct ReplacedFileTests {
     }
   }
 
-  @Test func aClockThatIsSetBackDoesNotPutOffTheLook() throws {
+  @Test func aClockThatIsSetBackDoesNotDelayTheCheck() throws {
     let scratch = try Scratch()
     let watch = Watch()
     let store = try open(scratch, watch, exclusive: false)
@@ -83,8 +83,8 @@ struct ReplacedFileTests {
     #expect(code { try store.put("lost", forKey: "later") } == .replaced)
   }
 
-  /// As for who opened it and has given up rights since.
-  @Test func whoMayNotLookThereWritesOn() async {
+  /// The process may have given up rights since it opened the store.
+  @Test func aHandleThatMayNotCheckThePathGoesOnWriting() async {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch()
       let watch = Watch()
@@ -98,7 +98,7 @@ struct ReplacedFileTests {
     }
   }
 
-  @Test func aFileThatIsPutBackIsUsedOn() throws {
+  @Test func aFileThatIsPutBackCanBeWrittenAgain() throws {
     let scratch = try Scratch()
     let watch = Watch()
     let store = try open(scratch, watch, exclusive: false)

@@ -9,13 +9,13 @@ import TestSupport
   import Darwin
 #endif
 
-/// A disk that is soon full: a file system of a few MiB, or, where none can be mounted,
-/// a limit of this process for the length of its files.
+/// A disk that is soon full: a file system of a few MiB or, where none can be mounted, a limit
+/// for the length of this process's files.
 final class SmallDisk {
   enum Kind: String, Codable {
     case tmpfs, ext4, limit
-    /// These two share blocks between files. Smaller ones than 300 MiB there are none: of that,
-    /// most is taken from the beginning.
+    /// These two share blocks between files. They need 300 MiB at least, most of which is taken
+    /// at once.
     case btrfs, xfs
 
     static let all: [Kind] = [.tmpfs, .ext4, .xfs, .btrfs, .limit]
@@ -25,17 +25,17 @@ final class SmallDisk {
   /// Whether a file system can be mounted, which takes the superuser.
   static let canMount = geteuid() == 0
 
-  /// What it is: `limit` where `kind` was asked for and cannot be had.
+  /// `limit` if the wanted kind cannot be mounted.
   private(set) var kind: Kind
-  /// Whether a sync takes its time.
+  /// Whether a sync takes time.
   var hasRealSyncs: Bool { kind != .tmpfs && kind != .limit }
   let directory: FilePath
   private let scratch: Scratch
   private let megabytes: Int
 
-  /// - Parameter limiting: whether a limit, if it comes to that, is set for this process.
+  /// - Parameter limiting: whether to set the limit for this process if nothing can be mounted.
   init(_ wanted: Kind, megabytes: Int, limiting: Bool = true) throws {
-    // Images of the slow ones lie in memory.
+    // The images of slow file systems lie in memory.
     scratch = try [.limit, .btrfs, .xfs].contains(wanted) ? .inMemory() : Scratch()
     self.megabytes = megabytes
     kind = wanted
@@ -87,9 +87,8 @@ final class SmallDisk {
     return process.terminationStatus == 0 ? String(decoding: output, as: UTF8.self) : nil
   }
 
-  /// Lets nothing be written any more; what is open for writing must have been closed.
-  /// Processes that other tests start have copies of all descriptors for a moment, which keeps the
-  /// system from doing so: it is asked again.
+  /// Mounts the disk read-only. No file may be open for writing. Processes that other tests
+  /// start have copies of all descriptors for a moment, so it tries several times.
   func makeReadOnly() -> Bool {
     for _ in 0..<200 {
       if Self.run("mount", "-o", "remount,ro", directory.string) { return true }
@@ -125,7 +124,7 @@ final class SmallDisk {
     let end = try takeAll(path, steps: [1 << 20])
     let file = try File(opening: path, access: .readWrite)
     try file.setSize(end - Int64(megabytes) << 20)
-    // What is given back can be taken again from here on.
+    // Only after these syncs can space be taken again that becomes free.
     try file.sync()
     try File.syncDirectory(directory)
   }
@@ -138,14 +137,14 @@ final class SmallDisk {
     }
   }
 
-  /// Gives the space back that was taken.
+  /// Frees the space that was taken.
   func makeRoom() throws {
     if kind == .limit { return try limitFileSize(to: UInt64(megabytes) << 21) }
     try File.remove(directory.appending("other"))
   }
 }
 
-/// Lets this process make no file longer (`RLIMIT_FSIZE`).
+/// Limits the length of this process's files (`RLIMIT_FSIZE`).
 func limitFileSize(to bytes: UInt64) throws {
   #if canImport(Glibc)
     let resource = __rlimit_resource_t(RLIMIT_FSIZE.rawValue)

@@ -13,9 +13,9 @@ import Testing
   import Darwin
 #endif
 
-/// A process is stopped, or killed, at each system call that it makes for an occasion, one
-/// after the other: who reads goes on at once, who must wait is told for whom, and when the
-/// process goes on, or is gone, the store is whole. Nothing is sampled.
+/// A process is stopped or killed at each system call of an occasion, one after the other.
+/// Readers go on at once; a writer that has to wait learns for which process; and when the
+/// process goes on or is gone, the store is whole. Nothing is left to chance.
 @Suite(.timeLimit(.minutes(10)))
 struct StoppedProcessTests {
   enum Occasion: String, CaseIterable, Codable {
@@ -28,7 +28,7 @@ struct StoppedProcessTests {
   }
 
   @Test(arguments: Occasion.allCases)
-  func readersGoOnAndWritersAreToldForWhomTheyWait(occasion: Occasion) async throws {
+  func readersGoOnAndWritersLearnForWhomTheyWait(occasion: Occasion) async throws {
     let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
       [occasion = occasion as Occasion] in
       let ground = try StoppingGround(occasion)
@@ -48,8 +48,8 @@ struct StoppedProcessTests {
   }
 }
 
-/// A store, and the occasion at which one process after the other is stopped or killed. Runs in
-/// an exit test.
+/// A store, and the occasion in which one process after the other is stopped or killed. For
+/// exit tests.
 final class StoppingGround {
   private let occasion: StoppedProcessTests.Occasion
   private let scratch: Scratch
@@ -70,7 +70,7 @@ final class StoppingGround {
     for number in 0..<20 { contents[bytes("key \(number)")] = patterned(100 * number, UInt64(number)) }
     contents[bytes("large")] = patterned(100_000, 1)
     if occasion == .closing {
-      // With fewer pages of the index there is no reserve to be cut off.
+      // With fewer index pages there is no reserve that closing could truncate.
       for number in 0..<1_000 { contents[bytes("small \(number)")] = [1] }
     }
     for (key, value) in contents { try store.put(value, forKey: key) }
@@ -93,7 +93,7 @@ final class StoppingGround {
     board.message = ""
     let child = ForkedChild(board) { try live(signal, nth) }
     guard try child.waits(untilStoppedOrEnded: signal) else {
-      #expect(board.message == "", "\(occasion) by itself")
+      #expect(board.message == "", "\(occasion) without a signal")
       return false
     }
     let what: Comment = "\(occasion), \(signal == SIGSTOP ? "stopped" : "killed") at call \(nth)"
@@ -115,7 +115,7 @@ final class StoppingGround {
   /// What the process does; `counted` is the part in which it is stopped.
   private func live(_ counted: (() throws -> Void) throws -> Void) throws {
     var options = StoreOptions()
-    // Which call is the nth must not depend on threads.
+    // Which call is the nth must not depend on another thread.
     options.checkpoints = .inline
     func open() throws -> Store { try Store(path, options: options) }
     switch occasion {
@@ -164,7 +164,7 @@ final class StoppingGround {
     }
   }
 
-  /// Installs the signal for the nth call, and takes from the system what it is to do without.
+  /// Sends the signal at the nth call, and lets the calls fail that the occasion does without.
   private func live(_ signal: Int32, _ nth: Int) throws {
     let calls = Mutex<[SystemCall]>([])
     let hasLocked = Mutex(false)
@@ -181,17 +181,17 @@ final class StoppingGround {
         case (_, .lock):
           hasLocked.withLock { $0 = true }
           return nil
-        // Whether a file without a name can get one: it cannot.
+        // This tells the store that a file without a name cannot get one.
         case (.creationByRenaming, .stat): return hasLocked.withLock { $0 } ? nil : .noFunction
         default: return nil
         }
       }
       defer { FaultInjection.install(nil) }
       try body()
-      // Undisturbed, closing cuts the file off.
+      // Without a signal, closing truncates the file.
       let made = calls.withLock { $0 }
       if occasion == .closing, nth > made.count, !made.contains(.ftruncate) {
-        throw KillFailure("the file was not cut off")
+        throw KillFailure("the file was not truncated")
       }
     }
   }
@@ -212,7 +212,7 @@ final class StoppingGround {
     }
   }
 
-  /// Whether a put was done. If not, it was told for whom it waited.
+  /// Whether a put was done. If not, its error names the process that it waited for.
   private func write(_ child: ForkedChild, _ what: Comment, isGone: Bool) throws -> Bool {
     var options = StoreOptions()
     options.timeout = .milliseconds(isGone ? 10_000 : 20)
@@ -242,7 +242,7 @@ final class StoppingGround {
         try expectSound(copy, what)
         continue
       }
-      // A hidden file that a killed process had made stays, where it needs one.
+      // Where a hidden file is needed, a killed process leaves it.
       #expect(occasion == .creationByRenaming || occasion == .creationInPlace, "\(what.rawValue): \(name)")
       #expect(name.hasPrefix(".store.tmp-"), what)
     }

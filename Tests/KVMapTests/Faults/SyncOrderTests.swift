@@ -12,11 +12,11 @@ import Testing
   import Darwin
 #endif
 
-/// What has to be durable before something else happens, seen from the system calls. The
-/// hook is the whole process's, so these have processes of their own.
+/// What has to be durable before something else happens, seen from the system calls. In a
+/// process of its own where the hook is used, which is for the whole process.
 @Suite(.timeLimit(.minutes(5)))
 struct SyncOrderTests {
-  /// Nobody sees what power failure could still take back.
+  /// No reader sees what a power failure could still undo.
   @Test func aDurableCommitIsSeenOnlyWhenItIsDurable() async {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch()
@@ -48,7 +48,7 @@ struct SyncOrderTests {
     }
   }
 
-  /// By its thread alone: nobody calls anything meanwhile.
+  /// The store's thread does that; nobody calls the store meanwhile.
   @Test func anIntervalMakesDurableWhatWasCommitted() throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.durability = .interval(milliseconds: 1) }
@@ -60,8 +60,8 @@ struct SyncOrderTests {
     try store.close()
   }
 
-  /// That nothing changes may rest on a commit that is not durable yet.
-  @Test func whatChangesNothingIsDurableAsWell() throws {
+  /// The call changes nothing because of an earlier commit, which may not be durable yet.
+  @Test func aDurableCallThatChangesNothingSyncsEarlierCommits() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let shared = store.core.memory.shared
@@ -76,8 +76,8 @@ struct SyncOrderTests {
     #expect(isDurable())
   }
 
-  /// A name that leads to a file whose contents are not durable would be a damaged store
-  /// after power failure; one that is not durable itself would be no store.
+  /// After a power failure, a name without durable contents would be a damaged store, and
+  /// contents without a durable name would be no store.
   @Test(arguments: [false, true])
   func aNewFileIsDurableBeforeItsNameAndThenTheName(isSalvaged: Bool) async {
     await #expect(processExitsWith: .success) { [isSalvaged = isSalvaged as Bool] in

@@ -6,21 +6,21 @@
   import SystemPackage
   import TestSupport
 
-  /// A file system that a child process serves (FUSE), and that fails as it is told to: it
-  /// passes everything on to the files of one flat directory, and has neither hard links nor
-  /// files without a name.
+  /// A file system that a child process serves (FUSE) and that fails on demand. It passes
+  /// everything on to the files of one flat directory, and has neither hard links nor files
+  /// without a name.
   ///
   /// Needs the superuser and /dev/fuse.
   final class UserFileSystem {
-    /// What the child is told by a byte.
+    /// Sent to the child as a byte.
     enum Order: UInt8 {
       case failWrites, doWrites
     }
 
     enum Renaming: String {
-      /// `rename` can be told to replace nothing.
+      /// `rename` knows RENAME_NOREPLACE.
       case withoutReplacing
-      /// It cannot: as with many file systems in user space.
+      /// It does not, as in many file systems in user space.
       case onlyReplacing
     }
 
@@ -31,19 +31,19 @@
 
     /// Where it is mounted.
     let directory: FilePath
-    /// Where its files are in truth.
-    let behind: FilePath
+    /// The directory that everything is passed on to.
+    let source: FilePath
     private let scratch: Scratch
     private let server: ChildProcess
 
     init(_ renaming: Renaming = .withoutReplacing) throws {
       scratch = try Scratch()
       directory = scratch.path("mounted")
-      behind = scratch.path("behind")
-      for path in [directory, behind] {
+      source = scratch.path("source")
+      for path in [directory, source] {
         try FileManager.default.createDirectory(atPath: path.string, withIntermediateDirectories: false)
       }
-      server = try ChildProcess(.serveFiles, [directory.string, behind.string, renaming.rawValue])
+      server = try ChildProcess(.serveFiles, [directory.string, source.string, renaming.rawValue])
       guard try server.receive() == 1 else { throw Errno.ioError }
     }
 
@@ -70,7 +70,7 @@
       )
       Thread.detachNewThread { server.run() }
       try Parent.tell()
-      // Also where the parent has ended without a word.
+      // Also if the parent has ended without an order.
       defer { _ = unsafe umount2(arguments[0], Int32(MNT_DETACH)) }
       while let byte = try Parent.input.nextByte(), let order = Order(rawValue: byte) {
         server.failsWrites.store(order == .failWrites, ordering: .relaxed)
@@ -94,19 +94,20 @@
 
   /// Answers the kernel's requests, one at a time.
   private final class FileServer: @unchecked Sendable {
-    // Sendable: all but the flag is touched by the one thread that runs.
+    // Sendable: one thread uses everything but the flag.
     private let device: FileDescriptor
     private let directory: FilePath
     private let hasExclusiveRename: Bool
     let failsWrites = Atomic<Bool>(false)
 
-    /// A file that the kernel knows: open for as long as it does, whatever becomes of its name.
+    /// A file that the kernel knows. It is open as long as the kernel knows it, whatever happens
+    /// to its name.
     private struct Node {
       var descriptor: FileDescriptor
       var lookups: UInt64
     }
     private var nodes: [UInt64: Node] = [:]
-    /// Which node an inode has.
+    /// The node of each inode.
     private var numbers: [UInt64: UInt64] = [:]
     private var nextNumber: UInt64 = 2
     private static let root: UInt64 = 1
@@ -302,13 +303,13 @@
       let to = message.name(offset + from.utf8.count + 1)
       let source = path(from).string
       let target = path(to).string
-      // RENAME_NOREPLACE, by one who is alone with the directory.
+      // RENAME_NOREPLACE. Nobody else uses the directory.
       if flags & 1 != 0, unsafe access(target, F_OK) == 0 { throw Errno.fileExists }
       try check(unsafe Glibc.rename(source, target))
     }
 
     private func list(from offset: UInt64) throws -> [UInt8] {
-      // All in one answer: there are few.
+      // The few files fit in one answer.
       if offset != 0 { return [] }
       var answer = Answer()
       for (index, name) in try FileManager.default.contentsOfDirectory(atPath: directory.string).enumerated()

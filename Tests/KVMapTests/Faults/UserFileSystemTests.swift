@@ -7,7 +7,7 @@
 
   @testable import KVMap
 
-  /// File systems without hard links and files without a name, and writes that fail.
+  /// File systems without hard links and without files that have no name.
   @Suite(.enabled(if: UserFileSystem.canMount))
   struct UserFileSystemTests {
     @Test(arguments: [UserFileSystem.Renaming.withoutReplacing, .onlyReplacing])
@@ -19,13 +19,13 @@
         try store.put("value", forKey: "key")
         try store.checkpoint()
       }
-      #expect(try FileManager.default.contentsOfDirectory(atPath: disk.behind.string) == ["store"])
+      #expect(try FileManager.default.contentsOfDirectory(atPath: disk.source.string) == ["store"])
       let store = try Store(path)
       #expect(try store.get("key", as: String.self) == "value")
       try expectSound(store)
     }
 
-    /// Whatever makes a store makes it here too, and leaves nothing else in the directory.
+    /// Every call that makes a store works here too, and leaves nothing else in the directory.
     @Test(arguments: [UserFileSystem.Renaming.withoutReplacing, .onlyReplacing])
     func copiesAreMade(renaming: UserFileSystem.Renaming) throws {
       let disk = try UserFileSystem(renaming)
@@ -46,16 +46,16 @@
         #expect(try Store(path(name)).everything() == expected, "\(name)")
         try expectSound(Store(path(name)), "\(name)")
       }
-      // What is there is not replaced.
+      // A file that is there is not replaced.
       #expect(code { try Store.create(at: path("backup")) { _ in } } == .cannotCreate)
       #expect(code { try Store(path("filled")).backup(to: path("backup")) } == .cannotCreate)
-      // Nothing is left of one that fails.
+      // A creation that fails leaves nothing.
       #expect(throws: Errno.self) { try Store.create(at: path("none")) { _ in throw Errno.ioError } }
-      let names = try FileManager.default.contentsOfDirectory(atPath: disk.behind.string)
+      let names = try FileManager.default.contentsOfDirectory(atPath: disk.source.string)
       #expect(names.sorted() == ["backup", "filled", "salvaged", "shared"])
     }
 
-    /// One of two is faster; both end up with its store.
+    /// One of two processes is faster, and both open its store.
     @Test(arguments: [UserFileSystem.Renaming.withoutReplacing, .onlyReplacing])
     func twoCreateAtOnce(renaming: UserFileSystem.Renaming) throws {
       let disk = try UserFileSystem(renaming)
@@ -70,7 +70,7 @@
         #expect(try store.everything() == [bytes("left"): bytes("left"), bytes("right"): bytes("right")])
         try expectSound(store)
       }
-      let names = try FileManager.default.contentsOfDirectory(atPath: disk.behind.string)
+      let names = try FileManager.default.contentsOfDirectory(atPath: disk.source.string)
       #expect(Set(names) == Set((0..<rounds).map(String.init)))
     }
   }

@@ -3,10 +3,10 @@ import Testing
 
 @testable import KVMap
 
-/// The bytes of each structure of the file, written out by hand: a change of the
-/// format must not happen by accident.
+/// The bytes of each structure of the file, written out by hand, so that the format does not
+/// change by accident.
 struct FormatTests {
-  /// `value` as bytes at an offset of an otherwise zero array.
+  /// Writes `value` at an offset.
   private func place<Number: FixedWidthInteger>(_ value: Number, _ offset: Int, _ bytes: inout [UInt8]) {
     for index in 0..<Number.bitWidth / 8 {
       bytes[offset + index] = UInt8(truncatingIfNeeded: value >> Number(8 * index))
@@ -74,8 +74,7 @@ struct FormatTests {
     #expect(try Superblock.decode(buffer.bytes, at: 0).get() == block)
   }
 
-  /// Each way in which a superblock can be unusable is told apart; no bit of it
-  /// can change without that being noticed.
+  /// Each kind of unusable superblock is distinguished, and the change of any bit is noticed.
   @Test func superblockProblems() throws {
     let store = try Store.inMemory()
     let buffer = ByteBuffer(count: 4096)
@@ -104,7 +103,7 @@ struct FormatTests {
     buffer.bytes.store32(0x8000_0000, 24)
     seal()
     #expect(problem() == .features(0x8000_0000))
-    // Numbers that make no sense although the checksum is right: never trusted.
+    // Numbers that make no sense are not trusted, though the checksum is right.
     let nonsense: [(Int, UInt64)] = [
       (64, 1 << 62), (72, .max), (72, 1 << 40 | 1 << 39), (72, 52), (80, .max), (88, .max), (96, .max),
       (96, 1 << 40 | 1 << 39), (104, 0), (104, 3), (104, .max), (112, 0), (112, .max), (112, 4 * 65_536 + 68),
@@ -144,7 +143,7 @@ struct FormatTests {
     #expect(RecordHeader.Flags.external.rawValue == 0x80)
     let kinds: [RecordKind] = [.put, .delete, .move, .link, .cut]
     #expect(kinds.map(\.rawValue) == [1, 2, 3, 4, 5])
-    // Where the optional fields stand, for all combinations.
+    // The places of the optional fields, for all combinations.
     for bits in 0..<8 {
       var flags: RecordHeader.Flags = []
       if bits & 1 != 0 { flags.insert(.expires) }

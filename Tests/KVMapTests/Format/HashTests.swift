@@ -7,9 +7,9 @@ import Testing
 struct HashTests {
   private static let seed = StoreSeed(low: 0x0706_0504_0302_0100, high: 0x0f0e_0d0c_0b0a_0908)
 
-  /// Key 00 01 … 0f, message 00 01 …, as in the authors' test vectors (which are
-  /// for SipHash-2-4); these are of an independent implementation that agrees
-  /// with those vectors when it is given 2 and 4 rounds.
+  /// Key 00 01 … 0f, message 00 01 …, as in the authors' test vectors, which are for
+  /// SipHash-2-4. These values are from an independent implementation that agrees with those
+  /// vectors when it does 2 and 4 rounds.
   @Test(
     arguments: [
       (0, 0xabac_0158_050f_c4dc), (1, 0xc9f4_9bf3_7d57_ca93), (2, 0x82cb_9b02_4dc7_d44d),
@@ -37,7 +37,7 @@ struct HashTests {
       (65_536, 0x8442_bb70_807e_eca7),
     ] as [(Int, UInt64)])
   func checksumHasKnownAnswers(count: Int, expected: UInt64) {
-    // Not at the start of the buffer: alignment must not matter.
+    // At an odd offset: alignment must not matter.
     let buffer = ByteBuffer(count: count + 64)
     for index in 0..<count { buffer.bytes.store8(UInt8(truncatingIfNeeded: index * 7 + 1), 3 + index) }
     let found = Checksum.compute(buffer.bytes, 3, count: count, seed: Self.seed, place: 0x10040)
@@ -62,7 +62,7 @@ struct HashTests {
       #expect(sum() != right, "bit \(bit)")
       buffer.bytes.store8(byte, bit / 8)
     }
-    // The same bytes elsewhere, or in another store, are not the same.
+    // The same bytes at another place, or in another store, have another checksum.
     #expect(sum(4104) != right)
     #expect(sum(4096, StoreSeed(low: Self.seed.low ^ 1, high: Self.seed.high)) != right)
     #expect(sum(4096, StoreSeed(low: Self.seed.low, high: Self.seed.high ^ 1)) != right)
@@ -81,7 +81,7 @@ struct HashTests {
     #expect(seen == Set(1...63))
   }
 
-  /// Keys of one deep page share their first bits; their lines must not.
+  /// Keys of one deep page share their first bits. They must not share their lines.
   @Test func linesDoNotFollowFromTheFirstBits() {
     var generator = SeededGenerator(seed: testSeed("linesDoNotFollowFromTheFirstBits"))
     var counts = [Int](repeating: 0, count: 64)

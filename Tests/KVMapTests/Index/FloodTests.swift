@@ -3,16 +3,16 @@ import Testing
 
 @testable import KVMap
 
-/// Keys made up to collide: by somebody who knows the code, but not the store's
-/// seed; and, as nobody outside can, keys that do collide.
+/// Keys made to collide by an attacker, who knows the code but not the store's seed; and keys
+/// that do collide, which no attacker can make.
 @Suite(.timeLimit(.minutes(5)))
 struct FloodTests {
-  /// What filling a store costs, told by what does not depend on the machine.
+  /// What filling a store costs.
   private struct Work: CustomStringConvertible {
     var indexPages = 0
     var overflowPages = 0
-    /// Slots with a key's tag in its two lines and its overflow pages, in all: how
-    /// many records lookups compare with their key.
+    /// How many slots have a key's tag in its two lines and its overflow pages: so many records
+    /// the lookups of all keys compare.
     var comparisons = 0
     var time = Duration.zero
 
@@ -24,8 +24,8 @@ struct FloodTests {
   private static let count = 100_000
   private static let guessed = StoreSeed(low: 1, high: 2)
 
-  /// Keys of 16 bytes that all go, under a seed that the attacker guesses, to four
-  /// lines of their pages.
+  /// Keys of 16 bytes that would all go to four lines of their pages, if the seed were the one
+  /// that the attacker guesses.
   private static func crafted(_ count: Int, _ seed: StoreSeed) -> [[UInt8]] {
     let lines: Set = [7, 11, 23, 40]
     var keys: [[UInt8]] = []
@@ -79,18 +79,18 @@ struct FloodTests {
     return work
   }
 
-  /// In a real store, whose seed is random, they are keys like any others.
+  /// In a store with a random seed they are keys like any others.
   @Test func keysThatCollideUnderAnotherSeedCostNoMore() throws {
     let hostile = Self.crafted(Self.count, Self.guessed)
     let ordinary = (0..<UInt64(Self.count)).map { patterned(16, $0 &+ 1 << 40) }
     var ratios: [Double] = []
     for round in 0..<3 {
-      // In turns, so that what else the machine does meets both.
+      // Alternately, so that other work of the machine slows both.
       let usual = try fill(Store.inMemory(), ordinary)
       let flood = try fill(Store.inMemory(), hostile)
       #expect(Double(flood.indexPages) <= 1.5 * Double(usual.indexPages), "\(flood); \(usual)")
       #expect(flood.overflowPages <= 1 + usual.overflowPages, "\(flood); \(usual)")
-      // One comparison finds a key; each further one is a tag met by chance.
+      // One comparison finds a key. Each further one is for a tag that is equal by chance.
       #expect(flood.comparisons <= usual.comparisons + Self.count / 100, "\(flood); \(usual)")
       ratios.append(flood.time / usual.time)
       if round == 0 { print("flood: \(flood)\nordinary keys: \(usual)") }
@@ -98,8 +98,8 @@ struct FloodTests {
     print("flood: \(ratios.min() ?? 0) times the time in the best of \(ratios.count) rounds")
   }
 
-  /// Were the seed known, the flood would work; so the test above can fail.
-  @Test func theyCollideWhereTheSeedIsKnown() throws {
+  /// So the test above can fail.
+  @Test func theKeysCollideIfTheSeedIsKnown() throws {
     let keys = Self.crafted(3_000, Self.guessed)
     let flood = try fill(store(Self.guessed), keys)
     let usual = try fill(Store.inMemory(), keys)
@@ -110,7 +110,7 @@ struct FloodTests {
   // MARK: Equal hashes
 
   #if CRASH_SIMULATION
-    /// Through all of the public face: slower, but right.
+    /// Every public call is slower with such keys, but right.
     @Test func keysOfOneHashWork() throws {
       try KeyHashOverride.with(0x1234_5678_9abc_def0) {
         let scratch = try Scratch()
@@ -144,7 +144,7 @@ struct FloodTests {
           #expect(try store.everythingByCursor() == model)
           try expectSound(store)
           if round == 0 {
-            // Not closed: the log is replayed.
+            // A store that was not closed: the log is replayed.
             try write(contents(scratch.path()), to: scratch.path("crashed"))
             store = try scratch.store("crashed")
           } else {

@@ -20,11 +20,11 @@ struct IndexTests {
     #expect(statistics.bucketPages > count / Bucket.slotCount)
     #expect(statistics.overflowPages == 0)
     #expect(statistics.fillHistogram.reduce(0, +) == statistics.bucketPages)
-    // Two lines to choose from fill a page to some 85 % before it splits.
+    // Since a key has two lines to choose from, a page is some 85 % full before it splits.
     #expect(count / statistics.bucketPages > Bucket.slotCount / 3)
   }
 
-  /// Keys whose hashes begin alike make one corner of the directory deep: its
+  /// Keys whose hashes begin with the same bits make the directory deep there, so that its
   /// pages split and the root rises with few keys.
   @Test func directoryPagesSplitAndTheRootRises() throws {
     let scratch = try Scratch()
@@ -32,7 +32,7 @@ struct IndexTests {
     let keys = store.keys(1_300) { $0.bits >> 56 == 0xa5 }
     for (number, key) in keys.enumerated() {
       try store.put(patterned(5, UInt64(number)), forKey: key)
-      // Copied pages and pages of the epoch take turns.
+      // Some pages have to be copied, others are of the present epoch.
       if number % 400 == 399 { try store.checkpoint() }
     }
     #expect(try store.statistics().directoryHeight == 2)
@@ -49,7 +49,7 @@ struct IndexTests {
   // MARK: Overflow
 
   #if CRASH_SIMULATION
-    /// Nobody can make many keys of one hash, so one is handed in here.
+    /// Nobody can make many keys of one hash, so the test sets the hash.
     @Test func keysOfOneHashGoToAChainOfPages() throws {
       let scratch = try Scratch()
       let store = try scratch.store { $0.exclusive = true }
@@ -58,7 +58,7 @@ struct IndexTests {
       try KeyHashOverride.with(0x1234_5678_9abc_def0) {
         for round in 0..<2 {
           for number in 0..<count { try store.put("\(round) \(number)", forKey: key(number)) }
-          // The chain must be copied on write as the bucket is.
+          // After it, the chain must be copied like the bucket.
           try store.checkpoint()
         }
         #expect(try store.statistics().overflowPages == 3)
@@ -68,7 +68,7 @@ struct IndexTests {
           #expect(try store.get(key(number)) == (number % 2 == 0 ? nil : bytes("1 \(number)")))
         }
         #expect(try store.count == count / 2)
-        // Their place is used again.
+        // The slots of removed keys are used again.
         let pages = try store.statistics().overflowPages
         for number in stride(from: 0, to: count, by: 2) { try store.put("again", forKey: key(number)) }
         #expect(try store.statistics().overflowPages == pages)
@@ -79,7 +79,7 @@ struct IndexTests {
   @Test func aPageThatOverflowsSplitsLaterOn() throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.exclusive = true }
-    // Keys that all want the same two lines, in a page that is far from full.
+    // Keys that all have the same two lines, in a page that is far from full.
     let crowd = store.keys(90) { Set([$0.lines.first, $0.lines.second]) == [7, 40] }
     for key in crowd { try store.put(key, forKey: key) }
     #expect(try store.statistics().overflowPages == 1)
@@ -100,7 +100,7 @@ struct IndexTests {
     try expectSound(again)
   }
 
-  /// What stands in overflow pages has no place in a merged bucket.
+  /// A merged bucket has no room for the slots of overflow pages.
   @Test func aBucketWithOverflowPagesIsNotMerged() throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.exclusive = true }
@@ -115,7 +115,7 @@ struct IndexTests {
     try expectSound(store)
   }
 
-  /// All keys of one directory page are removed, while the other half has many.
+  /// All keys of one directory page are removed, while its other half has many.
   @Test func aFullDirectoryPageIsNotMerged() throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.exclusive = true }
@@ -132,8 +132,8 @@ struct IndexTests {
 
   // MARK: Damage
 
-  /// A split reads each record's key. Where that cannot be believed, the slot goes
-  /// to both halves: the key then gives an error, as it must, and is not absent.
+  /// A split reads each record's key. If the key is damaged, the slot goes to both halves, so
+  /// that the key is an error and not absent.
   @Test(arguments: [0, 1, 2])
   func aDamagedRecordIsNotLostInASplit(what: Int) throws {
     let store = try Store.inMemory()
@@ -150,7 +150,7 @@ struct IndexTests {
     }
     let before = try store.statistics().bucketPages
     for number in 0..<4_000 {
-      // A key may meet the tag of a damaged record, which then is in its way.
+      // A put fails if a damaged record has the key's tag.
       do { try store.put("fine", forKey: "key \(number)") } catch { #expect(error.code == .damaged) }
     }
     #expect(try store.statistics().bucketPages > before + 4)
@@ -162,7 +162,7 @@ struct IndexTests {
     #expect(fine >= 3_990)
   }
 
-  @Test func aCursorGoesOnBehindADamagedRecord() throws {
+  @Test func aCursorGoesOnAfterADamagedRecord() throws {
     let store = try Store.inMemory()
     for number in 0..<200 { try store.put("value", forKey: "key \(number)") }
     var memory: StoreMemory { store.core.memory }
@@ -173,7 +173,7 @@ struct IndexTests {
     }
     var cursor = store.makeCursor()
     var (found, errors) = (0, 0)
-    // Bounded, lest a cursor that stands still be taken for a slow one.
+    // Bounded, so that a cursor that stands still ends the test.
     for _ in 0..<300 {
       do {
         guard try cursor.next() != nil else { break }
@@ -214,7 +214,7 @@ struct IndexTests {
     }
     #expect(code { try store.everything() } == .damaged)
     #expect(try !store.verify().isSound)
-    // A cursor says it once and goes on with the buckets after it.
+    // A cursor throws once and goes on with the next buckets.
     var cursor = store.makeCursor()
     var (met, errors): (Set<[UInt8]>, Int) = ([], 0)
     for _ in 0..<4_000 {
@@ -246,7 +246,7 @@ extension Store {
       KeyHash(key.span.bytes, seed: memory.seed), key.span.bytes)
   }
 
-  /// Keys whose hashes in this store are as wanted.
+  /// Keys whose hashes satisfy a condition.
   func keys(_ count: Int, where isWanted: (KeyHash) -> Bool) -> [[UInt8]] {
     var keys: [[UInt8]] = []
     var number: UInt64 = 0

@@ -7,8 +7,8 @@ import TestSupport
   import Darwin
 #endif
 
-/// Memory that a test shares with a child it forks, and that outlives the child:
-/// what the child has stored here before it was killed is here.
+/// Memory that a test shares with a forked child and that outlives the child. What the child
+/// stored here before it was killed is still here.
 @safe
 final class Board: Sendable {
   static let steadyKeys = 8
@@ -28,7 +28,7 @@ final class Board: Sendable {
   deinit { unsafe munmap(base, Self.byteCount) }
 
   private func load(_ index: Int) -> UInt64 {
-    // Acquire pairs with the child's release: what it did before the store is done.
+    // Acquire pairs with the child's release: what the child did before is visible.
     unsafe word(index).pointee.load(ordering: .acquiring)
   }
 
@@ -57,8 +57,8 @@ final class Board: Sendable {
     set { store(UInt64(newValue), 2) }
   }
 
-  /// The number that a key which is always there has at least: the last step that
-  /// put it and returned.
+  /// The least number that a steady key may have: that of the last step that put it and
+  /// returned.
   subscript(floor key: Int) -> Int {
     get { Int(load(8 + key)) }
     set { store(UInt64(newValue), 8 + key) }

@@ -7,7 +7,7 @@ import TestSupport
 #endif
 
 extension ForkedChild {
-  /// Runs `body` in a child, and ends it; what `body` throws is on the board.
+  /// Runs `body` in a child, which ends with it. What `body` throws is noted on the board.
   convenience init(_ board: Board, _ body: () throws -> Void) {
     board.phase = .starting
     board.returned = 0
@@ -23,7 +23,7 @@ extension ForkedChild {
 
   /// Waits for `condition`; false if the child ended before.
   ///
-  /// The processor is given away each time, not kept: there may be but one.
+  /// Yields each time: there may be only one processor.
   func waits(until condition: () -> Bool) throws -> Bool {
     let deadline = ContinuousClock.now + .seconds(120)
     while !condition() {
@@ -35,7 +35,7 @@ extension ForkedChild {
   }
 }
 
-/// What a kill test found, with all that is needed to look into it.
+/// What a kill test found.
 struct KillFailure: Error, CustomStringConvertible {
   let description: String
   init(_ description: String) { self.description = description }

@@ -2,7 +2,7 @@ import TestSupport
 
 @testable import KVMap
 
-/// A snapshot, and what it showed at first: it must show the same at its end.
+/// A snapshot and what it showed at first. It must show the same at its end.
 struct KeptSnapshot {
   private let snapshot: Snapshot
   private let contents: Operation.Contents

@@ -1,9 +1,9 @@
 import Foundation
 import TestSupport
 
-/// How many processes are killed, and which died where.
+/// How many processes were killed in each phase.
 struct KillCount {
-  /// All of a run's kills together; `KVMAP_KILLS` sets it.
+  /// The kills of a whole run; `KVMAP_KILLS` sets it.
   static let total = Environment.number("KVMAP_KILLS") ?? 400
 
   /// A part of them, in 530ths.

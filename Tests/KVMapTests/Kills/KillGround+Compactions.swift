@@ -5,8 +5,8 @@ import TestSupport
 @testable import KVMap
 
 extension KillGround {
-  /// One process writes, another one compacts the store all the time, and a reader looks
-  /// on; writer and compactor are killed in turn.
+  /// One process writes, one compacts the store all the time, and one reads. The writer and the
+  /// compactor are killed alternately.
   func killCompactions(_ mode: String, _ kills: Int) throws -> Int {
     var reads = 0
     while count.all < kills {
@@ -61,7 +61,7 @@ private struct WriterAndCompactor {
 
   private static func planOfCompactor(_ ground: KillGround) -> KillPlan {
     var plan = KillPlan([.compacting, .compacting, .compacting, .opening], &ground.generator)
-    // Each is long.
+    // A compaction takes long, so there are few of them.
     plan.after %= 3
     return plan
   }
@@ -89,7 +89,7 @@ private struct WriterAndCompactor {
     compactor = ground.startCompactor(compactorPlan, compactorBoard)
   }
 
-  /// The one that is left goes on, or is dead too.
+  /// The process that is left goes on, or was killed too.
   private func expect(
     _ goesOn: Bool, _ other: ForkedChild, _ board: Board, _ ground: KillGround
   ) throws {
@@ -106,7 +106,7 @@ private struct WriterAndCompactor {
     try store.close()
   }
 
-  /// Kills all that are left; how much was read.
+  /// Kills all that are left, and returns how much was read.
   mutating func end(_ ground: KillGround) throws -> Int {
     writer.kill()
     compactor.kill()

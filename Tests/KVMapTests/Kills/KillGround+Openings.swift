@@ -11,8 +11,8 @@ import TestSupport
 #endif
 
 extension KillGround {
-  /// Recovery of some megabytes of log is cut again and again: alone, or beside a
-  /// reader, for which it is a takeover.
+  /// Recovery of some megabytes of log is killed again and again: alone, or beside a reader as
+  /// a takeover.
   func killRecoveries(isTakeover: Bool, _ kills: Int) throws -> Int {
     let script = Script(seed: seed)
     let board = Board()
@@ -62,8 +62,8 @@ extension KillGround {
     }
   }
 
-  /// Processes that make one store after the other: what has a name is a whole
-  /// store, and nothing else is left.
+  /// Processes make one store after the other and are killed. Each file with a store's name is
+  /// a whole store, and no other file is left.
   func killCreations(_ kills: Int) throws {
     let board = Board()
     while count.all < kills {

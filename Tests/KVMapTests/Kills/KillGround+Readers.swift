@@ -9,7 +9,8 @@ struct KillReader {
   private let child: ForkedChild
   private var past = 0
 
-  /// Starts one that sees each change: some handle must be there for that.
+  /// Starts the reader. Another handle is open then, so that it sees the shared state and has
+  /// no private view.
   init(_ ground: KillGround, _ scripts: [Script], _ floors: [Board]) throws {
     let host = try ground.scratch.store()
     let watcher = Watcher(path: ground.path.string, scripts: scripts, floors: floors, board: board)
@@ -23,7 +24,7 @@ struct KillReader {
     KillFailure("the reader gave up after \(board.reads) reads: \(board.message)")
   }
 
-  /// It reads on, whoever is dead.
+  /// The reader goes on, whichever processes are dead.
   func expectProgress() throws {
     let before = board.reads
     guard try child.waits(until: { board.reads >= before + 3 }) else { throw Self.failure(board) }

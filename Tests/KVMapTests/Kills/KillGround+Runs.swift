@@ -10,7 +10,7 @@ extension KillGround {
     .closing,
   ]
 
-  /// The phases that a writer of this durability comes to.
+  /// The phases of a writer with this durability.
   func phases(_ mode: String) -> [KillPhase] {
     Self.writing + (mode == "onCommit" ? [.syncing, .syncing] : [])
   }
@@ -25,11 +25,11 @@ extension KillGround {
 
   // MARK: One process
 
-  /// One writer after the other, nobody beside them.
+  /// One writer after the other, and no other process.
   func killWriters(_ mode: String, _ kills: Int) throws {
     let board = Board()
     while count.all < kills {
-      // A new store now and then: old ones have much space to reuse and grow little.
+      // A new store at times: old ones have much space to reuse and hardly grow.
       try? FileManager.default.removeItem(atPath: path.string)
       var script = Script(seed: seed &+ UInt64(count.all))
       try create([script], garbage: generator.below(2) * 3)
@@ -39,7 +39,7 @@ extension KillGround {
         try child.die(plan, board)
         try note(board.phase)
         try script.settle(returned: board.returned, viewed())
-        // Else the next writer finds what this one left, and may be killed over it.
+        // Otherwise the next writer recovers, and may be killed meanwhile.
         if generator.chance(50) { try recover(expecting: script.contents) }
       }
     }
@@ -47,7 +47,7 @@ extension KillGround {
 
   // MARK: Beside others
 
-  /// One writer after the other, beside a reader, which is killed now and then too.
+  /// One writer after the other, beside a reader, which is killed at times too.
   func killWritersBesideAReader(_ mode: String, _ kills: Int) throws -> Int {
     let board = Board()
     var reads = 0
@@ -61,7 +61,7 @@ extension KillGround {
         let plan = KillPlan(phases(mode), &generator)
         let child = start(script, mode, plan, board)
         if generator.chance(12) {
-          // Between any two of its instructions, in a pin for example.
+          // The reader may die between any two instructions, for example with a pin.
           _ = try child.waits { board.returned >= plan.after }
           reads += reader.board.reads
           try reader.kill()
@@ -81,8 +81,8 @@ extension KillGround {
     return reads
   }
 
-  /// Two writers and a reader; when a writer dies, the other one takes over, or, if
-  /// that is dead too, this process.
+  /// Two writers and a reader. When a writer dies, the other one takes over, or this process if
+  /// both are dead.
   func killOneOfTwoWriters(_ mode: String, _ kills: Int) throws -> Int {
     var reads = 0
     while count.all < kills {
@@ -116,7 +116,7 @@ extension KillGround {
       }
     }
 
-    /// Kills one; the other goes on, or is dead; the first one begins again.
+    /// Kills one writer. The other one goes on, or is dead; the first one is started again.
     mutating func kill(_ victim: Int, _ ground: KillGround) throws {
       let other = 1 - victim
       ground.plan = "\(plans[victim]); other: \(plans[other])"
@@ -145,7 +145,7 @@ extension KillGround {
       try scripts[index].settle(returned: boards[index].returned, own)
     }
 
-    /// Kills all that are left; how much was read.
+    /// Kills all that are left, and returns how much was read.
     mutating func end(_ ground: KillGround) throws -> Int {
       for child in children { child.kill() }
       try ground.takeOver()

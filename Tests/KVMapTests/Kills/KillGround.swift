@@ -5,15 +5,14 @@ import TestSupport
 
 @testable import KVMap
 
-/// Where processes are killed: a store, and what must be found in it. Runs in an
-/// exit test.
+/// The store whose processes are killed, and what must be found in it. For exit tests.
 final class KillGround {
   let scratch: Scratch
   let name: String
   let seed: UInt64
   var generator: SeededGenerator
   var count = KillCount()
-  /// What the child that is to be killed was told.
+  /// How the present child is to be killed, for failure messages.
   var plan = ""
 
   var path: FilePath { scratch.path() }
@@ -25,10 +24,10 @@ final class KillGround {
     generator = SeededGenerator(seed: seed)
   }
 
-  /// Makes a store in which what is always there is there.
+  /// Makes a store with the steady keys.
   ///
-  /// - Parameter garbage: what lies between it in the log, in MiB: more than two make
-  ///   commits compact.
+  /// - Parameter garbage: MiB of garbage between them in the log. With more than two, commits
+  ///   compact.
   func create(_ scripts: [Script], garbage: Int = 0) throws {
     let store = try scratch.store()
     for script in scripts {
@@ -41,8 +40,8 @@ final class KillGround {
     try store.close()
   }
 
-  /// Does the test; if it fails, says how to repeat it and keeps the file
-  /// as it was after the last kill.
+  /// Runs the test. If it fails, the error says how to repeat it and where the file is kept, as
+  /// it was after the last kill.
   func run<R>(_ body: () throws -> R) throws -> R {
     do {
       return try body()
@@ -63,7 +62,7 @@ final class KillGround {
 
   private var copy: String { scratch.path("copy").string }
 
-  /// Counts a kill, and keeps the file as it is now. Nobody may be writing.
+  /// Counts a kill, and keeps a copy of the file. Nobody may be writing.
   func note(_ phase: KillPhase) throws {
     count.add(phase)
     try? FileManager.default.removeItem(atPath: copy)
@@ -73,7 +72,7 @@ final class KillGround {
     let empty = [UInt8](repeating: 0, count: Layout.unitBytes)
     for offset in stride(from: 0, to: size, by: empty.count) {
       let bytes = try from.read(count: empty.count, at: Int64(offset))
-      // Most of it is holes, which are not to be filled.
+      // Most of the file is holes, which the copy keeps.
       if bytes != empty { try unsafe to.write(bytes.span.bytes, at: Int64(offset)) }
     }
     try to.setSize(Int64(size))
@@ -90,12 +89,12 @@ final class KillGround {
     return found
   }
 
-  /// Opens the store, which recovers it, or takes over; it must hold that and be sound.
+  /// Opens the store, which recovers it. It must hold `contents` and be sound.
   func recover(expecting contents: Operation.Contents) throws {
     let store = try scratch.store()
     try store.core.withWriteLock { _ throws(StoreError) in }
     guard try entries(store) == contents else { throw KillFailure("a view and a recovery differ") }
-    // Keys that have expired count until they are reclaimed.
+    // The count includes expired keys that are not reclaimed yet.
     let expired = try store.count - contents.count
     guard (0...2 * Step.expiringKeys).contains(expired) else { throw KillFailure("the count is wrong") }
     try expect(store.core.withWriteLock { _ throws(StoreError) in store.core.verify() }, "the working state")
@@ -103,7 +102,7 @@ final class KillGround {
     try store.close()
   }
 
-  /// Lets another handle take over, if a writer died in its turn.
+  /// Lets another handle take over if a writer died with the write lock.
   func takeOver() throws {
     let store = try scratch.store()
     try store.core.withWriteLock { _ throws(StoreError) in }

@@ -3,7 +3,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What an exit test of kills has to say, in a file: its own output goes nowhere.
+/// The report of an exit test in a file, since its output goes nowhere.
 struct KillNote {
   let seed: UInt64
   private let scratch: Scratch
@@ -25,7 +25,7 @@ struct KillNote {
     if !isRight { exit(EXIT_FAILURE) }
   }
 
-  /// Whether `body` returned; by the end everything it made is gone.
+  /// Whether `body` returned. Everything that it made is released when this returns.
   private static func note(to path: String, _ body: () throws -> String) throws -> Bool {
     let text: String
     var isRight = false

@@ -1,13 +1,13 @@
 import TestSupport
 
-/// Where a child is to die.
+/// When a child is to be killed.
 struct KillPlan: CustomStringConvertible {
-  /// From where the signal comes, and when.
+  /// Which process sends the signal, and when.
   enum Instant {
-    /// The test, so long after it saw the phase.
+    /// The test, some time after it saw the phase.
     case signal(microseconds: Int)
-    /// The child itself, right after its nth store into the file in the phase.
-    /// Only with the trait that shows stores.
+    /// The child itself, right after its nth store into the file in the phase. Needs the trait
+    /// that shows stores.
     case store(Int)
     /// The child itself, right before its nth system call in the phase.
     case call(Int)
@@ -21,7 +21,7 @@ struct KillPlan: CustomStringConvertible {
   init(_ phases: [KillPhase], _ generator: inout SeededGenerator) {
     phase = phases[generator.below(phases.count)]
     after = phase == .opening ? 0 : generator.below(1 << (1 + generator.below(6)))
-    // Small numbers as likely as large ones.
+    // Small numbers are as likely as large ones.
     switch generator.below(4) {
     case 0: instant = .call(1 + generator.below(1 << generator.below(4)))
     case 1, 2:
@@ -38,7 +38,7 @@ struct KillPlan: CustomStringConvertible {
 }
 
 extension ForkedChild {
-  /// Lets the child come to where the plan wants it dead, and sees to it that it is.
+  /// Waits until the child is killed as planned, and kills it otherwise.
   func die(_ plan: KillPlan, _ board: Board, limit: Int = 200) throws {
     switch plan.instant {
     case .signal(let microseconds):
@@ -46,7 +46,7 @@ extension ForkedChild {
       _ = try waits { board.phase == plan.phase || board.returned > plan.after + limit }
       spin(microseconds: microseconds)
     case .store, .call:
-      // Where the phase has less in it than the plan says, it comes again or not.
+      // The phase may have fewer calls than the plan says. It may come again.
       _ = try waits { board.returned > plan.after + limit }
     }
     kill()

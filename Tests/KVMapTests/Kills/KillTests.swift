@@ -4,25 +4,24 @@ import Testing
 
 @testable import KVMap
 
-/// Real processes, killed at random instants, in every phase: whatever had returned
-/// is there, transactions are whole, and the store opens and is sound; readers
-/// beside them never see an error, other bytes, an older value, or "absent" for a
-/// key that is always there.
+/// Real processes are killed at random instants, in every phase. Whatever had returned is
+/// there, transactions are whole, and the store opens and is sound. Readers beside them never
+/// see an error, other bytes or an older value, and never find a steady key absent.
 ///
-/// A quarter of the signals come from the test, so many microseconds after it saw
-/// the phase; the others from the process itself, at a store into the file or
-/// before a system call chosen by lot. Each run prints how many died in which phase.
+/// The test sends a quarter of the signals, some microseconds after it saw the phase. The other
+/// victims kill themselves, at a random store into the file or system call. Each run prints how
+/// many died in which phase.
 ///
-/// `KVMAP_KILLS` sets how many are killed in all; `KVMAP_TEST_SEED` repeats a run,
-/// but for the instants of the signals that come from the test. A failure keeps the
-/// file, and says where and how to repeat it.
+/// `KVMAP_KILLS` sets how many are killed in all. `KVMAP_TEST_SEED` repeats a run, but for the
+/// instants of the signals that the test sends. A failure keeps the file, and says where it is
+/// and how to repeat the run.
 @Suite(.serialized, .timeLimit(.minutes(KillCount.total > 1_000 ? 180 : 10)))
 struct KillTests {
   static let mix = Operation.Mix(keys: 60, largeEvery: 12, largestValue: 200_000, longestTransaction: 8)
 
   @Test(arguments: ["none", "onCommit", "exclusive", "interval"])
-  func whatHadReturnedIsThere(mode: String) async throws {
-    try await runInChild(.whatHadReturnedIsThere, mode)
+  func whateverReturnedIsThere(mode: String) async throws {
+    try await runInChild(.whateverReturnedIsThere, mode)
   }
 
   @Test(arguments: ["none", "onCommit", "exclusive"])
@@ -34,8 +33,8 @@ struct KillTests {
   }
 
   @Test(arguments: ["none", "onCommit"])
-  func whoCompactsMayBeKilled(mode: String) async throws {
-    try await runInChild(.whoCompactsMayBeKilled, mode)
+  func compactionMayBeKilled(mode: String) async throws {
+    try await runInChild(.compactionMayBeKilled, mode)
   }
 
   @Test(arguments: [false, true])
@@ -45,26 +44,26 @@ struct KillTests {
 
   @Test func creationMayBeKilled() async throws { try await runInChild(.creationMayBeKilled, "creation") }
 
-  /// What is done by the test of the same name. An exit test can be given a name, but no closure.
+  /// What the test of the same name does. An exit test can be given a name, but no closure.
   enum Scenario: String, Codable {
-    case whatHadReturnedIsThere, readersGoOn, anotherWriterTakesOver, whoCompactsMayBeKilled
+    case whateverReturnedIsThere, readersGoOn, anotherWriterTakesOver, compactionMayBeKilled
     case recoveryMayBeKilled, creationMayBeKilled
 
-    /// Returns what was done, for a report.
+    /// Returns a report.
     func run(_ mode: String, on ground: KillGround) throws -> String {
       switch self {
-      case .whatHadReturnedIsThere:
+      case .whateverReturnedIsThere:
         try ground.killWriters(mode, KillCount.share(50))
-        return ground.count.report("\(mode), nobody beside")
+        return ground.count.report("\(mode), one writer")
       case .readersGoOn:
         let reads = try ground.killWritersBesideAReader(mode, KillCount.share(38))
         return ground.count.report("\(mode), beside a reader", reads: reads)
       case .anotherWriterTakesOver:
         let reads = try ground.killOneOfTwoWriters(mode, KillCount.share(48))
         return ground.count.report("\(mode), two writers", reads: reads)
-      case .whoCompactsMayBeKilled:
+      case .compactionMayBeKilled:
         let reads = try ground.killCompactions(mode, KillCount.share(40))
-        return ground.count.report("\(mode), a writer and one who compacts", reads: reads)
+        return ground.count.report("\(mode), a writer and a compactor", reads: reads)
       case .recoveryMayBeKilled:
         let isTakeover = mode == "takeovers"
         let reads = try ground.killRecoveries(isTakeover: isTakeover, KillCount.share(40))
@@ -76,7 +75,7 @@ struct KillTests {
     }
   }
 
-  /// Runs a scenario in an exit test, and prints what it says.
+  /// Runs a scenario in an exit test, and prints its report.
   private func runInChild(_ scenario: Scenario, _ mode: String) async throws {
     let note = try KillNote(scenario.rawValue)
     await #expect(processExitsWith: .success) {
@@ -90,7 +89,7 @@ struct KillTests {
   }
 }
 
-/// Uses up a little time, to come to a random instant of another process.
+/// Keeps the processor busy for a time, more exactly than sleeping does.
 func spin(microseconds: Int) {
   let end = ContinuousClock.now + .microseconds(microseconds)
   while ContinuousClock.now < end {}

@@ -2,18 +2,18 @@ import TestSupport
 
 @testable import KVMap
 
-/// One step of a writer that will be killed, made from a seed and its number alone.
+/// One step of a writer that will be killed. It follows from a seed and its number.
 enum Step: Equatable {
   case operation(Operation)
-  /// Puts one of the keys that are always there.
+  /// Puts one of the steady keys, which are always there.
   case steady(Int)
-  /// Puts all of them at once, every other one after having removed it; or removes
-  /// them and takes it back.
+  /// A transaction that puts all steady keys, every other one after removing it; or one that
+  /// changes them and aborts.
   case allSteady(aborts: Bool)
-  /// Puts a key that has expired already, or one that will long after the test.
+  /// Puts a key that has expired already, or one that expires long after the test.
   case expiring(Int, lasts: Bool)
   case checkpoint
-  /// Takes a snapshot, or ends the one that was taken: what it shows has not changed.
+  /// Takes a snapshot, or ends the one that is open, which must show the same as at first.
   case snapshot
   case compact
   case reopen
@@ -49,13 +49,13 @@ enum Step: Equatable {
   private static func isLarge(_ value: [UInt8]) -> Bool { value.count > Layout.largestInlineValue }
 }
 
-/// What a writer does, and what comes of it.
+/// What a writer does, and what the store holds then.
 struct Script {
   let seed: UInt64
   var mix: Operation.Mix
-  /// The step that comes next.
+  /// The next step.
   var number = 1
-  /// What the store holds, of this writer's, before it.
+  /// What the store holds of this writer before that step.
   var contents = Operation.Contents()
 
   init(seed: UInt64, prefix: String = "") {
@@ -65,14 +65,14 @@ struct Script {
     for key in 0..<Board.steadyKeys { contents[steadyKey(key)] = Self.steadyValue(key, 0) }
   }
 
-  // MARK: Keys that are always there
+  // MARK: Steady keys
 
   func steadyKey(_ key: Int) -> [UInt8] { mix.prefix + TestSupport.bytes("steady \(key)") }
 
   func expiringKey(_ key: Int) -> [UInt8] { mix.prefix + TestSupport.bytes("expiring \(key)") }
 
-  /// Tells its number in the first eight bytes; now and then of a length that needs
-  /// units of its own.
+  /// Its first eight bytes are the step's number. Some values are so long that they need units
+  /// of their own.
   static func steadyValue(_ key: Int, _ number: Int) -> [UInt8] {
     let mixed = number &* 31 &+ key
     let count = mixed % 29 == 0 ? 66_000 + mixed % 7 * 20_000 : 8 + mixed % 300
@@ -105,8 +105,7 @@ struct Script {
     return copy
   }
 
-  /// After a kill: the steps that had returned are done, the next one wholly or not
-  /// at all.
+  /// After a kill: the steps that had returned are done, the next one as a whole or not at all.
   mutating func settle(returned: Int, _ found: Operation.Contents) throws {
     for _ in 0..<returned { advance() }
     let next = advanced()
@@ -162,7 +161,7 @@ struct Script {
     }
     victim.enter(.opening)
     let store = try Store(path: path, options: options)
-    // Takes over from a writer that died in its turn.
+    // Takes over from a writer that died with the write lock.
     try store.core.withWriteLock { _ throws(StoreError) in }
     return store
   }

@@ -10,9 +10,9 @@ import TestSupport
   import Darwin
 #endif
 
-/// In a child: says what phase it is in, and kills it where the plan says.
+/// In a child: notes the phase on the board, and kills the child as planned.
 final class Victim: @unchecked Sendable {
-  // Unchecked: what the hooks touch is touched by `thread` alone.
+  // Unchecked: `thread` alone uses what the hooks use.
   let board: Board
   private let plan: KillPlan
   private let thread = Threads.current

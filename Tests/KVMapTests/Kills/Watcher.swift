@@ -2,12 +2,12 @@ import TestSupport
 
 @testable import KVMap
 
-/// In a child: reads all the time what writers keep there at each instant. No
-/// error, no other bytes, nothing older than what had returned, never "absent".
+/// In a child: reads the steady keys all the time. There is no error, no wrong byte, no value
+/// older than what had returned, and no key is absent.
 struct Watcher {
   let path: String
   let scripts: [Script]
-  /// The writers' boards, with what their keys must be at least.
+  /// The writers' boards, with the least numbers of their keys.
   let floors: [Board]
   let board: Board
 
@@ -54,7 +54,7 @@ struct Watcher {
     seen[writer][key] = number
   }
 
-  /// Going through all meets each of them exactly once.
+  /// `forEach` passes each of them exactly once.
   private func checkAll(_ store: Store, _ seen: inout [[Int]]) throws {
     var found: [[UInt8]: [UInt8]] = [:]
     try store.forEach { key, value in
@@ -65,7 +65,7 @@ struct Watcher {
     }
     for (writer, script) in scripts.enumerated() {
       for key in 0..<Board.steadyKeys {
-        // What it was when it was passed lies between what was known before and now.
+        // The value that was passed is not older than what was seen before.
         try check(found[script.steadyKey(key)], writer, key, &seen)
       }
     }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import KVMap
 
-/// Where the log ends, what counts as its end and what as damage.
+/// Where the log ends, and what is damage and not its end.
 @Suite(.timeLimit(.minutes(5)))
 struct LogTests {
   private func scanned(_ store: Store) throws -> LogScanner.End {
@@ -30,8 +30,8 @@ struct LogTests {
     }
   }
 
-  /// Every byte of every record, damaged one at a time: the log ends before the
-  /// commit that the byte belongs to. (Lengths are such that there is no padding.)
+  /// Every byte of every record is damaged, one at a time: the log ends before the commit that
+  /// the byte belongs to. (The lengths are such that there is no padding.)
   @Test func theLogEndsBeforeATornCommit() throws {
     let store = try Store.inMemory()
     var bytes: MappedBytes { store.core.memory.bytes }
@@ -66,17 +66,17 @@ struct LogTests {
     #expect(try scanned(store).tail.position.offset == commits[3])
   }
 
-  /// After a crash the log goes on over what the torn commit left. A record of
-  /// before that happens to begin just where the new ones end must not count,
-  /// though position, sequence number and checksum are right.
-  @Test func whatACutLeftBehindIsNotTakenUp() throws {
+  /// After a crash the new log is written over what the torn commit left. An old record may
+  /// begin just where the new ones end. It must not count, though its position, sequence number
+  /// and checksum are right.
+  @Test func aStaleRecordAfterACutDoesNotCount() throws {
     let scratch = try Scratch()
     var second = 0
     do {
       let store = try scratch.store()
       try store.put("kept", forKey: "first")
       second = Int(tail(store))
-      // As long as a CUT.
+      // This record is as long as a CUT.
       try store.put("12345678", forKey: "abcdefgh")
       #expect(Int(tail(store)) - second == RecordHeader.byteCount + 16)
       try store.put("stale", forKey: "third")
@@ -177,12 +177,12 @@ struct LogTests {
     let first = try version("store")
     try write(contents(scratch.path()), to: scratch.path("copy"))
     #expect(try version("copy") > first)
-    #expect(try version("copy") > first + 1, "a recovery skips what power failure may have taken back")
+    #expect(try version("copy") > first + 1, "a recovery skips numbers that a lost commit may have had")
   }
 
   // MARK: Damage
 
-  /// Three commits, each of them durable before the next; then one byte is wrong.
+  /// Three commits, each durable before the next one. Then one byte is wrong.
   @Test func damageBeforeADurableRecordIsRefused() throws {
     let scratch = try Scratch()
     var places: [Int] = []
@@ -207,13 +207,13 @@ struct LogTests {
         #expect(try contents(path) == before, "a file that was refused has changed")
       }
     }
-    // The last one may be torn: nothing says that it ever was durable.
+    // The last commit may be torn: nothing shows that it was durable.
     try write(sound, to: scratch.path("crashed"))
     try flip(scratch.path("crashed"), at: places[3] + 25)
     #expect(try scratch.store("crashed").count == 3)
   }
 
-  @Test func damageOfASegmentsHeaderIsNoEnd() throws {
+  @Test func aDamagedSegmentHeaderIsNoEndOfTheLog() throws {
     let scratch = try Scratch()
     var next = Unit(number: 0)
     do {
@@ -235,7 +235,7 @@ struct LogTests {
 
   // MARK: Several segments
 
-  @Test func anAbortedTransactionGivesItsSegmentsBack() throws {
+  @Test func anAbortedTransactionReleasesItsSegments() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     try store.put("before", forKey: "key 1")
@@ -269,10 +269,10 @@ struct LogTests {
     try expectSound(recovered)
   }
 
-  /// A transaction was given up and tried again with other values of the same lengths.
-  /// Of the second attempt the first record never reached the disk, of the first it did:
-  /// places, sequence numbers and checksums are right, and yet they are no commit.
-  @Test func twoAttemptsAreNotMixed() throws {
+  /// A transaction is given up and tried again with other values of the same lengths. On the
+  /// disk are the first record of the first attempt and the rest of the second: positions,
+  /// sequence numbers and checksums are right, and yet this is no commit.
+  @Test func twoAttemptsAtATransactionAreNotMixed() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     try store.put("there", forKey: "before")
@@ -293,15 +293,16 @@ struct LogTests {
     #expect(try scratch.store("crashed").everything() == [bytes("before"): bytes("there")])
   }
 
-  /// The log may go on below: how far the segment before is durable says nothing of that.
-  @Test func aSegmentIsNotDurableForBeingLower() throws {
+  /// The log may go on in a segment further down. That the segment before is durable says
+  /// nothing about it.
+  @Test func aSegmentFurtherDownIsSyncedToo() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let shared = store.core.memory.shared
     try store.put(patterned(2 << 20, 1), forKey: "large")
     let start = shared[.segment].number
     while shared[.segment].number == start { try store.put(patterned(60_000, 2), forKey: "key") }
-    // Where the large value was there is room for a segment.
+    // The large value leaves room for a segment.
     try store.remove("large")
     try store.checkpoint()
     for _ in 0..<100 where shared[.nextSegment] > shared[.segment] {
@@ -312,7 +313,7 @@ struct LogTests {
       try store.sync()
       try store.put(patterned(60_000, 4), forKey: "key")
     }
-    #expect(tail(store) < shared[.durable].offset, "the log did not go on below")
+    #expect(tail(store) < shared[.durable].offset, "the log did not go on further down")
     #expect(store.core.needsSync)
     try store.sync()
     #expect(shared[.durable].offset == tail(store))
@@ -320,7 +321,7 @@ struct LogTests {
     try expectSound(store)
   }
 
-  /// A change inside a transaction that fails is left out; the others count.
+  /// A failed change is left out of the transaction, and the others count.
   @Test func aFailedChangeLeavesTheTransactionUsable() throws {
     let scratch = try Scratch()
     let store = try scratch.store()

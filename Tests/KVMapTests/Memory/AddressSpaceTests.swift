@@ -8,16 +8,15 @@
 
   @testable import KVMap
 
-  /// What stores take of a process: address space, memory, threads. In processes of their own,
-  /// which have nothing else.
+  /// How much address space, memory and threads stores take. Each test runs in a process of its
+  /// own, which has nothing else.
   @Suite(.timeLimit(.minutes(5)))
   struct AddressSpaceTests {
     // MARK: Many stores
 
     @Test func thousandsOfStoresAreOpenAtOnce() async {
       await #expect(processExitsWith: .success) {
-        // Otherwise glibc reserves 64 MiB of addresses for each of the first threads that allocate,
-        // and keeps them.
+        // Otherwise glibc reserves 64 MiB of addresses for each of the first threads that allocate.
         typealias SetOption = @convention(c) (CInt, CInt) -> CInt
         let maximalArenas: CInt = -8
         #expect(hidden("mallopt", as: SetOption.self)(maximalArenas, 1) == 1)
@@ -32,7 +31,7 @@
         }
         let fileBytes = Int(
           try FileManager.default.attributesOfItem(atPath: scratch.path("0").string)[.size] as! UInt64)
-        // The first ones take what is taken once.
+        // The first stores also take what a process needs once.
         var stores = try (0..<first).map { try scratch.store("\($0)") }
         let before = try ProcessShare()
         for number in first..<count { stores.append(try scratch.store("\(number)")) }
@@ -49,7 +48,7 @@
         }
         let used = try ProcessShare()
         #expect(used.threads < before.threads + 20, "\(used.threads) threads after \(before.threads)")
-        // Each starts one when it needs it. The runtime's own come and go.
+        // Each store starts a thread when it needs one. Threads of the runtime come and go.
         var others: [Store] = []
         for number in 0..<20 {
           let other = try scratch.store("\(number)") { $0.durability = .interval(milliseconds: 10) }
@@ -97,14 +96,14 @@
 
     // MARK: Mapped anew
 
-    /// With the least address space each growth moves the mapping. What was looked at before
-    /// stays where it is, and goes when nobody looks at it any more.
+    /// With the least address space each growth moves the mapping. The old mapping stays as long
+    /// as somebody uses its bytes, and then ends.
     @Test(arguments: [false, true])
-    func whatIsLookedAtStaysWhileTheStoreIsMappedAnew(inMemory: Bool) async {
+    func bytesInUseStayWhileTheStoreIsMappedAnew(inMemory: Bool) async {
       await #expect(processExitsWith: .success) { [inMemory = inMemory as Bool] in
         unsafe setenv("KVMAP_TIGHT_ADDRESS_SPACE", "1", 1)
         let scratch = try Scratch.inMemory()
-        // A file that had no name when it was mapped is not listed under the one it has now.
+        // Makes the file first: one that is mapped before it has a name is not listed by name.
         try scratch.store().close()
         let store = try inMemory ? Store.inMemory() : scratch.store()
         let name = inMemory ? "/memfd:kvmap" : scratch.path().string
@@ -156,7 +155,7 @@
         reader.join()
         let found = problems.withLock { $0 }
         #expect(found.isEmpty, "\(found.count), the first: \(found.first ?? "")")
-        // A snapshot alone keeps what it began with.
+        // A snapshot alone keeps the old mapping.
         try store.put("x", forKey: "last")
         for number in 0..<40 { try snapshot.withValue(forKey: "key \(number)") { expectOld($0, number) } }
         snapshot.end()
@@ -174,11 +173,11 @@
       }
     }
 
-    // MARK: Its end
+    // MARK: Running out
 
     /// In a store, and in a private view of one.
     @Test(arguments: [Access.readWrite, .scratch])
-    func theEndOfAddressSpaceIsAnError(access: Access) async {
+    func runningOutOfAddressSpaceIsAnError(access: Access) async {
       let isPrivate = access == .scratch
       await #expect(processExitsWith: .success) { [isPrivate = isPrivate as Bool] in
         let scratch = try Scratch.inMemory()
@@ -233,7 +232,7 @@
     }
   }
 
-  /// What this process has.
+  /// The address space, memory and threads of this process.
   struct ProcessShare: CustomStringConvertible {
     /// In bytes: address space, what is mapped for this process alone to write, and what of
     /// that is in memory.
@@ -254,7 +253,7 @@
       threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count
     }
 
-    /// How much more there is than before, for each of so many.
+    /// How much more there is than before, for each of `count` stores.
     func more(than before: Self, forEach count: Int) -> Self {
       var share = self
       share.addresses = (addresses - before.addresses) / count
@@ -267,7 +266,7 @@
       "\(addresses >> 10) KiB of addresses, \(`private` >> 10) KiB private, \(resident >> 10) KiB in memory"
     }
 
-    /// Foundation takes what the kernel gives at once for all that there is.
+    /// Foundation takes the first piece that the kernel gives for the whole text.
     private static func text(_ path: FilePath) throws -> String {
       let file = try FileDescriptor.open(path, .readOnly)
       return try file.closeAfter {
@@ -281,7 +280,7 @@
       }
     }
 
-    /// In how many pieces files are mapped whose name begins so.
+    /// How many mappings there are of files whose names begin with `file`.
     static func mappings(of file: String) throws -> Int {
       try text("/proc/self/maps").split(separator: "\n").count {
         $0.contains(file)
@@ -297,7 +296,7 @@
       return unsafe setrlimit(resource, &limit) == 0
     }
 
-    /// Sets the limit of address space; nil for as much as is allowed.
+    /// Sets the limit of address space; nil means as much as is allowed.
     static func limitAddresses(to bytes: Int?) throws {
       let isSet = try change(__rlimit_resource_t(RLIMIT_AS.rawValue)) {
         $0.rlim_cur = bytes.map { rlim_t($0) } ?? $0.rlim_max
@@ -305,7 +304,7 @@
       if !isSet { throw Errno(rawValue: errno) }
     }
 
-    /// Sets the limit of open files to `wanted`, or as high as it goes; which that is.
+    /// Sets the limit of open files to `wanted`, or as high as possible, and returns it.
     static func possibleDescriptors(upTo wanted: Int) throws -> Int {
       var possible = wanted
       let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)

@@ -10,9 +10,9 @@ import Testing
 /// Stores that were not closed.
 @Suite(.timeLimit(.minutes(5)))
 struct RecoveryTests {
-  /// What the file is at the moment of each system call, as if the process had
-  /// been killed there: in the middle of puts, growth, checkpoints, new segments.
-  /// In a process of its own, since it watches all system calls of it.
+  /// Copies the file at each system call, as if the process had been killed there: in the middle
+  /// of puts, growth, checkpoints and new segments. In a process of its own, since it watches
+  /// all system calls.
   @Test func theFileIsAPrefixAtEachSystemCall() async throws {
     let seed = testSeed("theFileIsAPrefixAtEachSystemCall")
     await #expect(processExitsWith: .success) { [seed = seed as UInt64] in
@@ -47,7 +47,7 @@ struct RecoveryTests {
     }
   }
 
-  /// Everything since the checkpoint is replayed, whatever it was.
+  /// Every kind of change after the checkpoint is replayed.
   @Test func anUnclosedStoreHasEverythingThatReturned() throws {
     let seed = testSeed("anUnclosedStoreHasEverythingThatReturned")
     let scratch = try Scratch()
@@ -95,11 +95,11 @@ struct RecoveryTests {
     let store = try scratch.store("crashed")
     #expect(try store.everything().count == 700)
     try expectSound(store)
-    // The other one is put right.
+    // Opening for writing repairs the other one.
     #expect(try contents(path)[offset..<offset + 32] == intact)
   }
 
-  /// What recovery starts from is read before it writes anything.
+  /// Recovery reads the checkpoint before it writes anything.
   @Test(arguments: [false, true])
   func aDamagedPageIsRefusedAndLeftAsItIs(isSpaceTable: Bool) throws {
     let scratch = try Scratch()

@@ -6,12 +6,11 @@ import Testing
 
 @testable import KVMap
 
-/// Writers that die while others have the store open: the next writer takes over,
-/// readers go on.
+/// A writer dies while others have the store open: the next writer takes over, and readers go on.
 @Suite(.timeLimit(.minutes(5)))
 struct TakeoverTests {
-  /// A writer that died in its turn had made the store longer than the next
-  /// writer had mapped; the log seemed to end where the mapping did.
+  /// A writer that died with the write lock had made the file longer than the next writer had
+  /// mapped, and the log seemed to end where the mapping did.
   @Test(arguments: [100_000, 12 << 20])
   func aDeadWriterIsTakenOverFrom(size: Int) throws {
     let scratch = try Scratch()
@@ -19,10 +18,10 @@ struct TakeoverTests {
     let reader = try scratch.store { $0.access = .readOnly }
     try store.put("v", forKey: "key")
     try store.put(patterned(100_000, 1), forKey: "large")
-    let child = try ChildProcess(.dieInTurn, [scratch.path().string, "\(size)"])
+    let child = try ChildProcess(.dieInTransaction, [scratch.path().string, "\(size)"])
     #expect(try child.receive() == 1)
     _ = child.wait()
-    // Readers do not need the takeover.
+    // Readers need no takeover.
     try expectCommitted(reader, size)
     #expect(try reader.count == size / 60_000 + 4)
     #expect(try store.put("w", forKey: "key"))
@@ -37,7 +36,7 @@ struct TakeoverTests {
     try expectSound(store)
   }
 
-  /// The pages belong to the tree that was left behind, and are in use in the new one.
+  /// They belong to the old tree, and are in use in the new one.
   @Test func pagesReleasedBeforeATakeoverByOthersAreForgotten() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -63,12 +62,12 @@ struct TakeoverTests {
     }
   }
 
-  /// The last commit before the death was damaged since. To a recovery it looks like one
-  /// that never was complete; but readers have seen it.
-  @Test func whatWasPublishedIsNotTakenBack() throws {
+  /// The last commit before the death is damaged later. To a recovery it looks like one that
+  /// was never complete, but readers have seen it.
+  @Test func aPublishedCommitIsNotUndone() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
-    let child = try ChildProcess(.dieInTurn, [scratch.path().string, "0"])
+    let child = try ChildProcess(.dieInTransaction, [scratch.path().string, "0"])
     #expect(try child.receive() == 1)
     _ = child.wait()
     let match = try #require(try store.match(bytes("before")))
@@ -81,11 +80,11 @@ struct TakeoverTests {
     try expectSound(store)
   }
 
-  /// What a writer has taken since the checkpoint is free again after a takeover. But a
-  /// reader who pinned before may be in the middle of it. So may one who pinned while the
-  /// takeover was being published, and saw the new epoch and still the old root.
+  /// A takeover frees what a writer has taken since the checkpoint. But a reader that pinned
+  /// before may be reading it. So may a reader that pinned while the takeover was being
+  /// published, and saw the new epoch with the old root.
   @Test(arguments: [false, true])
-  func whatAPinnedReaderSeesIsNotReusedAfterATakeover(isNewEpoch: Bool) throws {
+  func pagesOfAPinnedReaderAreNotReusedAfterATakeover(isNewEpoch: Bool) throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let reader = try scratch.store { $0.access = .readOnly }
@@ -106,12 +105,12 @@ struct TakeoverTests {
       try store.checkpoint()
     }
     let changed = seen.filter { page($0.0, memory) != $0.1 }.count
-    #expect(changed == 0, "pages of what the reader looks at were rewritten")
+    #expect(changed == 0, "pages that the reader may see were rewritten")
     try reader.core.backing.locks.unpin(pin)
     try expectSound(store)
   }
 
-  /// Without its checksum, which a page may get that is not changed any more.
+  /// A page's bytes without the checksum, which a checkpoint may write into an unchanged page.
   private func page(_ number: PageNumber, _ memory: StoreMemory) -> [UInt8] {
     memory.bytes.array(number.offset + PageHeader.kind, count: Layout.pageBytes - PageHeader.kind)
   }
@@ -127,9 +126,9 @@ struct TakeoverTests {
     return found
   }
 
-  /// A handle remembers pages to be entered as released when there is room. After a
-  /// recovery by another they are pages of a tree that is no more.
-  @Test func whatAHandleRememberedIsForgottenAfterATakeover() throws {
+  /// A handle remembers pages that it will enter as released. After a recovery by another
+  /// handle they belong to a tree that is gone.
+  @Test func pagesAHandleRemembersAreForgottenAfterATakeover() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let other = try scratch.store()
@@ -148,7 +147,7 @@ struct TakeoverTests {
     let scratch = try Scratch()
     let store = try scratch.store()
     for round in 0..<6 {
-      let child = try ChildProcess(.dieInTurn, [scratch.path().string, "\(round * 200_000)"])
+      let child = try ChildProcess(.dieInTransaction, [scratch.path().string, "\(round * 200_000)"])
       _ = child.wait()
       if round % 2 == 0 { try store.put("\(round)", forKey: "mine") }
       let checked = try scratch.store { $0.access = .readOnly }
@@ -160,8 +159,8 @@ struct TakeoverTests {
     try expectSound(store)
   }
 
-  /// Two processes write keys of their own, one after the other is killed at a
-  /// random instant and started again, this process reads and now and then writes.
+  /// Two processes write keys of their own. Again and again one of them is killed at a random
+  /// instant and started again. This process reads, and writes at times.
   @Test func processesDieWhileOthersGoOn() throws {
     let seed = testSeed("processesDieWhileOthersGoOn")
     var generator = SeededGenerator(seed: seed)
@@ -175,7 +174,7 @@ struct TakeoverTests {
       try runs[victim].letRun(generator.below(30))
       spin(microseconds: generator.below(2_000))
       try runs[victim].kill()
-      // The other one, or this one, takes over; whoever is first.
+      // The other process or this one takes over, whichever writes first.
       if generator.chance(50) { #expect(try store.put("\(round)", forKey: "round")) }
       try runs[1 - victim].letRun(generator.below(10))
       #expect(try reader.get("parent", as: String.self) == "kept")
@@ -188,14 +187,14 @@ struct TakeoverTests {
     #expect(runs.allSatisfy { $0.number > 20 })
   }
 
-  /// What is known of one child that does operations.
+  /// What is known of a child that does operations.
   private struct Run {
     var mix = KillTests.mix
     var child: ChildProcess
-    /// Operations that have returned, and what they lead to.
+    /// How many operations have returned, and the contents after them.
     var number = 0
     var contents = Operation.Contents()
-    private var told = 0
+    private var reported = 0
 
     private let seed: UInt64
 
@@ -213,21 +212,21 @@ struct TakeoverTests {
     }
 
     mutating func letRun(_ count: Int) throws {
-      for _ in 0..<count where try child.receive() != nil { told += 1 }
+      for _ in 0..<count where try child.receive() != nil { reported += 1 }
     }
 
     mutating func kill() throws {
       child.kill()
-      told += try child.drain().count
+      reported += try child.drain().count
     }
 
-    /// After the kill: what had returned is there, what was under way wholly or not.
+    /// After the kill: what had returned is there; what was under way is there as a whole or not.
     mutating func settle(_ store: Store) throws {
-      for _ in 0..<told {
+      for _ in 0..<reported {
         Operation(seed: seed, number: number, mix: mix).apply(to: &contents)
         number += 1
       }
-      told = 0
+      reported = 0
       let next = Operation(seed: seed, number: number, mix: mix)
       let prefix = mix.prefix
       let found = try store.everything().filter { $0.key.starts(with: prefix) }

@@ -5,24 +5,24 @@ import Testing
 
 @testable import KVMap
 
-/// A small store with something of everything, and all that each of its keys ever had.
+/// A small store with everything that a store can hold, and all values that its keys ever had.
 struct SalvageSample {
   var bytes: Data
   /// What the store holds.
   var contents: [[UInt8]: Entry] = [:]
   /// All values each key ever had.
   var values: [[UInt8]: Set<[UInt8]>] = [:]
-  /// Keys that were removed last.
+  /// Keys whose last change was a removal.
   var removed: Set<[UInt8]> = []
-  /// Where the newest record of each key lies, and its large value.
+  /// Where the newest record of each key is, and its large value.
   var places: [[UInt8]: [Range<Int>]] = [:]
-  /// Where the last record begins, if nothing but the log leads to it.
+  /// Where the last record begins, if only the log shows it and not the checkpoint's index.
   var last: Int?
   var block: Superblock
   var indexUnits: [Int] = []
 
-  /// Records, overwritten and removed ones, large values, transactions, expiring
-  /// records, three segments; `recent` of its last changes lie after the checkpoint.
+  /// Has records, overwritten and removed ones, large values, transactions, expiring records and
+  /// three segments. The last `recent` changes are after the checkpoint.
   init(recent: Int, isSynced: Bool = true) throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.durability = isSynced ? .onCommit : .none }
@@ -95,7 +95,7 @@ struct SalvageSample {
     if recent == 0 { bytes = try KVMapTests.contents(scratch.path()) }
   }
 
-  /// Keys known to have no value must not have one, and each value must have been the key's.
+  /// Checks that removed keys have no value, and that each value is one that its key had.
   func check(
     _ salvaged: FilePath, _ report: SalvageReport, damaged: Range<Int>, _ comment: Comment,
     sourceLocation: SourceLocation = #_sourceLocation
@@ -110,7 +110,7 @@ struct SalvageSample {
     func expect(_ isRight: Bool, _ what: String, _ key: [UInt8]) {
       if !isRight { wrong.append("\(what): \(String(decoding: key, as: UTF8.self))") }
     }
-    // That the log's last records are gone without a trace nobody can know.
+    // Nobody can know that the log's last records are gone without a trace.
     let isEndWiped = last.map { damaged.contains($0) } ?? false
     let hasUnknown = isEndWiped || report.losses.contains { $0.kind == .unknownKeys || $0.key == nil }
     for (key, entry) in found {
@@ -124,7 +124,7 @@ struct SalvageSample {
     for (key, entry) in contents {
       if found[key] == nil { expect(hasUnknown || listed.contains(key), "missing, unlisted", key) }
       let isIntact = places[key]?.allSatisfy { !$0.overlaps(damaged) } ?? false
-      if isIntact, !mayLack(key) { expect(found[key] == entry, "not taken over though it can be read", key) }
+      if isIntact, !mayLack(key) { expect(found[key] == entry, "not salvaged though it can be read", key) }
     }
     #expect(
       wrong.isEmpty,

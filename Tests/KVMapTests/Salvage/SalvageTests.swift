@@ -6,10 +6,7 @@ import Testing
 
 @testable import KVMap
 
-/// Damaged stores, and what salvage takes over of them.
-///
-/// Every page of the sample is zeroed in turn in the test command as far as each
-/// kind of page goes; `KVMAP_TEST_SCALE` above 1 zeroes all pages.
+/// What salvage finds in damaged stores.
 @Suite(.timeLimit(.minutes(10)))
 struct SalvageTests {
   /// The sample at a checkpoint, and with a log after it.
@@ -19,7 +16,7 @@ struct SalvageTests {
     return samples
   }()
 
-  /// Salvages `bytes` and checks that they are left alone.
+  /// Salvages `bytes`, and checks that they stay as they are.
   @discardableResult
   private func salvage(
     _ bytes: Data, _ sample: SalvageSample, damaged: Range<Int> = 0..<0, _ comment: Comment,
@@ -36,9 +33,9 @@ struct SalvageTests {
     return report
   }
 
-  /// Values, versions and expiries are as they were, and the new store goes on with higher versions.
+  /// Values, versions and expiries are the same, and later versions are higher.
   @Test(arguments: [0, 60])
-  func anUndamagedStoreIsTakenOverExactly(recent: Int) throws {
+  func anUndamagedStoreIsSalvagedExactly(recent: Int) throws {
     let sample = try #require(Self.samples[recent])
     let scratch = try Scratch()
     try write(sample.bytes, to: scratch.path())
@@ -59,7 +56,7 @@ struct SalvageTests {
     #expect(newest > highest)
   }
 
-  /// What cannot be read is listed, nothing else is missing, and nothing wrong is there.
+  /// What cannot be read is listed, nothing else is missing, and no value is wrong.
   @Test(arguments: [0, 60])
   func anyPageMayBeZeros(recent: Int) throws {
     let sample = try #require(Self.samples[recent])
@@ -68,7 +65,7 @@ struct SalvageTests {
     for offset in stride(from: 0, to: min(used, sample.bytes.count), by: Layout.pageBytes) {
       let page = sample.bytes[offset..<min(offset + Layout.pageBytes, sample.bytes.count)]
       if page.allSatisfy({ $0 == 0 }) { continue }
-      // Most pages are full of one value; some of those are enough.
+      // Most pages are full of one value. Some of them are enough, unless `KVMAP_TEST_SCALE` is set.
       let isIndex = sample.indexUnits.contains(offset / Layout.unitBytes)
       if testScale == 1, !isIndex, offset > 3 * Layout.unitBytes, !generator.chance(15) { continue }
       var bytes = sample.bytes
@@ -77,7 +74,7 @@ struct SalvageTests {
     }
   }
 
-  /// The one record that the byte belongs to, or that is about it, may be missing; no other.
+  /// Only the record that the byte belongs to, or refers to, may be missing.
   @Test(arguments: [0, 60])
   func anyByteMayBeWrong(recent: Int) throws {
     let sample = try #require(Self.samples[recent])
@@ -90,7 +87,7 @@ struct SalvageTests {
       do {
         try salvage(bytes, sample, damaged: place..<place + 1, "byte \(place)")
       } catch let error as StoreError {
-        // A version that only a newer program could have written.
+        // The changed byte is the format's version, as of a newer program.
         #expect(error.code == .newerFormat && place % Layout.unitBytes < 32, "byte \(place): \(error)")
       }
     }
@@ -107,21 +104,21 @@ struct SalvageTests {
     }
   }
 
-  /// The seed alone is needed of them; which checkpoint they led to is not.
+  /// Only the seed is needed of them, and not which checkpoint they point to.
   @Test(arguments: [0, 60])
-  func withoutSuperblocksTheLogTellsAll(recent: Int) throws {
+  func withoutSuperblocksTheLogIsEnough(recent: Int) throws {
     let sample = try #require(Self.samples[recent])
     var bytes = sample.bytes
     for offset in SuperblockPair.offsets { bytes[offset + 80] ^= 1 }
     let report = try salvage(bytes, sample, "both checksums")
     #expect(report.isComplete, "\(report.losses)")
-    // Each copy has half of the seed, and nothing else is left of either.
+    // Each superblock has half of the seed, and nothing else is left of either.
     bytes.replaceSubrange(0..<48, with: Data(count: 48))
     bytes.replaceSubrange(56..<256, with: Data(count: 200))
     bytes.replaceSubrange(65_536..<65_592, with: Data(count: 56))
     bytes.replaceSubrange(65_600..<65_792, with: Data(count: 192))
     #expect(try salvage(bytes, sample, "half a seed in each").isComplete)
-    // And the whole index as well.
+    // The whole index is lost too.
     for unit in sample.indexUnits {
       let offset = unit * Layout.unitBytes
       bytes.replaceSubrange(offset..<offset + Layout.unitBytes, with: Data(count: Layout.unitBytes))
@@ -129,7 +126,7 @@ struct SalvageTests {
     #expect(try salvage(bytes, sample, "neither index").isComplete)
   }
 
-  @Test func withoutASeedNothingCanBeTold() throws {
+  @Test func withoutASeedNothingCanBeSalvaged() throws {
     let sample = try #require(Self.samples[0])
     let scratch = try Scratch()
     var bytes = sample.bytes
@@ -149,7 +146,7 @@ struct SalvageTests {
     var generator = SeededGenerator(seed: testSeed("theFileMayEndAnywhere"))
     let step = testScale > 1 ? Layout.pageBytes : 23 * Layout.pageBytes
     for length in stride(from: 0, to: sample.bytes.count, by: step) {
-      // At the page, and somewhere in it.
+      // At the page's start, and somewhere in it.
       for length in [length, length + generator.below(Layout.pageBytes)] {
         let bytes = sample.bytes.prefix(length)
         if length < 64 {
@@ -162,7 +159,7 @@ struct SalvageTests {
           let report = try salvage(Data(bytes), sample, damaged: length..<Int.max, "\(length) bytes")
           #expect(!report.faults.isEmpty || length >= Int(sample.block.highWater.number) * Layout.unitBytes)
         } catch let error as StoreError {
-          // Nothing but a superblock: no proof that the seed is right is needed, or the file is too short.
+          // Only so short a file is refused: there is little more than superblocks.
           #expect(length < 3 * Layout.unitBytes, "\(length): \(error)")
         }
       }
@@ -171,7 +168,7 @@ struct SalvageTests {
 
   // MARK: Single records
 
-  /// A store in which `change` has damaged bytes found by what they say.
+  /// A store whose bytes are damaged where these texts are.
   private func damagedStore(
     _ scratch: Scratch, _ fill: (Store) throws -> Void, damaging texts: String...
   ) throws -> Data {
@@ -187,7 +184,7 @@ struct SalvageTests {
     return data
   }
 
-  /// An older value is not passed off for the one that is lost.
+  /// An older value is not taken for the lost one without being listed.
   @Test func anOlderValueIsListed() throws {
     let scratch = try Scratch()
     _ = try damagedStore(
@@ -213,8 +210,9 @@ struct SalvageTests {
     #expect(Set(report.losses.compactMap(\.key)) == [bytes("key"), bytes("only")])
   }
 
-  /// Removed before the damaged record was written: what was there before that is no older value.
-  @Test func aValueFromBeforeARemovalStaysAway() throws {
+  /// The key was removed before the damaged record was written. What it had before the removal
+  /// is no older value.
+  @Test func aValueFromBeforeARemovalDoesNotComeBack() throws {
     let scratch = try Scratch()
     _ = try damagedStore(
       scratch,
@@ -244,9 +242,8 @@ struct SalvageTests {
     #expect(report.losses.first?.isKeyCertain == true)
   }
 
-  /// Its records lie at other places than they were written for, and those of the
-  /// other store have another seed.
-  @Test func recordsInsideAValueAreNone() throws {
+  /// Such records are at other places than they were written for, or have another store's seed.
+  @Test func recordsInsideAValueDoNotCount() throws {
     let scratch = try Scratch()
     let other = try scratch.store("other")
     for number in 0..<200 { try other.put("wrong", forKey: "other \(number)") }
@@ -262,7 +259,7 @@ struct SalvageTests {
       try store.close()
     }
     var data = try contents(scratch.path())
-    // Without superblocks all of the file is searched.
+    // Without superblocks the whole file is searched.
     for offset in SuperblockPair.offsets { data[offset + 90] ^= 1 }
     try write(data, to: scratch.path())
     let report = try Store.salvage(from: scratch.path(), into: scratch.path("new"))
@@ -275,8 +272,8 @@ struct SalvageTests {
 
   // MARK: Beside others
 
-  /// What is written meanwhile may be missing, but not in part.
-  @Test func aStoreInUseIsTakenOverAsOfACommit() throws {
+  /// What is written meanwhile may be missing, but only as a whole.
+  @Test func aStoreInUseIsSalvagedAsOfACommit() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     for number in 0..<2_000 { try store.put("value \(number)", forKey: "key \(number)") }
@@ -301,7 +298,7 @@ struct SalvageTests {
     try expectSound(store)
   }
 
-  /// Whatever fails, no file is left, and the next try succeeds.
+  /// Whichever call fails, no file is left, and the next attempt succeeds.
   @Test func aFullDiskLeavesNothing() async throws {
     await #expect(processExitsWith: .success) {
       let scratch = try Scratch()
@@ -312,12 +309,12 @@ struct SalvageTests {
         let fault = Fault([.fallocate, .ftruncate, .open, .linkat, .msync, .fsync], nth: nth, as: .noSpace)
         do {
           try fault.during { _ = try Store.salvage(from: scratch.path(), into: scratch.path("new")) }
-          // A checkpoint beside the records may fail without harm.
+          // A checkpoint meanwhile may fail without harm.
           if fault.hasStruck { try File.remove(scratch.path("new")) } else { break }
         } catch is StoreError {}
         #expect(try scratch.names == ["store"], "call \(nth)")
       }
-      #expect(try scratch.names == ["new", "store"], "it never came to its end")
+      #expect(try scratch.names == ["new", "store"], "it never succeeded")
     }
   }
 }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import KVMap
 
-/// Whatever the file counts can be counted again: `verify` does, and names what differs.
+/// `verify` counts again what the file counts, and names what differs.
 @Suite(.timeLimit(.minutes(5)))
 struct AccountingTests {
   // MARK: Figures
@@ -16,7 +16,7 @@ struct AccountingTests {
     #expect(sum == statistics.usedBytes, comment)
   }
 
-  /// Every byte of the store is live, garbage, free, index, room or fixed.
+  /// Every byte of the store counts in exactly one figure.
   @Test func figuresAddUpToTheStore() throws {
     let scratch = try Scratch()
     let seed = testSeed("figuresAddUpToTheStore")
@@ -48,8 +48,7 @@ struct AccountingTests {
     expectSum(try memory.statistics(), "in memory")
   }
 
-  /// What is free waits for a checkpoint first, then for whoever pins it, and gives its
-  /// disk space back in the end.
+  /// Free space waits for a checkpoint first, then for pins, and is punched in the end.
   @Test func freeSpaceSaysWhatItWaitsFor() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -72,7 +71,7 @@ struct AccountingTests {
     statistics = try store.statistics()
     #expect(statistics.freeAwaitingPinBytes == 0)
     #expect(statistics.freeStoredBytes >= units)
-    // A handle's own readers count as well.
+    // A handle's own readers count too.
     try store.withValue(forKey: "key") { _ in
       try store.remove("large 39")
       try store.checkpoint()
@@ -96,7 +95,7 @@ struct AccountingTests {
       try store.put(
         patterned(68, 1), forKey: "goes \(100_000 + number)", expires: .after(.seconds(number + 1)))
     }
-    // Head, expiry, key and value.
+    // Header, expiry, key and value.
     #expect(try store.statistics().expiringBytes == 100 * 112)
     for number in 0..<10 { try store.setExpiry(.never, forKey: "goes \(100_000 + number)") }
     #expect(try store.statistics().expiringBytes == 90 * 112)
@@ -108,13 +107,13 @@ struct AccountingTests {
 
   // MARK: Counters
 
-  /// A counter of the file, and a wrong value for it.
+  /// A counter of the file that gets a wrong value.
   enum Counter: String, CaseIterable {
     case recordCount, liveBytes, indexPages, highWater
     case live, liveTooSmall, liveOfLargeValue, liveOfFree, liveOfIndex
     case expiring, expiringTooSmall, earliestExpiry, latestExpiry
     case usedPage, unusedPage, releasedPage, releasedTwice, releaseToCome, releaseBeforeOutOfOrder
-    case lengthOfRun, lengthOfSegment, lengthOfIndex, kind, continuation, forgottenRun, freeSegment
+    case lengthOfExtent, lengthOfSegment, lengthOfIndex, kind, continuation, forgottenExtent, freeSegment
     case freeToCome, freeLength, diskSpace
 
     /// What `verify` says of it.
@@ -133,7 +132,7 @@ struct AccountingTests {
       case .releasedPage: "are in use and released"
       case .releasedTwice: "were released twice"
       case .releaseToCome, .releaseBeforeOutOfOrder: "pages of unit"
-      case .lengthOfRun, .forgottenRun: "a large value lies there"
+      case .lengthOfExtent, .forgottenExtent: "a large value lies there"
       case .lengthOfSegment: "is interrupted"
       case .lengthOfIndex: "an index unit is one"
       case .kind: "its kind is unknown"
@@ -146,7 +145,7 @@ struct AccountingTests {
     }
   }
 
-  /// The first unit whose entry is of that kind, and is what `isWanted`.
+  /// The first unit of this kind whose entry satisfies `isWanted`.
   private func unit(
     _ kind: UnitKind, _ space: inout SpaceTable, _ isWanted: (SpaceEntry) -> Bool = { _ in true }
   ) throws(StoreError) -> SpaceEntry {
@@ -195,12 +194,12 @@ struct AccountingTests {
     case .releaseBeforeOutOfOrder:
       let entry = try unit(.index, &writer.space)
       entry.epochBefore = entry.epoch.next
-    case .lengthOfRun: try unit(.extent, &writer.space) { $0.length > 1 }.length -= 1
+    case .lengthOfExtent: try unit(.extent, &writer.space) { $0.length > 1 }.length -= 1
     case .lengthOfSegment: try segment().length += 1
     case .lengthOfIndex: try unit(.index, &writer.space).length = 0
     case .kind: writer.memory.bytes.store8(9, try unit(.extent, &writer.space).offset)
     case .continuation: try segment().reset(.free)
-    case .forgottenRun: try unit(.extent, &writer.space).reset(.free)
+    case .forgottenExtent: try unit(.extent, &writer.space).reset(.free)
     case .freeSegment: try segment().reset(.free)
     case .freeToCome: try unit(.free, &writer.space).epoch.number += 1_000
     case .freeLength: try unit(.free, &writer.space).length = 1
@@ -209,7 +208,7 @@ struct AccountingTests {
     }
   }
 
-  /// Each wrong figure lies under a right checksum, as a defect would write it.
+  /// Each wrong figure has a right checksum, as if a defect of the library had written it.
   @Test(arguments: Counter.allCases) func aWrongCounterIsNamed(counter: Counter) throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -221,7 +220,7 @@ struct AccountingTests {
     for number in 0..<6 {
       try store.put(patterned(65_537 + number % 2 * 70_000, 1), forKey: "large \(number)")
     }
-    // The last units of the store are used: free ones are not cut away.
+    // The store's last units are in use, so that free ones below them are not truncated.
     for number in 0..<3 { try store.remove("large \(number)") }
     for number in 2_500..<3_000 { try store.remove("key \(number)") }
     try store.checkpoint()
@@ -241,7 +240,7 @@ struct AccountingTests {
 }
 
 extension StoreCore {
-  /// A checkpoint of what the shared state says, whatever that is.
+  /// A checkpoint of the shared state as it is.
   fileprivate func checkpointWithoutTrimming() throws(StoreError) -> Bool {
     let durable = memory.shared[.durableEpoch]
     let checkpoint = Checkpoint(source: source, backing: backing, previous: superblock)

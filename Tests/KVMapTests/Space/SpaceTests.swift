@@ -3,12 +3,12 @@ import Testing
 
 @testable import KVMap
 
-/// When released space is used again, and that none is lost.
+/// When released space is reused, and that none is lost.
 @Suite(.timeLimit(.minutes(5)))
 struct SpaceTests {
   // MARK: Pages
 
-  /// One page through all its states, by hand.
+  /// Takes pages through all their states.
   @Test func aPageIsReusedOnceItsReleaseIsDurable() throws {
     let core = try Store.inMemory().core
     let shared = core.memory.shared
@@ -46,13 +46,13 @@ struct SpaceTests {
     for page in first { #expect(try state(page) == (false, true, false)) }
     for page in second { #expect(try state(page) == (false, false, true)) }
 
-    // Not in the epoch of their release, nor before the checkpoint of it is durable.
+    // They are not reused in the epoch of their release, nor before its checkpoint is durable.
     shared[.durableEpoch] = Epoch(number: firstEpoch - 1)
     #expect(try first.union(second).isDisjoint(with: take(60)))
     shared[.epoch].number += 1
     shared[.durableEpoch] = Epoch(number: firstEpoch)
     var taken = Set(try take(200))
-    // Some of them go to copies of the table itself.
+    // The table itself may have taken some for its copies.
     #expect(second.isDisjoint(with: taken))
     for page in first { #expect(try state(page).isUsed) }
     shared[.epoch].number += 1
@@ -62,7 +62,7 @@ struct SpaceTests {
     for page in pages { #expect(try state(page).isUsed) }
   }
 
-  /// Rewriting the same keys again and again takes two sets of pages, not more.
+  /// Overwriting the same keys again and again takes two sets of pages and no more.
   @Test func theIndexDoesNotGrowByOverwriting() throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.exclusive = true }
@@ -80,7 +80,7 @@ struct SpaceTests {
       }
       try store.checkpoint()
       let statistics = try store.statistics()
-      // What is neither log nor large values.
+      // Without log and large values.
       sizes.append(try store.highWater - 196_608 - statistics.logBytes - statistics.freeBytes)
       if round % 6 == 0 { try expectSound(store) }
     }
@@ -90,23 +90,23 @@ struct SpaceTests {
 
   // MARK: Large values
 
-  @Test func aRunIsReusedAfterACheckpoint() throws {
+  @Test func anExtentIsReusedAfterACheckpoint() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     try store.put(patterned(200_000, 1), forKey: "key")
-    let run = try store.run("key")
+    let extent = try store.extent("key")
     try store.put(patterned(200_000, 2), forKey: "key")
     for number in 0..<5 {
       try store.put(patterned(200_000, UInt64(number)), forKey: "before \(number)")
-      #expect(try store.run("before \(number)") != run, "a crash would need what it overwrites")
+      #expect(try store.extent("before \(number)") != extent, "a crash would need what it overwrites")
     }
     try store.checkpoint()
     try store.put(patterned(200_000, 3), forKey: "after")
-    #expect(try store.run("after") == run)
+    #expect(try store.extent("after") == extent)
     try expectSound(store)
   }
 
-  @Test func theDiskSpaceOfRunsIsGivenBack() throws {
+  @Test func extentsArePunched() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     for number in 0..<40 { try store.put(patterned(500_000, 1), forKey: "key \(number)") }
@@ -120,7 +120,7 @@ struct SpaceTests {
     try expectSound(store)
   }
 
-  @Test func whatIsNoRunIsNotReleasedAsOne() throws {
+  @Test func onlyAnExtentIsReleasedAsOne() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let unit = store.core.memory.shared[.root].page.unit
@@ -132,8 +132,8 @@ struct SpaceTests {
 
   enum Place: CaseIterable { case file, fileOfOneHandle, memory }
 
-  /// In a store in memory nothing but the count of its readers tells the writer.
-  @Test(arguments: Place.allCases) func whatAReaderLooksAtIsNotReused(place: Place) throws {
+  /// In a store in memory the writer knows its readers only by their count.
+  @Test(arguments: Place.allCases) func bytesThatAReaderUsesAreNotReused(place: Place) throws {
     let scratch = try Scratch()
     let store =
       place == .memory ? try Store.inMemory() : try scratch.store { $0.exclusive = place == .fileOfOneHandle }
@@ -141,30 +141,31 @@ struct SpaceTests {
     let readers = place == .file ? [store, try scratch.store { $0.access = .readOnly }] : [store]
     for reader in readers {
       try store.put(value, forKey: "key")
-      let run = try store.run("key")
+      let extent = try store.extent("key")
       try reader.withValue(forKey: "key") { span in
         for round in 0..<4 {
           try store.put(patterned(200_000, UInt64(round + 2)), forKey: "key")
-          #expect(try store.run("key") != run)
+          #expect(try store.extent("key") != extent)
           try store.checkpoint()
-          // Not compared by the macro, which would list the differences, for hours.
+          // Not compared within the macro, which would take hours to list the differences.
           let isSame = span.array == value
           #expect(isSame, "the bytes changed while they were looked at")
         }
       }
-      // Not for ever.
+      // It is reused later.
       try store.checkpoint()
-      var runs = Set<UInt64>()
+      var extents = Set<UInt64>()
       for number in 0..<6 {
         try store.put(patterned(200_000, 9), forKey: "after \(number)")
-        runs.insert(try store.run("after \(number)"))
+        extents.insert(try store.extent("after \(number)"))
       }
-      #expect(runs.contains(run))
+      #expect(extents.contains(extent))
       try expectSound(store)
     }
   }
 
-  /// Making the table's pages writable may raise the mark into a leaf that was about to be dropped.
+  /// Making the table's pages writable may raise the high-water mark into a leaf that was about
+  /// to be dropped.
   @Test func aLeafThatComesIntoUseIsNotDropped() throws {
     let core = try Store.inMemory().core
     let shared = core.memory.shared
@@ -184,8 +185,9 @@ struct SpaceTests {
     #expect(try space.entry(Unit(number: leafEnd))?.kind == .index)
   }
 
-  /// Units that held pages no more at the checkpoint may have been freed since, and hold large
-  /// values: recovery, which begins with the table of the checkpoint, takes no pages of them.
+  /// An index unit that was empty at the checkpoint may have become free and hold a large value
+  /// by the time of a crash. Recovery begins with the checkpoint's table and must not take pages
+  /// of that unit.
   @Test func recoveryTakesNoPagesOfUnitsThatMayHoldValues() throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.checkpoints = .inline }
@@ -197,7 +199,7 @@ struct SpaceTests {
     while count < 100 {
       try store.put(patterned(70_000, UInt64(count)), forKey: "large \(count)")
       count += 1
-      if try empty.contains(store.run("large \(count - 1)") / UInt64(Layout.unitBytes)) { break }
+      if try empty.contains(store.extent("large \(count - 1)") / UInt64(Layout.unitBytes)) { break }
     }
     #expect(count < 100)
     for number in 0..<2_000 { try store.put("again", forKey: "key \(number)") }
@@ -211,32 +213,32 @@ struct SpaceTests {
     try expectSound(crashed)
   }
 
-  @Test func aPinKeepsWhatWasReleasedSince() throws {
+  @Test func spaceReleasedAfterAPinIsNotReused() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let other = try scratch.store { $0.access = .readOnly }
     try store.put(patterned(100_000, 1), forKey: "key")
-    let run = try store.run("key")
+    let extent = try store.extent("key")
     try store.checkpoint()
     let pin = try other.core.pins.pinCurrent()
     try store.remove("key")
     for round in 0..<5 {
       try store.checkpoint()
       try store.put(patterned(100_000, UInt64(round)), forKey: "other \(round)")
-      #expect(try store.run("other \(round)") != run)
+      #expect(try store.extent("other \(round)") != extent)
     }
     try other.core.pins.unpin(pin)
     try store.checkpoint()
-    var runs = Set<UInt64>()
+    var extents = Set<UInt64>()
     for round in 0..<5 {
       try store.put(patterned(100_000, UInt64(round)), forKey: "last \(round)")
-      runs.insert(try store.run("last \(round)"))
+      extents.insert(try store.extent("last \(round)"))
     }
-    #expect(runs.contains(run))
+    #expect(extents.contains(extent))
   }
 
-  /// Large values leave hardly a trace in the log, and without checkpoints what
-  /// they leave behind is never used again.
+  /// Large values hardly make the log longer. If only its length made checkpoints due, the units
+  /// of old values would not be reused.
   @Test func overwritingLargeValuesKeepsTheFileSmall() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -246,7 +248,7 @@ struct SpaceTests {
     try expectSound(store)
   }
 
-  /// Each time all of it is written anew, into a space that none of the old ones fills.
+  /// Each append writes the whole value anew, and none of its old extents is large enough.
   @Test func appendingToALargeValueKeepsTheFileSmall() throws {
     let scratch = try Scratch()
     let store = try scratch.store { $0.checkpoints = .inline }
@@ -278,13 +280,13 @@ struct SpaceTests {
     #expect(size < 100 << 20, "\(size >> 20) MiB for one value of 256 KiB")
   }
 
-  // MARK: All of it
+  // MARK: The whole store
 
-  /// After anything, each unit belongs to one owner or to nobody, and the figures
-  /// of `statistics` add up to the store.
-  @Test func nothingIsLost() throws {
+  /// After random operations each unit has one owner or none, and the figures of `statistics`
+  /// add up to the store.
+  @Test func everyUnitHasOneOwner() throws {
     let scratch = try Scratch()
-    let seed = testSeed("nothingIsLost")
+    let seed = testSeed("everyUnitHasOneOwner")
     var number = 0
     for round in 0..<8 * testScale {
       let store = try scratch.store { $0.exclusive = round % 2 == 0 }
@@ -300,7 +302,7 @@ struct SpaceTests {
         Int(Layout.firstFreeUnit) * Layout.unitBytes + statistics.logBytes + statistics.largeValueBytes
         + statistics.freeBytes + indexUnits * Layout.unitBytes
       #expect(sum == (try store.highWater))
-      // As many segments as the log has gone through, and the one that is next.
+      // At most the segments that the log has used, and the next one.
       #expect(UInt64(statistics.segments) <= store.core.memory.shared[.segmentOrdinal] + 1)
       #expect(statistics.indexPages <= indexUnits * Layout.pagesPerUnit)
       #expect(statistics.recordCount == (try store.count))
@@ -331,14 +333,14 @@ extension Store {
     get throws { Int(core.memory.shared[.highWater].number) * Layout.unitBytes }
   }
 
-  /// Where the run of a key's large value begins.
-  func run(_ key: String) throws -> UInt64 {
+  /// Where the extent of a large value begins.
+  func extent(_ key: String) throws -> UInt64 {
     let match = try #require(try match(bytes(key)))
     #expect(match.header.flags.contains(.external))
     return core.memory.bytes.load64(Int(match.position.offset) + match.header.externalOffset)
   }
 
-  /// The units whose entries are like that.
+  /// The units whose entries satisfy a condition.
   fileprivate func units(where isWanted: (SpaceEntry) -> Bool) throws -> Set<UInt64> {
     let space = SpaceTable(working: WorkingMemory(core.source), backing: core.backing)
     return try Set(

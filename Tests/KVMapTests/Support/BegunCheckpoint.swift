@@ -1,12 +1,12 @@
 @testable import KVMap
 
-/// A checkpoint of which only the state is noted, with its lock.
+/// A checkpoint that is frozen and not written yet, with its lock.
 final class BegunCheckpoint {
   let core: StoreCore
   let block: Superblock
   private var frozen: StoreCore.FrozenCheckpoint?
 
-  /// Nil if somebody else writes one.
+  /// Nil if another process or handle writes one.
   init?(_ core: StoreCore) throws(StoreError) {
     let turn = try core.enterWaiting()
     let frozen = try core.conclude(turn) { turn throws(StoreError) -> StoreCore.FrozenCheckpoint? in
@@ -19,12 +19,12 @@ final class BegunCheckpoint {
     self.frozen = consume frozen
   }
 
-  /// Writes it; once.
+  /// Writes it, once.
   func finish() throws(StoreError) {
     guard let frozen = frozen.take() else { return }
     try core.finish(frozen)
   }
 
-  /// Lets go of the lock without writing it.
+  /// Releases the lock without writing it.
   func drop() { frozen = nil }
 }

@@ -2,7 +2,7 @@ import TestSupport
 
 @testable import KVMap
 
-/// Memory of a test that is read and written like a mapped file.
+/// Memory that a test reads and writes like a mapped file.
 @safe
 final class ByteBuffer {
   let bytes: MappedBytes

@@ -10,11 +10,11 @@ import Testing
   import Darwin
 #endif
 
-/// Another process of this test program that plays a part in a test.
+/// Another process of this test program.
 ///
-/// It is this executable again, told by an environment variable to run one role
-/// instead of the tests. Bytes go to it through descriptor 3 and come from it
-/// through descriptor 4, so that nothing the testing library prints interferes.
+/// An environment variable tells it to play one role instead of running the tests. It reads
+/// bytes from descriptor 3 and writes them to descriptor 4, so that what the testing library
+/// prints does not interfere.
 final class ChildProcess {
   private static let variable = "KVMAP_TEST_CHILD"
 
@@ -24,7 +24,7 @@ final class ChildProcess {
   private var isReaped = false
   private var hasInput = true
 
-  /// No child may inherit another's pipes: they must end with their one writer.
+  /// No child may inherit another one's pipes, which must end with their only writer.
   private static let oneAtATime = Mutex<Void>(())
 
   /// Starts a child in `role`; arguments must not hold line ends.
@@ -42,7 +42,7 @@ final class ChildProcess {
 
   deinit {
     kill()
-    // Its number may be that of another file by now.
+    // Closed only once: another file may have the number later.
     if hasInput { try? toChild.close() }
     try? fromChild.close()
   }
@@ -61,7 +61,7 @@ final class ChildProcess {
     var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-    // In two steps: the descriptors to be passed on may be among 3, 4 and 5.
+    // In two steps, since the descriptors may themselves have the numbers 3, 4 and 5.
     for (index, descriptor) in [input.rawValue, output.rawValue, 2].enumerated() {
       unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, 900 + Int32(index))
     }
@@ -69,8 +69,8 @@ final class ChildProcess {
       unsafe posix_spawn_file_actions_adddup2(&actions, 900 + index, 3 + index)
       unsafe posix_spawn_file_actions_addclose(&actions, 900 + index)
     }
-    // Nobody wants to know that the child's "test run" begins: it gets its standard
-    // error back, from 5, when its role does.
+    // The child's test run prints nothing. When its role begins, it gets its standard error
+    // back from 5.
     unsafe posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
     unsafe posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
     var identifier = pid_t()
@@ -108,7 +108,7 @@ final class ChildProcess {
   /// The next byte from the child; nil when it has ended.
   func receive() throws -> UInt8? { try fromChild.nextByte() }
 
-  /// Whether the child has something to say within that time.
+  /// Whether the child sends something within that time.
   func hasNews(within milliseconds: Int32) -> Bool {
     var descriptor = pollfd(fd: fromChild.rawValue, events: Int16(POLLIN), revents: 0)
     return unsafe poll(&descriptor, 1, milliseconds) > 0
@@ -132,7 +132,7 @@ final class ChildProcess {
     separatedBy: "\n")
 }
 
-/// What a child has of its parent.
+/// The parent, as a child sees it.
 enum Parent {
   static let input = FileDescriptor(rawValue: 3)
   static let output = FileDescriptor(rawValue: 4)

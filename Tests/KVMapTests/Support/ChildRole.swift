@@ -11,59 +11,59 @@ import Testing
   import Darwin
 #endif
 
-/// What a child process does.
+/// What a child process does, with its arguments. "Tells" means that it sends a byte.
 enum ChildRole: String {
-  /// Path, seed, first number, mode, prefix of keys. Does one operation after the other
-  /// and tells of each that has returned.
+  /// Path, seed, first number, mode, prefix of keys. Does one operation after the other, and
+  /// tells when it has returned.
   case operations
   /// Path. Waits for a byte, then opens the store and tells.
   case open
-  /// Directory. Makes one store after the other: 0, 1, 2…; tells of each.
+  /// Directory. Makes the stores 0, 1, 2… one after the other, and tells after each.
   case create
-  /// Directory. For each byte it gets, opens the next of the stores 0, 1, 2… and adds one to
-  /// "sum"; tells.
+  /// Directory. For each byte it gets, opens the next of the stores 0, 1, 2…, adds one to "sum",
+  /// and tells.
   case openTogether
-  /// Directory, name, count. For each byte it gets, makes sure of a store 0, 1, 2…, in which it
-  /// puts its name; tells.
+  /// Directory, name, count. For each byte it gets, opens or makes the next of the stores 0, 1,
+  /// 2…, puts its name, and tells.
   case createTogether
-  /// Path. Has the write lock until it is told to end.
-  case holdTurn
-  /// Path, size in bytes. Commits that much, and is killed within a transaction.
-  case dieInTurn
-  /// Path. For each byte it gets, puts "key" once more, counting up; tells.
+  /// Path. Holds the write lock until it gets a byte.
+  case holdWriteLock
+  /// Path, size in bytes. Commits that many bytes, and is killed within a transaction.
+  case dieInTransaction
+  /// Path. For each byte it gets, puts the next number for "key", and tells.
   case count
-  /// Path, writer's name, number of turns. Increments the value of "sum" that often.
+  /// Path, writer's name, count. Increments the value of "sum" that often.
   case increment
-  /// Path, own key, number. Increments "counter" and the key until that has reached the
-  /// number; tells of each hundredth.
+  /// Path, own key, number. Increments "counter" and the key until the key has reached the
+  /// number; tells after each hundredth.
   case countUp
   /// Path, seed, prefix, steps. Writes and compacts; tells at the end.
   case stir
-  /// Path. Reads until told to end; tells 0 if all went well, else 1.
+  /// Path. Reads until it gets a byte; tells 0 if all went well, else 1.
   case read
-  /// Path, MiB. Makes the store so much larger, counting up "current"; tells of each MiB.
+  /// Path, MiB. Makes the store so much larger, counts up "current", and tells after each MiB.
   case grow
-  /// Path. Takes a snapshot, and tells; for a byte it gets, looks whether that shows what it
-  /// did, and tells 0 if so, else 1.
+  /// Path. Takes a snapshot, and tells. For each byte it gets, tells 0 if the snapshot shows the
+  /// same as at first, else 1.
   case holdSnapshot
-  /// Path, occasion. A sync fails; tells; for each of two bytes it writes, and ends.
+  /// Path, occasion. A sync fails, and it tells. Writes for each of two bytes it gets, and ends.
   case failSync
-  /// Path. For each two bytes it gets, cuts the file to so many pages of 4 KiB; tells.
+  /// Path. For each two bytes it gets, cuts the file to so many pages of 4 KiB, and tells.
   case cutShort
-  /// Path, limit for the length of files or 0. Fills the disk, telling of each put, and
-  /// is killed within a transaction.
+  /// Path, limit for the length of files or 0. Fills the disk, tells after each put, and is
+  /// killed within a transaction.
   case fillAndDie
   /// Path, count. Fills a store, tells, waits, removes so many keys, and is killed.
   case removeAndDie
   #if os(Linux)
     /// Mount point, directory, kind of renaming. Serves a file system.
     case serveFiles
-    /// Path. Fills a store in part durably, tells, and does what each byte says.
+    /// Path. Fills a store, in part durably, and tells. Then does what each byte says.
     case loseWrites
   #endif
 }
 
-/// Where a child begins. Not a test: it is skipped unless this process is a child.
+/// Where a child begins. This is no test: it is skipped unless the process is a child.
 struct ChildEntry {
   @Test(.enabled(if: ChildProcess.request != nil))
   func run() throws {
@@ -108,7 +108,7 @@ struct ChildEntry {
         try store.close()
         try Parent.tell()
       }
-    case .holdTurn:
+    case .holdWriteLock:
       var options = StoreOptions()
       options.exclusive = true
       let store = try Store(path: arguments[0], options: options)
@@ -116,7 +116,7 @@ struct ChildEntry {
       try Parent.tell()
       try Parent.listen()
       try store.close()
-    case .dieInTurn: try dieInTurn(arguments)
+    case .dieInTransaction: try dieInTransaction(arguments)
     case .count: try count(arguments)
     case .increment: try increment(arguments)
     case .countUp: try countUp(arguments)
@@ -150,7 +150,7 @@ struct ChildEntry {
     for number in first... {
       try Operation(seed: seed, number: number, mix: mix).apply(to: store)
       try Parent.tell()
-      // Checkpoints, too, are to be killed.
+      // The kill may come within a checkpoint too.
       if number % 97 == 0 { try store.checkpoint() }
     }
   }
@@ -164,7 +164,7 @@ struct ChildEntry {
     }
   }
 
-  private static func dieInTurn(_ arguments: [String]) throws {
+  private static func dieInTransaction(_ arguments: [String]) throws {
     let store = try Store(path: arguments[0])
     let value = [UInt8](repeating: 1, count: 60_000)
     for number in 0...Int(arguments[1])! / value.count { try store.put(value, forKey: "filler \(number)") }
@@ -205,7 +205,7 @@ struct ChildEntry {
     options.timeout = .seconds(60)
     let store = try Store(path: arguments[0], options: options)
     while true {
-      // What was done and not told of, for want of time, counts as well.
+      // An increment that was done before a kill counts, even if it was not told.
       let done = try store.increment(arguments[1], by: 0)
       if done >= Int64(arguments[2])! { break }
       try store.increment("counter")
@@ -237,7 +237,7 @@ struct ChildEntry {
       var (count, sum) = (0, 0)
       try snapshot.forEach { key, value in
         count += 1
-        // Of the order nothing is said.
+        // The order may be any.
         sum &+= (key.array + value.array).hashValue
       }
       return (count, sum)
@@ -257,7 +257,7 @@ struct ChildEntry {
     var isSound = true
     var highest = 0
     while isSound {
-      // What the writer of the test keeps true at each instant.
+      // The writer keeps this true at each instant.
       let current = try store.get("current", as: String.self).flatMap { Int($0) } ?? 0
       isSound = current >= highest
       highest = max(highest, current)

@@ -2,7 +2,7 @@ import MappedMemory
 import Synchronization
 import SystemPackage
 
-/// Lets the nth of some system calls of this thread fail, once or from then on.
+/// Makes the nth of some system calls of this thread fail, once or from then on.
 final class Fault: Sendable {
   private let kinds: Set<SystemCall>
   private let nth: Int
@@ -10,8 +10,7 @@ final class Fault: Sendable {
   private let isLasting: Bool
   private let count = Mutex<Int>(0)
 
-  /// An interruption that lasts is one of three attempts in a row: a caller may rightly
-  /// try for ever.
+  /// A lasting interruption is one of three attempts, since a caller may try for ever.
   init(_ calls: Set<SystemCall>, nth: Int, as errno: Errno, isLasting: Bool = false) {
     kinds = calls
     self.nth = nth

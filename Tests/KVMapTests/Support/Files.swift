@@ -2,7 +2,7 @@ import Foundation
 import MappedMemory
 import SystemPackage
 
-/// `count` bytes, each run of them told apart from others by `stamp`.
+/// `count` bytes, which differ for each `stamp`.
 func patterned(_ count: Int, _ stamp: UInt64) -> [UInt8] {
   var bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: stamp &* 31), count: count)
   for index in 0..<min(8, count) { bytes[index] = UInt8(truncatingIfNeeded: stamp >> UInt64(8 * index)) }

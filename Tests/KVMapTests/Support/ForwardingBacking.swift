@@ -1,6 +1,6 @@
 @testable import KVMap
 
-/// A backing that leaves everything to another one: a test double overrides what it is about.
+/// A backing that passes everything on to another one. Subclasses override single calls.
 class ForwardingBacking: Backing, StoreLocks, @unchecked Sendable {
   // Sendable: one thread uses it.
   private let inner: any Backing

@@ -1,12 +1,12 @@
 import KVMap
 import TestSupport
 
-/// One change of a store, made from a seed and its number alone, so that parent
-/// and child, or a run and its repetition, agree on it without talking.
+/// One change of a store. It follows from a seed and its number, so that parent and child, or a
+/// run and its repetition, agree on it.
 enum Operation: Equatable {
   case put([UInt8], [UInt8], PutCondition)
   case remove([UInt8])
-  /// Keys with their new values, nil to remove; wholly undone if `aborts`.
+  /// Keys with their new values, nil to remove. Nothing is changed if `aborts`.
   case transaction([Change], aborts: Bool)
 
   struct Change: Equatable {
@@ -26,7 +26,7 @@ enum Operation: Equatable {
     var largeEvery = 25
     var largestValue = 300 << 10
     var longestTransaction = 12
-    /// What each key begins with: runs with different ones do not meet.
+    /// What each key begins with. Runs with different prefixes have different keys.
     var prefix: [UInt8] = []
   }
 
@@ -50,7 +50,7 @@ enum Operation: Equatable {
     }
   }
 
-  /// The keys of a run: mostly short, some as long as can be, one empty.
+  /// The keys of a run: most are short, some of the greatest length, one is empty.
   static func key(_ generator: inout SeededGenerator, _ mix: Mix) -> [UInt8] {
     let number = generator.below(mix.keys)
     let key =
@@ -68,14 +68,14 @@ enum Operation: Equatable {
   private static func value(_ generator: inout SeededGenerator, _ mix: Mix, _ number: Int) -> [UInt8] {
     let stamp = UInt64(number) << 16 | UInt64(generator.below(65_536))
     guard generator.below(mix.largeEvery) == 0 else { return patterned(generator.below(300), stamp) }
-    // The largest value within the log, the first beyond it, and any other size.
+    // Sizes around the largest value within the log, around two units, and any other size.
     let sizes = [65_535, 65_536, 65_537, 131_072, 131_073, generator.below(mix.largestValue)]
     return patterned(min(sizes[generator.below(sizes.count)], mix.largestValue), stamp)
   }
 
   // MARK: On a dictionary
 
-  /// What the store says of the operation: whether it did something.
+  /// Returns what the store returns: whether the operation changed something.
   @discardableResult
   func apply(to contents: inout Contents) -> Bool {
     switch self {
@@ -101,7 +101,7 @@ enum Operation: Equatable {
 
   // MARK: On a store
 
-  /// Does it; `look` is called inside transactions, after each change.
+  /// Does the operation. `look` is called inside transactions, after each change.
   @discardableResult
   func apply(
     to store: Store, look: (borrowing Transaction, ArraySlice<Change>) throws -> Void = { _, _ in }

@@ -7,7 +7,7 @@ import Testing
 extension Scratch {
   func path() -> FilePath { path("store") }
 
-  /// Opens (and creates) a store here, with options as `change` leaves them.
+  /// Opens a store here, or creates it, with options that `change` may set.
   func store(
     _ name: String = "store", _ change: (inout StoreOptions) -> Void = { _ in }
   ) throws(StoreError) -> Store {
@@ -18,7 +18,7 @@ extension Scratch {
 }
 
 extension Store {
-  /// All keys and values, by `forEach`; a key met twice is recorded as an issue.
+  /// All keys and values, by `forEach`. A key that is passed twice is an issue.
   func everything() throws -> [[UInt8]: [UInt8]] {
     var found: [[UInt8]: [UInt8]] = [:]
     try forEach { key, value in
@@ -39,7 +39,7 @@ extension Store {
   }
 }
 
-/// Checks the working state and what a recovery makes of the file.
+/// Checks the working state, and the state that a recovery would find.
 func expectSound(
   _ store: Store, _ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation
 ) throws {

@@ -18,7 +18,7 @@ final class Threads: Sendable {
     running = DispatchGroup()
     for _ in 0..<count {
       running.enter()
-      // Real threads: what blocks one must not starve another.
+      // Real threads, so that a blocked one does not starve another.
       Thread { [running] in
         body()
         running.leave()
@@ -29,7 +29,7 @@ final class Threads: Sendable {
   /// Waits until all have ended.
   func join() { running.wait() }
 
-  /// What tells the calling thread from others.
+  /// Identifies the calling thread.
   static var current: UInt {
     #if canImport(Darwin)
       unsafe UInt(bitPattern: pthread_self())
@@ -50,13 +50,13 @@ final class Signal: Sendable {
   }
   func wait() { semaphore.wait() }
 
-  /// Whether it is given within that time: for what must not happen.
+  /// Whether it is given within that time, for what must not happen.
   func isGiven(within milliseconds: Int) -> Bool {
     semaphore.wait(timeout: .now() + .milliseconds(milliseconds)) == .success
   }
 }
 
-/// Waits until something holds that other threads bring about; false after a minute.
+/// Waits for a condition that other threads bring about; false after a minute.
 func waits(until condition: () throws -> Bool) rethrows -> Bool {
   let deadline = ContinuousClock.now + .seconds(60)
   while try !condition() {

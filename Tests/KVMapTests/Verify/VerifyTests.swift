@@ -4,10 +4,10 @@ import Testing
 
 @testable import KVMap
 
-/// What `verify` says of damaged stores, of those above all that cannot be opened.
+/// What `verify` reports of damaged stores, also of those that cannot be opened.
 @Suite(.timeLimit(.minutes(5)))
 struct VerifyTests {
-  /// The report on `bytes`, which must be left alone, and no fault told twice.
+  /// The faults of `bytes`. Checks that they stay as they are, and that no fault is reported twice.
   private func verify(
     _ bytes: Data, _ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> [String] {
@@ -21,7 +21,8 @@ struct VerifyTests {
     return faults
   }
 
-  /// Also that the first opening for writing does it, and loses nothing.
+  /// Checks that these repairs are announced, and that the first opening for writing makes them
+  /// and loses nothing.
   private func expectRepairs(
     _ expected: [String], of bytes: Data, _ comment: Comment? = nil,
     sourceLocation: SourceLocation = #_sourceLocation
@@ -45,7 +46,7 @@ struct VerifyTests {
     #expect(try scratch.store().everything() == before, comment, sourceLocation: sourceLocation)
   }
 
-  /// What a power failure leaves of a superblock that was being written.
+  /// A power failure may leave it in the middle of a checkpoint.
   @Test(arguments: [0, 60]) func aTornSuperblockWillBeRepaired(recent: Int) throws {
     let bytes = try sample(recent).bytes
     for (place, offset) in [("0x0", 0), ("0x10000", 65_536)] {
@@ -83,7 +84,7 @@ struct VerifyTests {
     #expect(faults.last?.hasPrefix("superblock at 0x10000: its checksum does not match; without it") == true)
   }
 
-  @Test func superblocksOfTwoStoresAreToldApart() throws {
+  @Test func superblocksOfTwoStoresAreNamed() throws {
     let scratch = try Scratch()
     try scratch.store().close()
     var bytes = try sample(0).bytes
@@ -106,14 +107,14 @@ struct VerifyTests {
     let new = bytes[0..<256]
     bytes.replaceSubrange(0..<256, with: old)
     try expectRepairs(["superblock at 0x0: it is of checkpoint 1, the other one of "], of: bytes)
-    // A checkpoint that was interrupted after it had written the first.
+    // The checkpoint was interrupted after the first superblock.
     bytes.replaceSubrange(0..<256, with: new)
     bytes.replaceSubrange(65_536..<65_792, with: old)
     try expectRepairs(["superblock at 0x10000: it is of checkpoint 1, the other one of "], of: bytes)
   }
 
-  /// Opening stops at the damaged log; the damage elsewhere is named all the same.
-  @Test func aStoreThatCannotBeOpenedIsCheckedAllOver() throws {
+  /// Opening stops at the damaged log. The damage elsewhere is named all the same.
+  @Test func aStoreThatCannotBeOpenedIsCheckedAsAWhole() throws {
     let sample = try sample(60)
     let log = Int(sample.block.logPosition.offset)
     let bucket = try firstBucket(sample)
@@ -137,12 +138,12 @@ struct VerifyTests {
     #expect(faults.count >= 3 && faults.count <= 5, "\(faults)")
   }
 
-  @Test func aSegmentsHeaderIsNamed() throws {
+  @Test func aDamagedSegmentHeaderIsNamed() throws {
     let sample = try sample(0)
     let offset = Int(sample.block.segment.position.offset)
     let faults = try verify(flipped(sample.bytes, offset + 9))
     #expect(faults.contains { $0.hasPrefix("log segment at \(UInt64(offset).hexadecimal)") }, "\(faults)")
-    // An earlier one is not needed for opening.
+    // Opening does not need an earlier segment.
     let earlier = try #require(
       (3..<sample.bytes.count / Layout.unitBytes).map { $0 * Layout.unitBytes }.first {
         $0 != offset
@@ -162,7 +163,7 @@ struct VerifyTests {
     }
   }
 
-  /// Each page of index, table and superblocks is missed; no page makes it trap.
+  /// Each page of the index, the space table and the superblocks is reported, and none traps.
   @Test func anyPageMayBeZeros() throws {
     let sample = try sample(60)
     for offset in stride(from: 0, to: sample.bytes.count, by: Layout.pageBytes) {

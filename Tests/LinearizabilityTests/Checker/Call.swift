@@ -1,16 +1,15 @@
-/// One call on a store as the checker sees it: which call, on which of the few keys of
-/// a history, and the number of what it writes.
+/// One call on a store as the checker sees it: which call, on which of the few keys of a
+/// history, and the number of the value that it writes.
 ///
-/// Every value is a number in disguise (see `NumberedValue`); 0 is "absent".
+/// Every value stands for a number (see `NumberedValue`); 0 is "absent".
 struct Call: Hashable, Sendable {
   enum Kind: UInt64, CaseIterable, Sendable {
-    /// Looks at `key`, without the write lock.
+    /// Reads `key`, without the write lock.
     case get, view, contains
     /// Changes `key`.
     case put, putIfAbsent, putIfPresent, remove
-    /// Transactions that read both keys, and then: nothing more; put `value` and the
-    /// number after it; exchange what is there; move what `key` has to `other`; put both
-    /// and give up.
+    /// Transactions that read both keys, and then: do nothing more; put `value` and the next
+    /// number; exchange the values; move the value of `key` to `other`; put both and give up.
     case readBoth, writeBoth, exchange, move, giveUp
   }
 
@@ -18,7 +17,7 @@ struct Call: Hashable, Sendable {
   var key: Int
   /// The second key of a transaction.
   var other = 0
-  /// What is put. A transaction that puts two values puts this and the next.
+  /// The value that is put. A transaction that puts two values puts this and the next number.
   var value: UInt32 = 0
 
   var isTransaction: Bool {
@@ -28,8 +27,8 @@ struct Call: Hashable, Sendable {
     }
   }
 
-  /// Whether it has the write lock while it happens, whatever comes of it.
-  var hasTurn: Bool {
+  /// Whether it holds the write lock while it happens, whatever its outcome.
+  var hasWriteLock: Bool {
     switch kind {
     case .get, .view, .contains: false
     default: true
@@ -40,14 +39,14 @@ struct Call: Hashable, Sendable {
 /// What the keys of a history hold at one moment; 0 is "absent".
 typealias Contents = SIMD4<UInt32>
 
-/// What a call returned: a value or whether it did something, and what a transaction
-/// read of its second key.
+/// What a call returned: a value or whether it changed something, and what a transaction read
+/// for its second key.
 struct Answer: Hashable, Sendable {
   var first: UInt32
   var second: UInt32 = 0
 }
 
-/// What a call does, done all at once: the specification of the store.
+/// What a call does at one instant: the specification of the store.
 struct Outcome {
   var answer: Answer
   /// In the order in which a commit publishes them.
@@ -68,7 +67,7 @@ extension Call {
     case .writeBoth:
       return Outcome(answer: both(contents), changes: [(key, value), (other, value &+ 1)])
     case .exchange:
-      // Removing what is not there changes nothing.
+      // Removing an absent key changes nothing.
       let wanted: [(key: Int, value: UInt32)] = [(key, contents[other]), (other, current)]
       let changes = wanted.filter { $0.value != 0 || contents[$0.key] != 0 }
       return Outcome(answer: both(contents), changes: changes)

@@ -1,22 +1,20 @@
-/// Decides whether a history is linearizable: whether the operations could have happened
-/// one after the other, each at an instant between its call and its return, with the
-/// answers they gave.
+/// Decides whether a history is linearizable: whether the operations could have happened one
+/// after the other, each at an instant between its call and its return, with their answers.
 ///
-/// The search is that of Wing and Gong, who try what may come next one after the other,
-/// with the memory that Lowe gave it: a set of operations done, with the contents they
-/// lead to, is looked at once. ("Testing for linearizability", G. Lowe, 2017.)
+/// The search is that of Wing and Gong: it tries every operation that may happen next. As in
+/// Lowe's version, each set of done operations with the resulting contents is searched once.
+/// ("Testing for linearizability", G. Lowe, 2017.)
 ///
-/// Three things are the store's own:
+/// Three rules are particular to the store:
 ///
-/// - A transaction publishes its changes one by one, in their order. Who reads without
-///   the turn may see the first before the second; who has the turn, sees all or none.
-///   So a transaction of two changes happens in two steps, between which there is room
-///   for reads alone.
-/// - An operation whose process was killed may have happened or not. Whoever has the
-///   turn next after the death settles it: if it happened, it did before any operation
-///   that takes the turn and began after the process was gone.
-/// - Where no operation touches two keys and nobody was killed, a history is linearizable
-///   if it is for each key alone (Herlihy and Wing), which is decided faster.
+/// - A transaction publishes its changes one by one, in their order. A reader without the write
+///   lock may see the first before the second; a call with the write lock sees all or none. So
+///   a transaction of two changes happens in two steps, and only reads may come between them.
+/// - An operation whose process was killed may have happened or not. The next call with the
+///   write lock decides that: if the operation happened, it did so before every operation that
+///   takes the write lock and began after the process was gone.
+/// - If no operation uses two keys and no process was killed, a history is linearizable if it
+///   is so for each key alone (Herlihy and Wing). Deciding that is faster.
 struct Checker {
   private let operations: [Operation]
   private let mustHappen: UInt128
@@ -27,14 +25,14 @@ struct Checker {
   /// The most operations a history may have.
   static let mostOperations = 128
 
-  /// Where a search has come to.
+  /// A state of the search.
   private struct Place: Hashable {
     var done: UInt128 = 0
     var contents = Contents()
     var half: Half?
   }
 
-  /// A transaction of which one change is seen, and the change that is not yet.
+  /// A transaction whose first change is published, and its second change.
   private struct Half: Hashable {
     var index: Int
     var key: Int
@@ -50,7 +48,7 @@ struct Checker {
     return Dictionary(grouping: operations) { $0.call.key }.values.allSatisfy { linearization(of: $0) != nil }
   }
 
-  /// An order in which all of it could have happened.
+  /// An order in which the operations could have happened.
   static func linearization(of operations: [Operation]) -> [Operation]? {
     var checker = Checker(operations)
     guard checker.search(Place()) else { return nil }
@@ -67,7 +65,7 @@ struct Checker {
     hasDeaths = sorted.contains { $0.killed != nil }
   }
 
-  /// Whether all that is not done can be done from here on. Notes the order, last first.
+  /// Whether all other operations can follow. Notes the order, beginning with the last.
   private mutating func search(_ place: Place) -> Bool {
     if place.done & mustHappen == mustHappen { return true }
     guard seen.insert(place).inserted else { return false }
@@ -75,8 +73,8 @@ struct Checker {
       let operation = operations[index]
       var next = place
       if let half = place.half {
-        // The turn is the transaction's until its second change is seen.
-        if index != half.index, operation.call.hasTurn { continue }
+        // The transaction holds the write lock until its second change is published.
+        if index != half.index, operation.call.hasWriteLock { continue }
         if index == half.index {
           next.contents[half.key] = half.value
           next.half = nil
@@ -105,7 +103,8 @@ struct Checker {
     return true
   }
 
-  /// What may happen next: what began before anything that is not done had returned.
+  /// The operations that may happen next: those that began before any operation returned that is
+  /// not done.
   private func candidates(_ place: Place) -> [Int] {
     var found: [Int] = []
     var firstReturn = UInt64.max
@@ -117,7 +116,7 @@ struct Checker {
     }
     found.removeAll { operations[$0].invoked > firstReturn }
     if hasDeaths {
-      let latest = latestTurn(place)
+      let latest = latestWithWriteLock(place)
       found.removeAll { index in
         guard index != place.half?.index, let gone = operations[index].killed else { return false }
         return latest > gone
@@ -126,10 +125,10 @@ struct Checker {
     return found
   }
 
-  /// When the latest of those that are done and had the turn began.
-  private func latestTurn(_ place: Place) -> UInt64 {
+  /// When the last of the done operations with the write lock began.
+  private func latestWithWriteLock(_ place: Place) -> UInt64 {
     operations.indices.reduce(0) { latest, index in
-      guard place.done & UInt128(1) << UInt128(index) != 0, operations[index].call.hasTurn else {
+      guard place.done & UInt128(1) << UInt128(index) != 0, operations[index].call.hasWriteLock else {
         return latest
       }
       return max(latest, operations[index].invoked)

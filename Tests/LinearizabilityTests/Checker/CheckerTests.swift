@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// The checker must accept what may be and refuse what must not: histories made by hand.
+/// Histories made by hand: the checker must accept those that are possible, and no others.
 struct CheckerTests {
   /// An operation of `worker` from one time to another. The keys are 0, 1, 2.
   private func ran(
@@ -27,7 +27,7 @@ struct CheckerTests {
     Checker.accepts(History(operations: operations))
   }
 
-  @Test func oneAfterTheOther() {
+  @Test func callsInARowAreAccepted() {
     #expect(accepts())
     #expect(
       accepts(
@@ -40,7 +40,7 @@ struct CheckerTests {
         ran(1, .get, during: 21...22, 0)))
   }
 
-  @Test func besideAPutAReaderMaySeeEither() {
+  @Test func aReaderBesideAPutMaySeeEitherValue() {
     #expect(
       accepts(
         ran(0, .put, 0, 7, during: 1...10, 1), ran(1, .get, during: 2...3, 0), ran(1, .get, during: 4...5, 7))
@@ -49,7 +49,7 @@ struct CheckerTests {
       accepts(
         ran(0, .put, 0, 7, during: 1...10, 1), ran(1, .get, during: 2...3, 7), ran(1, .get, during: 4...5, 7))
     )
-    // But not the new one and then the old one, be it another who looks.
+    // But not the new value and then the old one, even if another reader sees that.
     #expect(
       !accepts(
         ran(0, .put, 0, 7, during: 1...10, 1), ran(1, .get, during: 2...3, 7), ran(1, .get, during: 4...5, 0))
@@ -66,7 +66,7 @@ struct CheckerTests {
       !accepts(
         ran(0, .put, 0, 7, during: 1...2, 1), ran(0, .put, 0, 8, during: 3...4, 1),
         ran(1, .get, during: 5...6, 7)))
-    // Each key for itself is right; both together are not looked at, nor need to be.
+    // Each key is right alone, and that is enough.
     #expect(
       accepts(
         ran(0, .put, 0, 7, during: 1...10, 1), ran(0, .put, 1, 8, during: 11...20, 1),
@@ -74,7 +74,7 @@ struct CheckerTests {
         ran(1, .get, 0, during: 14...15, 7)))
   }
 
-  @Test func otherBytesAreFound() {
+  @Test func wrongBytesAreFound() {
     #expect(!accepts(ran(0, .put, 0, 7, during: 1...10, 1), ran(1, .get, during: 2...3, NumberedValue.wrong)))
     #expect(!accepts(ran(0, .put, 0, 7, during: 1...10, 1), ran(1, .get, during: 2...3, 8)))
   }
@@ -92,7 +92,7 @@ struct CheckerTests {
   }
 
   @Test func aLostUpdateIsFound() {
-    // Both read 0 and say that they wrote: one must have seen the other's.
+    // Both read 0 and wrote, but one must have seen the other's value.
     #expect(
       !accepts(
         ran(0, .writeBoth, 0, 7, during: 1...10, 0, 0), ran(1, .writeBoth, 0, 17, during: 2...9, 0, 0)))
@@ -107,10 +107,10 @@ struct CheckerTests {
   }
 
   @Test func aTornTransactionIsFound() {
-    // Transactions see all of another one or nothing.
+    // A transaction sees all changes of another one, or none.
     #expect(!accepts(ran(0, .writeBoth, 0, 7, during: 1...10, 0, 0), ran(1, .readBoth, during: 2...3, 7, 0)))
     #expect(accepts(ran(0, .writeBoth, 0, 7, during: 1...10, 0, 0), ran(1, .readBoth, during: 2...3, 7, 8)))
-    // So does whoever has the turn, and a reader once the transaction has returned.
+    // So does a call with the write lock, and a reader after the transaction has returned.
     #expect(
       !accepts(
         ran(0, .writeBoth, 0, 7, during: 1...10, 0, 0), ran(1, .get, 0, during: 2...3, 7),
@@ -129,7 +129,7 @@ struct CheckerTests {
         ran(0, .writeBoth, 0, 7, during: 1...10, 0, 0), ran(1, .get, 0, during: 2...3, 7),
         ran(1, .get, 1, during: 4...5, 0),
         ran(1, .get, 1, during: 6...7, 8)))
-    // In its order.
+    // The changes are published in their order.
     #expect(
       !accepts(
         ran(0, .writeBoth, 0, 7, during: 1...10, 0, 0), ran(1, .get, 1, during: 2...3, 8),
@@ -147,10 +147,10 @@ struct CheckerTests {
     #expect(!accepts(ran(0, .giveUp, 0, 7, during: 1...10, 0, 0), ran(1, .get, 1, during: 12...13, 8)))
   }
 
-  @Test func whatWasCutOffHappenedOrNot() {
+  @Test func anInterruptedCallHappenedOrNot() {
     #expect(accepts(died(0, .put, 0, 7, during: 1...10), ran(1, .get, during: 11...12, 7)))
     #expect(accepts(died(0, .put, 0, 7, during: 1...10), ran(1, .get, during: 11...12, 0)))
-    // Readers may go on without it until somebody takes the turn.
+    // Readers may not see it until another call takes the write lock.
     #expect(
       accepts(
         died(0, .put, 0, 7, during: 1...10), ran(1, .get, during: 11...12, 0),
@@ -163,13 +163,13 @@ struct CheckerTests {
     #expect(!accepts(died(0, .put, 0, 7, during: 5...10), ran(1, .get, during: 1...2, 7)))
   }
 
-  @Test func aResurrectionIsFound() {
-    // Removed, and there again.
+  @Test func aRemovedValueThatComesBackIsFound() {
+    // A removed value is there again.
     #expect(
       !accepts(
         ran(0, .put, 0, 7, during: 1...2, 1), ran(0, .remove, during: 3...4, 1),
         ran(1, .get, during: 5...6, 7)))
-    // What was cut off does not happen after another had the turn and went on without it.
+    // An interrupted call does not happen after another one had the write lock and did not see it.
     #expect(
       !accepts(
         died(0, .put, 0, 7, during: 1...10), ran(1, .put, 1, 9, during: 11...12, 1),
@@ -179,14 +179,14 @@ struct CheckerTests {
       !accepts(
         died(0, .put, 0, 7, during: 1...10), ran(1, .remove, 0, during: 11...12, 0),
         ran(1, .get, 0, during: 13...14, 7)))
-    // It may if the other had begun before it was gone.
+    // It may if the other one began before its process was gone.
     #expect(
       accepts(
         died(0, .put, 0, 7, during: 1...10), ran(1, .remove, 0, during: 9...12, 0),
         ran(1, .get, 0, during: 13...14, 7)))
   }
 
-  @Test func aTransactionThatWasCutOffIsWholeOrNot() {
+  @Test func anInterruptedTransactionHappenedAsAWholeOrNot() {
     let torn = died(0, .writeBoth, 0, 7, during: 1...10)
     #expect(accepts(torn, ran(1, .get, 0, during: 11...12, 7), ran(1, .get, 1, during: 13...14, 0)))
     #expect(
@@ -201,10 +201,10 @@ struct CheckerTests {
     #expect(!accepts(torn, ran(1, .readBoth, during: 11...12, 0, 0), ran(2, .get, 1, during: 13...14, 8)))
   }
 
-  /// The order it finds is one: done in it, one after the other, all answers come out.
-  @Test func theOrderFoundIsOne() throws {
+  /// Done one after the other in this order, the calls give the answers of the history.
+  @Test func theOrderFoundGivesAllAnswers() throws {
     for seed in 0..<300 as Range<UInt64> {
-      // A transaction of two changes may be seen half by a reader: no plain order.
+      // Not with transactions of two changes: a reader may see half of one, which is no such order.
       let operations = random(
         seed, Call.Kind.allCases.filter { ![.writeBoth, .exchange, .move].contains($0) })
       let order = try #require(Checker.linearization(of: operations))
@@ -218,8 +218,8 @@ struct CheckerTests {
     }
   }
 
-  /// Right answers of operations in a row, with times stretched so that they overlap; and
-  /// then one wrong answer, a value that was never there.
+  /// A history with right answers, whose times are stretched so that operations overlap, gets
+  /// one wrong answer: a value that was never there.
   @Test func oneWrongAnswerAmongManyIsFound() {
     for seed in 0..<300 as Range<UInt64> {
       var operations = random(seed)

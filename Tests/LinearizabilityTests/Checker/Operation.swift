@@ -1,4 +1,4 @@
-/// A call that was made: by whom, when, and what came of it.
+/// A call that was made: by which worker, when, and with which outcome.
 struct Operation: Sendable {
   /// Which thread of which process made it.
   var worker: Int
@@ -10,7 +10,7 @@ struct Operation: Sendable {
 
   enum End: Sendable {
     case returned(at: UInt64, Answer)
-    /// Its process was killed before it returned, and was surely gone by then.
+    /// Its process was killed before it returned, and was surely gone at this time.
     case killed(at: UInt64)
   }
 
@@ -30,11 +30,11 @@ struct Operation: Sendable {
   }
 }
 
-/// What several workers did to a store in which none of the keys was there before.
+/// What several workers did with keys that were all absent before.
 struct History: Sendable, CustomStringConvertible {
   var operations: [Operation]
 
-  /// How many operations ran beside another one.
+  /// How many operations overlapped with another one.
   var overlapping: Int {
     let sorted = operations.sorted { $0.invoked < $1.invoked }
     var count = 0

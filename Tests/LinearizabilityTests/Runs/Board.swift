@@ -6,14 +6,14 @@ import Synchronization
   import Darwin
 #endif
 
-/// Memory that all processes of a run share and that outlives them: who is how far, and
-/// what was called and returned. What a process stored here before it was killed is here.
+/// Memory that all processes of a run share and that outlives them: how far each lane is, and
+/// what was called and returned. What a process stored here before it was killed is still here.
 @safe
 final class Board: Sendable {
   let histories: Int
   let lanes: Int
 
-  // Words: one cache line to a lane, a line for all, then the records.
+  // Words: one cache line for each lane, one for all, then the message and the records.
   private static let wordsPerLine = 8
   private static let messageWords = 512
   private static let wordsPerRecord = 8
@@ -35,7 +35,7 @@ final class Board: Sendable {
   deinit { unsafe munmap(base, byteCount) }
 
   private subscript(word: Int) -> UInt64 {
-    /// Acquire pairs with the release of the setter: what was done before it is done.
+    /// Acquire pairs with the release of the setter: what was done before it is visible.
     get { unsafe atomic(word).pointee.load(ordering: .acquiring) }
     set { unsafe atomic(word).pointee.store(newValue, ordering: .releasing) }
   }
@@ -44,7 +44,7 @@ final class Board: Sendable {
     unsafe (base + 8 * word).assumingMemoryBound(to: Atomic<UInt64>.self)
   }
 
-  // MARK: How far each one is
+  // MARK: How far each lane is
 
   /// How many histories a lane has done.
   subscript(done lane: Int) -> Int {
@@ -52,7 +52,7 @@ final class Board: Sendable {
     set { self[lane * Self.wordsPerLine] = UInt64(newValue) }
   }
 
-  /// Which call of its history a lane has come to.
+  /// Which call a lane has come to.
   subscript(call lane: Int) -> Int {
     get { Int(self[lane * Self.wordsPerLine + 1]) }
     set { self[lane * Self.wordsPerLine + 1] = UInt64(newValue) }
@@ -60,14 +60,14 @@ final class Board: Sendable {
 
   var hasFailed: Bool { self[lanes * Self.wordsPerLine] != 0 }
 
-  /// What went wrong first; empty if nothing did.
+  /// The first failure; empty if there is none.
   var message: String {
     let first = (lanes + 1) * Self.wordsPerLine
     let all = unsafe UnsafeRawBufferPointer(start: base + 8 * first, count: 8 * Self.messageWords)
     return unsafe String(decoding: all.prefix { $0 != 0 }, as: UTF8.self)
   }
 
-  /// Says why all have to give up; the first to say so counts.
+  /// Says why all have to give up. Only the first call counts.
   func fail(_ text: String) {
     let flag = lanes * Self.wordsPerLine
     let (isFirst, _) = unsafe atomic(flag + 1).pointee.compareExchange(
@@ -82,7 +82,7 @@ final class Board: Sendable {
 
   // MARK: Records
 
-  /// Where the record of a lane's call is; lane `lanes` is for who looks afterwards.
+  /// Where the record of a lane's call is. Lane `lanes` is for reading afterwards.
   private func record(_ history: Int, _ lane: Int, _ index: Int) -> Int {
     recordStart + ((history * (lanes + 1) + lane) * Plan.operations + index) * Self.wordsPerRecord
   }
@@ -101,13 +101,13 @@ final class Board: Sendable {
     self[record + 2] = UInt64(call.value)
     self[record + 3] = Self.now()
     self[record] = State.invoked
-    // What the call does comes after it was said to begin.
+    // The call does nothing before its beginning is noted.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
   }
 
   /// Notes what the call returned.
   func complete(_ answer: Answer, _ history: Int, _ lane: Int, _ index: Int) {
-    // And before it is said to have ended.
+    // The call does nothing after its end is noted.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     let record = record(history, lane, index)
     let now = Self.now()
@@ -117,7 +117,7 @@ final class Board: Sendable {
     self[record] = State.returned
   }
 
-  /// Notes that a lane's process is gone: what it was at will not return.
+  /// Notes that a lane's process is gone, so that its present call will not return.
   func bury(_ lane: Int) {
     let history = self[done: lane]
     guard history < histories else { return }
@@ -129,14 +129,14 @@ final class Board: Sendable {
     }
   }
 
-  /// Which of its calls a lane has to make next in the history it is at.
+  /// The next call of a lane in its present history.
   func nextCall(_ lane: Int) -> Int {
     let history = self[done: lane]
     guard history < histories else { return 0 }
     return (0..<Plan.operations).first { self[record(history, lane, $0)] == State.none } ?? Plan.operations
   }
 
-  /// All that was called in a history.
+  /// All calls of a history.
   func history(_ number: Int) -> History {
     var operations: [Operation] = []
     for lane in 0...lanes {

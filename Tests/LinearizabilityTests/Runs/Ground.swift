@@ -3,14 +3,14 @@ import KVMap
 import SystemPackage
 import TestSupport
 
-/// A store on which processes make histories, each of which is checked then. In an exit test.
+/// A store on which processes make histories, each of which is then checked. For exit tests.
 struct Ground {
   let setting: Setting
   let seed: UInt64
   private let scratch: Scratch
   private(set) var tally = Tally()
 
-  /// What has been looked at.
+  /// What has been checked.
   struct Tally {
     var histories = 0
     var operations = 0
@@ -29,7 +29,7 @@ struct Ground {
     scratch = try Scratch()
   }
 
-  /// Makes and checks that many histories, and says what it was.
+  /// Makes and checks `count` histories, and returns a report.
   mutating func run(_ count: Int) throws -> String {
     let start = ContinuousClock.now
     if !setting.isInMemory { try Store(path: path).close() }
@@ -43,10 +43,10 @@ struct Ground {
       duration.components.seconds * 1_000 + duration.components.attoseconds / 1_000_000_000_000_000
     return "\(setting.name): \(tally.histories) histories of \(tally.operations) operations, "
       + "\(tally.overlapping * 100 / max(1, tally.operations)) % of them beside others; "
-      + "\(tally.kills) processes killed, \(tally.cutOff) operations cut off; \(milliseconds) ms"
+      + "\(tally.kills) processes killed, \(tally.cutOff) operations interrupted; \(milliseconds) ms"
   }
 
-  /// Histories that the same processes make one after the other, but for those killed.
+  /// Histories that the same processes make one after the other. Killed ones are replaced.
   private mutating func run(_ group: Int, _ histories: Int) throws {
     var generator = SeededGenerator(seed: seed, group)
     let plan = Plan(seed: generator.next(), setting: setting)
@@ -66,7 +66,7 @@ struct Ground {
       for lane in lanes { board.bury(lane) }
       if setting.isDeadly, child.wasKilled {
         tally.kills += 1
-        // In the last history nobody takes the place of the dead.
+        // In the last history killed processes are not replaced.
         let goesOn = lanes.contains { board[done: $0] < histories - 1 }
         if goesOn, !board.hasFailed { start(process) }
       } else if child.end != .well {
@@ -74,12 +74,12 @@ struct Ground {
       }
     }
     if board.hasFailed { throw Failure("group \(group): \(board.message)") }
-    if !setting.isInMemory { try lookAfterwards(board, plan) }
+    if !setting.isInMemory { try readAfterwards(board, plan) }
     for number in 0..<histories { try judge(board.history(number), "group \(group), history \(number)") }
   }
 
-  /// Opens the store when all others are gone, and reads what the last history left.
-  private func lookAfterwards(_ board: Board, _ plan: Plan) throws {
+  /// Opens the store when all processes are gone, and reads what the last history left.
+  private func readAfterwards(_ board: Board, _ plan: Plan) throws {
     let store = try Store(path: path)
     let last = board.histories - 1
     for key in 0..<Plan.keys {

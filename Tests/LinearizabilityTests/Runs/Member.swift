@@ -11,19 +11,19 @@ import TestSupport
 
 /// In a child: one process of a setting, with its handles and threads.
 ///
-/// Where stores into the file can be seen, threads give the processor away between two
-/// of them now and then, so that others see what is half done.
+/// With the trait that shows stores into the file, threads yield between two of them at times,
+/// so that others see what is half done.
 struct Member {
   let plan: Plan
   let process: Int
   let board: Board
   let path: String
-  /// How many processes have had this part before.
+  /// How many processes have had this place before.
   let life: Int
 
   private var generator: SeededGenerator { SeededGenerator(seed: plan.seed, process, life, -2) }
 
-  /// Ends this process when all is done, or kills it.
+  /// Ends this process when everything is done, or kills it.
   func run() -> Never {
     do {
       let stores = try plan.setting.processes[process].map { handle in
@@ -43,8 +43,8 @@ struct Member {
     _exit(0)
   }
 
-  /// A handle that may only read sees what others write only if one of them was there
-  /// before; so it comes later.
+  /// A read-only handle sees later changes only if a writing handle was open before it. So it
+  /// waits for one.
   private func open(_ options: StoreOptions) throws(StoreError) -> Store {
     let store = try Store(path: path, options: options)
     if store.core.backing.isShared || board.hasFailed { return store }
@@ -62,7 +62,7 @@ struct Member {
     }
   }
 
-  /// Whether this life ends at one of its stores into the file; else after some time.
+  /// Whether this process is killed at one of its stores into the file, and not after some time.
   private var diesAtStore: Bool {
     #if CRASH_SIMULATION
       var generator = generator
@@ -72,7 +72,7 @@ struct Member {
     #endif
   }
 
-  /// Lets a worker do its part with its stores into the file seen.
+  /// Runs a worker, and observes its stores into the file.
   private func observe(_ worker: Worker) throws {
     #if CRASH_SIMULATION
       var generator = SeededGenerator(seed: plan.seed, process, life, worker.lane)
@@ -92,7 +92,7 @@ struct Member {
     try worker.run()
   }
 
-  /// A signal at any instant, be it in the middle of a system call.
+  /// The signal may come at any instant, also in the middle of a system call.
   private func killSelfLater() {
     guard plan.setting.isDeadly, !diesAtStore else { return }
     var generator = generator
@@ -104,7 +104,7 @@ struct Member {
   }
 }
 
-/// A thread. Made by the system's own call, since it has to work in a forked child.
+/// A thread made by the system's own call, since it has to work in a forked child.
 final class WorkerThread {
   private final class Body {
     let run: () -> Void

@@ -1,7 +1,7 @@
 import KVMap
 import TestSupport
 
-/// What each worker does in each history, by lot: the same for the same seed.
+/// What each worker does in each history. It follows from the seed.
 struct Plan: Sendable {
   let seed: UInt64
   let setting: Setting
@@ -9,13 +9,13 @@ struct Plan: Sendable {
   static let keys = 3
   static let operations = 10
 
-  /// What a worker does, and what happens beside.
+  /// A call of a worker, and what it does before.
   struct Step {
     var call: Call
     var isDurable: Bool
-    /// Whether it is begun together with those of others, if they come soon.
+    /// Whether it waits a little, to begin together with the calls of others.
     var isTogether: Bool
-    /// Done before it, and no part of the history.
+    /// Done before the call, and no part of the history.
     var chore: Chore?
   }
 
@@ -32,7 +32,7 @@ struct Plan: Sendable {
   func steps(history: Int, lane: Int) -> [Step] {
     var generator = SeededGenerator(seed: seed, history, lane)
     let mayWrite = setting.lanes[lane].mayWrite
-    // Half of the histories have no transactions: they are checked key by key.
+    // Half of the histories have no transactions, so that they can be checked key by key.
     var shared = SeededGenerator(seed: seed, history, -1)
     let hasTransactions = shared.chance(50)
     let keys = shared.chance(30) ? 2 : Self.keys
@@ -68,6 +68,6 @@ struct Plan: Sendable {
     }
   }
 
-  /// The keys of a history: of its own, so that all are absent at its start.
+  /// Each history has keys of its own, so that all are absent at its start.
   static func keyName(_ key: Int, history: Int) -> [UInt8] { bytes("history \(history), key \(key)") }
 }

@@ -3,7 +3,7 @@ import KVMap
 /// Which processes, handles and threads work on a store at the same time.
 struct Setting: Sendable {
   var name: String
-  /// The processes, by the handles they have.
+  /// The handles of each process.
   var processes: [[Handle]]
   /// Whether processes are killed, and others start in their place.
   var isDeadly = false

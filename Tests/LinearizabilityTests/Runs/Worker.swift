@@ -7,7 +7,7 @@ import TestSupport
   import Darwin
 #endif
 
-/// A thread that plays its part in one history after the other.
+/// A thread that makes the calls of one lane in one history after the other.
 struct Worker {
   let plan: Plan
   let store: Store
@@ -20,7 +20,7 @@ struct Worker {
     var isInCall = false
   }
 
-  /// Goes on from where the lane is.
+  /// Goes on where the lane is.
   func run() throws {
     var first = board.nextCall(lane)
     while board[done: lane] < board.histories {
@@ -42,7 +42,7 @@ struct Worker {
     }
   }
 
-  /// All begin a history together. False if one has given up.
+  /// Waits until all have come to this history. False if one has given up.
   private func waitForOthers(_ history: Int) -> Bool {
     while !(0..<board.lanes).allSatisfy({ board[done: $0] >= history }) {
       if board.hasFailed { return false }
@@ -51,8 +51,7 @@ struct Worker {
     return true
   }
 
-  /// Gives the others a chance to come to the same call: what happens at the same time
-  /// is what is looked for. Nobody depends on it.
+  /// Waits a little until the others have come to the same call, so that more calls overlap.
   private func waitForOthers(_ history: Int, _ index: Int) {
     board[call: lane] = history * Plan.operations + index
     for _ in 0..<20 {
@@ -135,7 +134,7 @@ struct Worker {
         try store.put([UInt8](repeating: 1, count: size), forKey: key)
       }
     case .forget:
-      // Nobody is at it any more: all have begun a later one.
+      // All workers have begun a later history.
       guard history >= 2 else { return }
       for key in 0..<Plan.keys { try store.remove(Plan.keyName(key, history: history - 2)) }
     }

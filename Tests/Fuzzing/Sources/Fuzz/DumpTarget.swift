@@ -1,4 +1,4 @@
-/// The readers of dumps and batches: records, or a fault in its place.
+/// The readers of dumps and batches: they give records, or an error with its place.
 enum DumpTarget {
   static func read(_ bytes: [UInt8], _ format: DumpFormat) -> CInt {
     var reader = format.makeReader(input(bytes))
@@ -31,7 +31,7 @@ enum DumpTarget {
     return 0
   }
 
-  /// Handed out in pieces, whose borders may lie anywhere.
+  /// The input in pieces, which may end anywhere.
   private static func input(_ bytes: [UInt8]) -> ByteInput {
     let size = 1 + Int(bytes.first ?? 0) % 31
     var position = 0

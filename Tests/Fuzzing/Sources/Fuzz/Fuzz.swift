@@ -1,6 +1,6 @@
 import CFuzzer
 
-/// Chooses what is fuzzed by the first argument; all further ones are libFuzzer's.
+/// The first argument chooses what is fuzzed. All further ones are for libFuzzer.
 @main
 enum Fuzz {
   static func main() {
@@ -37,7 +37,7 @@ enum Fuzz {
   }
 }
 
-/// Random choices that the fuzzer makes: two bytes of its input for each.
+/// Random choices that the fuzzer makes, with two bytes of its input for each.
 struct InputGenerator: RandomNumberGenerator {
   private let bytes: [UInt8]
   private var position = 0
@@ -52,7 +52,7 @@ struct InputGenerator: RandomNumberGenerator {
       number = number << 8 | UInt64(bytes[position])
       position += 1
     }
-    // Also in the upper bits, for those that are shifted down.
+    // In the upper bits too, since some callers shift them down.
     return number &* 0x0001_0001_0001_0001
   }
 }

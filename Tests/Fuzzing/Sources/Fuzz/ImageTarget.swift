@@ -3,7 +3,7 @@ import SystemPackage
 
 @testable import KVMap
 
-/// Files of stores, changed as the fuzzer says.
+/// Files of stores, changed as the input says.
 final class ImageTarget {
   private let stores: [HostileStore]
   private let saved: [Image.Saved]
@@ -53,7 +53,7 @@ final class ImageTarget {
     return 0
   }
 
-  /// Bytes as they come; the checksum of an index page put right or not.
+  /// Stores bytes of the input, and corrects the checksum of an index page or not.
   private func patch(_ image: Image, _ random: inout InputGenerator) {
     let page = image.pages[random.below(image.pages.count)]
     let start = page * Image.pageBytes + random.below(Image.pageBytes - 8)

@@ -23,7 +23,7 @@ extension Mutation {
       .replace(
         "shared[.recoveries] &- recoveriesWhenJoined < 2",
         by: "(MUTATED ? shared[.recoveries] == recoveriesWhenJoined : TEXT)"),
-      seenBy: .store("VouchingTests/aRecoveryThatBeganBeforeIsNotRelied")),
+      seenBy: .store("VouchingTests/theLogIsInheritedUntilARecoveryHasStoredItAgain")),
     Mutation(
       "a handle at its end leaves the checkpoint to those who can vouch for what they stored", in: turn,
       .takeForFalse("inheritsPages(turn)", after: "func leavesCheckpointToOthers"), seenBy: .crashes(60),

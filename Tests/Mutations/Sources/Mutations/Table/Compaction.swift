@@ -159,7 +159,7 @@ extension Mutation {
       "a checkpoint is due when many pages of the index wait for one",
       in: "KVMap/Engine/StoreCore+Checkpoint.swift",
       .replace("shared[.releasedPages] /", by: "(MUTATED ? 0 : shared[.releasedPages]) /"),
-      seenBy: .store("SnapshotTests/manyThatEndSoonTakeLittleSpace")),
+      seenBy: .store("SnapshotTests/manyShortSnapshotsTakeLittleSpace")),
     Mutation(
       "a large value that is moved takes no more pages than it needs", in: full,
       .replace(

@@ -72,7 +72,7 @@ extension Mutation {
     Mutation(
       "a record's checksum is bound to its place", in: "KVMap/Format/RecordHeader.swift",
       .replace("seed: seed, place: UInt64(offset)", by: "seed: seed, place: MUTATED ? 0 : UInt64(offset)"),
-      seenBy: .store("SalvageTests/recordsInsideAValueAreNone"), .fixtures),
+      seenBy: .store("SalvageTests/recordsInsideAValueDoNotCount"), .fixtures),
     Mutation(
       "a page's checksum is bound to its place", in: "KVMap/Format/PageHeader.swift",
       .replace("place: page.number", by: "place: MUTATED ? 0 : page.number"), seenBy: .fixtures),
