@@ -206,7 +206,7 @@ extension StoreCore {
   }
 
   private func oldestPinHolder() throws(StoreError) -> Int32? {
-    let own = source.local.lowestPin
+    let own = min(source.local.lowestPin, pins.lowestAnnounced?.number ?? .max)
     let others = try backing.locks.lowestPin()
     if let announced = try ReuseRule.announcedPin(memory, backing),
       announced.epoch < others ?? Epoch(number: .max), announced.epoch.number < own
@@ -221,7 +221,8 @@ extension StoreCore {
   private func releaseLimits() throws(StoreError) -> (durable: Epoch, pin: Epoch?) {
     let pin: Epoch?
     do { pin = try ReuseRule.lowestPin(memory, backing) } catch { throw error.naming(name) }
-    return (shared[.durableEpoch], pin)
+    let announced = pins.lowestAnnounced
+    return (shared[.durableEpoch], [pin, announced].compactMap { $0 }.min())
   }
 
   /// Bytes of log that are yet to be written: the rest of the log's segment and of the segment for

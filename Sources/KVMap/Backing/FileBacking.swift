@@ -133,7 +133,9 @@ final class FileBacking: Backing {
   func renew(offset: Int, count: Int) throws(StoreError) {
     _ = try wholeSize()
     // A page that may be dropped must not come back as it was in an earlier life.
-    guard sharedPageIsLocked.load(ordering: .relaxed), dataRanges(offset..<offset + count) == [offset..<offset + count] else {
+    guard sharedPageIsLocked.load(ordering: .relaxed),
+      dataRanges(offset..<offset + count) == [offset..<offset + count]
+    else {
       return try allocate(offset: offset, count: count)
     }
     // Where files share blocks, the write takes space for a copy, or fails.

@@ -96,11 +96,13 @@ final class ProcessPins: @unchecked Sendable {
   /// closed: another process may then build the shared state anew, with empty slots. It may also
   /// begin in an earlier epoch than was announced here, so the pin is of the first epoch of all.
   func keepAnnounced() {
+    if lowestAnnounced != nil { try? addPin(Epoch(number: 0)) }
+  }
+
+  /// The lowest epoch that calls of this handle pin now; nil if there is none.
+  var lowestAnnounced: Epoch? {
     let slot = slot.load(ordering: .acquiring)
-    guard slot >= 0 else { return }
-    var isReading = false
-    slots.forEachPin(of: slot) { _ in isReading = true }
-    if isReading { try? addPin(Epoch(number: 0)) }
+    return slot >= 0 ? slots.lowestPin(of: slot) : nil
   }
 
   // MARK: For longer

@@ -74,19 +74,17 @@ struct ReaderSlots {
     return lowest
   }
 
-  private func lowestPin(of slot: Int) -> Epoch? {
+  /// The lowest epoch pinned in a slot; nil if there is none.
+  func lowestPin(of slot: Int) -> Epoch? {
     var lowest: Epoch?
-    forEachPin(of: slot) { epoch in lowest = min(lowest ?? epoch, epoch) }
-    return lowest
-  }
-
-  /// Calls `body` with each epoch that is pinned in a slot.
-  func forEachPin(of slot: Int, _ body: (Epoch) -> Void) {
     for word in 1...Self.pinWords {
       // Sequentially consistent, like the store of the pin floor before it and the two steps of a
       // reader: either this look sees the pin, or the reader sees the floor.
       let word = bytes.loadSequentiallyConsistent(Self.offset(slot) + word * 8)
-      if word & Self.readerMask != 0 { body(Epoch(number: word >> Self.readerBits)) }
+      if word & Self.readerMask == 0 { continue }
+      let epoch = Epoch(number: word >> Self.readerBits)
+      lowest = min(lowest ?? epoch, epoch)
     }
+    return lowest
   }
 }

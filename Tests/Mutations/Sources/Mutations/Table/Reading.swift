@@ -55,7 +55,7 @@ extension Mutation {
       .takeForTrue("shared[.busy] == 0"), seenBy: .store("CursorTests")),
     Mutation(
       "a cursor maps what was added to the file", in: "KVMap/API/CursorBatch.swift",
-      .replace("isUnmapped = true", by: "isUnmapped = !MUTATED"), seenBy: .store("CursorTests")),
+      .replace("isUnread = true", by: "isUnread = !MUTATED"), seenBy: .store("CursorTests")),
     Mutation(
       "forEach pins the epoch", in: cursor,
       .replace("let pin = backing.isShared ?", by: "let pin = !MUTATED && backing.isShared ?"),
