@@ -39,12 +39,13 @@ extension Trial {
   ) throws -> [Double?] {
     try close()
     var place = try newPlace()
-    sync()
     let preloaded = workload.count / 10
     var values = [[UInt8]](repeating: workload.emptyValue, count: count)
     let plain = try type.init(place)
     for key in work.keys[..<preloaded] { try plain.put(key, values[0]) }
     try plain.close()
+    // The records before are not for those that follow to wait for.
+    sync()
     place.isDurable = true
     let contender = try type.init(place)
     var latencies: [Double] = []
