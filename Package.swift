@@ -66,6 +66,11 @@ let package = Package(
       dependencies: [.product(name: "SystemPackage", package: "swift-system")],
       path: "Tests/TestSupport",
       swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "Speed",
+      dependencies: ["KVMap", "MappedMemory"],
+      path: "Tests/Speed",
+      swiftSettings: swiftSettings),
     .testTarget(
       name: "MappedMemoryTests",
       dependencies: ["MappedMemory", "TestSupport"],

@@ -10,6 +10,24 @@ let settings: [SwiftSetting] = [
   .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
+/// A library that `kvmap-benchmark` compares with if the trait of this name is enabled.
+struct Peer {
+  let trait: String
+  let module: String
+  let package: String
+
+  var target: Target { .systemLibrary(name: module, providers: [.apt([package])]) }
+  var dependency: Target.Dependency { .target(name: module, condition: .when(traits: [trait])) }
+}
+
+let peers = [
+  Peer(trait: "Tkrzw", module: "CTkrzw", package: "libtkrzw-dev"),
+  Peer(trait: "Kyoto", module: "CKyotoCabinet", package: "libkyotocabinet-dev"),
+  Peer(trait: "TDB", module: "CTDB", package: "libtdb-dev"),
+  Peer(trait: "LMDB", module: "CLMDB", package: "liblmdb-dev"),
+  Peer(trait: "SQLite", module: "CSQLite", package: "libsqlite3-dev"),
+]
+
 // A package of its own, so that who uses the library resolves and builds none of it.
 let package = Package(
   name: "kvmap-benchmarks",
@@ -19,12 +37,16 @@ let package = Package(
     .executable(name: "kvmap-steady-state", targets: ["SteadyState"]),
     .executable(name: "kvmap-threads", targets: ["Threads"]),
   ],
+  traits: Set(peers.map { .trait(name: $0.trait, description: "Compares with \($0.package).") })
+    .union([
+      .trait(name: "Peers", description: "All of them.", enabledTraits: Set(peers.map(\.trait)))
+    ]),
   dependencies: [.package(name: "kvmap", path: "../..")],
   targets: [
     .systemLibrary(name: "CGDBM", providers: [.apt(["libgdbm-dev"])]),
     .executableTarget(
       name: "Benchmark",
-      dependencies: ["CGDBM", .product(name: "KVMap", package: "kvmap")],
+      dependencies: ["CGDBM", .product(name: "KVMap", package: "kvmap")] + peers.map(\.dependency),
       swiftSettings: settings),
     .executableTarget(
       name: "SteadyState",
@@ -34,5 +56,5 @@ let package = Package(
       name: "Threads",
       dependencies: [.product(name: "KVMap", package: "kvmap")],
       swiftSettings: settings),
-  ]
+  ] + peers.map(\.target)
 )

@@ -1,36 +1,72 @@
 import Foundation
 
 struct Arguments {
-  var count = 1_000_000
-  var rounds = 3
-  var directory = FileManager.default.temporaryDirectory.path
+  private(set) var count = 1_000_000
+  private(set) var rounds = 5
+  private(set) var keyBytes = 16
+  private(set) var valueBytes = 100
+  private(set) var directory = FileManager.default.temporaryDirectory.path
+  /// Names of phases and contenders; nil for all.
+  private(set) var only: [String]?
+  private(set) var contenders: [String]?
+  private(set) var json: String?
+  private(set) var chart: String?
   /// Set in the processes that this program starts for each contender.
-  var contender: String?
+  private(set) var contender: String?
+
+  static let usage = """
+    usage: kvmap-benchmark [COUNT] [OPTION VALUE]…
+
+      COUNT                    records (1,000,000)
+      --key-bytes N            length of a key (16), a multiple of 8
+      --value-bytes N          length of a value (100), at least 8
+      --rounds N               of which each figure is the median (5)
+      --directory DIRECTORY    where the files lie, on the disk in question (the temporary directory)
+      --only PHASE,…           \(Phase.all.map(\.name).joined(separator: ", "))
+      --contenders NAME,…      \(Contenders.all.map { $0.about.identifier }.joined(separator: ", "))
+      --json FILE              writes all figures of all rounds there
+      --chart FILE             draws the times as multiples of KVMap's, as SVG
+    """
 
   struct Usage: Error, CustomStringConvertible {
-    let description = "usage: kvmap-benchmark [COUNT] [--rounds ROUNDS] [--directory DIRECTORY]"
+    var description: String { Arguments.usage }
   }
 
   init(_ words: some Sequence<String>) throws {
     var words = words.makeIterator()
+    func value() throws -> String {
+      guard let word = words.next() else { throw Usage() }
+      return word
+    }
     while let word = words.next() {
       switch word {
-      case "--rounds": rounds = try Self.number(words.next())
-      case "--directory":
-        guard let value = words.next() else { throw Usage() }
-        directory = value
-      case "--contender": contender = words.next()
+      case "--key-bytes": keyBytes = try Self.number(try value())
+      case "--value-bytes": valueBytes = try Self.number(try value())
+      case "--rounds": rounds = try Self.number(try value())
+      case "--directory": directory = try value()
+      case "--only": only = try value().split(separator: ",").map(String.init)
+      case "--contenders": contenders = try value().split(separator: ",").map(String.init)
+      case "--json": json = try value()
+      case "--chart": chart = try value()
+      case "--contender": contender = try value()
       default: count = try Self.number(word)
       }
     }
+    guard keyBytes % 8 == 0, valueBytes >= 8 else { throw Usage() }
   }
 
-  private static func number(_ word: String?) throws -> Int {
-    guard let word, let number = Int(word.filter { $0 != "," && $0 != "_" }), number > 0 else {
-      throw Usage()
-    }
+  private static func number(_ word: String) throws -> Int {
+    guard let number = Int(word.filter { $0 != "," && $0 != "_" }), number > 0 else { throw Usage() }
     return number
   }
 
-  var words: [String] { ["\(count)", "--directory", directory] }
+  var workload: Workload { Workload(count: count, keyBytes: keyBytes, valueBytes: valueBytes) }
+
+  /// For the process of one contender.
+  func words(for contender: String) -> [String] {
+    var words = ["\(count)", "--key-bytes", "\(keyBytes)", "--value-bytes", "\(valueBytes)"]
+    words += ["--directory", directory, "--contender", contender]
+    if let only { words += ["--only", only.joined(separator: ",")] }
+    return words
+  }
 }

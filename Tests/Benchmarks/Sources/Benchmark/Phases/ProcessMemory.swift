@@ -21,9 +21,11 @@ enum ProcessMemory {
   }
 }
 
-/// The length of a file and the disk space it takes.
-func fileSizes(_ path: String) throws -> (length: Int, allocated: Int) {
-  var status = stat()
-  guard unsafe stat(path, &status) == 0 else { throw Wrong("no status of \(path)") }
-  return (Int(status.st_size), Int(status.st_blocks) * 512)
+/// The disk space that the files in a directory take; holes take none.
+func allocatedBytes(in directory: String) throws -> Int {
+  try FileManager.default.contentsOfDirectory(atPath: directory).reduce(0) { sum, name in
+    var status = stat()
+    guard unsafe stat("\(directory)/\(name)", &status) == 0 else { throw Wrong("no status of \(name)") }
+    return sum + Int(status.st_blocks) * 512
+  }
 }

@@ -1,0 +1,2 @@
+// LMDB, which the benchmarks compare with.
+#include <lmdb.h>

@@ -1,0 +1,2 @@
+// SQLite, which the benchmarks compare with.
+#include <sqlite3.h>
