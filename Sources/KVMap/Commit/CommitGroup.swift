@@ -24,8 +24,8 @@ final class CommitGroup {
 extension Writer {
   /// Adds a commit to the group, or to a new one if there is none.
   @discardableResult
-  mutating func joinGroup() throws(StoreError) -> CommitGroup {
-    let joined = if let group { group } else { CommitGroup(try begin()) }
+  mutating func joinGroup() -> CommitGroup {
+    let joined = group ?? CommitGroup(begin())
     joined.count += 1
     group = joined
     return joined

@@ -6,8 +6,7 @@
 /// and cannot fail.
 extension Writer {
   /// Begins a transaction at the end of the log, or of the group.
-  mutating func begin() throws(StoreError) -> PendingTransaction {
-    try cutIfPending()
+  func begin() -> PendingTransaction {
     let tail = group?.transaction.tail ?? log.tail
     return PendingTransaction(
       mark: log.mark(tail), start: tail, tail: tail, followsOthers: group?.transaction.last != nil)

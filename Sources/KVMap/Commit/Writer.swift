@@ -57,29 +57,6 @@ struct Writer: ~Copyable {
   @inline(__always)
   func adoptCheckpoint() { log.adoptCheckpoint() }
 
-  /// Appends the CUT that recovery has left to the first change, as a durable commit of its own: no
-  /// later record may reach the disk before it. Otherwise what a crash leaves of those could not be
-  /// told, by its sequence numbers, from what the next process writes.
-  @inline(__always)
-  mutating func cutIfPending() throws(StoreError) {
-    if shared[.cutPending] != 0 { try cut() }
-  }
-
-  @inline(never)
-  private mutating func cut() throws(StoreError) {
-    var tail = log.tail
-    let mark = log.mark(tail)
-    do {
-      try makeRoomForCut(&tail)
-    } catch {
-      try log.rollBack(to: mark, space: &space)
-      throw error
-    }
-    log.appendCut(&tail)
-    try enterLog(tail, isDurable: true)
-    complete(tail)
-  }
-
   // MARK: Single commits
 
   /// What a put needs to know besides key and value.
@@ -111,7 +88,6 @@ struct Writer: ~Copyable {
     _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest
   ) throws(StoreError) {
     try ensureReserve()
-    try cutIfPending()
     var fields = LogWriter.Fields(expiry: request.expiry, version: request.version)
     var tail = log.tail
     let mark = log.mark(tail)
@@ -172,12 +148,6 @@ struct Writer: ~Copyable {
   private mutating func appendRemoval(
     _ key: RawSpan, _ hash: KeyHash, isDurable: Bool
   ) throws(StoreError) {
-    do throws(StoreError) {
-      try cutIfPending()
-    } catch {
-      lacksLog = error.code == .diskFull
-      throw error
-    }
     var tail = log.tail
     let mark = log.mark(tail)
     let prepared: Prepared
@@ -366,7 +336,7 @@ struct Writer: ~Copyable {
   /// Ensures room for a CUT. The index never points to it, so the space table counts no bytes for
   /// it, and a store with nothing to replay opens without taking a page.
   mutating func makeRoomForCut(_ tail: inout LogWriter.Tail) throws(StoreError) {
-    try log.makeRoomForCut(tail: &tail, space: &space)
+    try log.makeRoom(for: RecordHeader.byteCount + 16, headroom: 0, tail: &tail, space: &space)
     try space.flushReleases()
   }
 

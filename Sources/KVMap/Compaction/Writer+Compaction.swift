@@ -28,7 +28,6 @@ extension Writer {
 
   /// Closes the log's segment and goes on in the next one.
   private mutating func leaveSegment() throws(StoreError) {
-    try cutIfPending()
     var tail = log.tail
     let mark = log.mark(tail)
     do {

@@ -11,10 +11,9 @@ extension StoreCore {
   ) throws(StoreError) -> R {
     defer { withExtendedLifetime(self) {} }
     let turn = try enterWaiting(joins: true)
-    var joined: CommitGroup?
+    let joined = joinGroup(turn, isDurable)
     let result: R
     do {
-      joined = try joinGroup(turn, isDurable)
       result = try body(&turn.writer)
       // A store into a page that was lost has no effect.
       try checkNotLost()
@@ -29,9 +28,9 @@ extension StoreCore {
 
   /// The group that the next commit belongs to; nil if it belongs to none.
   @inline(__always)
-  func joinGroup(_ turn: borrowing WriteTurn, _ isDurable: Bool) throws(StoreError) -> CommitGroup? {
+  func joinGroup(_ turn: borrowing WriteTurn, _ isDurable: Bool) -> CommitGroup? {
     if turn.writer.group == nil, !isDurable || !writeLock.hasWaiting { return nil }
-    return try turn.writer.joinGroup()
+    return turn.writer.joinGroup()
   }
 
   /// Ends a commit and its turn. Throws if the group that the commit belongs to cannot be made

@@ -88,16 +88,8 @@ extension StoreCore {
     try checkWritable(RawSpan(), RawSpan())
     let turn = try enterWaiting(joins: true)
     let isDurable = isDurable(durability)
-    let joined: CommitGroup?
-    let pending: PendingTransaction
-    do throws(StoreError) {
-      joined = try joinGroup(turn, isDurable)
-      pending = try turn.writer.begin()
-    } catch {
-      let error = lossOr(error)
-      try endCommit(turn, nil, after: error)
-      throw error.naming(name)
-    }
+    let joined = joinGroup(turn, isDurable)
+    let pending = turn.writer.begin()
     var open = OpenTransaction(
       core: self, turn: turn, joined: joined, isDurable: isDurable, pending: pending)
     let result: R

@@ -62,7 +62,6 @@ struct LogWriter {
       shared[.tail] = newValue.position
       shared[.sequence] = newValue.sequence
       shared[.chain] = newValue.chain
-      if shared[.cutPending] != 0 { shared[.cutPending] = 0 }
     }
   }
 
@@ -93,11 +92,6 @@ struct LogWriter {
     let end = tail.position.offset + UInt64(stored + RecordHeader.linkBytes)
     try makeReady(upTo: min(end + UInt64(headroom), segmentEnd))
     if headroom > 0, end + UInt64(headroom) > segmentEnd { try makeNextReady() }
-  }
-
-  /// Ensures that a CUT, whose value is 16 random bytes, can be written at the tail.
-  func makeRoomForCut(tail: inout Tail, space: inout SpaceTable) throws(StoreError) {
-    try makeRoom(for: RecordHeader.byteCount + 16, headroom: 0, tail: &tail, space: &space)
   }
 
   /// Bytes of log that puts leave to removals.
@@ -212,13 +206,12 @@ struct LogWriter {
 
   /// Appends a CUT, which closes the log after a crash: sequence numbers jump and the chain
   /// changes, so that no older record can follow it.
-  func appendCut(_ tail: inout Tail) {
-    var generator = SystemRandomNumberGenerator()
+  func appendCut(random: (UInt64, UInt64), _ tail: inout Tail) {
     tail.sequence.number += Layout.sequenceJump
     let header = begin(.cut, Fields(), keyLength: 0, valueLength: 16, tail)
     let offset = Int(tail.position.offset) + header.valueOffset
-    bytes.store64(generator.next(), offset)
-    bytes.store64(generator.next(), offset + 8)
+    bytes.store64(random.0, offset)
+    bytes.store64(random.1, offset + 8)
     finish(header, &tail)
   }
 

@@ -227,11 +227,6 @@ extension SharedWord {
   /// How often the write lock went from one handle to another or the same.
   static var writeLockGrants: SharedWord<UInt64> { .init(424) }
 
-  // Written by recovery, and by the first commit after it.
-
-  /// Not 0: the first record goes after a CUT, which recovery has not appended.
-  static var cutPending: SharedWord<UInt64> { .init(432) }
-
   // Written with lock `checkpoint`.
 
   /// The epoch of the checkpoint that is in both superblocks.

@@ -247,12 +247,7 @@ struct Recovery {
     shared[.nextSegment] = header.next
     shared[.ready] = Position(offset: readyEnd(end))
     shared[.logSinceCheckpoint] = length
-    if mode == .alone, end.isEmpty(after: block) {
-      // Nothing has been read that could be lost yet. The CUT can wait for a commit.
-      shared[.cutPending] = 1
-    } else if !mode.isPrivate {
-      try cut(&writer)
-    }
+    if !mode.isPrivate { try cut(&writer) }
     shared[.published] = shared[.tail]
   }
 
@@ -268,7 +263,8 @@ struct Recovery {
   private func cut(_ writer: inout Writer) throws(StoreError) {
     var tail = writer.log.tail
     try writer.makeRoomForCut(&tail)
-    writer.log.appendCut(&tail)
+    var generator = SystemRandomNumberGenerator()
+    writer.log.appendCut(random: (generator.next(), generator.next()), &tail)
     try writer.log.sync(upTo: tail)
     writer.log.tail = tail
   }

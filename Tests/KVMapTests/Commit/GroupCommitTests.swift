@@ -104,14 +104,14 @@ struct GroupCommitTests {
     func hash(_ key: [UInt8]) -> KeyHash { unsafe KeyHash(key.span.bytes, seed: store.core.memory.seed) }
     let request = store.core.request(.always, .never, nil)
     try store.core.withWriteLock { turn throws(StoreError) in
-      try turn.writer.joinGroup()
+      turn.writer.joinGroup()
       for (key, value) in [("one", "1"), ("two", "2"), ("published", "new"), ("one", "1 again")] {
         let (key, value) = (bytes(key), bytes(value))
         _ = try unsafe turn.writer.put(key.span.bytes, hash(key), value.span.bytes, request)
       }
       let removed = bytes("two")
       _ = try unsafe turn.writer.remove(removed.span.bytes, hash(removed), isDurable: true)
-      var open = try turn.writer.begin()
+      var open = turn.writer.begin()
       for key in ["one", "two", "published", "other"] {
         let key = bytes(key)
         _ = try unsafe turn.writer.put(key.span.bytes, hash(key), key.span.bytes, request, in: &open)

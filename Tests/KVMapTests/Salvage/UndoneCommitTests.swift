@@ -7,35 +7,34 @@ import Testing
 /// Power fails after the first commits of a session, and takes them back. Whatever of them is on the
 /// disk, later versions are higher, and salvage keeps what was committed afterwards.
 struct UndoneCommitTests {
-  /// Two sessions on a store with an empty log: the first writes what is undone, the second `k`. The
-  /// file of the first is as after a power failure before the sync of its CUT: the page of the CUT
-  /// has not reached the disk.
-  private func twoSessions(_ scratch: Scratch, closes: Bool) throws -> Store {
+  /// Two sessions on a store with an empty log: the first writes what is undone, the second `k`. Of
+  /// what the first wrote after its CUT, only the first record has not reached the disk.
+  private func twoSessions(_ scratch: Scratch) throws -> Store {
     try scratch.store().close()
-    let empty = try contents(scratch.path())
     let first = try scratch.store()
     let start = Int(first.core.shared[.tail].offset)
+    #expect(first.core.shared[.durable].offset == UInt64(start), "the CUT is not durable")
     for (key, value) in [("a", "first"), ("k", "undone"), ("never there", "undone")] {
       try first.put(value, forKey: key)
     }
-    let end = Int(first.core.shared[.tail].offset)
-    let later = try contents(scratch.path())
-    #expect(first.core.shared[.durable].offset > start, "records were written before the CUT was durable")
-    var crashed = later
-    // The CUT was durable, so it is there; the record after it is not.
-    crashed.replaceSubrange(start + 40..<start + 80, with: empty[start + 40..<start + 80])
-    #expect(end > start + 80)
-    try write(crashed, to: scratch.path("crashed"))
+    try crash(scratch, start)
     let second = try scratch.store("crashed")
     #expect(try second.everything().isEmpty)
     try second.put("right", forKey: "k", durability: .onCommit)
     return second
   }
 
+  /// Copies the file without the header of the record at `start`.
+  private func crash(_ scratch: Scratch, _ start: Int) throws {
+    var crashed = try contents(scratch.path())
+    crashed.resetBytes(in: start..<start + RecordHeader.byteCount)
+    try write(crashed, to: scratch.path("crashed"))
+  }
+
   @Test(arguments: [false, true])
   func salvageDoesNotBringThemBack(closes: Bool) throws {
     let scratch = try Scratch()
-    let second = try twoSessions(scratch, closes: closes)
+    let second = try twoSessions(scratch)
     if closes { try second.close() }
     try write(contents(scratch.path("crashed")), to: scratch.path("source"))
     let report = try Store.salvage(from: scratch.path("source"), into: scratch.path("new"))
@@ -45,7 +44,7 @@ struct UndoneCommitTests {
 
   @Test func salvageWithoutSuperblocksDoesNotBringThemBack() throws {
     let scratch = try Scratch()
-    try twoSessions(scratch, closes: true).close()
+    try twoSessions(scratch).close()
     for offset in SuperblockPair.offsets { try flip(scratch.path("crashed"), at: offset + 80) }
     _ = try Store.salvage(from: scratch.path("crashed"), into: scratch.path("new"))
     #expect(try scratch.store("new").everything() == [bytes("k"): bytes("right")])
@@ -59,9 +58,7 @@ struct UndoneCommitTests {
     let start = Int(first.core.shared[.tail].offset)
     try first.put("undone", forKey: "key")
     let version = try #require(try first.entry(forKey: "key")).version
-    var crashed = try contents(scratch.path())
-    crashed.resetBytes(in: start + 40..<start + 80)
-    try write(crashed, to: scratch.path("crashed"))
+    try crash(scratch, start)
     let second = try scratch.store("crashed")
     #expect(try second.get("key") == nil)
     try second.put("other", forKey: "key")

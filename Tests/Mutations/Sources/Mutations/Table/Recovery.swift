@@ -105,7 +105,7 @@ extension Mutation {
     // The end.
     Mutation(
       "CUT ends what a crash left behind", in: file,
-      .leaveOut("writer.log.appendCut(&tail)"),
+      .leaveOut("writer.log.appendCut(random: (generator.next(), generator.next()), &tail)"),
       seenBy: .store("LogTests"), .crashes()),
     Mutation(
       "CUT jumps the sequence", in: "KVMap/Log/LogWriter.swift",
@@ -115,31 +115,13 @@ extension Mutation {
       seenBy: .store("FailedSyncTests")),
     Mutation(
       "CUT is random", in: "KVMap/Log/LogWriter.swift",
+      .replace("bytes.store64(random.0, offset)", by: "bytes.store64(MUTATED ? 0 : random.0, offset)"),
       .replace(
-        "bytes.store64(generator.next(), offset)", by: "bytes.store64(MUTATED ? 0 : generator.next(), offset)"
-      ),
-      .replace(
-        "bytes.store64(generator.next(), offset + 8)",
-        by: "bytes.store64(MUTATED ? 0 : generator.next(), offset + 8)"),
+        "bytes.store64(random.1, offset + 8)", by: "bytes.store64(MUTATED ? 0 : random.1, offset + 8)"),
       seenBy: .crashes(60),
       survives:
         "a second safeguard: CUT is durable before anything follows it, so no record can have followed "
         + "an equal one that was lost"),
-    Mutation(
-      "the first change begins with the CUT that recovery left out", in: "KVMap/Commit/Writer.swift",
-      .takeForFalse("shared[.cutPending] != 0"), seenBy: .store("LogTests"), .crashes()),
-    Mutation(
-      "that CUT is durable before the change", in: "KVMap/Commit/Writer.swift",
-      .replace(
-        "try enterLog(tail, isDurable: true) complete(tail)",
-        by: "try enterLog(tail, isDurable: !MUTATED)\ncomplete(tail)"),
-      seenBy: .store("UndoneCommitTests")),
-    Mutation(
-      "only the first change has a CUT", in: "KVMap/Log/LogWriter.swift",
-      .leaveOut("if shared[.cutPending] != 0 { shared[.cutPending] = 0 }"), seenBy: .store("LogTests")),
-    Mutation(
-      "only a log without records waits for its CUT", in: file,
-      .takeForTrue("end.isEmpty(after: block)"), seenBy: .crashes()),
     Mutation(
       "recovery syncs through CUT", in: file, .leaveOut("try writer.log.sync(upTo: tail)"),
       seenBy: .crashes()),
