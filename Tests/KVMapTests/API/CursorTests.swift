@@ -46,24 +46,26 @@ struct CursorTests {
     #expect(Set(found.keys) == odd)
   }
 
-  /// A commit of the other handle changes slots before the log's tail.
-  @Test func aChangeThatIsUnderWayIsNotMissed() throws {
-    var cursor = store.makeCursor()
-    _ = try cursor.next()
-    var isSeen = false
-    let observer = unsafe StoreObserver { _, _, _ in
-      guard !isSeen, (try? store.get("key 7", as: String.self)) == "new" else { return }
-      isSeen = true
-      var copy = cursor
-      let found = try? rest(&copy)
-      #expect(found?["key 7"] ?? "new" == "new")
+  #if CRASH_SIMULATION
+    /// A commit of the other handle changes slots before the log's tail.
+    @Test func aChangeThatIsUnderWayIsNotMissed() throws {
+      var cursor = store.makeCursor()
+      let first = try #require(try cursor.next()).key
+      var isSeen = false
+      let observer = unsafe StoreObserver { _, _, _ in
+        guard !isSeen, (try? store.get("key 7", as: String.self)) == "new" else { return }
+        isSeen = true
+        var copy = cursor
+        let found = try? rest(&copy)
+        #expect(first == bytes("key 7") || found?["key 7"] == "new")
+      }
+      StoreObserver.current = observer
+      try other.put("new", forKey: "key 7")
+      StoreObserver.current = nil
+      withExtendedLifetime(observer) {}
+      #expect(isSeen)
     }
-    StoreObserver.current = observer
-    try other.put("new", forKey: "key 7")
-    StoreObserver.current = nil
-    withExtendedLifetime(observer) {}
-    #expect(isSeen)
-  }
+  #endif
 
   @Test func aSnapshotStaysAsItWas() throws {
     let snapshot = try store.snapshot()
