@@ -35,7 +35,7 @@ public enum CheckpointPolicy: Sendable, Hashable {
 public enum SpaceUse: Sendable, Hashable {
   /// At most twice what the store holds, plus 64 MiB.
   case standard
-  /// At most 1.5 times what the store holds, plus 16 MiB. Overwriting takes about twice as long.
+  /// At most 1.5 times what the store holds, plus 16 MiB. Overwriting takes two to three times as long.
   case compact
 }
 
