@@ -269,8 +269,7 @@ struct Opening {
     let recovery = Recovery(
       source: source, backing: backing, clock: clock, mode: .alone)
     let end = try recovery.examine(block)
-    // With no record to apply, recovery touches nothing that could be damaged.
-    if !end.isEmpty(after: block) { try recovery.dryRun(block, end) }
+    try recovery.dryRun(block, end)
     try backing.renew(offset: Layout.liveOffset, count: Layout.pageBytes)
     // The process that created it may have died before the name was durable. This process may lack
     // the right to sync the directory.

@@ -20,9 +20,6 @@ struct LogScanner {
     var highWater: UInt64
     /// Bytes of the large values up to here.
     var extentBytes = 0
-
-    /// Whether there is no record after that checkpoint.
-    func isEmpty(after block: Superblock) -> Bool { tail.sequence == block.sequence }
   }
   private(set) var end: End
   /// First unit above everything seen, in commits that are complete or not.
