@@ -50,11 +50,16 @@ let package = Package(
       swiftSettings: swiftSettings),
     .target(
       name: "KVMapFoundation",
-      dependencies: ["KVMap", "MappedMemory"],
+      dependencies: [
+        "KVMap", "MappedMemory",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
       swiftSettings: swiftSettings),
+    .target(name: "CKVMapCommand"),
     .executableTarget(
       name: "KVMapCommand",
       dependencies: [
+        "CKVMapCommand",
         "KVMap",
         "MappedMemory",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

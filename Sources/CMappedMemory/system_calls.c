@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #if defined(__APPLE__)
 #include <sys/mount.h>
@@ -207,6 +208,25 @@ int kvmap_munlock(const void *base, size_t length) {
   return (int)syscall(SYS_munlock, base, length);
 #else
   return munlock(base, length);
+#endif
+}
+
+int kvmap_wait_on_word(const void *word, uint32_t expected, int milliseconds) {
+#ifdef __linux__
+  struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+  return (int)syscall(SYS_futex, word, 0 /* FUTEX_WAIT */, expected, &time, NULL, 0);
+#else
+  errno = ENOTSUP;
+  return -1;
+#endif
+}
+
+int kvmap_wake_word(const void *word) {
+#ifdef __linux__
+  return (int)syscall(SYS_futex, word, 1 /* FUTEX_WAKE */, INT32_MAX, NULL, NULL, 0);
+#else
+  errno = ENOTSUP;
+  return -1;
 #endif
 }
 

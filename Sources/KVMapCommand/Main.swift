@@ -4,40 +4,45 @@ import ArgumentParser
 enum Main {
   static func main() {
     prepareProcess()
-    let command: any ParsableCommand
-    do {
-      try refuseInvalidArguments()
-      command = try RootCommand.parseAsRoot()
+    let arguments: [String]
+    do throws(Failure) {
+      arguments = try commandLineArguments()
     } catch {
-      endAfterParsing(error)
+      end(error)
     }
+    if let command = plainCommand(arguments) { run(command) }
     do {
+      try UsageHints.refuseUnknownVerb(arguments)
+      var command = try RootCommand.parseAsRoot(arguments)
+      if let command = command as? any StoreCommand { run(command) }
+      // What is left is help and completions: they are thrown.
+      try command.run()
+    } catch {
+      endAfterParsing(error, arguments)
+    }
+    exit(.done)
+  }
+
+  private static func run(_ command: any StoreCommand) -> Never {
+    do {
+      try StandardStreams.check(besides: command.store)
       var command = command
-      if let storeCommand = command as? any StoreCommand {
-        try StandardStreams.check(besides: storeCommand.store)
-      }
       try command.run()
     } catch let closed as ClosedPipe {
       closed.endProcess()
     } catch {
-      // Help and completions are "errors" of the parser too.
-      guard let storeCommand = command as? any StoreCommand else { endAfterParsing(error) }
-      end(after: error, in: storeCommand)
+      var failure = Failure(reporting: error)
+      if failure.status == .absent, command.common.quiet { failure.message = nil }
+      end(failure, verb: type(of: command).verb)
     }
     exit(.done)
   }
 
   /// Ends after a command line that asked for help or the version, or that was wrong.
-  private static func endAfterParsing(_ error: any Error) -> Never {
-    if let failure = error as? Failure {
-      Messages.write(failure.message ?? "")
-      exit(failure.status)
-    }
+  private static func endAfterParsing(_ error: any Error, _ arguments: [String]) -> Never {
     let text = RootCommand.fullMessage(for: error)
     guard RootCommand.exitCode(for: error) == .success else {
-      let label = "Error: "
-      Messages.write(text.hasPrefix(label) ? String(text.dropFirst(label.count)) : text)
-      exit(.usage)
+      end(Failure(.usage, UsageHints.addHint(to: text, about: arguments)))
     }
     do {
       var output = standardOutput()
@@ -47,18 +52,13 @@ enum Main {
     } catch let closed as ClosedPipe {
       closed.endProcess()
     } catch {
-      let failure = Failure(reporting: error)
-      Messages.write(failure.message ?? "")
-      exit(failure.status)
+      end(Failure(reporting: error))
     }
     exit(.done)
   }
 
-  private static func end(after error: any Error, in command: any StoreCommand) -> Never {
-    let failure = Failure(reporting: error)
-    if let message = failure.message, failure.status != .absent || !command.common.quiet {
-      Messages.write(message, verb: type(of: command).verb)
-    }
+  private static func end(_ failure: Failure, verb: String? = nil) -> Never {
+    if let message = failure.message { Messages.write(message, verb: verb) }
     exit(failure.status)
   }
 }

@@ -23,10 +23,10 @@ struct RootCommand: ParsableCommand {
       """,
     version: Program.version,
     subcommands: [
-      Get.self, Put.self, Delete.self, Exists.self, List.self, Count.self, Expire.self, TimeToLive.self,
-      Persist.self, Batch.self, Stat.self, Verify.self, Salvage.self, Compact.self, Backup.self,
-      Increment.self,
-      CompareAndSet.self, Append.self, Dump.self, Load.self,
+      Get.self, Put.self, Delete.self, Exists.self, List.self, Keys.self, Count.self, Expire.self,
+      TimeToLive.self, Persist.self, Increment.self, CompareAndSet.self, Append.self, Batch.self, Clear.self,
+      Stat.self, Verify.self, Salvage.self, Compact.self, Backup.self, Restore.self, Dump.self, Load.self,
+      Watch.self, Completions.self,
     ])
 
   func run() throws {

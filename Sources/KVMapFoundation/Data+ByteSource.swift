@@ -1,16 +1,16 @@
 public import Foundation
 public import KVMap
 
-extension Data: ByteSource {
+extension Data: Store.ByteSource {
   /// Calls `body` with the data's bytes.
   public func withBytes<R: ~Copyable, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
     try body(bytes)
   }
 }
 
-extension Data: ByteDecodable {
+extension Data: Store.ByteDecodable {
   /// Copies the bytes.
-  public init(copying bytes: RawSpan) throws(StoreError) {
+  public init(copying bytes: RawSpan) throws(Store.Error) {
     self = unsafe bytes.withUnsafeBytes { unsafe Data($0) }
   }
 }

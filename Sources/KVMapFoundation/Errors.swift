@@ -2,7 +2,7 @@ public import Foundation
 public import KVMap
 public import MappedMemory
 
-extension StoreError: LocalizedError {
+extension Store.Error: LocalizedError {
   /// The message.
   public var errorDescription: String? { message }
 }

@@ -108,7 +108,8 @@ extension File {
     }
   }
 
-  private static var temporaryDirectory: FilePath {
+  /// The system's directory for temporary files.
+  package static var temporaryDirectory: FilePath {
     guard let set = unsafe getenv("TMPDIR"), unsafe set.pointee != 0 else { return "/tmp" }
     return unsafe FilePath(platformString: set)
   }
@@ -195,7 +196,10 @@ extension File {
   /// Gives a file another name (`renameat`), in one step; durable after
   /// ``syncDirectory(_:)``.
   ///
-  /// - Parameter replacing: whether the target may exist; otherwise EEXIST.
+  /// - Parameters:
+  ///   - path: the present name.
+  ///   - target: the new name, in the same file system.
+  ///   - replacing: whether the target may exist; otherwise EEXIST.
   public static func rename(
     _ path: FilePath, to target: FilePath, replacing: Bool
   ) throws(MappingError) {

@@ -171,11 +171,10 @@ extension File {
   /// Writes zeros over a range (`pwrite`), extending the file to its end.
   public func writeZeros(offset: Int64, length: Int64) throws(MappingError) {
     let end = try Self.end(of: offset, length, .pwrite, path)
-    let zeros = [UInt8](repeating: 0, count: Int(min(Self.bytesAtOnce, length)))
     var position = offset
     while position < end {
-      let count = min(Int64(zeros.count), Self.bytesAtOnce - position % Self.bytesAtOnce, end - position)
-      try unsafe write(zeros.span.bytes.extracting(0..<Int(count)), at: position)
+      let count = min(Self.bytesAtOnce - position % Self.bytesAtOnce, end - position)
+      try unsafe write(Self.zeros.span.bytes.extracting(0..<Int(count)), at: position)
       position += count
     }
   }
@@ -186,6 +185,7 @@ extension File {
   /// quarter of what they cost one by one; after larger writes it costs several
   /// times as much.
   static let bytesAtOnce: Int64 = 65_536
+  private static let zeros = [UInt8](repeating: 0, count: Int(bytesAtOnce))
 
   /// The end of a range, checked for sense and overflow.
   private static func end(

@@ -14,9 +14,13 @@ extension Reservation {
   /// Writes the changed pages of a range to the file (`msync`), widened to
   /// whole pages. With ``SyncMode/wait`` blocks until they are on the disk.
   ///
-  /// - Parameter invalidate: also makes other mappings show the file as it is
-  ///   (`MS_INVALIDATE`). On Linux they always do, and the flag only makes the
-  ///   call fail with EBUSY for locked pages.
+  /// - Parameters:
+  ///   - offset: where the range begins, in bytes.
+  ///   - length: its length in bytes.
+  ///   - mode: whether to wait for the disk.
+  ///   - invalidate: also makes other mappings show the file as it is (`MS_INVALIDATE`).
+  ///     On Linux they always do, and the flag only makes the call fail with EBUSY for
+  ///     locked pages.
   /// - Throws: ``MappingError``. After a failure (EIO, ENOSPC) the kernel may
   ///   mark the pages clean: a second call succeeds without having written
   ///   them.

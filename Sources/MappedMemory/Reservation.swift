@@ -62,18 +62,25 @@ public struct Reservation: ~Copyable, Sendable {
       owning: base, length: least, path: nil, protection: .none, inherited: false, lossFlag: lossFlag)
   }
 
-  /// Reserves `length` bytes if as much again is free; nil otherwise.
+  /// Reserves `length` bytes if as much again is free; nil otherwise. Where this process has no limit
+  /// of address space, Linux has enough.
   private static func reserveSparingly(_ length: Int) throws(MappingError) -> UnsafeMutableRawPointer? {
+    #if os(Linux)
+      let isLimited = kvmap_address_space_limit() != .max
+    #else
+      let isLimited = true
+    #endif
     let (twice, overflow) = length.multipliedReportingOverflow(by: 2)
     guard !overflow else { return nil }
     let base: UnsafeMutableRawPointer
     do throws(Errno) {
       unsafe base = try SystemCalls.map(
-        length: twice, protection: Protection.none.rawValue, flags: emptyFlags)
+        length: isLimited ? twice : length, protection: Protection.none.rawValue, flags: emptyFlags)
     } catch {
       if error == .noMemory { return nil }
       throw MappingError(.mmap, error)
     }
+    if !isLimited { return unsafe base }
     do throws(Errno) {
       try unsafe SystemCalls.unmap(base + length, length: length)
     } catch {

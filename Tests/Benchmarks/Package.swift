@@ -28,7 +28,7 @@ let peers = [
   Peer(trait: "SQLite", module: "CSQLite", package: "libsqlite3-dev"),
 ]
 
-// A package of its own, so that who uses the library resolves and builds none of it.
+// A package of its own, so that users of the library resolve and build none of it.
 let package = Package(
   name: "kvmap-benchmarks",
   platforms: [.macOS(.v26)],

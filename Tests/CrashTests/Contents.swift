@@ -80,7 +80,7 @@ struct History {
   }
 
   /// The latest of the states `candidates` that `memory` holds exactly; nil if none.
-  func find(_ candidates: [Int], in memory: StoreMemory) throws(StoreError) -> Int? {
+  func find(_ candidates: [Int], in memory: StoreMemory) throws(Store.Error) -> Int? {
     let index = IndexReader(memory: memory)
     let count = Int(memory.shared[.recordCount])
     var found = 0
@@ -91,7 +91,7 @@ struct History {
       if match != nil { found += 1 }
       // Mostly a key is the same in all candidates.
       var known: (record: Contents.Record?, isThere: Bool)?
-      try left.removeAll { state throws(StoreError) in
+      try left.removeAll { state throws(Store.Error) in
         let record = states[state][key]
         if let known, known.record == record { return !known.isThere }
         let isThere = try self.matches(match, record, memory)
@@ -105,7 +105,7 @@ struct History {
 
   private func matches(
     _ match: IndexReader.Match?, _ record: Contents.Record?, _ memory: StoreMemory
-  ) throws(StoreError) -> Bool {
+  ) throws(Store.Error) -> Bool {
     guard let match else { return record.map { $0.expiry <= time } ?? true }
     guard let record else { return false }
     let range = try match.record(memory).valueRange()
@@ -119,8 +119,8 @@ struct History {
 
 extension Array {
   fileprivate mutating func removeAll(
-    _ isRemoved: (Element) throws(StoreError) -> Bool
-  ) throws(StoreError) {
+    _ isRemoved: (Element) throws(Store.Error) -> Bool
+  ) throws(Store.Error) {
     var kept: [Element] = []
     for element in self where try !isRemoved(element) { kept.append(element) }
     self = kept

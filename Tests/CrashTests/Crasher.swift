@@ -69,6 +69,8 @@
       counts.lives += 1
       var random = SeededGenerator(seed: seed &* 7919)
       let time = Simulation.Time()
+      // A clock that is not believed.
+      if random.once(in: 4) { time.now = 1_000_000 }
       let kind = Prelude.Kind(rawValue: Int(seed % UInt64(Prelude.Kind.allCases.count))) ?? .few
       do {
         file.begin(trace: nil)
@@ -165,7 +167,7 @@
             try Simulation.recover(backing, crashed.time)
             if let problem = image.problem { throw problem }
             let memory = backing.mapping.source(seed: Simulation.seed).memory
-            var verifier = Verifier(memory: memory, shared: memory.shared, report: VerificationReport())
+            var verifier = Verifier(memory: memory, shared: memory.shared, report: Store.VerificationReport())
             verifier.run()
             if !verifier.report.isSound {
               throw Violation(verifier.report.faults.map(\.description).joined(separator: "; "))
@@ -176,7 +178,7 @@
         }
       } catch {
         // Before its creation is complete the file has no name, and need not be a store.
-        if history.durable < 0, error is StoreError { return }
+        if history.durable < 0, error is Store.Error { return }
         return violate("\(error)", describe(choice, crashed, level))
       }
       guard let found, history.allowed.contains(found) else {
@@ -232,7 +234,7 @@
             counts.damaged += 1
             memory.bytes.store8(memory.bytes.load8(place) ^ 1 << UInt8(random.below(8)), place)
             let stores = image.storeCount
-            do throws(StoreError) {
+            do throws(Store.Error) {
               try Simulation.recover(backing, crashed.time)
             } catch {
               guard error.code == .damaged else { throw error }

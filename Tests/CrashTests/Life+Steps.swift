@@ -53,7 +53,7 @@
       tally.handovers += 1
     }
 
-    private func durability() -> Durability {
+    private func durability() -> Store.Durability {
       switch random.below(6) {
       case 0, 1: .onCommit
       // A step syncs in place of the store's thread.
@@ -81,7 +81,7 @@
         style.freshKey += 1
       }
       let value = value()
-      var (condition, expiry) = (PutCondition.always, UInt64.max)
+      var (condition, expiry) = (Store.PutCondition.always, UInt64.max)
       var activity: Activity = contents[key] == nil ? .put : .overwrite
       if catalogue.values[Int(value)].count > Layout.largestInlineValue { activity = .largeValue }
       if random.once(in: 8) {
@@ -148,7 +148,7 @@
       guard let core = writer?.store.core else { return }
       var isWritten = false
       let isDone = try attemptAndSettle(.checkpoint) {
-        isWritten = try core.conclude(try core.enterWaiting()) { turn throws(StoreError) in
+        isWritten = try core.conclude(try core.enterWaiting()) { turn throws(Store.Error) in
           try core.checkpoint(turn, .skip)
         }
       }
@@ -169,7 +169,7 @@
       // The process that writes the checkpoint is the one that may die or fail.
       if begun.core !== writer?.store.core { swap(&writer, &otherWriter) }
       let isDone = try attemptAndSettle(.checkpointBeside) {
-        do throws(StoreError) {
+        do throws(Store.Error) {
           try begun.finish()
         } catch {
           begun.core.noteFailure(error)
@@ -228,7 +228,7 @@
         old.backing.die()
         reader = nil
       } else {
-        let (core, backing) = try Simulation.join(file, time, StoreOptions())
+        let (core, backing) = try Simulation.join(file, time, Store.Options())
         reader = (Store(core: core), backing)
       }
     }
@@ -277,7 +277,7 @@
       try check(snapshot, state, now)
     }
 
-    private func check(_ snapshot: Snapshot, _ state: Contents, _ now: UInt64) throws {
+    private func check(_ snapshot: Store.Snapshot, _ state: Contents, _ now: UInt64) throws {
       var left = state.records.indices.count { state.isLive($0, at: now) }
       for (number, key) in catalogue.keys.enumerated() {
         let record = state.isLive(number, at: now) ? state[number] : nil

@@ -205,7 +205,7 @@
       var outcome = Outcome.done
       do {
         try body()
-      } catch let error as StoreError {
+      } catch let error as Store.Error {
         guard error.code == .outcomeUnknown else { throw error }
         outcome = .unknown
         tally.failedSyncs += 1
@@ -322,6 +322,8 @@
       reader?.backing.die()
       (otherWriter, reader) = (nil, nil)
       let options = options()
+      // No process starts in the millisecond in which the one before ended.
+      time.now += 1
       while try attempt(
         activity,
         {
@@ -333,8 +335,8 @@
       noteDurable()
     }
 
-    func options() -> StoreOptions {
-      var options = StoreOptions()
+    func options() -> Store.Options {
+      var options = Store.Options()
       if random.once(in: 3) { options.durability = .onCommit }
       return options
     }

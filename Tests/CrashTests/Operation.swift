@@ -3,12 +3,12 @@
 /// A change of a store that can be repeated.
 enum Operation {
   /// `value` is the number of a value in the catalogue.
-  case put(key: Int, value: Int32, condition: PutCondition, expiry: UInt64, Durability)
-  case remove(key: Int, Durability)
+  case put(key: Int, value: Int32, condition: Store.PutCondition, expiry: UInt64, Store.Durability)
+  case remove(key: Int, Store.Durability)
   /// A value of −1 removes the key.
-  case transaction([(key: Int, value: Int32)], isAbandoned: Bool, Durability)
+  case transaction([(key: Int, value: Int32)], isAbandoned: Bool, Store.Durability)
 
-  var durability: Durability {
+  var durability: Store.Durability {
     switch self {
     case .put(_, _, _, _, let durability), .remove(_, let durability),
       .transaction(_, _, let durability):

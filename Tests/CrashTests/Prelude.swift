@@ -87,7 +87,7 @@
 
     private static func store(_ file: SimulatedFile, _ time: Simulation.Time) throws -> Store {
       try Simulation.create(file, time)
-      return Store(core: try Simulation.open(file, time, StoreOptions()).core)
+      return Store(core: try Simulation.open(file, time, Store.Options()).core)
     }
 
     /// Makes a store of this kind in the empty `file`, and closes it.
@@ -118,7 +118,7 @@
         try store.close()
         // Opened and closed once more, so that the log begins with what closing left.
         if random.once(in: 2) {
-          try Simulation.open(file, time, StoreOptions()).core.shutDown()
+          try Simulation.open(file, time, Store.Options()).core.shutDown()
         }
       }
     }

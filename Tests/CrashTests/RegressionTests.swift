@@ -10,7 +10,7 @@
 
     private static func checkpoint(_ store: Store) throws {
       let core = store.core
-      try core.conclude(try core.enterWaiting()) { turn throws(StoreError) in
+      try core.conclude(try core.enterWaiting()) { turn throws(Store.Error) in
         _ = try core.checkpoint(turn, .skip)
       }
     }
@@ -28,19 +28,19 @@
       let file = try SimulatedFile(below: nil)
       try Simulation.observing(file) {
         try Simulation.create(file, Self.time)
-        var (core, backing) = try Simulation.open(file, Self.time, StoreOptions())
+        var (core, backing) = try Simulation.open(file, Self.time, Store.Options())
         let place = Int(core.memory.shared[.tail].offset)
         try Store(core: core).put([1], forKey: [1], durability: .onCommit)
         for _ in 0..<20 {
           backing.die()
-          (core, backing) = try Simulation.open(file, Self.time, StoreOptions())
+          (core, backing) = try Simulation.open(file, Self.time, Store.Options())
         }
         try Store(core: core).put([2], forKey: [2], durability: .onCommit)
         try Store(core: core).put([3], forKey: [3], durability: .onCommit)
         backing.die()
         file.memory.bytes.store8(file.memory.bytes.load8(place + 24) ^ 1, place + 24)
-        let error = #expect(throws: StoreError.self) {
-          try Simulation.open(file, Self.time, StoreOptions())
+        let error = #expect(throws: Store.Error.self) {
+          try Simulation.open(file, Self.time, Store.Options())
         }
         #expect(error?.code == .damaged)
       }
@@ -53,17 +53,17 @@
       let file = try SimulatedFile(below: nil)
       try Simulation.observing(file) {
         try Simulation.create(file, Self.time)
-        let (core, _) = try Simulation.open(file, Self.time, StoreOptions())
-        let (other, _) = try Simulation.join(file, Self.time, StoreOptions())
+        let (core, _) = try Simulation.open(file, Self.time, Store.Options())
+        let (other, _) = try Simulation.join(file, Self.time, Store.Options())
         try Store(core: core).put([1], forKey: [1])
         let before = try SuperblockPair(core.memory.bytes).current().block.epoch
         let block = try Self.beginCheckpoint(core)
         file.syncsUntilFailure = 0
-        let failed = #expect(throws: StoreError.self) {
+        let failed = #expect(throws: Store.Error.self) {
           try Store(core: other).put([2], forKey: [2], durability: .onCommit)
         }
         #expect(failed?.code == .outcomeUnknown)
-        let error = #expect(throws: StoreError.self) { try block.finish() }
+        let error = #expect(throws: Store.Error.self) { try block.finish() }
         #expect(error?.code == .outcomeUnknown)
         #expect(try SuperblockPair(core.memory.bytes).current().block.epoch == before)
         // The next writer takes over.
@@ -84,9 +84,7 @@
       let value = [UInt8](repeating: 7, count: 60_000)
       try Simulation.observing(file) {
         try Simulation.create(file, Self.time)
-        var options = StoreOptions()
-        options.checkpoints = .inline
-        let (core, backing) = try Simulation.open(file, Self.time, options)
+        let (core, backing) = try Simulation.open(file, Self.time, Store.Options(checkpoints: .inline))
         let store = Store(core: core)
         try store.put(value, forKey: [1], durability: .onCommit)
         let durable = core.memory.shared[.durableSegment].number
@@ -131,15 +129,15 @@
       var crashPoint = 0
       try Simulation.observing(file) {
         try Simulation.create(file, Self.time)
-        var (core, backing) = try Simulation.open(file, Self.time, StoreOptions())
+        var (core, backing) = try Simulation.open(file, Self.time, Store.Options())
         try Store(core: core).put([1], forKey: [1])
         // The syncs of the whole file and of A succeed, that of B fails.
         file.syncsUntilFailure = 2
         file.failureSeed = Self.seedThatLosesAPage
-        let error = #expect(throws: StoreError.self) { try Self.checkpoint(Store(core: core)) }
+        let error = #expect(throws: Store.Error.self) { try Self.checkpoint(Store(core: core)) }
         #expect(error?.code == .outcomeUnknown)
         backing.die()
-        (core, backing) = try Simulation.open(file, Self.time, StoreOptions())
+        (core, backing) = try Simulation.open(file, Self.time, Store.Options())
         try Store(core: core).put([2], forKey: [2])
         crashPoint = trace.count
         try Self.checkpoint(Store(core: core))
@@ -168,8 +166,8 @@
       let file = try SimulatedFile(below: nil)
       try Simulation.observing(file) {
         try Simulation.create(file, Self.time)
-        let (core, backing) = try Simulation.open(file, Self.time, StoreOptions())
-        let (other, _) = try Simulation.join(file, Self.time, StoreOptions())
+        let (core, backing) = try Simulation.open(file, Self.time, Store.Options())
+        let (other, _) = try Simulation.join(file, Self.time, Store.Options())
         try Store(core: core).put([1], forKey: [1])
         let begun = try Self.beginCheckpoint(core)
         let block = begun.block
@@ -201,19 +199,19 @@
       file.begin(trace: trace)
       try Simulation.observing(file) {
         try Simulation.create(file, Self.time)
-        var (core, backing) = try Simulation.open(file, Self.time, StoreOptions())
+        var (core, backing) = try Simulation.open(file, Self.time, Store.Options())
         try Store(core: core).put([1], forKey: [1])
         file.syncsUntilFailure = 0
-        #expect(throws: StoreError.self) { try Self.checkpoint(Store(core: core)) }
+        #expect(throws: Store.Error.self) { try Self.checkpoint(Store(core: core)) }
         backing.die()
         let before = trace.count
-        (core, backing) = try Simulation.join(file, Self.time, StoreOptions())
+        (core, backing) = try Simulation.join(file, Self.time, Store.Options())
         try Store(core: core).sync()
         backing.die()
         // From the last instant to the first, since a file can only be rewound.
         for instant in (before...trace.count).reversed() {
           file.rewind(to: instant, start: (start, 0, DiskSpace()))
-          (core, backing) = try Simulation.join(file, Self.time, StoreOptions())
+          (core, backing) = try Simulation.join(file, Self.time, Store.Options())
           try Store(core: core).put([2], forKey: [2])
           #expect(try Store(core: core).get([1]) == [1])
           let report = core.verify()
@@ -246,7 +244,7 @@
         // No page that is not durable has reached the disk.
         disk.makeImage(.subset(0), &random)
         return try Simulation.observing(disk.image) {
-          let store = Store(core: try Simulation.open(disk.image, RegressionTests.time, StoreOptions()).core)
+          let store = Store(core: try Simulation.open(disk.image, RegressionTests.time, Store.Options()).core)
           #expect(store.core.verify().isSound)
           return try keys.filter { try store.get([$0]) == [$0] }
         }
@@ -268,12 +266,12 @@
       let ground = try Ground()
       try Simulation.observing(ground.file) {
         try Simulation.create(ground.file, Self.time)
-        let (first, _) = try Simulation.open(ground.file, Self.time, StoreOptions())
+        let (first, _) = try Simulation.open(ground.file, Self.time, Store.Options())
         try Store(core: first).put([1], forKey: [1])
         // Enough for a checkpoint at the end.
         try Store(core: first).put([UInt8](repeating: 9, count: 100), forKey: [9])
         Self.loseEverything(ground.file)
-        let (core, backing) = try Simulation.join(ground.file, Self.time, StoreOptions())
+        let (core, backing) = try Simulation.join(ground.file, Self.time, Store.Options())
         let second = Store(core: core)
         switch how {
         case "put": try second.put([2], forKey: [2], durability: .onCommit)
@@ -295,14 +293,14 @@
       let file = ground.file
       try Simulation.observing(file) {
         try Simulation.create(file, Self.time)
-        let (core, backing) = try Simulation.open(file, Self.time, StoreOptions())
-        let (other, _) = try Simulation.join(file, Self.time, StoreOptions())
+        let (core, backing) = try Simulation.open(file, Self.time, Store.Options())
+        let (other, _) = try Simulation.join(file, Self.time, Store.Options())
         // After this checkpoint it inherits nothing that others have stored.
         try Self.checkpoint(Store(core: other))
         try Store(core: core).put([1], forKey: [1])
         let begun = try Self.beginCheckpoint(core)
         Self.loseEverything(file)
-        #expect(throws: StoreError.self) { try begun.finish() }
+        #expect(throws: Store.Error.self) { try begun.finish() }
         let failure = try #require(
           ground.trace.events.lastIndex { if case .sync = $0 { true } else { false } })
         file.rewind(to: failure + 1, start: ground.disk.start)
@@ -320,7 +318,7 @@
       let file = try SimulatedFile(below: nil)
       try Simulation.observing(file) {
         try Simulation.create(file, Self.time)
-        let (core, _) = try Simulation.open(file, Self.time, StoreOptions())
+        let (core, _) = try Simulation.open(file, Self.time, Store.Options())
         let store = Store(core: core)
         try store.put([1], forKey: [1])
         let hash = unsafe KeyHash([1].span.bytes, seed: Simulation.seed)
@@ -329,11 +327,11 @@
         let before = core.memory.bytes.array(bucket.offset, count: Layout.pageBytes)
         core.memory.bytes.zero(bucket.offset, count: Layout.pageBytes)
         for key in [1, 2] as [UInt8] {
-          let error = #expect(throws: StoreError.self) { try store.get([key]) }
+          let error = #expect(throws: Store.Error.self) { try store.get([key]) }
           #expect(error?.code == .damaged)
         }
         // No checkpoint includes such a page: a recovery rebuilds the index.
-        let error = #expect(throws: StoreError.self) { try Self.checkpoint(store) }
+        let error = #expect(throws: Store.Error.self) { try Self.checkpoint(store) }
         #expect(error?.code == .outcomeUnknown)
         unsafe core.memory.bytes.copy(before.span.bytes, to: bucket.offset)
         try store.put([2], forKey: [2])

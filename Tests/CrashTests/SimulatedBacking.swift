@@ -10,7 +10,7 @@ final class SimulatedBacking: Backing, StoreLocks, @unchecked Sendable {
   /// How many losses were reported to each of its two descriptors, or came before it was opened.
   private var reported: (mapped: Int, locks: Int)
 
-  init(_ file: SimulatedFile) throws(StoreError) {
+  init(_ file: SimulatedFile) throws(Store.Error) {
     self.file = file
     reported = (file.losses, file.losses)
     mapping = try StoreMapping(
@@ -31,18 +31,18 @@ final class SimulatedBacking: Backing, StoreLocks, @unchecked Sendable {
   var isShared: Bool { true }
   var shared: SharedState { SharedState(bytes: fixed, start: SharedState.publicOffset) }
 
-  func grow(to bytes: Int) throws(StoreError) {
+  func grow(to bytes: Int) throws(Store.Error) {
     try file.grow(to: bytes)
     _ = try extendMapping(to: bytes)
   }
 
-  func extendMapping(to bytes: Int) throws(StoreError) -> Bool {
+  func extendMapping(to bytes: Int) throws(Store.Error) -> Bool {
     try mapping.extend(to: bytes, available: { file.length }) { reservation, range throws(MappingError) in
       try file.memory.place(reservation, range)
     }
   }
 
-  func allocate(offset: Int, count: Int) throws(StoreError) {
+  func allocate(offset: Int, count: Int) throws(Store.Error) {
     file.allocate(offset, count)
     // As with a file, space for the log is overwritten with zeros.
     var at = offset
@@ -53,14 +53,14 @@ final class SimulatedBacking: Backing, StoreLocks, @unchecked Sendable {
     }
   }
 
-  func punch(offset: Int, count: Int) throws(StoreError) -> Bool {
+  func punch(offset: Int, count: Int) throws(Store.Error) -> Bool {
     file.trace?.during(.punching) { file.punch(offset, count) } ?? file.punch(offset, count)
     return true
   }
 
-  func preallocate(offset: Int, count: Int) throws(StoreError) { file.allocate(offset, count) }
+  func preallocate(offset: Int, count: Int) throws(Store.Error) { file.allocate(offset, count) }
 
-  func truncate(to bytes: Int) throws(StoreError) {
+  func truncate(to bytes: Int) throws(Store.Error) {
     try mapping.noteCut(at: bytes) {
       file.trace?.during(.truncating) { file.truncate(to: bytes) } ?? file.truncate(to: bytes)
     }
@@ -83,24 +83,24 @@ final class SimulatedBacking: Backing, StoreLocks, @unchecked Sendable {
     return ranges
   }
 
-  func sync(offset: Int, count: Int) throws(StoreError) {
+  func sync(offset: Int, count: Int) throws(Store.Error) {
     if count <= 0 { return }
     try file.sync(offset, count)
     if reported.mapped < file.losses {
       reported.mapped = file.losses
-      throw StoreError(.outcomeUnknown, "pages were not written")
+      throw Store.Error(.outcomeUnknown, "pages were not written")
     }
   }
 
-  func syncAll() throws(StoreError) {
+  func syncAll() throws(Store.Error) {
     try file.sync(0, mappedBytes)
     if reported.locks < file.losses {
       reported.locks = file.losses
-      throw StoreError(.outcomeUnknown, "pages were not written")
+      throw Store.Error(.outcomeUnknown, "pages were not written")
     }
   }
 
-  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
+  func tryLock(_ name: LockName, _ kind: LockKind) throws(Store.Error) -> Bool {
     switch name {
     case .attached: return kind != .exclusive || !file.isAttached(besides: self)
     case .checkpoint:
@@ -111,15 +111,15 @@ final class SimulatedBacking: Backing, StoreLocks, @unchecked Sendable {
     default: return true
     }
   }
-  func unlock(_ name: LockName) throws(StoreError) {
+  func unlock(_ name: LockName) throws(Store.Error) {
     if name == .checkpoint, file.checkpointer === self { file.checkpointer = nil }
   }
-  func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32? {
+  func holder(of name: LockName, against kind: LockKind) throws(Store.Error) -> Int32? {
     name == .vouched && file.isAttached(besides: self) ? 1 : nil
   }
-  func pin(_ epoch: Epoch) throws(StoreError) { file.pin(self, epoch) }
-  func unpin(_ epoch: Epoch) throws(StoreError) { file.unpin(self, epoch) }
-  func lowestPin() throws(StoreError) -> Epoch? { file.lowestPin(besides: self) }
-  func sizes() throws(StoreError) -> (file: Int, allocated: Int) { (file.length, file.length) }
-  func residentPages() throws(StoreError) -> Int? { nil }
+  func pin(_ epoch: Epoch) throws(Store.Error) { file.pin(self, epoch) }
+  func unpin(_ epoch: Epoch) throws(Store.Error) { file.unpin(self, epoch) }
+  func lowestPin() throws(Store.Error) -> Epoch? { file.lowestPin(besides: self) }
+  func sizes() throws(Store.Error) -> (file: Int, allocated: Int) { (file.length, file.length) }
+  func residentPages() throws(Store.Error) -> Int? { nil }
 }

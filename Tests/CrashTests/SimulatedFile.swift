@@ -80,10 +80,10 @@ final class SimulatedFile {
     }
   }
 
-  func grow(to bytes: Int) throws(StoreError) {
+  func grow(to bytes: Int) throws(Store.Error) {
     if bytes <= length { return }
     guard bytes <= PagedMemory.byteCount else {
-      throw StoreError(.diskFull, "the simulated disk is full")
+      throw Store.Error(.diskFull, "the simulated disk is full")
     }
     length = min(max(bytes, length + growthStep), PagedMemory.byteCount)
     trace?.append(.grow(to: length))
@@ -115,14 +115,14 @@ final class SimulatedFile {
     trace?.append(.truncate(to: bytes))
   }
 
-  func sync(_ offset: Int, _ count: Int) throws(StoreError) {
+  func sync(_ offset: Int, _ count: Int) throws(Store.Error) {
     let first = offset / Layout.pageBytes * Layout.pageBytes
     let end = (offset + count + Layout.pageBytes - 1) / Layout.pageBytes * Layout.pageBytes
     if let left = syncsUntilFailure {
       syncsUntilFailure = left > 0 ? left - 1 : nil
       if left == 0 {
         trace?.append(.failedSync(first: first, end: end, seed: failureSeed))
-        throw StoreError(.outcomeUnknown, "a simulated sync failed")
+        throw Store.Error(.outcomeUnknown, "a simulated sync failed")
       }
     }
     trace?.append(.sync(first: first, end: end))

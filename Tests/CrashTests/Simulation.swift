@@ -10,8 +10,8 @@
     /// The clock of a life.
     final class Time: @unchecked Sendable {
       // Sendable: a simulation runs on one thread.
-      var now: UInt64 = 1_000_000
-      var clock: Clock { Clock { [self] in now } }
+      var now: UInt64 = 1_800_000_000_000
+      var clock: Clock { Clock(now: { [self] in now }) }
     }
 
     /// Runs `body`, and notes every store into the file's memory.
@@ -29,7 +29,7 @@
     }
 
     /// Creates an empty store.
-    static func create(_ file: SimulatedFile, _ time: Time) throws(StoreError) {
+    static func create(_ file: SimulatedFile, _ time: Time) throws(Store.Error) {
       let backing = try SimulatedBacking(file)
       try Creation(
         source: backing.mapping.source(seed: seed), backing: backing, clock: time.clock,
@@ -38,9 +38,9 @@
     }
 
     /// Recovers the store in the file, alone.
-    static func recover(_ backing: SimulatedBacking, _ time: Time) throws(StoreError) {
+    static func recover(_ backing: SimulatedBacking, _ time: Time) throws(Store.Error) {
       guard try backing.extendMapping(to: StoreMapping.fixedBytes) else {
-        throw StoreError(.damaged, "the file has no superblocks")
+        throw Store.Error(.damaged, "the file has no superblocks")
       }
       let (block, bothAgree) = try SuperblockPair(backing.fixed).current()
       let source = backing.mapping.source(seed: seed)
@@ -52,16 +52,16 @@
 
     /// Recovers the store in the file and opens it.
     static func open(
-      _ file: SimulatedFile, _ time: Time, _ options: StoreOptions
-    ) throws(StoreError) -> (core: StoreCore, backing: SimulatedBacking) {
+      _ file: SimulatedFile, _ time: Time, _ options: Store.Options
+    ) throws(Store.Error) -> (core: StoreCore, backing: SimulatedBacking) {
       try recover(SimulatedBacking(file), time)
       return try join(file, time, options, joinedOthers: false)
     }
 
     /// Opens the file as one more process, while others have it open.
     static func join(
-      _ file: SimulatedFile, _ time: Time, _ options: StoreOptions, joinedOthers: Bool = true
-    ) throws(StoreError) -> (core: StoreCore, backing: SimulatedBacking) {
+      _ file: SimulatedFile, _ time: Time, _ options: Store.Options, joinedOthers: Bool = true
+    ) throws(Store.Error) -> (core: StoreCore, backing: SimulatedBacking) {
       let backing = try SimulatedBacking(file)
       file.attach(backing)
       let block = try SuperblockPair(backing.fixed).current().block
@@ -78,7 +78,7 @@
 
   extension StoreCore {
     /// The memory with everything by which others have grown the file.
-    func allOfMemory() throws(StoreError) -> StoreMemory {
+    func allOfMemory() throws(Store.Error) -> StoreMemory {
       _ = try backing.extendMapping(to: Int(shared[.highWater].number) * Layout.unitBytes)
       return memory
     }

@@ -26,11 +26,11 @@ struct Examiner {
   ///
   /// `ways` says how the file is opened. Opening it as scratch includes a verification.
   func examine(
-    _ effect: HostileStore.Effect, ways: [Access] = [.readOnly, .scratch, .readWrite]
+    _ effect: HostileStore.Effect, ways: [Store.Access] = [.readOnly, .scratch, .readWrite]
   ) throws {
     let image = original.image
     try image.write(to: path)
-    for access in [Access.readOnly, .scratch] where ways.contains(access) {
+    for access in [Store.Access.readOnly, .scratch] where ways.contains(access) {
       if let store = try open(access, effect, effect.whenReading) {
         try check(store, effect, "\(access)")
         try store.close()
@@ -56,16 +56,14 @@ struct Examiner {
   }
 
   private func open(
-    _ access: Access, _ effect: HostileStore.Effect, _ refusal: HostileStore.Effect.Refusal
+    _ access: Store.Access, _ effect: HostileStore.Effect, _ refusal: HostileStore.Effect.Refusal
   ) throws -> Store? {
-    var options = StoreOptions()
-    options.access = access
-    options.create = false
+    let options = Store.Options(access: access, create: false)
     do {
       let store = try Store(path, options: options)
       if refusal == .certain { throw fail("\(access): it is not refused") }
       return store
-    } catch let error as StoreError {
+    } catch let error as Store.Error {
       guard error.code == .damaged || error.code == .newerFormat || error.code == .notAStore else {
         throw fail("\(access): \(error.code.rawValue): \(error)")
       }
@@ -123,7 +121,7 @@ struct Examiner {
       do {
         guard let entry = try cursor.next() else { break }
         if met.updateValue(entry.value, forKey: entry.key) != nil { throw fail("\(how): a key comes twice") }
-      } catch let error as StoreError {
+      } catch let error as Store.Error {
         guard error.code == .damaged else { throw fail("\(how): cursor: \(error)") }
         errors += 1
       }
@@ -144,7 +142,7 @@ struct Examiner {
       try store.forEach { _, _ in count += 1 }
       let expected = finding.values.values.count { $0 != nil }
       if finding.lost.isEmpty, count != expected { throw fail("\(how): forEach passes \(count) records") }
-    } catch let error as StoreError {
+    } catch let error as Store.Error {
       guard error.code == .damaged, !finding.lost.isEmpty else { throw fail("\(how): forEach: \(error)") }
     }
   }
@@ -156,11 +154,9 @@ struct Examiner {
   func endure(_ random: inout some RandomNumberGenerator, isChanged: Bool = true) throws {
     let image = original.image
     try image.write(to: path)
-    for access in [Access.readOnly, .scratch] {
+    for access in [Store.Access.readOnly, .scratch] {
       try tolerate {
-        var options = StoreOptions()
-        options.access = access
-        let store = try Store(path, options: options)
+        let store = try Store(path, options: Store.Options(access: access))
         read(store)
         if access == .scratch, isChanged { change(store, &random) }
         try store.close()
@@ -171,9 +167,7 @@ struct Examiner {
       throw fail("reading or verifying changed byte \(place)")
     }
     do {
-      var options = StoreOptions()
-      options.create = false
-      let store = try Store(path, options: options)
+      let store = try Store(path, options: Store.Options(create: false))
       read(store)
       if isChanged { change(store, &random) }
       try tolerate { try store.close() }
@@ -193,7 +187,7 @@ struct Examiner {
 
   /// The library's own errors are right; others are not.
   private func tolerate(_ body: () throws -> Void) throws {
-    do { try body() } catch is StoreError {}
+    do { try body() } catch is Store.Error {}
   }
 
   private func read(_ store: Store) {
@@ -206,6 +200,8 @@ struct Examiner {
       do { if try cursor.next() == nil { break } } catch {}
     }
     try? store.forEach { _, _ in }
+    var changes = store.changes(since: 0).makeReader()
+    while let change = try? changes.next() { _ = change.key }
     _ = try? store.statistics()
     _ = try? store.count
   }

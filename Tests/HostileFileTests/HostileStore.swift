@@ -283,13 +283,13 @@ struct Script {
 
   init(store: Store) { self.store = store }
 
-  mutating func put(_ key: String, _ value: [UInt8], expires: Expiry = .never) throws {
+  mutating func put(_ key: String, _ value: [UInt8], expires: Store.Expiry = .never) throws {
     try put(Array(key.utf8), value, expires: expires)
   }
 
-  mutating func put(_ key: [UInt8], _ value: [UInt8], expires: Expiry = .never) throws {
+  mutating func put(_ key: [UInt8], _ value: [UInt8], expires: Store.Expiry = .never) throws {
     try commit { script in
-      let durability: Durability = script.isDurable ? .onCommit : .none
+      let durability: Store.Durability = script.isDurable ? .onCommit : .none
       try script.store.put(value, forKey: key, expires: expires, durability: durability)
       script.everyKey.append(key)
       script.contents[key] = expires == .at(millisecondsSince1970: 1) ? nil : value
@@ -357,8 +357,8 @@ struct Script {
 
 extension Store {
   /// Writes a checkpoint, whatever the log's length.
-  func checkpoint() throws(StoreError) {
-    _ = try core.withWriteLock { turn throws(StoreError) in try core.checkpoint(turn, .skip) }
+  func checkpoint() throws(Store.Error) {
+    _ = try core.withWriteLock { turn throws(Store.Error) in try core.checkpoint(turn, .skip) }
   }
 }
 

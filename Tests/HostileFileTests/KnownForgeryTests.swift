@@ -46,23 +46,25 @@ struct KnownForgeryTests {
     let directory = try Cage.prepare()
     await #expect(processExitsWith: .success) {
       [directory = directory as String, forgery = forgery as Forgery] in
-      try Cage.run(forgery.rawValue, directory) { cage in
-        let store = try HostileStore.closed(in: cage.directory)
-        let examiner = Examiner(original: store, path: cage.directory.appending("case"))
-        try Self.forge(forgery, store.image)
-        for seed in 0..<4 as Range<UInt64> {
-          cage.begin("\(forgery.rawValue), seed \(seed)")
-          var random = SeededGenerator(seed: seed)
-          try examiner.endure(&random)
-        }
-        try store.image.write(to: examiner.path)
-        switch forgery {
-        case .nextSegmentFarPastTheEnd, .ordinalAtItsLimit, .sequenceAtItsLimit, .epochAtItsLimit:
-          #expect(throws: StoreError.self) { _ = try Store(examiner.path) }
-          #expect(try store.image.difference(from: examiner.path) == nil)
-        case .overflowInACircle, .directoryOfItself, .pageOfTheFuture, .bucketInTheSharedState:
-          #expect(try !Store.verify(examiner.path).isSound)
-        default: break
+      try blocking {
+        try Cage.run(forgery.rawValue, directory) { cage in
+          let store = try HostileStore.closed(in: cage.directory)
+          let examiner = Examiner(original: store, path: cage.directory.appending("case"))
+          try Self.forge(forgery, store.image)
+          for seed in 0..<4 as Range<UInt64> {
+            cage.begin("\(forgery.rawValue), seed \(seed)")
+            var random = SeededGenerator(seed: seed)
+            try examiner.endure(&random)
+          }
+          try store.image.write(to: examiner.path)
+          switch forgery {
+          case .nextSegmentFarPastTheEnd, .ordinalAtItsLimit, .sequenceAtItsLimit, .epochAtItsLimit:
+            #expect(throws: Store.Error.self) { _ = try Store(examiner.path) }
+            #expect(try store.image.difference(from: examiner.path) == nil)
+          case .overflowInACircle, .directoryOfItself, .pageOfTheFuture, .bucketInTheSharedState:
+            #expect(try !Store.verify(examiner.path).isSound)
+          default: break
+          }
         }
       }
     }
@@ -156,15 +158,17 @@ struct KnownForgeryTests {
   @Test func whatIsWrittenAfterLargeNumbersIsRead() async throws {
     let directory = try Cage.prepare()
     await #expect(processExitsWith: .success) { [directory = directory as String] in
-      try Cage.run("large numbers", directory) { cage in
-        let original = try HostileStore.closed(in: cage.directory)
-        try Self.forge(.liveBytesAtTheirLimit, original.image)
-        let path = cage.directory.appending("case")
-        try original.image.write(to: path)
-        let store = try Store(path)
-        for number in 0..<3_000 { try store.put("value", forKey: "new \(number)") }
-        try store.close()
-        #expect(try Store(path).get("new 2999", as: String.self) == "value")
+      try blocking {
+        try Cage.run("large numbers", directory) { cage in
+          let original = try HostileStore.closed(in: cage.directory)
+          try Self.forge(.liveBytesAtTheirLimit, original.image)
+          let path = cage.directory.appending("case")
+          try original.image.write(to: path)
+          let store = try Store(path)
+          for number in 0..<3_000 { try store.put("value", forKey: "new \(number)") }
+          try store.close()
+          #expect(try Store(path).get("new 2999", as: String.self) == "value")
+        }
       }
     }
     Cage.conclude(directory)
@@ -228,8 +232,8 @@ struct KnownForgeryTests {
     #expect(higher.0.epoch == block.epoch.next && !higher.bothAgree)
     let other = try choice { $0.recordCount += 1 }
     #expect(other.0 == block && !other.bothAgree)
-    #expect(throws: StoreError.self) { _ = try choice { $0.identifier.0 ^= 1 } }
-    #expect(throws: StoreError.self) { _ = try choice { $0.seed.high ^= 1 } }
+    #expect(throws: Store.Error.self) { _ = try choice { $0.identifier.0 ^= 1 } }
+    #expect(throws: Store.Error.self) { _ = try choice { $0.seed.high ^= 1 } }
     #expect(try choice { _ in }.bothAgree)
   }
 }

@@ -1,4 +1,5 @@
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import KVMap
@@ -12,29 +13,31 @@ struct TruncationTests {
     let directory = try Cage.prepare()
     await #expect(processExitsWith: .success) {
       [directory = directory as String, isClosed = isClosed as Bool] in
-      try Cage.run("aStoreMayBeCutToAnyLength", directory) { cage in
-        let store = try isClosed ? HostileStore.closed(in: cage.directory) : .unclosed(in: cage.directory)
-        let examiner = Examiner(original: store, path: cage.directory.appending("case"))
-        let image = store.image
-        let whole = image.length
-        let block = try SuperblockPair(image.bytes).current().block
-        let used = Int(block.highWater.position.offset)
-        // An empty file does not count as a store that was cut short.
-        var lengths = Set(1...Image.pageBytes)
-        for page in 1...whole / Image.pageBytes {
-          for difference in -1...1 { lengths.insert(page * Image.pageBytes + difference) }
-        }
-        for length in lengths.sorted() where length <= whole {
-          cage.begin("\(store.name) cut to \(length) bytes")
-          image.length = length
-          defer { image.length = whole }
-          do {
-            // Past what the checkpoint uses there is later log, or nothing.
-            let effect: HostileStore.Effect =
-              length < used ? Examiner.cutShort : isClosed ? .none : Examiner.perhapsCutShort
-            try examiner.examine(effect)
-          } catch {
-            Issue.record("\(store.name) cut to \(length) bytes: \(error)")
+      try blocking {
+        try Cage.run("aStoreMayBeCutToAnyLength", directory) { cage in
+          let store = try isClosed ? HostileStore.closed(in: cage.directory) : .unclosed(in: cage.directory)
+          let examiner = Examiner(original: store, path: cage.directory.appending("case"))
+          let image = store.image
+          let whole = image.length
+          let block = try SuperblockPair(image.bytes).current().block
+          let used = Int(block.highWater.position.offset)
+          // An empty file does not count as a store that was cut short.
+          var lengths = Set(1...Image.pageBytes)
+          for page in 1...whole / Image.pageBytes {
+            for difference in -1...1 { lengths.insert(page * Image.pageBytes + difference) }
+          }
+          for length in lengths.sorted() where length <= whole {
+            cage.begin("\(store.name) cut to \(length) bytes")
+            image.length = length
+            defer { image.length = whole }
+            do {
+              // Past what the checkpoint uses there is later log, or nothing.
+              let effect: HostileStore.Effect =
+                length < used ? Examiner.cutShort : isClosed ? .none : Examiner.perhapsCutShort
+              try examiner.examine(effect)
+            } catch {
+              Issue.record("\(store.name) cut to \(length) bytes: \(error)")
+            }
           }
         }
       }
@@ -48,34 +51,36 @@ struct TruncationTests {
     let directory = try Cage.prepare()
     await #expect(processExitsWith: .success) {
       [directory = directory as String, isClosed = isClosed as Bool] in
-      try Cage.run("pagesInWrongPlaces", directory) { cage in
-        let store = try isClosed ? HostileStore.closed(in: cage.directory) : .unclosed(in: cage.directory)
-        let examiner = Examiner(original: store, path: cage.directory.appending("case"))
-        let pages = store.image.pages
-        let zeros = [UInt8](repeating: 0, count: Image.pageBytes)
-        func play(_ name: String, _ changes: [(page: Int, content: [UInt8])]) {
-          let before = changes.map { ($0.page, store.image.page($0.page)) }
-          cage.begin("\(store.name): \(name)")
-          for (page, content) in changes { store.image.setPage(page, content) }
-          defer { for (page, content) in before { store.image.setPage(page, content) } }
-          do {
-            try examiner.examine(store.effect(onPages: changes.map(\.page)))
-          } catch {
-            Issue.record("\(store.name): \(name): \(error)")
+      try blocking {
+        try Cage.run("pagesInWrongPlaces", directory) { cage in
+          let store = try isClosed ? HostileStore.closed(in: cage.directory) : .unclosed(in: cage.directory)
+          let examiner = Examiner(original: store, path: cage.directory.appending("case"))
+          let pages = store.image.pages
+          let zeros = [UInt8](repeating: 0, count: Image.pageBytes)
+          func play(_ name: String, _ changes: [(page: Int, content: [UInt8])]) {
+            let before = changes.map { ($0.page, store.image.page($0.page)) }
+            cage.begin("\(store.name): \(name)")
+            for (page, content) in changes { store.image.setPage(page, content) }
+            defer { for (page, content) in before { store.image.setPage(page, content) } }
+            do {
+              try examiner.examine(store.effect(onPages: changes.map(\.page)))
+            } catch {
+              Issue.record("\(store.name): \(name): \(error)")
+            }
           }
-        }
-        for page in pages {
-          let content = store.image.page(page)
-          play("page \(page) zeroed", [(page, zeros)])
-          for neighbour in [page - 1, page + 1] where neighbour >= 0 {
-            guard (neighbour + 1) * Image.pageBytes <= store.image.length else { continue }
-            play("page \(page) put over \(neighbour)", [(neighbour, content)])
-          }
-          // Pages of a large value differ only in their place, so fewer are swapped.
-          for other in pages where other > page {
-            if store.isInLargeValue(page * Image.pageBytes), (page + other) % 7 != 0 { continue }
-            if store.isInLargeValue(other * Image.pageBytes), (page + other) % 5 != 0 { continue }
-            play("pages \(page) and \(other) swapped", [(page, store.image.page(other)), (other, content)])
+          for page in pages {
+            let content = store.image.page(page)
+            play("page \(page) zeroed", [(page, zeros)])
+            for neighbour in [page - 1, page + 1] where neighbour >= 0 {
+              guard (neighbour + 1) * Image.pageBytes <= store.image.length else { continue }
+              play("page \(page) put over \(neighbour)", [(neighbour, content)])
+            }
+            // Pages of a large value differ only in their place, so fewer are swapped.
+            for other in pages where other > page {
+              if store.isInLargeValue(page * Image.pageBytes), (page + other) % 7 != 0 { continue }
+              if store.isInLargeValue(other * Image.pageBytes), (page + other) % 5 != 0 { continue }
+              play("pages \(page) and \(other) swapped", [(page, store.image.page(other)), (other, content)])
+            }
           }
         }
       }

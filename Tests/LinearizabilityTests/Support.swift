@@ -5,8 +5,8 @@ import SystemPackage
 
 extension Store {
   /// Writes a checkpoint, whatever the log's length.
-  func checkpoint() throws(StoreError) {
-    _ = try core.withWriteLock { turn throws(StoreError) in try core.checkpoint(turn, .skip) }
+  func checkpoint() throws(Store.Error) {
+    _ = try core.withWriteLock { turn throws(Store.Error) in try core.checkpoint(turn, .skip) }
   }
 }
 

@@ -1,9 +1,10 @@
-/// Puts, gets and overwrites for `.ci/speed` to count.
+/// Makes the puts, gets and overwrites whose cost `.ci/speed` counts.
 ///
 ///     Speed STORE [--system-calls]
 ///
-/// Puts 100,000 records of 16 + 100 bytes into a new store, gets each and overwrites each. Each of the three is a
-/// function that a profiler knows by name. Prints how many system calls each made, if that is asked for.
+/// Puts 100,000 records of 16 + 100 bytes into a new store, gets each and overwrites each. Each of the
+/// three is a function that a profiler finds by its name. With `--system-calls` it prints how many
+/// system calls each of them made.
 import KVMap
 import MappedMemory
 import Synchronization

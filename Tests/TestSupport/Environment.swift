@@ -1,4 +1,5 @@
 import Foundation
+package import SystemPackage
 
 /// What the environment says about this run of tests.
 package enum Environment {
@@ -9,6 +10,11 @@ package enum Environment {
 
   fileprivate static func text(_ name: String) -> String? { ProcessInfo.processInfo.environment[name] }
 }
+
+/// The `kvmap` that tests run: `KVMAP_COMMAND` if that is set, else the one that was built beside the tests.
+package let testedCommand =
+  Environment.text("KVMAP_COMMAND").map { FilePath($0) }
+  ?? FilePath(CommandLine.arguments[0]).removingLastComponent().appending("kvmap")
 
 /// The seed of one test, printed: `KVMAP_TEST_SEED` if that is set, else `usual`, else any.
 ///

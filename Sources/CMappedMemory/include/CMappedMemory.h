@@ -77,6 +77,11 @@ int kvmap_mincore(void *_Nonnull base, size_t length, unsigned char *_Nonnull re
 /// mlock(2) and munlock(2), also in programs with a sanitizer.
 int kvmap_mlock(const void *_Nonnull base, size_t length);
 int kvmap_munlock(const void *_Nonnull base, size_t length);
+/// Blocks while the 32-bit word is `expected`, `milliseconds` at most, also for other processes that
+/// map the same file (FUTEX_WAIT); ENOTSUP if the platform cannot.
+int kvmap_wait_on_word(const void *_Nonnull word, uint32_t expected, int milliseconds);
+/// Wakes all that wait on the word (FUTEX_WAKE).
+int kvmap_wake_word(const void *_Nonnull word);
 /// Flags and advice values of the platform; 0 (flag) or -1 (advice) if it has none.
 int kvmap_map_populate(void), kvmap_map_nonblock(void), kvmap_map_locked(void);
 int kvmap_map_no_reserve(void), kvmap_map_32bit(void), kvmap_map_grows_down(void);

@@ -1,5 +1,15 @@
 /// Keys of one bucket, and mostly their values, copied at one moment.
 struct CursorBatch {
+  /// Which records are to be copied, and how much of them.
+  struct Wanted {
+    /// From the bucket that covers the first hash.
+    var hashes: HashBounds
+    /// Only keys that begin with this.
+    var prefix: [UInt8]
+    /// Also their values.
+    var values: Bool
+  }
+
   /// A record, by where its copy lies.
   struct Item {
     fileprivate var key: Range<Int>
@@ -11,16 +21,16 @@ struct CursorBatch {
   }
 
   /// When it was copied; nil if a change was under way.
-  private var moment: Moment?
+  private var moment: QuietMoment?
   private var bytes: [UInt8] = []
-  private var items: [Result<Item, StoreError>] = []
+  private var items: [Result<Item, Store.Error>] = []
   private var nextItem = 0
 
   /// How many bytes are copied before values are left to be read later.
   private static let byteLimit = 1 << 20
 
   /// The next record; nil at the end. Throws for one that could not be read.
-  mutating func next() throws(StoreError) -> Item? {
+  mutating func next() throws(Store.Error) -> Item? {
     guard nextItem < items.count else { return nil }
     nextItem += 1
     return try items[nextItem - 1].get()
@@ -29,56 +39,41 @@ struct CursorBatch {
   /// Whether the store still is as it was copied.
   func isCurrent(_ shared: SharedState) -> Bool {
     guard let moment else { return false }
-    return moment == Moment(shared)
+    return moment == QuietMoment(shared)
   }
 
   func key(_ item: Item) -> [UInt8] { Array(bytes[item.key]) }
 
   /// nil if the value was not copied.
-  func entry(_ item: Item) -> Entry? {
+  func entry(_ item: Item) -> Store.Entry? {
     guard let value = item.value else { return nil }
-    return Entry(
+    return Store.Entry(
       key: key(item), value: Array(bytes[value]), version: item.version,
       expiry: item.expiry.map { .at(millisecondsSince1970: $0) } ?? .never)
-  }
-
-  /// A moment in which nobody had the write lock. Every change ends with another log tail, or,
-  /// without a record, with another epoch.
-  private struct Moment: Equatable {
-    private let tail: Position
-    private let epoch: Epoch
-
-    /// nil if a change is under way. A change stores its process, then slots, then the tail, and
-    /// then clears the process. These loads come in the other order, so whoever has seen one of the
-    /// slots gets nil, or another tail.
-    init?(_ shared: SharedState) {
-      guard shared[.busy] == 0 else { return nil }
-      tail = shared[.tail]
-      epoch = shared[.epoch]
-    }
   }
 
   // MARK: Filling
 
   /// Begins anew, before anything is read.
   fileprivate mutating func clear(_ shared: SharedState) {
-    moment = Moment(shared)
+    moment = QuietMoment(shared)
     bytes.removeAll(keepingCapacity: true)
     items.removeAll(keepingCapacity: true)
     nextItem = 0
   }
 
-  fileprivate mutating func append(_ error: StoreError) { items.append(.failure(error)) }
+  fileprivate mutating func append(_ error: Store.Error) { items.append(.failure(error)) }
 
-  /// Copies a record, unless it has expired.
+  /// Copies a record, unless it has expired or is not wanted.
   fileprivate mutating func append(
-    _ record: Record, withValue: Bool, _ clock: Clock
-  ) throws(StoreError) {
+    _ record: Record, _ wanted: Wanted, _ clock: Clock
+  ) throws(Store.Error) {
     try record.verify()
+    if !record.hasKey(withPrefix: wanted.prefix) { return }
     let expiry = record.expiry
     if clock.hasPassed(expiry) { return }
     var item = Item(key: append(record.key), value: nil, version: record.version, expiry: expiry)
-    if withValue, !record.isExternal, bytes.count < Self.byteLimit {
+    if wanted.values, !record.isExternal, bytes.count < Self.byteLimit {
       let value = try record.valueRange()
       item.value = append(record.memory.bytes.span(value.lowerBound, count: value.count))
     }
@@ -92,6 +87,14 @@ struct CursorBatch {
   }
 }
 
+extension Record {
+  /// Whether the key begins with `prefix`. Expects the record to be verified.
+  fileprivate func hasKey(withPrefix prefix: [UInt8]) -> Bool {
+    if header.keyLength < prefix.count { return false }
+    return unsafe memory.bytes.equals(prefix.span.bytes, at: keyRange.lowerBound)
+  }
+}
+
 extension Clock {
   /// Whether a time, in milliseconds since 1970, has passed; false for never.
   @inline(__always)
@@ -102,27 +105,28 @@ extension Clock {
 }
 
 extension StoreCore {
-  /// Copies the records of the bucket that covers hash `from`, without those of lower hashes.
-  /// `next` becomes the first hash after the bucket; nil at the end.
+  /// Copies the records of one bucket that are wanted. `next` becomes the first hash after the
+  /// bucket; nil at the end.
   ///
   /// A record or page that cannot be read is an error in its place.
   func readBucket(
-    from: UInt64, next: inout UInt64?, withValues: Bool, in snapshot: Snapshot?, into batch: inout CursorBatch
-  ) throws(StoreError) {
+    _ wanted: CursorBatch.Wanted, next: inout UInt64?, in snapshot: Store.Snapshot?,
+    into batch: inout CursorBatch
+  ) throws(Store.Error) {
     let clock = snapshot?.clock ?? clock
     while true {
-      let mapped = try read(snapshot) { index throws(StoreError) -> Int? in
+      let mapped = try read(snapshot) { index throws(Store.Error) -> Int? in
         batch.clear(shared)
         let memory = index.memory
         var isUnread = false
         var slots: [Slot] = []
-        if let damage = try bucketSlots(from: from, next: &next, &slots, in: snapshot) {
+        if let damage = try bucketSlots(wanted.hashes, next: &next, &slots, in: snapshot) {
           batch.append(damage)
         }
         for number in slots.indices {
           if number + Self.recordsAhead < slots.count { prefetchRecord(slots[number + Self.recordsAhead]) }
-          do throws(StoreError) {
-            try batch.append(Record(memory, at: slots[number].position), withValue: withValues, clock)
+          do throws(Store.Error) {
+            try batch.append(Record(memory, at: slots[number].position), wanted, clock)
           } catch {
             isUnread = true
             batch.append(error.naming(name))

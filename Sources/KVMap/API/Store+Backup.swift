@@ -1,5 +1,5 @@
 import MappedMemory
-public import SystemPackage
+import SystemPackage
 
 /// Copying a store while others use it.
 extension Store {
@@ -28,16 +28,17 @@ extension Store {
   ///   - sharesBlocks: whether disk space is shared, where that can be.
   ///   - options: used are `allowNetworkFileSystem`, `mode` and `timeout`.
   ///   - progress: called now and then with the number of records copied so far.
-  /// - Throws: ``StoreError`` with `cannotCreate`, `diskFull`, `notEnoughMemory`,
+  /// - Throws: ``Store/Error`` with `cannotCreate`, `diskFull`, `notEnoughMemory`,
   ///   `networkFileSystem` or `busy` for the new store; `damaged` if not all of this one can be
   ///   read (``salvage(from:into:options:progress:)`` copies what can be); and as ``snapshot()``.
   ///   Nothing is created then.
   public func backup(
-    to path: FilePath, sharesBlocks: Bool = false, options: StoreOptions = StoreOptions(),
+    to path: some Store.Path, sharesBlocks: Bool = false, options: Store.Options = Store.Options(),
     progress: (_ records: Int) -> Void = { _ in }
-  ) throws(StoreError) {
-    let target = Opening(path: path, options: options, clock: .system)
-    do throws(StoreError) {
+  ) throws(Store.Error) {
+    let path = try path.storePath()
+    let target = Opening(path: path, options: options, clock: core.clock)
+    do throws(Store.Error) {
       try core.checkOpen()
       try target.checkIsFree()
       if sharesBlocks, try clone(to: target, .sharing, progress) { return }
@@ -50,20 +51,20 @@ extension Store {
 
   private func clone(
     to target: Opening, _ method: CloneMethod, _ progress: (Int) -> Void
-  ) throws(StoreError) -> Bool {
-    try target.createClone(of: core, method) { copy throws(StoreError) in
+  ) throws(Store.Error) -> Bool {
+    try target.createClone(of: core, method) { copy throws(Store.Error) in
       progress(try copy.checkCopy(ofRecords: nil))
     }
   }
 
   /// Returns false, and creates nothing, if the copy would take more disk space than the store and
   /// the store is small enough to be cloned.
-  private func copyRecords(to target: Opening, _ progress: (Int) -> Void) throws(StoreError) -> Bool {
+  private func copyRecords(to target: Opening, _ progress: (Int) -> Void) throws(Store.Error) -> Bool {
     let snapshot = try snapshot()
     defer { snapshot.end() }
-    return try withoutActuallyEscaping(progress) { progress throws(StoreError) in
+    return try withoutActuallyEscaping(progress) { progress throws(Store.Error) in
       let (next, seed) = (core.shared[.sequence], core.source.seed)
-      return try target.createComplete(firstSequence: next, seed: seed) { copy throws(StoreError) in
+      return try target.createComplete(firstSequence: next, seed: seed) { copy throws(Store.Error) in
         let count = try snapshot.copy(to: copy, progress)
         // How much of the last units and segments is used is a matter of chance. Compacting the copy
         // helps most of the time.
@@ -76,9 +77,9 @@ extension Store {
   }
 }
 
-extension Snapshot {
+extension Store.Snapshot {
   /// Returns how many records were copied.
-  fileprivate func copy(to copy: StoreCore, _ progress: (Int) -> Void) throws(StoreError) -> Int {
+  fileprivate func copy(to copy: StoreCore, _ progress: (Int) -> Void) throws(Store.Error) -> Int {
     var cursor = makeCursor()
     var count = 0
     while let entry = try cursor.next() {
@@ -101,7 +102,7 @@ extension Writer {
   /// its sequence number, so that it takes no more space here than there.
   fileprivate mutating func add(
     _ key: RawSpan, _ value: RawSpan, expiry: UInt64?, _ sequence: SequenceNumber
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     space.isUnseen = true
     defer { space.isUnseen = false }
     try reserveAddressSpace(for: value.byteCount)
@@ -122,23 +123,23 @@ extension Writer {
 extension StoreCore {
   fileprivate func add(
     _ key: RawSpan, _ value: RawSpan, expiry: UInt64?, _ sequence: SequenceNumber
-  ) throws(StoreError) {
-    try withWriteLock { turn throws(StoreError) in
+  ) throws(Store.Error) {
+    try withWriteLock { turn throws(Store.Error) in
       try turn.writer.add(key, value, expiry: expiry, sequence)
     }
   }
 
   /// Makes `file` a clone of this store as it is now, closed cleanly. Returns false where the system
   /// cannot do that.
-  func clone(into file: borrowing File, _ method: CloneMethod) throws(StoreError) -> Bool {
+  func clone(into file: borrowing File, _ method: CloneMethod) throws(Store.Error) -> Bool {
     guard options.access == .readWrite else { return false }
     // Find out whether sharing works. This also writes what is not on the disk yet, while others go
     // on, so that less is left to write while the write lock is held.
     if method == .sharing {
       guard try backing.clone(into: file, method) else { return false }
     }
-    return try waitingForCheckpoint { () throws(StoreError) -> Bool? in
-      try withWriteLock { turn throws(StoreError) -> Bool? in
+    return try waitingForCheckpoint { () throws(Store.Error) -> Bool? in
+      try withWriteLock { turn throws(Store.Error) -> Bool? in
         // While the write lock is held nothing follows this checkpoint, and nobody begins another.
         guard try checkpoint(turn, .skip) else { return nil }
         return try backing.clone(into: file, method)
@@ -149,22 +150,22 @@ extension StoreCore {
   /// The largest store that is copied as it is. Writers wait meanwhile, some 50 ms for this much.
   private static let largestClone = 64 << 20
 
-  fileprivate func mayBeClonedByCopying() throws(StoreError) -> Bool {
+  fileprivate func mayBeClonedByCopying() throws(Store.Error) -> Bool {
     guard options.access == .readWrite, backing.isShared else { return false }
     return try backing.sizes().allocated <= Self.largestClone
   }
 
   /// Whether this store takes less disk space than `copy`, which still has its page of shared state.
-  fileprivate func takesLess(than copy: StoreCore) throws(StoreError) -> Bool {
+  fileprivate func takesLess(than copy: StoreCore) throws(Store.Error) -> Bool {
     try backing.sizes().allocated < copy.backing.sizes().allocated - Layout.pageBytes
   }
 
   /// Verifies a whole copy before anybody sees it. Returns how many records it has.
-  fileprivate func checkCopy(ofRecords count: Int?) throws(StoreError) -> Int {
+  fileprivate func checkCopy(ofRecords count: Int?) throws(Store.Error) -> Int {
     let report = verify()
     guard report.isSound, report.recordCount == count ?? report.recordCount else {
       let fault = report.faults.first.map { " (\($0))" } ?? ""
-      throw StoreError(
+      throw Store.Error(
         .damaged,
         "the copy is not sound\(fault); nothing was created; 'kvmap verify' tells whether the store itself is damaged"
       )

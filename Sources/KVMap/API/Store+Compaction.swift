@@ -13,7 +13,7 @@ extension Store {
   /// - Parameter progress: called now and then with how far the compaction has come. If it throws,
   ///   the compaction ends, and nothing is lost.
   /// - Throws: as `put`, and what `progress` throws.
-  public func compact(_ progress: (CompactionProgress) throws -> Void = { _ in }) throws {
+  public func compact(_ progress: (Store.CompactionProgress) throws -> Void = { _ in }) throws {
     try core.compact(progress)
   }
 }

@@ -2,11 +2,11 @@
 extension Store {
   /// When the value of `key` expires; nil if there is no value. O(1).
   ///
-  /// - Throws: as ``get(_:)``.
+  /// - Throws: as ``get(_:)->[UInt8]?``.
   public func expiry(
-    ofKey key: borrowing some ByteSource & ~Copyable & ~Escapable
-  ) throws(StoreError) -> Expiry? {
-    try key.withBytes { key throws(StoreError) in try core.expiry(key) }
+    ofKey key: borrowing some Store.ByteSource & ~Copyable & ~Escapable
+  ) throws(Store.Error) -> Store.Expiry? {
+    try key.withBytes { key throws(Store.Error) in try core.expiry(key) }
   }
 
   /// Sets when the value of `key` expires; with `.never` it does not.
@@ -18,17 +18,17 @@ extension Store {
   /// - Throws: as `put`.
   @discardableResult
   public func setExpiry(
-    _ expiry: Expiry, forKey key: borrowing some ByteSource & ~Copyable & ~Escapable,
-    durability: Durability? = nil
-  ) throws(StoreError) -> Bool {
-    try key.withBytes { key throws(StoreError) in try core.setExpiry(expiry, key, durability) }
+    _ expiry: Store.Expiry, forKey key: borrowing some Store.ByteSource & ~Copyable & ~Escapable,
+    durability: Store.Durability? = nil
+  ) throws(Store.Error) -> Bool {
+    try key.withBytes { key throws(Store.Error) in try core.setExpiry(expiry, key, durability) }
   }
 }
 
 extension StoreCore {
-  func expiry(_ key: RawSpan) throws(StoreError) -> Expiry? {
+  func expiry(_ key: RawSpan) throws(Store.Error) -> Store.Expiry? {
     let hash = KeyHash(key, seed: source.seed)
-    return try read { memory throws(StoreError) -> Expiry? in
+    return try read { memory throws(Store.Error) -> Store.Expiry? in
       guard let match = try find(key, hash, in: memory) else { return nil }
       try match.record(memory).verify()
       return match.record(memory).expiry.map { .at(millisecondsSince1970: $0) } ?? .never
@@ -36,12 +36,12 @@ extension StoreCore {
   }
 
   func setExpiry(
-    _ expiry: Expiry, _ key: RawSpan, _ durability: Durability?
-  ) throws(StoreError) -> Bool {
+    _ expiry: Store.Expiry, _ key: RawSpan, _ durability: Store.Durability?
+  ) throws(Store.Error) -> Bool {
     try checkWritable(key, RawSpan())
     let hash = KeyHash(key, seed: source.seed)
     let request = request(.always, expiry, durability)
-    return try commit(isDurable: request.isDurable) { (writer: inout Writer) throws(StoreError) in
+    return try commit(isDurable: request.isDurable) { (writer: inout Writer) throws(Store.Error) in
       guard let match = try writer.current(hash, key) else { return false }
       // Nothing that the index points to is reused while this handle has the write lock.
       let memory = writer.memory

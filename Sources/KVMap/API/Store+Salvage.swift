@@ -1,4 +1,4 @@
-public import SystemPackage
+import SystemPackage
 
 /// Saving what can be read of a damaged store.
 extension Store {
@@ -14,7 +14,7 @@ extension Store {
   /// The new store appears at its path when it is complete and durable, or not at all; a file that
   /// is there is never replaced, unless it is empty. Values keep their expiry and their version.
   ///
-  /// Where the index is damaged, the whole log is searched. See ``Durability`` for what can be
+  /// Where the index is damaged, the whole log is searched. See ``Store/Durability`` for what can be
   /// known then and what cannot.
   ///
   /// O(size of the file) in time; memory in proportion to the records of the log after the last
@@ -26,29 +26,30 @@ extension Store {
   ///   - options: used are `allowNetworkFileSystem`, `mode` and `timeout`.
   ///   - progress: called now and then, with the number of records copied so far and the share of
   ///     the current step that is done, from 0 to 1.
-  /// - Throws: ``StoreError`` with `cannotCreate`, `diskFull`, `notEnoughMemory`,
+  /// - Throws: ``Store/Error`` with `cannotCreate`, `diskFull`, `notEnoughMemory`,
   ///   `networkFileSystem` or `busy` for the new store; `notFound`, `notAStore`, `newerFormat`,
   ///   `damaged` if nothing at all can be read, `busy` or `lost` for the old one. Nothing is
   ///   created then.
   public static func salvage(
-    from source: FilePath, into new: FilePath, options: StoreOptions = StoreOptions(),
+    from source: some Store.Path, into new: some Store.Path, options: Store.Options = Store.Options(),
     progress: (_ records: Int, _ share: Double) -> Void = { _, _ in }
-  ) throws(StoreError) -> SalvageReport {
+  ) throws(Store.Error) -> Store.SalvageReport {
+    let (source, new) = (try source.storePath(), try new.storePath())
     let target = Opening(path: new, options: options, clock: .system)
     let opening = Opening(path: source, options: options, clock: .system)
-    do throws(StoreError) { try target.checkIsFree() } catch { throw error.naming(new.string) }
+    do throws(Store.Error) { try target.checkIsFree() } catch { throw error.naming(new.string) }
     let view: SourceView
-    do throws(StoreError) {
+    do throws(Store.Error) {
       view = try SourceView(opening)
       if let error = view.seedError { throw error }
     } catch {
       throw error.naming(source.string)
     }
-    return try withoutActuallyEscaping(progress) { progress throws(StoreError) -> SalvageReport in
+    return try withoutActuallyEscaping(progress) { progress throws(Store.Error) -> Store.SalvageReport in
       let salvager = Salvager(view, progress: progress)
-      do throws(StoreError) { try salvager.prepare() } catch { throw error.naming(source.string) }
-      do throws(StoreError) {
-        _ = try target.createComplete(firstSequence: salvager.firstSequence) { core throws(StoreError) in
+      do throws(Store.Error) { try salvager.prepare() } catch { throw error.naming(source.string) }
+      do throws(Store.Error) {
+        _ = try target.createComplete(firstSequence: salvager.firstSequence) { core throws(Store.Error) in
           try salvager.fill(core)
           return true
         }

@@ -1,5 +1,5 @@
 import MappedMemory
-public import SystemPackage
+import SystemPackage
 
 /// Checking a store.
 extension Store {
@@ -7,13 +7,13 @@ extension Store {
   /// O(size of the store). A store in memory, and what a `.scratch` handle has changed, is checked
   /// in place, with the write lock.
   ///
-  /// - Throws: ``StoreError`` if the file cannot be read. Damage is not an error but part of the
+  /// - Throws: ``Store/Error`` if the file cannot be read. Damage is not an error but part of the
   ///   report.
-  public func verify() throws(StoreError) -> VerificationReport {
+  public func verify() throws(Store.Error) -> Store.VerificationReport {
     try core.checkOpen()
     if core.backing.isShared, let path = core.path { return try Store.verify(path) }
     // What only this process has is checked in place.
-    return try core.withWriteLock { _ throws(StoreError) in core.verify() }
+    return try core.withWriteLock { _ throws(Store.Error) in core.verify() }
   }
 
   /// Checks the store at `path` without changing a byte of it: O(size of the store).
@@ -21,16 +21,15 @@ extension Store {
   /// Works on damaged stores, as far as there is anything left to check. A store that others have
   /// open is checked as of its last commit.
   ///
-  /// - Throws: ``StoreError`` if there is no store or it cannot be read.
-  public static func verify(_ path: FilePath) throws(StoreError) -> VerificationReport {
-    var options = StoreOptions()
-    options.access = .scratch
-    let opening = Opening(path: path, options: options, clock: .system)
-    do throws(StoreError) {
+  /// - Throws: ``Store/Error`` if there is no store or it cannot be read.
+  public static func verify(_ path: some Store.Path) throws(Store.Error) -> Store.VerificationReport {
+    let opening = Opening(
+      path: try path.storePath(), options: Store.Options(access: .scratch), clock: .system)
+    do throws(Store.Error) {
       let (core, blocks) = try opening.openForVerification()
-      var report = VerificationReport()
+      var report = Store.VerificationReport()
       report.add(superblocks: blocks, isOpened: true)
-      return core.verify(report)
+      return core.verify(report, newest: core.newestReplayed)
     } catch {
       guard error.code == .damaged else { throw error }
       return try verify(opening, refused: error)
@@ -40,14 +39,17 @@ extension Store {
   /// Checks what is left of a store that cannot be opened: what its superblock points to, and the
   /// log after that; or the whole log, if no superblock is left.
   private static func verify(
-    _ opening: Opening, refused: StoreError
-  ) throws(StoreError) -> VerificationReport {
-    var report = VerificationReport()
+    _ opening: Opening, refused: Store.Error
+  ) throws(Store.Error) -> Store.VerificationReport {
+    var report = Store.VerificationReport()
     let view: SourceView
-    do throws(StoreError) { view = try SourceView(opening) } catch { throw error.naming(opening.path.string) }
+    do throws(Store.Error) { view = try SourceView(opening) } catch {
+      throw error.naming(opening.path.string)
+    }
     report.add(view)
     if let block = view.block {
-      var verifier = Verifier(memory: view.memory, shared: view.sharedState(of: block), report: report)
+      var verifier = Verifier(
+        memory: view.memory, shared: view.sharedState(of: block), newest: block.epoch, report: report)
       verifier.run()
       report = verifier.report
       let log = try RecentLog(view: view, block: block)
@@ -84,13 +86,24 @@ extension SourceView {
 extension StoreCore {
   /// Checks a store that nothing changes meanwhile: a private view, or one whose write lock is
   /// held.
-  func verify(_ report: VerificationReport = VerificationReport()) -> VerificationReport {
+  ///
+  /// - Parameter newest: as for `Verifier`.
+  func verify(
+    _ report: Store.VerificationReport = Store.VerificationReport(), newest: Epoch? = nil
+  ) -> Store.VerificationReport {
     defer { withExtendedLifetime(self) {} }
     // This thread is not counted as a reader, so it holds the mapping.
     let hold = backing.mapping.hold()
     defer { backing.mapping.release(hold) }
-    var verifier = Verifier(memory: memory, shared: shared, report: report)
+    var verifier = Verifier(memory: memory, shared: shared, newest: newest, report: report)
     verifier.run()
     return verifier.report
+  }
+
+  /// The last epoch of a private view that nobody writes to: that of the checkpoint, or the next one
+  /// if records after it were applied.
+  fileprivate var newestReplayed: Epoch {
+    let sealed = shared[.sealedEpoch]
+    return shared[.sequence] == shared[.checkpointSequence] ? sealed : sealed.next
   }
 }

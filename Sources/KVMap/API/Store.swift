@@ -1,4 +1,4 @@
-public import SystemPackage
+import SystemPackage
 
 /// A persistent key-value store in one file.
 ///
@@ -9,9 +9,9 @@ public import SystemPackage
 /// Keys (0 to 65,536 bytes) and values (0 bytes to 64 TiB) are any bytes. Any number of threads and
 /// processes may have the store open; a change made by one is seen by all as soon as the call
 /// returns. A change whose call has returned survives the death of the process;
-/// ``StoreOptions/durability`` says when it survives power failure.
+/// ``Store/Options/durability`` says when it survives power failure.
 ///
-/// The handle closes the store when it is released; ``close()`` reports errors. After `fork` a
+/// The handle closes the store when it is released; `close()` reports errors. After `fork` a
 /// child must open the store itself; its parent's handle throws `closed`.
 public final class Store: Sendable {
   let core: StoreCore
@@ -21,24 +21,24 @@ public final class Store: Sendable {
   /// Opens the store at `path`, and creates it if it is not there.
   ///
   /// Does not read the data: takes as long for a large store as for a small one, plus the time to
-  /// replay the log since the last checkpoint if the store was not closed: at most about 48 MiB, or
+  /// replay the log since the last checkpoint if the store was not closed: at most about 96 MiB, or
   /// half more than the index if that is larger. For writing it may wait, up to
-  /// ``StoreOptions/timeout``, for a process that recovers, truncates or creates the store. Opening
+  /// ``Store/Options/timeout``, for a process that recovers, truncates or creates the store. Opening
   /// for reading waits for no lock.
   ///
-  /// - Throws: ``StoreError`` with `notFound`, `notAStore`, `newerFormat`, `damaged`,
+  /// - Throws: ``Store/Error`` with `notFound`, `notAStore`, `newerFormat`, `damaged`,
   ///   `networkFileSystem`, `permissionDenied`, `cannotCreate`, `diskFull`, `notEnoughMemory`,
   ///   `lost`, `replaced`, `busy`, `outcomeUnknown` or `system`. A file that is refused is not
   ///   changed.
-  public init(_ path: FilePath, options: StoreOptions = StoreOptions()) throws(StoreError) {
-    core = try Opening(path: path, options: options, clock: .system).open()
+  public init(_ path: some Store.Path, options: Store.Options = Store.Options()) throws(Store.Error) {
+    core = try Opening(path: path.storePath(), options: options, clock: .system).open()
   }
 
-  /// Opens the store at `path`, and creates it if it is not there. As ``init(_:options:)``.
+  /// Opens the store at `path`, and creates it if it is not there. As `init(_:options:)`.
   public convenience init(
-    path: String, options: StoreOptions = StoreOptions()
-  ) throws(StoreError) {
-    try self.init(FilePath(path), options: options)
+    path: some Store.Path, options: Store.Options = Store.Options()
+  ) throws(Store.Error) {
+    try self.init(path, options: options)
   }
 
   /// Makes a new store with what `fill` puts into it: it appears at the path complete and durable,
@@ -52,22 +52,24 @@ public final class Store: Sendable {
   ///   - path: where the store is to be.
   ///   - options: used are `allowNetworkFileSystem`, `mode` and `timeout`.
   ///   - fill: stores the contents. The handle it gets is closed when this call returns.
-  /// - Throws: what `fill` throws; ``StoreError`` with `cannotCreate`, `diskFull`,
+  /// - Throws: what `fill` throws; ``Store/Error`` with `cannotCreate`, `diskFull`,
   ///   `notEnoughMemory`, `networkFileSystem` or `busy`. Nothing is created then.
   public static func create(
-    at path: FilePath, options: StoreOptions = StoreOptions(), filling fill: (Store) throws -> Void
+    at path: some Store.Path, options: Store.Options = Store.Options(),
+    filling fill: (Store) throws -> Void
   ) throws {
+    let path = try path.storePath()
     let target = Opening(path: path, options: options, clock: .system)
-    var failure: (any Error)?
-    do throws(StoreError) {
+    var failure: (any Swift.Error)?
+    do throws(Store.Error) {
       try target.checkIsFree()
-      _ = try target.createComplete { core throws(StoreError) in
+      _ = try target.createComplete { core throws(Store.Error) in
         do {
           try fill(Store(core: core))
           return true
         } catch {
           failure = error
-          throw StoreError(.cannotCreate, "the store could not be filled: \(error)")
+          throw Store.Error(.cannotCreate, "the store could not be filled: \(error)")
         }
       }
     } catch {
@@ -77,11 +79,17 @@ public final class Store: Sendable {
 
   /// A store in memory, with the same calls. It is gone when the handle is.
   ///
-  /// Where the system has no `memfd_create` (Darwin), it is an unnamed file in `TMPDIR`.
+  /// For tests, and for what need not outlive the process. Where the system has no `memfd_create`
+  /// (Darwin), it is an unnamed file in `TMPDIR`.
   ///
-  /// - Throws: ``StoreError`` with `notEnoughMemory`, `diskFull` or `system`.
-  public static func inMemory() throws(StoreError) -> Store {
-    Store(core: try Opening.inMemory(StoreOptions(), clock: .system))
+  /// - Parameters:
+  ///   - options: as for a file. Those that concern the file, or other processes, have no effect.
+  ///   - clock: what decides when values expire; the system's clock if nil.
+  /// - Throws: ``Store/Error`` with `notEnoughMemory`, `diskFull` or `system`.
+  public static func inMemory(
+    options: Store.Options = Store.Options(), clock: Store.ManualClock? = nil
+  ) throws(Store.Error) -> Store {
+    Store(core: try Opening.inMemory(options, clock: clock?.clock ?? .system))
   }
 
   /// Closes the store: makes changes durable if the handle's durability is not `.none`, writes a
@@ -91,10 +99,10 @@ public final class Store: Sendable {
   /// the timeout; else a writer is left to write the checkpoint itself. Later calls throw `closed`;
   /// closing again does nothing. Memory that a running call still uses is unmapped after it.
   ///
-  /// - Throws: ``StoreError`` with `outcomeUnknown` if a sync failed, `busy` if another process
+  /// - Throws: ``Store/Error`` with `outcomeUnknown` if a sync failed, `busy` if another process
   ///   kept the write lock, or as `put`; the handle is closed all the same. `reentrant` inside a
   ///   transaction: then it stays open.
-  public func close() throws(StoreError) {
+  public func close() throws(Store.Error) {
     try core.checkNotInTransaction()
     try core.shutDown()
   }
@@ -106,28 +114,41 @@ public final class Store: Sendable {
   /// Takes no lock and writes nothing. O(1): two cache misses, or two page reads when the store is
   /// not in memory, and a copy of the value.
   ///
-  /// - Throws: ``StoreError`` with `damaged` if the record or an index page is not what was
+  /// - Throws: ``Store/Error`` with `damaged` if the record or an index page is not what was
   ///   written; damage never makes a key look absent. Also `lost`, `closed`, or `notEnoughMemory`
   ///   if the file has grown and cannot be mapped.
   @inlinable
-  public func get(_ key: borrowing some ByteSource & ~Copyable & ~Escapable) throws(StoreError) -> [UInt8]? {
-    try key.withBytes { key throws(StoreError) in try get(bytes: key) }
+  public func get(
+    _ key: borrowing some Store.ByteSource & ~Copyable & ~Escapable
+  ) throws(Store.Error) -> [UInt8]? {
+    try key.withBytes { key throws(Store.Error) in try get(bytes: key) }
   }
 
   @usableFromInline
-  func get(bytes key: RawSpan) throws(StoreError) -> [UInt8]? { try core.get(key) }
+  func get(bytes key: RawSpan) throws(Store.Error) -> [UInt8]? { try core.get(key) }
 
-  /// The value of `key` as a `String`, `[UInt8]`, or (with `KVMapFoundation`)
-  /// `Data`; nil if there is none.
+  /// The value of `key` as a `String`, a number or another ``Store/ByteDecodable``; nil if there is
+  /// none.
   ///
-  /// - Throws: as ``get(_:)``; `invalidText` if a `String` is asked for and the
-  ///   value is not UTF-8.
-  public func get<Value: ByteDecodable>(
-    _ key: borrowing some ByteSource & ~Copyable & ~Escapable, as type: Value.Type
-  ) throws(StoreError) -> Value? {
-    guard let bytes = try get(key) else { return nil }
-    return try unsafe Value(copying: bytes.span.bytes)
+  /// - Throws: as ``get(_:)->[UInt8]?``; if the value cannot be read as `Value`, what its initialiser throws,
+  ///   such as `invalidText`, `notANumber` or `invalidValue`. The message names the key.
+  public func get<Value: Store.ByteDecodable>(
+    _ key: borrowing some Store.ByteSource & ~Copyable & ~Escapable, as type: Value.Type
+  ) throws(Store.Error) -> Value? {
+    try get(key, reading: Value.init(copying:))
   }
+
+  /// The value of `key` as `read` makes it of the bytes; nil if there is none. Errors of `read` get
+  /// the name of the store and the key.
+  package func get<Value>(
+    _ key: borrowing some Store.ByteSource & ~Copyable & ~Escapable,
+    reading read: (RawSpan) throws(Store.Error) -> Value
+  ) throws(Store.Error) -> Value? {
+    try core.read(try get(key), of: key, read)
+  }
+
+  /// What the store is called in messages: its path.
+  package var name: String { core.name }
 
   /// Calls `body` with the value of `key` where it lies in the file; nil if there is none. Nothing
   /// is copied. Waits for no writer. O(1).
@@ -136,24 +157,24 @@ public final class Store: Sendable {
   /// process does to the store meanwhile. `body` may use the store, also write to it; space that is
   /// freed meanwhile is reused only afterwards.
   ///
-  /// - Throws: as ``get(_:)``, `lost` if the file was cut short while `body` ran, and what `body`
+  /// - Throws: as ``get(_:)->[UInt8]?``, `lost` if the file was cut short while `body` ran, and what `body`
   ///   throws.
   public func withValue<R>(
-    forKey key: borrowing some ByteSource & ~Copyable & ~Escapable, _ body: (RawSpan) throws -> R
+    forKey key: borrowing some Store.ByteSource & ~Copyable & ~Escapable, _ body: (RawSpan) throws -> R
   ) throws -> R? {
     try key.withBytes { key throws in try core.withValue(key, body) }
   }
 
-  /// Whether there is a value for `key`. As ``get(_:)`` without the copy.
+  /// Whether there is a value for `key`. As ``get(_:)->[UInt8]?`` without the copy.
   @inlinable
   public func contains(
-    _ key: borrowing some ByteSource & ~Copyable & ~Escapable
-  ) throws(StoreError) -> Bool {
-    try key.withBytes { key throws(StoreError) in try contains(bytes: key) }
+    _ key: borrowing some Store.ByteSource & ~Copyable & ~Escapable
+  ) throws(Store.Error) -> Bool {
+    try key.withBytes { key throws(Store.Error) in try contains(bytes: key) }
   }
 
   @usableFromInline
-  func contains(bytes key: RawSpan) throws(StoreError) -> Bool { try core.contains(key) }
+  func contains(bytes key: RawSpan) throws(Store.Error) -> Bool { try core.contains(key) }
 
   /// How many keys there are, without those whose values have expired.
   ///
@@ -161,9 +182,9 @@ public final class Store: Sendable {
   /// where nothing has expired. As long as the store holds values that have, until compaction
   /// reclaims their space, each record is looked at: O(n), while others write.
   ///
-  /// - Throws: ``StoreError`` with `damaged`, `lost`, `closed` or `notEnoughMemory`.
+  /// - Throws: ``Store/Error`` with `damaged`, `lost`, `closed` or `notEnoughMemory`.
   public var count: Int {
-    get throws(StoreError) { try core.count() }
+    get throws(Store.Error) { try core.count() }
   }
 
   // MARK: Writing
@@ -182,17 +203,18 @@ public final class Store: Sendable {
   ///   - durability: for this commit; the handle's if nil. Only `.onCommit` differs from the others
   ///     here.
   /// - Returns: whether the condition was met and the value is stored.
-  /// - Throws: ``StoreError`` with `keyTooLong`, `valueTooLong`, `diskFull` (nothing changed),
+  /// - Throws: ``Store/Error`` with `keyTooLong`, `valueTooLong`, `diskFull` (nothing changed),
   ///   `busy`, `readOnly`, `damaged`, `lost`, `closed`, `replaced`, `notEnoughMemory`, `reentrant`
   ///   (inside a transaction), or `outcomeUnknown` if a sync failed.
   @inlinable @discardableResult
   public func put(
-    _ value: borrowing some ByteSource & ~Copyable & ~Escapable,
-    forKey key: borrowing some ByteSource & ~Copyable & ~Escapable,
-    if condition: PutCondition = .always, expires: Expiry = .never, durability: Durability? = nil
-  ) throws(StoreError) -> Bool {
-    try key.withBytes { key throws(StoreError) in
-      try value.withBytes { value throws(StoreError) in
+    _ value: borrowing some Store.ByteSource & ~Copyable & ~Escapable,
+    forKey key: borrowing some Store.ByteSource & ~Copyable & ~Escapable,
+    if condition: Store.PutCondition = .always, expires: Store.Expiry = .never,
+    durability: Store.Durability? = nil
+  ) throws(Store.Error) -> Bool {
+    try key.withBytes { key throws(Store.Error) in
+      try value.withBytes { value throws(Store.Error) in
         try put(bytes: value, forKey: key, condition, expires, durability)
       }
     }
@@ -200,9 +222,9 @@ public final class Store: Sendable {
 
   @usableFromInline
   func put(
-    bytes value: RawSpan, forKey key: RawSpan, _ condition: PutCondition, _ expires: Expiry,
-    _ durability: Durability?
-  ) throws(StoreError) -> Bool {
+    bytes value: RawSpan, forKey key: RawSpan, _ condition: Store.PutCondition, _ expires: Store.Expiry,
+    _ durability: Store.Durability?
+  ) throws(Store.Error) -> Bool {
     try core.put(key, value, condition, expires, durability)
   }
 
@@ -213,13 +235,13 @@ public final class Store: Sendable {
   /// - Throws: as `put`.
   @inlinable @discardableResult
   public func remove(
-    _ key: borrowing some ByteSource & ~Copyable & ~Escapable, durability: Durability? = nil
-  ) throws(StoreError) -> Bool {
-    try key.withBytes { key throws(StoreError) in try remove(bytes: key, durability) }
+    _ key: borrowing some Store.ByteSource & ~Copyable & ~Escapable, durability: Store.Durability? = nil
+  ) throws(Store.Error) -> Bool {
+    try key.withBytes { key throws(Store.Error) in try remove(bytes: key, durability) }
   }
 
   @usableFromInline
-  func remove(bytes key: RawSpan, _ durability: Durability?) throws(StoreError) -> Bool {
+  func remove(bytes key: RawSpan, _ durability: Store.Durability?) throws(Store.Error) -> Bool {
     try core.remove(key, durability)
   }
 
@@ -234,26 +256,34 @@ public final class Store: Sendable {
   /// - Returns: what `body` returns.
   /// - Throws: as `put`, and what `body` throws.
   public func transaction<R>(
-    durability: Durability? = nil, _ body: (borrowing Transaction) throws -> R
+    durability: Store.Durability? = nil, _ body: (borrowing Store.Transaction) throws -> R
   ) throws -> R {
-    try unsafe core.transaction(durability) { open in try unsafe body(Transaction(open)) }
+    try unsafe core.transaction(durability) { open in try unsafe body(Store.Transaction(open)) }
   }
 
   /// Blocks until everything that was committed before is durable. Waits for the write lock as a
   /// put does.
   ///
-  /// - Throws: ``StoreError`` with `outcomeUnknown` if the sync failed, and as `put`.
-  public func sync() throws(StoreError) { try core.sync() }
+  /// - Throws: ``Store/Error`` with `outcomeUnknown` if the sync failed, and as `put`.
+  public func sync() throws(Store.Error) { try core.sync() }
+
+  /// Blocks until the commit with the number `sequence` is durable, and all before it. Does nothing but
+  /// wait for the write lock if it is durable already.
+  ///
+  /// ``lastSequence``, read after a commit of this thread, is the number of that commit or of a later one.
+  ///
+  /// - Throws: as ``sync()``.
+  public func sync(upTo sequence: UInt64) throws(Store.Error) { try core.sync(upTo: sequence) }
 
   /// Writes a checkpoint: afterwards, what was committed before is durable, the next opening has
   /// none of it to replay, and space that was freed before can be used again.
   ///
-  /// The store does this by itself now and then; see ``StoreOptions/checkpoints``. Blocks until it
+  /// The store does this by itself now and then; see ``Store/Options/checkpoints``. Blocks until it
   /// is done; others read and write meanwhile. O(pages changed since the last one).
   ///
-  /// - Throws: ``StoreError`` with `outcomeUnknown` if a sync failed, `busy` if another process's
+  /// - Throws: ``Store/Error`` with `outcomeUnknown` if a sync failed, `busy` if another process's
   ///   checkpoint does not end within the timeout, and as `put`.
-  public func checkpoint() throws(StoreError) {
+  public func checkpoint() throws(Store.Error) {
     try core.checkWritable(RawSpan(), RawSpan())
     try core.checkpoint()
   }
@@ -263,16 +293,36 @@ public final class Store: Sendable {
   /// Calls `body` with each key and value, in no particular order. Waits for no writer. O(n).
   ///
   /// What is there from start to end is passed exactly once, whatever changes meanwhile; what is
-  /// added or removed meanwhile may or may not be passed. `body` may use the store, also write to
+  /// added or removed meanwhile is passed once or not at all. `body` may use the store, also write to
   /// it; space that is freed meanwhile is reused only afterwards. The spans are valid until `body`
   /// returns.
   ///
-  /// - Throws: as ``get(_:)``, and what `body` throws, which ends the walk.
+  /// - Throws: as ``get(_:)->[UInt8]?``, and what `body` throws, which ends the walk.
   public func forEach(_ body: (_ key: RawSpan, _ value: RawSpan) throws -> Void) throws {
     try core.forEach(body)
   }
 
   /// A position in the store, to go through it step by step. It promises the same as
   /// ``forEach(_:)``.
-  public func makeCursor() -> Cursor { Cursor(core: core) }
+  public func makeCursor() -> Store.Cursor { Store.Cursor(core: core) }
+
+  /// That many cursors, each over a part of the keys, together over all: to go through the store
+  /// with several threads or tasks.
+  ///
+  ///     let total = try await withThrowingTaskGroup(of: Int.self) { group in
+  ///       for var cursor in store.cursors(4) {
+  ///         group.addTask {
+  ///           var bytes = 0
+  ///           while let entry = try cursor.next() { bytes += entry.value.count }
+  ///           return bytes
+  ///         }
+  ///       }
+  ///       return try await group.reduce(0, +)
+  ///     }
+  ///
+  /// The parts are ranges of the keys' hashes, and so about equally large. They promise together
+  /// what one cursor promises. A damaged page that reaches into several parts is reported by each.
+  ///
+  /// - Parameter count: how many; at least 1.
+  public func cursors(_ count: Int) -> [Store.Cursor] { Store.Cursor.several(count, core: core) }
 }

@@ -36,24 +36,24 @@ final class FileLocks: StoreLocks {
       offset: Self.lockOffset + name.rawValue * Self.lockStride, length: 1 + Int64(processIdentifier))
   }
 
-  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
+  func tryLock(_ name: LockName, _ kind: LockKind) throws(Store.Error) -> Bool {
     do {
       return try file.tryLock(kind == .shared ? .shared : .exclusive, range: range(name))
     } catch {
-      throw StoreError(error)
+      throw Store.Error(error)
     }
   }
 
-  func unlock(_ name: LockName) throws(StoreError) {
-    do { try file.unlock(range: range(name)) } catch { throw StoreError(error) }
+  func unlock(_ name: LockName) throws(Store.Error) {
+    do { try file.unlock(range: range(name)) } catch { throw Store.Error(error) }
   }
 
-  func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32? {
+  func holder(of name: LockName, against kind: LockKind) throws(Store.Error) -> Int32? {
     do {
       let found = try file.conflictingLock(kind == .shared ? .shared : .exclusive, range: range(name))
       return found.map { Int32(clamping: $0.length - 1) }
     } catch {
-      throw StoreError(error)
+      throw Store.Error(error)
     }
   }
 
@@ -65,30 +65,30 @@ final class FileLocks: StoreLocks {
       offset: pinOffset + Int64(epoch.number % epochLimit) << Int64(processBits) + process, length: 1)
   }
 
-  func pin(_ epoch: Epoch) throws(StoreError) {
+  func pin(_ epoch: Epoch) throws(Store.Error) {
     do {
       // Shared locks never exclude one another.
       _ = try file.tryLock(.shared, range: Self.pinRange(epoch))
     } catch {
-      throw StoreError(error)
+      throw Store.Error(error)
     }
   }
 
-  func unpin(_ epoch: Epoch) throws(StoreError) {
-    do { try file.unlock(range: Self.pinRange(epoch)) } catch { throw StoreError(error) }
+  func unpin(_ epoch: Epoch) throws(Store.Error) {
+    do { try file.unlock(range: Self.pinRange(epoch)) } catch { throw Store.Error(error) }
   }
 
-  func lowestPin() throws(StoreError) -> Epoch? {
+  func lowestPin() throws(Store.Error) -> Epoch? {
     try lowestPinOffset().map { Epoch(number: UInt64($0 >> Int64(Self.processBits))) }
   }
 
-  func holderOfLowestPin() throws(StoreError) -> Int32? {
+  func holderOfLowestPin() throws(Store.Error) -> Int32? {
     try lowestPinOffset().map { Int32($0 & ((1 << Int64(Self.processBits)) - 1)) }
   }
 
   /// The epoch and the process id of the lowest pin of any other handle, as an offset from
   /// `pinOffset`; nil if there is none.
-  private func lowestPinOffset() throws(StoreError) -> Int64? {
+  private func lowestPinOffset() throws(Store.Error) -> Int64? {
     var lowest: Int64?
     var end = Self.pinOffset + Int64(Self.epochLimit) << Int64(Self.processBits)
     do {
@@ -101,14 +101,14 @@ final class FileLocks: StoreLocks {
         end = found.offset
       }
     } catch {
-      throw StoreError(error)
+      throw Store.Error(error)
     }
     return lowest.map { $0 - Self.pinOffset }
   }
 
   // MARK: Reader slots
 
-  func takeReaderSlot() throws(StoreError) -> Int? {
+  func takeReaderSlot() throws(Store.Error) -> Int? {
     guard isWritable else { return nil }
     do {
       for slot in 0..<ReaderSlots.count where try file.tryLock(.exclusive, range: Self.range(slot)) {
@@ -116,15 +116,15 @@ final class FileLocks: StoreLocks {
       }
       return nil
     } catch {
-      throw StoreError(error)
+      throw Store.Error(error)
     }
   }
 
-  func isReaderSlotTaken(_ slot: Int) throws(StoreError) -> Bool {
+  func isReaderSlotTaken(_ slot: Int) throws(Store.Error) -> Bool {
     do {
       return try file.conflictingLock(.exclusive, range: Self.range(slot)) != nil
     } catch {
-      throw StoreError(error)
+      throw Store.Error(error)
     }
   }
 

@@ -25,7 +25,7 @@ final class PrivateBacking: UnsharedBacking {
   init(
     viewing file: consuming File, count: Int, original: FileBacking, room: Int = PrivateBacking.leastRoom,
     _ addressSpace: AddressSpace = .standard
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     viewedBytes = count
     self.original = original
     isTight = addressSpace.isTight
@@ -41,13 +41,13 @@ final class PrivateBacking: UnsharedBacking {
 
   /// How much room to ask for after a view that had `room` was outgrown before anybody relied on
   /// it; nil if `error` is about something else.
-  func room(after error: StoreError, _ room: Int) -> Int? {
+  func room(after error: Store.Error, _ room: Int) -> Int? {
     let missing = missing.load(ordering: .relaxed)
     guard error.code == .notEnoughMemory, missing > 0, missing <= Int(Layout.largestFile) else { return nil }
     return 2 * room + missing
   }
 
-  func grow(to bytes: Int) throws(StoreError) {
+  func grow(to bytes: Int) throws(Store.Error) {
     if bytes <= mappedBytes { return }
     let step = isTight ? 0 : max(1 << 20, mappedBytes / 16)
     let end = (max(bytes, mappedBytes + step) + Layout.unitBytes - 1) / Layout.unitBytes * Layout.unitBytes
@@ -55,15 +55,15 @@ final class PrivateBacking: UnsharedBacking {
     guard try extendMapping(upTo: bytes) else { throw outgrown(bytes) }
   }
 
-  private func outgrown(_ bytes: Int) -> StoreError {
+  private func outgrown(_ bytes: Int) -> Store.Error {
     missing.store(bytes - mappedBytes, ordering: .relaxed)
-    return StoreError(
+    return Store.Error(
       .notEnoughMemory,
       "the private view has address space for \(mapping.capacity) bytes and needs \(bytes); \(MemoryLimits.advice)"
     )
   }
 
-  private func extendMapping(upTo end: Int) throws(StoreError) -> Bool {
+  private func extendMapping(upTo end: Int) throws(Store.Error) -> Bool {
     guard end <= mapping.capacity else { return false }
     return try mapping.extend(to: end, available: { end }) { reservation, range throws(MappingError) in
       try place(reservation, range)
@@ -88,7 +88,7 @@ final class PrivateBacking: UnsharedBacking {
     }
   }
 
-  func reserveAddressSpace(by bytes: Int) throws(StoreError) {
+  func reserveAddressSpace(by bytes: Int) throws(Store.Error) {
     let slack = isTight ? 1 << 20 : (8 << 20) + mappedBytes / 8
     let needed = mappedBytes + bytes + slack
     if needed <= mapping.capacity { return }
@@ -106,13 +106,13 @@ final class PrivateBacking: UnsharedBacking {
     try? original.locks.unlock(.attached)
   }
 
-  func extendMapping(to bytes: Int) throws(StoreError) -> Bool { bytes <= mappedBytes }
-  func allocate(offset: Int, count: Int) throws(StoreError) {}
+  func extendMapping(to bytes: Int) throws(Store.Error) -> Bool { bytes <= mappedBytes }
+  func allocate(offset: Int, count: Int) throws(Store.Error) {}
 
   /// Not possible: the range would show the file again, not zeros.
-  func punch(offset: Int, count: Int) throws(StoreError) -> Bool { false }
+  func punch(offset: Int, count: Int) throws(Store.Error) -> Bool { false }
 
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] { original.dataRanges(range) }
-  func sizes() throws(StoreError) -> (file: Int, allocated: Int) { try original.sizes() }
-  func residentPages() throws(StoreError) -> Int? { try original.residentPages() }
+  func sizes() throws(Store.Error) -> (file: Int, allocated: Int) { try original.sizes() }
+  func residentPages() throws(Store.Error) -> Int? { try original.residentPages() }
 }

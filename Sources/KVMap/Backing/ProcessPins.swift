@@ -39,7 +39,7 @@ final class ProcessPins: @unchecked Sendable {
   /// Pins the working epoch. Nothing of the current state is reused before `unpin`. The caller is
   /// counted as a reader.
   @inline(__always)
-  func pinCurrent() throws(StoreError) -> Pin {
+  func pinCurrent() throws(Store.Error) -> Pin {
     let slot = slot.load(ordering: .acquiring)
     if slot >= 0, let pin = pinCurrent(in: slot) { return pin }
     return try pinCurrentElsewhere(slot)
@@ -61,7 +61,7 @@ final class ProcessPins: @unchecked Sendable {
   }
 
   @inline(never)
-  private func pinCurrentElsewhere(_ slot: Int) throws(StoreError) -> Pin {
+  private func pinCurrentElsewhere(_ slot: Int) throws(Store.Error) -> Pin {
     if slot == Self.notAskedFor, let slot = takeSlot(), let pin = pinCurrent(in: slot) { return pin }
     while true {
       let epoch = source.shared[.epoch]
@@ -86,7 +86,7 @@ final class ProcessPins: @unchecked Sendable {
 
   /// Undoes one call of `pinCurrent`.
   @inline(__always)
-  func unpin(_ pin: Pin) throws(StoreError) {
+  func unpin(_ pin: Pin) throws(Store.Error) {
     guard let word = pin.slotWord else { return try unpin(pin.epoch) }
     // A forked child shares the slot, but is none of the readers that are counted there.
     if kvmap_process_generation() == processGeneration { slots.unpin(word) }
@@ -108,7 +108,7 @@ final class ProcessPins: @unchecked Sendable {
   // MARK: For longer
 
   /// Pins an epoch. Returns false, with nothing pinned, if that may be too late for it.
-  func pin(_ epoch: Epoch) throws(StoreError) -> Bool {
+  func pin(_ epoch: Epoch) throws(Store.Error) -> Bool {
     try addPin(epoch)
     // This thread takes the pin and then loads the floor; a writer stores the floor and then
     // looks at the pins. So at least one of the two sees the other.
@@ -118,8 +118,8 @@ final class ProcessPins: @unchecked Sendable {
     return false
   }
 
-  private func addPin(_ epoch: Epoch) throws(StoreError) {
-    try lock.withLock { () throws(StoreError) in
+  private func addPin(_ epoch: Epoch) throws(Store.Error) {
+    try lock.withLock { () throws(Store.Error) in
       if counts[epoch.number, default: 0] == 0 { try backing.locks.pin(epoch) }
       counts[epoch.number, default: 0] += 1
       noteLowest()
@@ -127,8 +127,8 @@ final class ProcessPins: @unchecked Sendable {
   }
 
   /// Undoes one call of `pin`.
-  func unpin(_ epoch: Epoch) throws(StoreError) {
-    try lock.withLock { () throws(StoreError) in
+  func unpin(_ epoch: Epoch) throws(Store.Error) {
+    try lock.withLock { () throws(Store.Error) in
       let left = counts[epoch.number, default: 1] - 1
       counts[epoch.number] = left > 0 ? left : nil
       noteLowest()

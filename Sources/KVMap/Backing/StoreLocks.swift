@@ -24,46 +24,46 @@ enum LockKind { case shared, exclusive }
 protocol StoreLocks: AnyObject, Sendable {
   /// Takes a lock, or converts it to `kind`; false if another handle holds it in a way that
   /// excludes that.
-  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool
-  func unlock(_ name: LockName) throws(StoreError)
+  func tryLock(_ name: LockName, _ kind: LockKind) throws(Store.Error) -> Bool
+  func unlock(_ name: LockName) throws(Store.Error)
   /// The process of another handle that holds the lock in a way that excludes `kind`; nil if
   /// there is none.
-  func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32?
+  func holder(of name: LockName, against kind: LockKind) throws(Store.Error) -> Int32?
 
   /// Pins an epoch: nothing released in it or later is reused while the pin holds.
-  func pin(_ epoch: Epoch) throws(StoreError)
-  func unpin(_ epoch: Epoch) throws(StoreError)
+  func pin(_ epoch: Epoch) throws(Store.Error)
+  func unpin(_ epoch: Epoch) throws(Store.Error)
   /// The lowest epoch that any other handle pins by a lock; nil if there is none.
-  func lowestPin() throws(StoreError) -> Epoch?
+  func lowestPin() throws(Store.Error) -> Epoch?
   /// The process that pins it, if known.
-  func holderOfLowestPin() throws(StoreError) -> Int32?
+  func holderOfLowestPin() throws(Store.Error) -> Int32?
 
   /// Takes one of the ``ReaderSlots`` for as long as this object lives. nil if others have them
   /// all, or this handle cannot write to the file.
-  func takeReaderSlot() throws(StoreError) -> Int?
+  func takeReaderSlot() throws(Store.Error) -> Int?
   /// Whether another handle has a reader slot.
-  func isReaderSlotTaken(_ slot: Int) throws(StoreError) -> Bool
+  func isReaderSlotTaken(_ slot: Int) throws(Store.Error) -> Bool
 }
 
 extension StoreLocks {
   /// Whether another handle holds the lock in a way that excludes `kind`.
-  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool {
+  func isLockedByOthers(_ name: LockName, _ kind: LockKind) throws(Store.Error) -> Bool {
     try holder(of: name, against: kind) != nil
   }
 
-  func holderOfLowestPin() throws(StoreError) -> Int32? { nil }
-  func takeReaderSlot() throws(StoreError) -> Int? { nil }
-  func isReaderSlotTaken(_ slot: Int) throws(StoreError) -> Bool { false }
+  func holderOfLowestPin() throws(Store.Error) -> Int32? { nil }
+  func takeReaderSlot() throws(Store.Error) -> Int? { nil }
+  func isReaderSlotTaken(_ slot: Int) throws(Store.Error) -> Bool { false }
 }
 
 /// The locks of a store that no other process can see: every call succeeds.
 final class NoLocks: StoreLocks {
   static let shared = NoLocks()
 
-  func tryLock(_ name: LockName, _ kind: LockKind) throws(StoreError) -> Bool { true }
-  func unlock(_ name: LockName) throws(StoreError) {}
-  func holder(of name: LockName, against kind: LockKind) throws(StoreError) -> Int32? { nil }
-  func pin(_ epoch: Epoch) throws(StoreError) {}
-  func unpin(_ epoch: Epoch) throws(StoreError) {}
-  func lowestPin() throws(StoreError) -> Epoch? { nil }
+  func tryLock(_ name: LockName, _ kind: LockKind) throws(Store.Error) -> Bool { true }
+  func unlock(_ name: LockName) throws(Store.Error) {}
+  func holder(of name: LockName, against kind: LockKind) throws(Store.Error) -> Int32? { nil }
+  func pin(_ epoch: Epoch) throws(Store.Error) {}
+  func unpin(_ epoch: Epoch) throws(Store.Error) {}
+  func lowestPin() throws(Store.Error) -> Epoch? { nil }
 }

@@ -7,11 +7,25 @@
 /// Where the store gets the time from: the system's clock, or another one in tests and snapshots.
 struct Clock: Sendable {
   /// Returns the time in milliseconds since 1970.
-  var now: @Sendable () -> UInt64
+  let now: @Sendable () -> UInt64
+  /// The same, some milliseconds late, for a fraction of the cost where the system has that.
+  let lately: @Sendable () -> UInt64
 
-  static let system = Clock {
+  init(now: @escaping @Sendable () -> UInt64, lately: (@Sendable () -> UInt64)? = nil) {
+    self.now = now
+    self.lately = lately ?? now
+  }
+
+  #if canImport(Darwin)
+    static let system = Clock(now: { time(CLOCK_REALTIME) })
+  #else
+    static let system = Clock(now: { time(CLOCK_REALTIME) }, lately: { time(CLOCK_REALTIME_COARSE) })
+  #endif
+
+  @inline(__always)
+  private static func time(_ clock: clockid_t) -> UInt64 {
     var time = timespec()
-    unsafe clock_gettime(CLOCK_REALTIME, &time)
+    unsafe clock_gettime(clock, &time)
     return milliseconds(time)
   }
 

@@ -6,10 +6,13 @@ struct Patience {
   private var microseconds = 20
   private let longest: Int
 
-  init(_ timeout: Duration, longestMicroseconds: Int = 2_000) {
+  /// - Parameter start: when the timeout began.
+  init(
+    _ timeout: Duration, since start: ContinuousClock.Instant = .now, longestMicroseconds: Int = 2_000
+  ) {
     self.timeout = timeout
     longest = longestMicroseconds
-    deadline = ContinuousClock.now + timeout
+    deadline = start + timeout
   }
 
   /// Blocks for a moment, longer each time. Returns false at once if the timeout has passed.
@@ -25,9 +28,9 @@ struct Patience {
   /// - Parameters:
   ///   - holder: the process that holds the lock, if known.
   ///   - what: what that process does now, for example "holds the write lock".
-  func busy(_ holder: Int32?, _ what: String) -> StoreError {
+  func busy(_ holder: Int32?, _ what: String) -> Store.Error {
     let who = holder.map { $0 == ProcessIdentifier.current ? "this process" : "process \($0)" }
-    return StoreError(
+    return Store.Error(
       .busy,
       "waited \(timeout) for \(who ?? "another process"), which \(what); "
         + "try again, wait longer, or check whether that process is suspended",

@@ -49,7 +49,7 @@ struct Checkpoint {
   ///
   /// A page that this process changed may point to a page that nobody has checked yet and that may
   /// hold anything. So a page that is not one of the changed ones is left as it is.
-  func seal(_ block: Superblock, after: Epoch) throws(StoreError) {
+  func seal(_ block: Superblock, after: Epoch) throws(Store.Error) {
     var sealing = Sealing(after: after, upTo: block.epoch, pagesLeft: memory.mappedBytes / Layout.pageBytes)
     try sealTree(block.root, height: block.root.depth, .directory, .bucket, &sealing)
     try sealTree(block.spaceRoot, height: block.spaceRoot.depth, .spaceNode, .spaceLeaf, &sealing)
@@ -90,14 +90,14 @@ struct Checkpoint {
   /// system failed to write the page and brought back what the disk had.
   private func sealTree(
     _ pointer: PagePointer, height: Int, _ node: PageKind, _ leaf: PageKind, _ sealing: inout Sealing
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     guard let header = try changed(pointer.page, height > 0 ? node : leaf, &sealing),
       header.epoch.tag == pointer.epochTag
     else {
       if !sealing.isStrict || !sealing.includes(pointer.epochTag) { return }
       // The reference to a page that has not changed for 65,536 epochs can have the same tag.
       if isOld(pointer, height > 0 ? node : leaf, sealing) { return }
-      throw StoreError(
+      throw Store.Error(
         .outcomeUnknown,
         "the system lost an index page that it had not yet written to the disk; the next call rebuilds the "
           + "index from the log; check the disk")
@@ -128,7 +128,7 @@ struct Checkpoint {
 
   /// Seals the changed pages of an overflow chain. A page that did not change may come before one
   /// that did.
-  private func sealOverflow(_ first: PageNumber, _ sealing: inout Sealing) throws(StoreError) {
+  private func sealOverflow(_ first: PageNumber, _ sealing: inout Sealing) throws(Store.Error) {
     var page = first
     while page.number != 0, isMapped(page) {
       try changed(page, .overflow, &sealing)?.seal(seed: memory.seed)
@@ -144,7 +144,7 @@ struct Checkpoint {
   /// The page's header if the page is one of those to be sealed.
   private func changed(
     _ page: PageNumber, _ kind: PageKind, _ sealing: inout Sealing
-  ) throws(StoreError) -> PageHeader? {
+  ) throws(Store.Error) -> PageHeader? {
     guard isMapped(page) else { return nil }
     guard sealing.pagesLeft > 0 else {
       throw .damaged("index page", at: page.offset, "there are more references to pages than pages")
@@ -157,25 +157,31 @@ struct Checkpoint {
   }
 
   /// Syncs the file, then writes both superblocks.
-  func persist(_ block: Superblock) throws(StoreError) {
+  func persist(_ block: Superblock) throws(Store.Error) {
     try backing.syncAll()
     // If a sync failed elsewhere, the system may have treated the pages as clean, and then this
     // sync did not write them.
     if shared[.syncFailed] != 0 {
-      throw StoreError(.outcomeUnknown, "a sync failed while the checkpoint was written")
+      throw Store.Error(.outcomeUnknown, "a sync failed while the checkpoint was written")
     }
     try writeSuperblocks(block)
   }
 
+  /// The same for a file that nobody can find before it is durable: one sync for all of it.
+  func persistNew(_ block: Superblock) throws(Store.Error) {
+    for offset in SuperblockPair.offsets { block.encode(source.fixed, at: offset) }
+    try backing.syncAll()
+  }
+
   /// Makes both superblocks the same. The process that wrote the last checkpoint may have died
   /// between the two: then the whole one must not be overwritten before the other is whole as well.
-  func repairSuperblocks() throws(StoreError) {
+  func repairSuperblocks() throws(Store.Error) {
     let (current, bothAgree) = try SuperblockPair(source.fixed).current()
     if !bothAgree { try writeSuperblocks(current) }
   }
 
   /// Writes and syncs superblock A, then superblock B.
-  func writeSuperblocks(_ block: Superblock) throws(StoreError) {
+  func writeSuperblocks(_ block: Superblock) throws(Store.Error) {
     for offset in SuperblockPair.offsets {
       block.encode(source.fixed, at: offset)
       try backing.sync(offset: offset, count: Layout.pageBytes)

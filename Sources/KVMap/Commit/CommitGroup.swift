@@ -11,7 +11,7 @@ final class CommitGroup {
 
   /// Whether the outcome is known. If it is, nil for `error` means success.
   var isDone = false
-  var error: StoreError?
+  var error: Store.Error?
 
   init(_ transaction: PendingTransaction) { self.transaction = transaction }
 }
@@ -32,7 +32,7 @@ extension Writer {
   }
 
   /// Makes the group durable and publishes it. Blocks for the sync.
-  mutating func finishGroup() throws(StoreError) {
+  mutating func finishGroup() throws(Store.Error) {
     guard let transaction = group?.transaction else { return }
     group = nil
     guard transaction.last != nil else { return try log.sync(upTo: log.tail) }
@@ -41,7 +41,7 @@ extension Writer {
 
   mutating func putInGroup(
     _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest, _ group: CommitGroup
-  ) throws(StoreError) -> Bool {
+  ) throws(Store.Error) -> Bool {
     var transaction = group.transaction
     defer { group.transaction = transaction }
     return try put(key, hash, value, request, in: &transaction, isEnd: true)
@@ -49,14 +49,14 @@ extension Writer {
 
   mutating func removeInGroup(
     _ key: RawSpan, _ hash: KeyHash, _ group: CommitGroup
-  ) throws(StoreError) -> Bool {
+  ) throws(Store.Error) -> Bool {
     var transaction = group.transaction
     defer { group.transaction = transaction }
     return try remove(key, hash, in: &transaction, isEnd: true)
   }
 
   /// The present record of a key, commits of the group included; nil if the key is absent.
-  func current(_ hash: KeyHash, _ key: RawSpan) throws(StoreError) -> IndexReader.Match? {
+  func current(_ hash: KeyHash, _ key: RawSpan) throws(Store.Error) -> IndexReader.Match? {
     if let group { return try match(key, hash, group.transaction) }
     return try liveMatch(hash, key)
   }

@@ -8,6 +8,8 @@ struct PendingTransaction {
   var tail: LogWriter.Tail
   /// The last record, to be rewritten with END, and the chain before it; nil if there is none.
   var last: (position: Position, chainBefore: UInt64)?
+  /// The note of its first record in `Writer.notes`.
+  var firstNote: Int
   /// Whether it follows commits that are in the log and not published yet.
   var followsOthers = false
 }

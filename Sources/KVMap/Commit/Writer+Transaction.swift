@@ -6,17 +6,19 @@
 /// and cannot fail.
 extension Writer {
   /// Begins a transaction at the end of the log, or of the group.
-  func begin() -> PendingTransaction {
+  mutating func begin() -> PendingTransaction {
+    if group == nil { notes.truncate(to: 0) }
     let tail = group?.transaction.tail ?? log.tail
     return PendingTransaction(
-      mark: log.mark(tail), start: tail, tail: tail, followsOthers: group?.transaction.last != nil)
+      mark: log.mark(tail), start: tail, tail: tail, firstNote: notes.count,
+      followsOthers: group?.transaction.last != nil)
   }
 
   /// The record of a key as the transaction sees it; nil if the key is absent, removed or
   /// expired.
   func match(
     _ key: RawSpan, _ hash: KeyHash, _ open: PendingTransaction
-  ) throws(StoreError) -> IndexReader.Match? {
+  ) throws(Store.Error) -> IndexReader.Match? {
     let reader = IndexReader(memory: memory)
     let bucket = try reader.bucket(hash, workingTag: index.epoch.tag)
     try memory.check(bucket, .bucket, workingTag: index.epoch.tag)
@@ -34,7 +36,7 @@ extension Writer {
     _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest,
     in open: inout PendingTransaction,
     isEnd: Bool = false
-  ) throws(StoreError) -> Bool {
+  ) throws(Store.Error) -> Bool {
     try reserveAddressSpace(for: value.byteCount)
     if request.condition != .always, try !isMet(request.condition, by: match(key, hash, open)) {
       return false
@@ -47,7 +49,7 @@ extension Writer {
   /// Adds a removal to the transaction. Returns false if the key is absent.
   mutating func remove(
     _ key: RawSpan, _ hash: KeyHash, in open: inout PendingTransaction, isEnd: Bool = false
-  ) throws(StoreError) -> Bool {
+  ) throws(Store.Error) -> Bool {
     try reserveAddressSpace(for: 0)
     guard try match(key, hash, open) != nil else { return false }
     try append(.delete, key, hash, RawSpan(), LogWriter.Fields(isEnd: isEnd), &open)
@@ -57,8 +59,8 @@ extension Writer {
   private mutating func append(
     _ kind: RecordKind, _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan,
     _ initialFields: LogWriter.Fields, _ open: inout PendingTransaction
-  ) throws(StoreError) {
-    try taking(for: kind == .delete ? .removing : .adding) { writer throws(StoreError) in
+  ) throws(Store.Error) {
+    try taking(for: kind == .delete ? .removing : .adding) { writer throws(Store.Error) in
       if kind != .delete { try writer.ensureReserve() }
       try writer.appendPending(kind, key, hash, value, initialFields, &open)
     }
@@ -67,19 +69,21 @@ extension Writer {
   private mutating func appendPending(
     _ kind: RecordKind, _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan,
     _ initialFields: LogWriter.Fields, _ open: inout PendingTransaction
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     var fields = initialFields
     var tail = open.tail
     let mark = log.mark(tail)
     do {
-      _ = try prepare(key, hash, needsSlot: false)
-      let path = try index.writablePath(hash, space: &space)
-      let pending = try index.find(hash, key, in: path.bucket.page, pending: true)
-      if let pending, pending.header.flags.contains(.external) {
+      let bucket = try writableBucket(hash)
+      let found = try index.findBoth(hash, key, in: bucket.page)
+      if let old = found.published { try prepareRelease(old) }
+      if let pending = found.pending, pending.header.flags.contains(.external) {
         try space.makeWritable(try pending.record(memory).extent())
       }
       let slot =
-        if let pending { pending.slotOffset } else { try index.emptySlot(hash, path, space: &space) }
+        if let pending = found.pending { pending.slotOffset } else {
+          try index.emptySlot(hash, bucket, space: &space)
+        }
       fields.external = try writeExtent(value)
       let size = LogWriter.header(
         kind, fields, sequence: tail.sequence, keyLength: key.byteCount, valueLength: value.byteCount
@@ -90,6 +94,7 @@ extension Writer {
       _ = log.append(kind, fields, key: key, value: value, &tail)
       memory.bytes.storeRelease(
         Slot(tag: hash.tag, position: start, pending: true).bits, slot)
+      notes.append(PendingNotes.Note(start, hash, slotOffset: slot, old: found.published))
       open.tail = tail
     } catch {
       if let extent = fields.external { try space.releaseUnits(Position(offset: extent.offset).unit) }
@@ -99,7 +104,7 @@ extension Writer {
   }
 
   /// Commits the transaction: now, or together with the open group.
-  mutating func commit(_ open: consuming PendingTransaction, isDurable: Bool) throws(StoreError) {
+  mutating func commit(_ open: consuming PendingTransaction, isDurable: Bool) throws(Store.Error) {
     guard let last = open.last else {
       if isDurable, group == nil { try log.sync(upTo: log.tail) }
       return
@@ -107,6 +112,7 @@ extension Writer {
     open.tail.chain = log.rewriteWithEnd(at: last.position, chainBefore: last.chainBefore)
     if let group {
       open.start = group.transaction.start
+      open.firstNote = group.transaction.firstNote
       open.mark = group.transaction.mark
       group.transaction = open
     } else {
@@ -116,23 +122,18 @@ extension Writer {
 
   /// Publishes records that are in the log, in their order. With `isDurable`, syncs the log
   /// first.
-  mutating func publish(_ open: PendingTransaction, isDurable: Bool) throws(StoreError) {
+  mutating func publish(_ open: PendingTransaction, isDurable: Bool) throws(Store.Error) {
     try enterLog(open.tail, isDurable: isDurable)
-    var walk = log.walk(from: open.start.position, upTo: open.tail.position)
-    while let record = try walk.next() {
-      try finish(record, isCommitted: true)
-    }
+    try finishRecords(open, isCommitted: true)
     complete(open.tail)
   }
 
   /// Undoes the transaction.
-  mutating func abort(_ open: consuming PendingTransaction) throws(StoreError) {
+  mutating func abort(_ open: consuming PendingTransaction) throws(Store.Error) {
     guard open.last != nil else { return }
     isHalfDone = true
-    var walk = log.walk(from: open.start.position, upTo: open.tail.position)
-    while let record = try walk.next() {
-      try finish(record, isCommitted: false)
-    }
+    try finishRecords(open, isCommitted: false)
+    notes.truncate(to: open.firstNote)
     if let others = group?.transaction {
       var walk = log.walk(from: others.start.position, upTo: others.tail.position)
       while let record = try walk.next() { try enterAgain(record) }
@@ -143,46 +144,83 @@ extension Writer {
 
   /// Enters a record of the group as pending again, since the transaction that is undone has
   /// taken its slot.
-  private mutating func enterAgain(_ record: Record) throws(StoreError) {
+  private mutating func enterAgain(_ record: Record) throws(Store.Error) {
     guard record.kind == .put || record.kind == .delete else { return }
     let key = record.key
     let hash = KeyHash(key, seed: memory.seed)
-    let path = try index.writablePath(hash, space: &space)
-    let pending = try index.find(hash, key, in: path.bucket.page, pending: true)
-    let slot = if let pending { pending.slotOffset } else { try index.emptySlot(hash, path, space: &space) }
+    let bucket = try index.writableBucket(hash, space: &space)
+    let pending = try index.find(hash, key, in: bucket.page, pending: true)
+    let slot =
+      if let pending { pending.slotOffset } else { try index.emptySlot(hash, bucket, space: &space) }
     memory.bytes.storeRelease(Slot(tag: hash.tag, position: record.position, pending: true).bits, slot)
   }
 
-  /// Publishes one record of the transaction, or empties its pending slot.
+  /// Publishes the records of the transaction, or empties their pending slots.
+  private mutating func finishRecords(
+    _ open: PendingTransaction, isCommitted: Bool
+  ) throws(Store.Error) {
+    var next = open.firstNote
+    var walk = log.walk(from: open.start.position, upTo: open.tail.position)
+    while let record = try walk.next() {
+      guard record.kind == .put || record.kind == .delete else { continue }
+      try finish(record, notes.take(&next, of: record.position), isCommitted: isCommitted)
+    }
+  }
+
   private mutating func finish(
-    _ record: Record, isCommitted: Bool
-  ) throws(StoreError) {
-    guard record.kind == .put || record.kind == .delete else { return }
-    let key = record.key
-    let hash = KeyHash(key, seed: memory.seed)
+    _ record: Record, _ note: PendingNotes.Note?, isCommitted: Bool
+  ) throws(Store.Error) {
+    let hash = note?.hash ?? record.keyHash
     let bucket = try IndexReader(memory: memory).bucket(hash, workingTag: index.epoch.tag).page
-    let pending = try index.find(hash, key, in: bucket, pending: true)
-    // Otherwise a later record of the same key has taken over the slot, or the record is finished.
-    let isLatest = pending?.position == record.position
-    if !isLatest || !isCommitted, record.isExternal {
+    // Without a slot, a later record of the same key has taken it over, or the record is finished.
+    let slot = try pendingSlot(of: record, hash, in: bucket, note)
+    if slot == nil || !isCommitted, record.isExternal {
       try space.releaseUnits(try record.extent().first)
     }
-    guard let pending, isLatest else { return }
+    guard let slot else { return }
     guard isCommitted else {
-      memory.bytes.storeRelease(Slot.empty.bits, pending.slotOffset)
+      memory.bytes.storeRelease(Slot.empty.bits, slot)
       return
     }
-    let old = try index.find(hash, key, in: bucket, pending: false)
+    let old = try publishedMatch(of: record, hash, in: bucket, note)
     if record.kind == .put {
       // Uses the published slot if there is one, so that the key is never absent.
-      let slot = old?.slotOffset ?? pending.slotOffset
-      try publish(Prepared(slotOffset: slot, old: old), hash, record)
+      try publish(Prepared(slotOffset: old?.slotOffset ?? slot, old: old), hash, record)
     } else if let old {
       try unpublish(Prepared(slotOffset: old.slotOffset, old: old))
     }
-    if old != nil || record.kind == .delete {
-      memory.bytes.storeRelease(Slot.empty.bits, pending.slotOffset)
-    }
+    if old != nil || record.kind == .delete { memory.bytes.storeRelease(Slot.empty.bits, slot) }
     if record.kind == .delete { try mergeAfterRemoval(hash) }
+  }
+
+  /// The offset of the pending slot that points to a record; nil if none does.
+  @inline(__always)
+  private func pendingSlot(
+    of record: Record, _ hash: KeyHash, in bucket: PageNumber, _ note: PendingNotes.Note?
+  ) throws(Store.Error) -> Int? {
+    let bits = Slot(tag: hash.tag, position: record.position, pending: true).bits
+    if let note {
+      let offset = bucket.offset + Int(note.place)
+      if memory.bytes.loadRelaxed(offset) == bits { return offset }
+    }
+    let pending = try index.find(hash, record.key, in: bucket, pending: true)
+    return pending?.position == record.position ? pending?.slotOffset : nil
+  }
+
+  /// The published record that one of the transaction replaces; nil if there is none.
+  @inline(__always)
+  private func publishedMatch(
+    of record: Record, _ hash: KeyHash, in bucket: PageNumber, _ note: PendingNotes.Note?
+  ) throws(Store.Error) -> IndexReader.Match? {
+    if let note {
+      // Until now nothing has published the key.
+      if note.old.isEmpty { return nil }
+      let offset = bucket.offset + Int(note.oldPlace)
+      if memory.bytes.loadRelaxed(offset) == note.old.bits {
+        return IndexReader.Match(
+          try Record(memory, at: note.old.position), slotOffset: offset, slot: note.old)
+      }
+    }
+    return try index.find(hash, record.key, in: bucket, pending: false)
   }
 }

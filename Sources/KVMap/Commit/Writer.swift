@@ -20,6 +20,8 @@ struct Writer: ~Copyable {
   private var written = 0
   /// The open group: commits that are in the log and will become durable and visible together.
   var group: CommitGroup?
+  /// What is known of the records that are pending.
+  var notes = PendingNotes()
   /// Set while a commit is in the log but not yet in the index. If it stays set, the next turn
   /// begins with recovery.
   var isHalfDone = false
@@ -27,6 +29,8 @@ struct Writer: ~Copyable {
   private(set) var lacksLog = false
   /// Bytes of large values written since the last commit.
   private var extentBytes: UInt64 = 0
+  /// How many of the last segments of the log compaction leaves alone, beside the one that is open.
+  var keptSegments: UInt64 = 0
 
   var memory: StoreMemory { working.memory }
   var shared: SharedState { memory.shared }
@@ -47,7 +51,7 @@ struct Writer: ~Copyable {
   /// Ensures that the store can grow by a value of `bytes` bytes, and by what goes with it.
   /// Called before anything is looked up: a private view may be copied to another address for
   /// that.
-  func reserveAddressSpace(for bytes: Int) throws(StoreError) {
+  func reserveAddressSpace(for bytes: Int) throws(Store.Error) {
     if isShared { return }
     try backing.reserveAddressSpace(by: bytes)
     working.refresh()
@@ -61,7 +65,7 @@ struct Writer: ~Copyable {
 
   /// What a put needs to know besides key and value.
   struct PutRequest {
-    var condition: PutCondition
+    var condition: Store.PutCondition
     var expiry: UInt64?
     var isDurable: Bool
     /// The version of a value that another store had before; nil for a new one.
@@ -71,14 +75,14 @@ struct Writer: ~Copyable {
   /// Commits a put. Returns false if the condition was not met.
   mutating func put(
     _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest
-  ) throws(StoreError) -> Bool {
+  ) throws(Store.Error) -> Bool {
     try reserveAddressSpace(for: value.byteCount)
     if let group { return try putInGroup(key, hash, value, request, group) }
     if request.condition != .always, try !isMet(request.condition, by: liveMatch(hash, key)) {
       if request.isDurable { try log.sync(upTo: log.tail) }
       return false
     }
-    return try taking(for: .adding) { writer throws(StoreError) in
+    return try taking(for: .adding) { writer throws(Store.Error) in
       try writer.add(key, hash, value, request)
       return true
     }
@@ -86,7 +90,7 @@ struct Writer: ~Copyable {
 
   private mutating func add(
     _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ request: PutRequest
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     try ensureReserve()
     var fields = LogWriter.Fields(expiry: request.expiry, version: request.version)
     var tail = log.tail
@@ -115,22 +119,22 @@ struct Writer: ~Copyable {
   /// Runs `body`; the space it takes is for `purpose`.
   @inline(__always)
   mutating func taking<R>(
-    for purpose: SpaceReserve.Purpose, _ body: (inout Writer) throws(StoreError) -> R
-  ) throws(StoreError) -> R {
+    for purpose: SpaceReserve.Purpose, _ body: (inout Writer) throws(Store.Error) -> R
+  ) throws(Store.Error) -> R {
     let before = space.reserve.exchangePurpose(purpose)
     defer { _ = space.reserve.exchangePurpose(before) }
     return try body(&self)
   }
 
   /// Ensures that the reserve that the present purpose has to leave has disk space.
-  mutating func ensureReserve() throws(StoreError) {
+  mutating func ensureReserve() throws(Store.Error) {
     try space.reserve.ensure(above: space.highWater, memory, backing)
   }
 
   /// Commits a removal. Returns false if the key was absent or expired.
   mutating func remove(
     _ key: RawSpan, _ hash: KeyHash, isDurable: Bool
-  ) throws(StoreError) -> Bool {
+  ) throws(Store.Error) -> Bool {
     lacksLog = false
     try reserveAddressSpace(for: 0)
     if let group { return try removeInGroup(key, hash, group) }
@@ -139,21 +143,21 @@ struct Writer: ~Copyable {
       return false
     }
     let wasLive = try !isExpired(found)
-    try taking(for: .removing) { writer throws(StoreError) in
-      try writer.appendRemoval(key, hash, isDurable: isDurable)
+    try taking(for: .removing) { writer throws(Store.Error) in
+      try writer.appendRemoval(key, hash, found, isDurable: isDurable)
     }
     return wasLive
   }
 
   private mutating func appendRemoval(
-    _ key: RawSpan, _ hash: KeyHash, isDurable: Bool
-  ) throws(StoreError) {
+    _ key: RawSpan, _ hash: KeyHash, _ found: IndexReader.Match, isDurable: Bool
+  ) throws(Store.Error) {
     var tail = log.tail
     let mark = log.mark(tail)
     let prepared: Prepared
-    do throws(StoreError) {
-      prepared = try prepare(key, hash, needsSlot: false)
-      do throws(StoreError) {
+    do throws(Store.Error) {
+      prepared = try prepareRemoval(of: found, hash)
+      do throws(Store.Error) {
         try makeRoom(
           (RecordHeader.byteCount + key.byteCount + 7) & ~7, headroom: LogWriter.recoveryHeadroom, &tail)
       } catch {
@@ -176,11 +180,11 @@ struct Writer: ~Copyable {
   /// the writer is half done until then.
   mutating func removeBeforeCheckpoint(
     _ key: RawSpan, _ hash: KeyHash
-  ) throws(StoreError) -> Bool {
+  ) throws(Store.Error) -> Bool {
     guard let found = try IndexReader(memory: memory).find(hash, key) else { return false }
     let wasLive = try !isExpired(found)
-    try taking(for: .removing) { writer throws(StoreError) in
-      let prepared = try writer.prepare(key, hash, needsSlot: false)
+    try taking(for: .removing) { writer throws(Store.Error) in
+      let prepared = try writer.prepareRemoval(of: found, hash)
       try writer.space.flushReleases()
       writer.isHalfDone = true
       try writer.unpublish(prepared)
@@ -189,7 +193,7 @@ struct Writer: ~Copyable {
   }
 
   /// Undoes what a commit has changed that failed before its record was appended.
-  private mutating func undo(_ fields: LogWriter.Fields, _ mark: LogWriter.Mark) throws(StoreError) {
+  private mutating func undo(_ fields: LogWriter.Fields, _ mark: LogWriter.Mark) throws(Store.Error) {
     if let extent = fields.external { try space.releaseUnits(Position(offset: extent.offset).unit) }
     try log.rollBack(to: mark, space: &space)
   }
@@ -197,10 +201,10 @@ struct Writer: ~Copyable {
   /// From here on what was appended is a commit: if anything fails now, the next turn begins with
   /// recovery. With `isDurable`, syncs the log up to `tail`. Throws `lost` if the mapping was
   /// lost, so that nothing is published then.
-  mutating func enterLog(_ tail: LogWriter.Tail, isDurable: Bool) throws(StoreError) {
+  mutating func enterLog(_ tail: LogWriter.Tail, isDurable: Bool) throws(Store.Error) {
     isHalfDone = true
     if isDurable { try log.sync(upTo: tail) }
-    if isLost { throw StoreError(.lost, "the mapping of the file was lost") }
+    if isLost { throw Store.Error(.lost, "the mapping of the file was lost") }
   }
 
   /// Ends a commit: stores the tail, and counts what was written.
@@ -217,6 +221,7 @@ struct Writer: ~Copyable {
     written += Int(grown)
     extentBytes = 0
     isHalfDone = false
+    shared.signalCommit()
   }
 
   /// Bytes that commits have added to the log since the last call.
@@ -238,10 +243,10 @@ struct Writer: ~Copyable {
   /// The removal is done, or sure to be, so it does not fail if the merge does; only `lost` is
   /// thrown. A merge that fails stops between two steps. Each step leaves the index consistent,
   /// and the pages that it releases are recorded, or in the list of those to be recorded.
-  mutating func mergeAfterRemoval(_ hash: KeyHash) throws(StoreError) {
+  mutating func mergeAfterRemoval(_ hash: KeyHash) throws(Store.Error) {
     guard (hash.bits >> 16) & 15 == 0 else { return }
     do {
-      try space.taking(for: .adding) { space throws(StoreError) in
+      try space.taking(for: .adding) { space throws(Store.Error) in
         try index.mergeBucket(hash, space: &space)
         try space.flushReleases()
       }
@@ -252,7 +257,7 @@ struct Writer: ~Copyable {
 
   // MARK: Finding
 
-  func isMet(_ condition: PutCondition, by match: IndexReader.Match?) -> Bool {
+  func isMet(_ condition: Store.PutCondition, by match: IndexReader.Match?) -> Bool {
     switch condition {
     case .always: true
     case .absent: match == nil
@@ -261,11 +266,11 @@ struct Writer: ~Copyable {
     }
   }
 
-  func isExpired(_ match: IndexReader.Match) throws(StoreError) -> Bool {
+  func isExpired(_ match: IndexReader.Match) throws(Store.Error) -> Bool {
     try match.record(memory).isExpired(clock)
   }
 
-  func liveMatch(_ hash: KeyHash, _ key: RawSpan) throws(StoreError) -> IndexReader.Match? {
+  func liveMatch(_ hash: KeyHash, _ key: RawSpan) throws(Store.Error) -> IndexReader.Match? {
     guard let match = try IndexReader(memory: memory).find(hash, key) else { return nil }
     return try isExpired(match) ? nil : match
   }
@@ -282,12 +287,9 @@ struct Writer: ~Copyable {
   /// for it with `needsSlot`; without, the slot is 0.
   mutating func prepare(
     _ key: RawSpan, _ hash: KeyHash, needsSlot: Bool
-  ) throws(StoreError) -> Prepared {
-    let path = try index.writablePath(hash, space: &space)
-    let bucket = path.bucket.page
-    if memory.header(bucket).overflow.number != 0 {
-      try index.makeOverflowWritable(bucket, space: &space)
-    }
+  ) throws(Store.Error) -> Prepared {
+    let pointer = try writableBucket(hash)
+    let bucket = pointer.page
     if let old = try index.find(
       hash, key, in: bucket, pending: false, passingDamage: space.isRecovering)
     {
@@ -295,11 +297,35 @@ struct Writer: ~Copyable {
       return Prepared(slotOffset: old.slotOffset, old: old)
     }
     guard needsSlot else { return Prepared(slotOffset: 0, old: nil) }
-    return Prepared(slotOffset: try index.emptySlot(hash, path, space: &space), old: nil)
+    return Prepared(slotOffset: try index.emptySlot(hash, pointer, space: &space), old: nil)
+  }
+
+  /// The same to remove a record that was found.
+  private mutating func prepareRemoval(
+    of found: IndexReader.Match, _ hash: KeyHash
+  ) throws(Store.Error) -> Prepared {
+    let bucket = try writableBucket(hash).page
+    guard let slot = try index.slotOffset(found.slot, foundAt: found.slotOffset, in: bucket, hash) else {
+      return Prepared(slotOffset: 0, old: nil)
+    }
+    var old = found
+    old.slotOffset = slot
+    try prepareRelease(old)
+    return Prepared(slotOffset: slot, old: old)
+  }
+
+  /// The bucket of `hash`, made writable with its overflow pages.
+  @inline(__always)
+  mutating func writableBucket(_ hash: KeyHash) throws(Store.Error) -> PagePointer {
+    let bucket = try index.writableBucket(hash, space: &space)
+    if memory.header(bucket.page).overflow.number != 0 {
+      try index.makeOverflowWritable(bucket.page, space: &space)
+    }
+    return bucket
   }
 
   /// Makes the space table's entries writable for a record that will no longer be live.
-  mutating func prepareRelease(_ match: IndexReader.Match) throws(StoreError) {
+  mutating func prepareRelease(_ match: IndexReader.Match) throws(Store.Error) {
     _ = try space.writableEntry(match.position.unit)
     if let extent = try extentToRelease(match) {
       guard try space.row(extent.first, of: [.extent]) == extent.count else {
@@ -312,22 +338,26 @@ struct Writer: ~Copyable {
 
   /// The extent that is released with a record; nil if it has none. If recovery replaces a
   /// damaged record, its extent is unknown and stays allocated.
-  private func extentToRelease(
+  @inline(__always)
+  private mutating func extentToRelease(
     _ match: IndexReader.Match
-  ) throws(StoreError) -> (first: Unit, count: Int)? {
+  ) throws(Store.Error) -> (first: Unit, count: Int)? {
     guard match.header.flags.contains(.external) else { return nil }
-    if space.isRecovering,
-      !match.record(memory).isIntact
-    {
-      return nil
-    }
+    return try largeExtentToRelease(match)
+  }
+
+  @inline(never)
+  private mutating func largeExtentToRelease(
+    _ match: IndexReader.Match
+  ) throws(Store.Error) -> (first: Unit, count: Int)? {
+    if space.isRecovering, !match.record(memory).isIntact { return nil }
     return try match.record(memory).extent()
   }
 
   /// Ensures that a record of `stored` bytes can be appended and counted.
   mutating func makeRoom(
     _ stored: Int, headroom: Int = LogWriter.headroom, _ tail: inout LogWriter.Tail
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     try log.makeRoom(for: stored, headroom: headroom, tail: &tail, space: &space)
     _ = try space.writableEntry(tail.position.unit)
     try space.flushReleases()
@@ -335,15 +365,15 @@ struct Writer: ~Copyable {
 
   /// Ensures room for a CUT. The index never points to it, so the space table counts no bytes for
   /// it, and a store with nothing to replay opens without taking a page.
-  mutating func makeRoomForCut(_ tail: inout LogWriter.Tail) throws(StoreError) {
-    try log.makeRoom(for: RecordHeader.byteCount + 16, headroom: 0, tail: &tail, space: &space)
+  mutating func makeRoomForCut(_ tail: inout LogWriter.Tail) throws(Store.Error) {
+    try log.makeRoomForCut(&tail, space: &space)
     try space.flushReleases()
   }
 
   /// Writes a value that is too large for the log into an extent of its own; nil if it is not.
   mutating func writeExtent(
     _ value: RawSpan
-  ) throws(StoreError) -> (offset: UInt64, length: Int, checksum: UInt64)? {
+  ) throws(Store.Error) -> (offset: UInt64, length: Int, checksum: UInt64)? {
     if value.byteCount <= Layout.largestInlineValue { return nil }
     let count = (value.byteCount + Layout.unitBytes - 1) / Layout.unitBytes
     let unit = try space.allocate(count, as: .extent)
@@ -366,7 +396,7 @@ struct Writer: ~Copyable {
   /// Makes the index point to a new record. Everything was prepared.
   mutating func publish(
     _ prepared: Prepared, _ hash: KeyHash, _ record: Record
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     memory.bytes.storeRelease(
       Slot(tag: hash.tag, position: record.position).bits, prepared.slotOffset)
     try space.addRecord(
@@ -380,7 +410,7 @@ struct Writer: ~Copyable {
   }
 
   /// Removes a key from the index. Everything was prepared.
-  mutating func unpublish(_ prepared: Prepared) throws(StoreError) {
+  mutating func unpublish(_ prepared: Prepared) throws(Store.Error) {
     guard let old = prepared.old else { return }
     memory.bytes.storeRelease(Slot.empty.bits, prepared.slotOffset)
     shared.lower(.recordCount, by: 1)
@@ -388,7 +418,7 @@ struct Writer: ~Copyable {
   }
 
   /// Accounts for a record that the index no longer points to.
-  private mutating func retire(_ old: IndexReader.Match) throws(StoreError) {
+  private mutating func retire(_ old: IndexReader.Match) throws(Store.Error) {
     try space.removeRecord(
       old.position.unit, bytes: old.header.storedBytes, expires: old.header.flags.contains(.expires))
     shared.raise(.garbage, by: UInt64(old.header.storedBytes))

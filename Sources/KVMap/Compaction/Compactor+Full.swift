@@ -1,7 +1,7 @@
 /// Compaction of a whole store, in slices between which other writers run.
 extension Compactor {
   /// Begins a look through the whole space table.
-  mutating func beginWholeLook(_ writer: inout Writer) throws(StoreError) {
+  mutating func beginWholeLook(_ writer: inout Writer) throws(Store.Error) {
     try writer.space.reuse.refresh(writer.memory, writer.backing)
     begin(writer.shared[.durableEpoch].number, taken: 0)
   }
@@ -29,7 +29,7 @@ extension Compactor {
   }
 
   /// Moves records until that costs `bytes`. Returns false when no record is left to move.
-  mutating func moveSlice(_ writer: inout Writer, bytes: Int) throws(StoreError) -> Bool {
+  mutating func moveSlice(_ writer: inout Writer, bytes: Int) throws(Store.Error) -> Bool {
     var cost = 0
     while cost < bytes {
       guard let one = try moveNextRecord(&writer, fullest: .max) else { return false }
@@ -54,7 +54,7 @@ extension Compactor {
   /// end.
   mutating func rewriteBuckets(
     _ writer: inout Writer, from hash: UInt64, _ rewriting: Rewriting
-  ) throws(StoreError) -> UInt64? {
+  ) throws(Store.Error) -> UInt64? {
     var next: UInt64? = hash
     for _ in 0..<64 {
       guard let from = next else { return nil }
@@ -63,10 +63,7 @@ extension Compactor {
       if !rewriting.isOfAll, !rewriting.includesExtents, try !writer.isBeyond(rewriting.end, key, &next) {
         continue
       }
-      let bucket = try writer.index.writablePath(key, space: &writer.space).bucket
-      if writer.memory.header(bucket.page).overflow.number != 0 {
-        try writer.index.makeOverflowWritable(bucket.page, space: &writer.space)
-      }
+      let bucket = try writer.writableBucket(key)
       movedBytes += Layout.pageBytes
       if rewriting.includesExtents { try moveExtents(&writer, bucket.page, beyond: rewriting.end) }
       try writer.space.flushReleases()
@@ -75,9 +72,9 @@ extension Compactor {
     return next
   }
 
-  private mutating func moveExtents(_ writer: inout Writer, _ bucket: PageNumber, beyond end: UInt64)
-    throws(StoreError)
-  {
+  private mutating func moveExtents(
+    _ writer: inout Writer, _ bucket: PageNumber, beyond end: UInt64
+  ) throws(Store.Error) {
     var page = bucket
     // The caller has made the pages writable, which checks them.
     while page.number != 0 {
@@ -97,7 +94,7 @@ extension Compactor {
   private mutating func moveExtent(
     _ writer: inout Writer, _ record: Record, _ slot: Slot, at slotOffset: Int,
     _ extent: (first: Unit, count: Int)
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     let range = try record.valueRange()
     // A damaged value stays where it is; the call that reads it reports the damage.
     guard record.isIntact, (try? record.verifyExternal(range)) != nil else { return }

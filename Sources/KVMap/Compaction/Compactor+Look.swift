@@ -2,7 +2,7 @@
 /// work.
 extension Compactor {
   /// Begins the look of this epoch.
-  mutating func beginLook(_ writer: inout Writer) throws(StoreError) {
+  mutating func beginLook(_ writer: inout Writer) throws(Store.Error) {
     // Space that has become free since the last look must count as free.
     try writer.space.reuse.refresh(writer.memory, writer.backing)
     begin(writer.shared[.durableEpoch].number, taken: writer.space.takenUnits)
@@ -14,7 +14,7 @@ extension Compactor {
 
   /// Looks at the next `count` entries of the table: what they hold, and what of it is worth
   /// reclaiming.
-  mutating func lookAtUnits(_ writer: inout Writer, _ count: Int) throws(StoreError) {
+  mutating func lookAtUnits(_ writer: inout Writer, _ count: Int) throws(Store.Error) {
     let now = writer.clock.now()
     for _ in 0..<count {
       guard let number = cursor else { return }
@@ -36,9 +36,9 @@ extension Compactor {
     }
   }
 
-  private mutating func lookAtSegment(_ writer: inout Writer, _ segment: Unit, _ now: UInt64)
-    throws(StoreError)
-  {
+  private mutating func lookAtSegment(
+    _ writer: inout Writer, _ segment: Unit, _ now: UInt64
+  ) throws(Store.Error) {
     guard writer.mayBeEmptied(segment) else { return }
     let live = try writer.space.liveBytes(segment, at: now)
     if live.counted == 0 { return try releaseSegment(&writer, segment) }
@@ -50,9 +50,9 @@ extension Compactor {
   }
 
   /// Frees an index unit if none of its pages is in use or may still be read by anyone.
-  private mutating func lookAtIndexUnit(_ writer: inout Writer, _ unit: Unit, _ entry: SpaceEntry?)
-    throws(StoreError)
-  {
+  private mutating func lookAtIndexUnit(
+    _ writer: inout Writer, _ unit: Unit, _ entry: SpaceEntry?
+  ) throws(Store.Error) {
     guard let entry else { return }
     otherBytes += Layout.unitBytes - entry.used.nonzeroBitCount * Layout.pageBytes
     guard writer.space.open?.unit != unit, writer.space.isUnusedIndexUnit(entry) else { return }

@@ -1,7 +1,7 @@
 /// Emptying segments: their live records are moved elsewhere.
 extension Compactor {
   /// Moves records, in proportion to what the last commit wrote.
-  mutating func moveSomeRecords(_ writer: inout Writer, _ garbage: Int) throws(StoreError) {
+  mutating func moveSomeRecords(_ writer: inout Writer, _ garbage: Int) throws(Store.Error) {
     credit = min(
       credit + writer.takeWritten() * moveRatio(garbage), Compactor.mostCredit)
     while credit > 0 {
@@ -15,7 +15,7 @@ extension Compactor {
 
   /// Looks at the next record of the victim, the segment that is being emptied, and moves it if it
   /// is live. Returns what that cost, in bytes; nil if no segment is worth emptying.
-  mutating func moveNextRecord(_ writer: inout Writer, fullest: Int) throws(StoreError) -> Int? {
+  mutating func moveNextRecord(_ writer: inout Writer, fullest: Int) throws(Store.Error) -> Int? {
     if writer.shared[.victim].number == 0 {
       guard let segment = try chooseVictim(&writer, fullest) else { return nil }
       writer.shared[.victim] = segment
@@ -61,7 +61,7 @@ extension Compactor {
     }
   }
 
-  private mutating func chooseVictim(_ writer: inout Writer, _ fullest: Int) throws(StoreError) -> Unit? {
+  private mutating func chooseVictim(_ writer: inout Writer, _ fullest: Int) throws(Store.Error) -> Unit? {
     let now = writer.clock.now()
     while let candidate = candidates.popLast() {
       let segment = candidate.segment
@@ -80,7 +80,7 @@ extension Compactor {
   }
 
   /// Releases the victim if all its live records have moved; else remembers it as damaged.
-  private mutating func finishVictim(_ writer: inout Writer, _ segment: Unit) throws(StoreError) -> Int {
+  private mutating func finishVictim(_ writer: inout Writer, _ segment: Unit) throws(Store.Error) -> Int {
     if try writer.space.liveBytes(segment, at: 0).counted == 0 {
       try releaseSegment(&writer, segment)
     } else {
@@ -91,7 +91,7 @@ extension Compactor {
   }
 
   /// Releases a segment without live records.
-  mutating func releaseSegment(_ writer: inout Writer, _ segment: Unit) throws(StoreError) {
+  mutating func releaseSegment(_ writer: inout Writer, _ segment: Unit) throws(Store.Error) {
     try writer.space.makeWritable((segment, Int(Layout.segmentUnits)))
     try writer.space.releaseUnits(segment)
     writer.shared.lower(.garbage, by: UInt64(Layout.segmentBytes))
@@ -101,20 +101,11 @@ extension Compactor {
   /// it was found.
   private mutating func move(
     _ writer: inout Writer, _ record: Record, _ hash: KeyHash, _ found: Int
-  ) throws(StoreError) {
-    let path = try writer.index.writablePath(hash, space: &writer.space)
-    let bucket = path.bucket.page
-    if writer.memory.header(bucket).overflow.number != 0 {
-      try writer.index.makeOverflowWritable(bucket, space: &writer.space)
-    }
+  ) throws(Store.Error) {
+    let bucket = try writer.writableBucket(hash).page
     let position = record.position
     let bits = Slot(tag: hash.tag, position: position)
-    // A copy of the bucket has its slots where the bucket had them; an overflow page may lie anywhere.
-    var slot = bucket.offset + found % Layout.pageBytes
-    if writer.memory.bytes.loadRelaxed(slot) != bits.bits {
-      guard let other = try IndexReader(memory: writer.memory).slot(leadingTo: position, hash) else { return }
-      slot = other
-    }
+    guard let slot = try writer.index.slotOffset(bits, foundAt: found, in: bucket, hash) else { return }
     let match = IndexReader.Match(record, slotOffset: slot, slot: bits)
     if try writer.isExpired(match) {
       try writer.prepareRelease(match)

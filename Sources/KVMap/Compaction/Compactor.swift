@@ -73,7 +73,7 @@ struct Compactor {
   /// Reclaims a little space, in proportion to what the last commit has written. `moves`: whether
   /// records may be moved now.
   @inline(__always)
-  mutating func step(_ writer: inout Writer, moves: Bool) throws(StoreError) {
+  mutating func step(_ writer: inout Writer, moves: Bool) throws(Store.Error) {
     let garbage = Int(clamping: writer.shared[.garbage])
     if checkpoint == writer.shared[.durableEpoch].number, cursor == nil,
       !hasTooMuchSpare, garbage <= allowedGarbage
@@ -84,7 +84,7 @@ struct Compactor {
   }
 
   @inline(never)
-  private mutating func stepNow(_ writer: inout Writer, _ garbage: Int, moves: Bool) throws(StoreError) {
+  private mutating func stepNow(_ writer: inout Writer, _ garbage: Int, moves: Bool) throws(Store.Error) {
     if calls.areUnderWay { return }
     var steps = takeSteps(taken: writer.space.takenUnits)
     if checkpoint != writer.shared[.durableEpoch].number { try beginLook(&writer) }
@@ -92,7 +92,7 @@ struct Compactor {
     // Compaction leaves the reserve to removals.
     let before = writer.space.reserve.exchangePurpose(.adding)
     defer { _ = writer.space.reserve.exchangePurpose(before) }
-    do throws(StoreError) {
+    do throws(Store.Error) {
       try takeSteps(&writer, &steps)
       if cursor != nil || hasTooMuchSpare { return }
       if moves, !isPaused { try moveSomeRecords(&writer, garbage) }
@@ -104,7 +104,7 @@ struct Compactor {
   }
 
   /// Looks through the table and punches spare units, in at most `steps` steps.
-  private mutating func takeSteps(_ writer: inout Writer, _ steps: inout Int) throws(StoreError) {
+  private mutating func takeSteps(_ writer: inout Writer, _ steps: inout Int) throws(Store.Error) {
     while steps > 0, !isPaused {
       if cursor != nil {
         try lookAtUnits(&writer, Compactor.unitsForOneStep)

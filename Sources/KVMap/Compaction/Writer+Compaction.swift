@@ -10,12 +10,21 @@ extension Writer {
   /// Whether compaction may empty the segment. A forged entry may name one that ends beyond the
   /// high-water mark.
   func mayBeEmptied(_ segment: Unit) -> Bool {
-    !isInUse(segment) && segment.number + Layout.segmentUnits <= space.highWater
+    !isInUse(segment) && segment.number + Layout.segmentUnits <= space.highWater && !isKept(segment)
+  }
+
+  /// Whether the segment is part of the log that is kept for those who follow the changes.
+  private func isKept(_ segment: Unit) -> Bool {
+    guard keptSegments > 0,
+      let header = SegmentHeader(memory.bytes, at: Int(segment.position.offset), seed: memory.seed),
+      header.isOfLog
+    else { return false }
+    return header.ordinal + keptSegments >= shared[.segmentOrdinal]
   }
 
   /// Closes the segments that are being written, so that they can be emptied like the others; with
   /// `end`, only those that reach beyond it.
-  mutating func beginWholeCompaction(beyond end: UInt64?) throws(StoreError) {
+  mutating func beginWholeCompaction(beyond end: UInt64?) throws(Store.Error) {
     func isLeft(_ segment: SharedWord<Unit>) -> Bool {
       end.map { shared[segment].number + Layout.segmentUnits > $0 } ?? true
     }
@@ -27,7 +36,7 @@ extension Writer {
   }
 
   /// Closes the log's segment and goes on in the next one.
-  private mutating func leaveSegment() throws(StoreError) {
+  private mutating func leaveSegment() throws(Store.Error) {
     var tail = log.tail
     let mark = log.mark(tail)
     do {
@@ -44,7 +53,7 @@ extension Writer {
   /// `next` to the first hash of the bucket that follows.
   func isBeyond(
     _ end: UInt64, _ hash: KeyHash, _ next: inout UInt64?
-  ) throws(StoreError) -> Bool {
+  ) throws(Store.Error) -> Bool {
     let reader = IndexReader(memory: memory)
     let bucket = try reader.bucketForWalk(hash.bits, next: &next)
     if bucket.page.unit.number >= end { return true }
@@ -64,7 +73,7 @@ extension Writer {
 
   /// Rewrites the pages of the space table, after dropping those that are only about units beyond
   /// the high-water mark.
-  mutating func rewriteSpaceTable() throws(StoreError) {
+  mutating func rewriteSpaceTable() throws(Store.Error) {
     try space.dropLeaves()
     for number in stride(from: 0, to: space.highWater, by: SpaceEntry.entriesPerLeaf) {
       _ = try space.writableEntry(Unit(number: number))
@@ -73,7 +82,7 @@ extension Writer {
   }
 
   /// How many large values the store has.
-  func extentCount() throws(StoreError) -> Int {
+  func extentCount() throws(Store.Error) -> Int {
     var count = 0
     for number in Layout.firstFreeUnit..<max(Layout.firstFreeUnit, space.highWater) {
       if try space.entry(Unit(number: number))?.kind == .extent { count += 1 }
@@ -86,7 +95,7 @@ extension Writer {
   ///
   /// After a crash the table of the last checkpoint counts. Units that it uses, or enters as free
   /// with all their disk space, lie before its own high-water mark, and must be left as they are.
-  func punchEnd(upTo end: UInt64) throws(StoreError) -> Bool {
+  func punchEnd(upTo end: UInt64) throws(Store.Error) -> Bool {
     guard backing.isShared else { return true }
     let (block, bothAgree) = try SuperblockPair(memory.fixed).current()
     guard bothAgree, block.highWater.number < end else { return false }
@@ -103,7 +112,7 @@ extension Writer {
   /// words read here, and these end with the last process: recovery, alone or beside readers,
   /// assumes disk space only for the page in which the log ends. In the checkpoint before, the same
   /// units may be free ones that are entered with all their disk space.
-  func punchRoom() throws(StoreError) {
+  func punchRoom() throws(Store.Error) {
     log.forgetRoom()
     mover.forgetRoom()
     let segments: [(segment: SharedWord<Unit>, ready: UInt64)] = [

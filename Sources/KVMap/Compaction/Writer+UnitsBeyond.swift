@@ -29,7 +29,7 @@ extension Writer {
   }
 
   /// Counts what lies beyond `end`, and what is free before it.
-  mutating func unitsBeyond(_ end: UInt64) throws(StoreError) -> UnitsBeyond {
+  mutating func unitsBeyond(_ end: UInt64) throws(Store.Error) -> UnitsBeyond {
     try space.reuse.refresh(memory, backing)
     var beyond = UnitsBeyond(end: end)
     var number = Layout.firstFreeUnit

@@ -7,7 +7,7 @@ struct CheckpointWalk: ~Copyable {
   let memory: StoreMemory
   let block: Superblock
   /// What is wrong with the pages that were visited.
-  private(set) var report = VerificationReport()
+  private(set) var report = Store.VerificationReport()
   /// Pages that cannot be read: the index says nothing about their keys.
   private(set) var lost: [LostPage] = []
 
@@ -84,7 +84,7 @@ struct CheckpointWalk: ~Copyable {
 
   /// Passes each slot of the index to `body`, with the share of the index that is done, from 0 to
   /// 1.
-  mutating func walkIndex(_ body: (SlotPlace, Double) throws(StoreError) -> Void) throws(StoreError) {
+  mutating func walkIndex(_ body: (SlotPlace, Double) throws(Store.Error) -> Void) throws(Store.Error) {
     guard page(block.root, .directory, depth: 0) else {
       lose(block.root.page, .all)
       return
@@ -94,8 +94,8 @@ struct CheckpointWalk: ~Copyable {
 
   private mutating func walkNode(
     _ page: PageNumber, depth: Int, prefix: UInt64, level: Int,
-    _ body: (SlotPlace, Double) throws(StoreError) -> Void
-  ) throws(StoreError) {
+    _ body: (SlotPlace, Double) throws(Store.Error) -> Void
+  ) throws(Store.Error) {
     let node = memory.node(page)
     var entry = 0
     while entry < NodePage.entryCount {
@@ -125,8 +125,8 @@ struct CheckpointWalk: ~Copyable {
 
   private mutating func walkBucket(
     _ first: PageNumber, _ hashes: HashRange,
-    _ body: (SlotPlace, Double) throws(StoreError) -> Void
-  ) throws(StoreError) {
+    _ body: (SlotPlace, Double) throws(Store.Error) -> Void
+  ) throws(Store.Error) {
     let share = Double(hashes.last) / Double(UInt64.max)
     var number = first
     while true {

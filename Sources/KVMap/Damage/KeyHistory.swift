@@ -12,8 +12,8 @@ struct KeyHistory {
     var removed: UInt64 = 0
     /// The newest value that cannot be read.
     var lost: (sequence: UInt64, offset: Int, reason: String)?
-    /// The newest damaged record that seems to be of this key.
-    var suspect: (sequence: UInt64, offset: Int)?
+    /// The newest record that seems to be of this key and does not count.
+    var suspect: LogGap.Suspect?
 
     /// Where the record is whose value counts; nil if there is none that is newer than the last
     /// removal.
@@ -23,10 +23,10 @@ struct KeyHistory {
       guard let lost, lost.sequence > max(removed, value?.sequence ?? 0) else { return nil }
       return (lost.offset, lost.reason)
     }
-    /// A damaged record that seems to be of this key, and newer than all others of it.
-    var newerSuspect: Int? {
+    /// The same if it seems to be newer than all others of this key.
+    var newerSuspect: LogGap.Suspect? {
       let known = max(removed, value?.sequence ?? 0, lost?.sequence ?? 0)
-      return suspect.flatMap { $0.sequence > known ? $0.offset : nil }
+      return suspect.flatMap { $0.sequence > known ? $0 : nil }
     }
     /// Whether the newest record that was read removes the key.
     var isRemoved: Bool { current == nil && newerLost == nil && removed > 0 }
@@ -73,12 +73,15 @@ struct KeyHistory {
     keys[key] = events
   }
 
-  /// Adds a damaged record that seems to be of a key, if the key's hash is wanted.
+  /// Keeps the new store's numbers above that of a record which does not count.
+  mutating func noteNumber(of record: Record) { sequenceEnd = max(sequenceEnd, record.sequence.number + 1) }
+
+  /// Adds a record that seems to be of a key and does not count, if the key's hash is wanted.
   mutating func add(_ suspect: LogGap.Suspect, if wants: (KeyHash) -> Bool) {
     let hash = unsafe KeyHash(suspect.key.span.bytes, seed: memory.seed)
     guard wants(hash) else { return }
     if suspect.sequence > keys[suspect.key]?.suspect?.sequence ?? 0 {
-      keys[suspect.key, default: Events()].suspect = (suspect.sequence, suspect.offset)
+      keys[suspect.key, default: Events()].suspect = suspect
     }
   }
 }

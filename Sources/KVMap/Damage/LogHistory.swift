@@ -109,7 +109,7 @@ struct LogHistory {
   /// Adds all records of commits that are complete to `history`.
   mutating func read(
     into history: inout KeyHistory, if wants: (KeyHash) -> Bool, progress: (Double) -> Void
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     let search = LogSearch(memory: memory)
     var filter = CommitFilter()
     var lastRead: UInt64 = 0
@@ -134,12 +134,12 @@ struct LogHistory {
       let following = number(after: index)
       let end = try search.walk(
         range(of: segment.start), after: first - 1, below: following ?? limit, isWhole: true
-      ) { finding throws(StoreError) in
+      ) { finding throws(Store.Error) in
         if case .gap(var gap) = finding, gap.next == nil {
           gap.next = following
           // Without a following segment this is the end of the log, unless a record seems to be
           // there.
-          if following != nil || !gap.suspects.isEmpty { try filter.add(.gap(gap)) { take($0) } }
+          if following != nil || gap.isDoubtful { try filter.add(.gap(gap)) { take($0) } }
         } else {
           try filter.add(finding) { take($0) }
         }
@@ -157,16 +157,21 @@ struct LogHistory {
       take(.gap(gap))
     }
     for start in moved {
-      search.walkMoved(range(of: start), below: limit) { keys.add($0, if: wants) }
+      let rest = search.walkMoved(range(of: start), below: limit) { keys.add($0, if: wants) }
+      if let rest { gaps.append(rest) }
     }
     for (index, range) in orphans.enumerated() {
       progress((Double(segments.count + index)) / total)
       var filter = CommitFilter()
-      _ = try search.walk(range, after: nil, below: limit, isWhole: false) { finding throws(StoreError) in
-        if case .gap(let gap) = finding, gap.last == nil || gap.next == nil { return }
+      _ = try search.walk(range, after: nil, below: limit, isWhole: false) { finding throws(Store.Error) in
+        if case .gap(let gap) = finding, gap.isSearched, gap.last == nil || gap.next == nil { return }
         try filter.add(finding) { take($0) }
       }
-      if block != nil { try filter.flush { take($0) } }
+      if block != nil {
+        try filter.flush { take($0) }
+      } else if let gap = filter.lastGap {
+        take(.gap(gap))
+      }
     }
     if !gaps.isEmpty { isComplete = false }
     self.gaps = gaps

@@ -11,7 +11,7 @@ struct RecentLog {
   private(set) var isCut = false
 
   /// Reads the log to its end, and what lies after damage.
-  init(view: SourceView, block: Superblock) throws(StoreError) {
+  init(view: SourceView, block: Superblock) throws(Store.Error) {
     let memory = view.memory
     let start = LogWriter.Tail(
       position: block.logPosition, sequence: block.sequence, chain: block.chain)
@@ -32,16 +32,48 @@ struct RecentLog {
       history.add(record) { _ in true }
       found += 1
     }
+    let doubtful = Self.removeDoubtful(&beyond.findings, after: end.tail.sequence.number - 1)
     for finding in beyond.findings {
       switch finding {
       case .record(let record):
         history.add(record) { _ in true }
         found += 1
-      case .gap(let gap):
-        gaps.append(gap)
-        for suspect in gap.suspects { history.add(suspect) { _ in true } }
+      case .gap(let gap): add(gap)
       }
     }
+    for record in doubtful { history.noteNumber(of: record) }
+    if let gap = LogGap(undone: doubtful) { add(gap) }
+  }
+
+  private mutating func add(_ gap: LogGap) {
+    gaps.append(gap)
+    for suspect in gap.suspects { history.add(suspect) { _ in true } }
+  }
+
+  /// Removes the records that may be of commits which a power failure undid, before later ones were
+  /// given lower numbers because the clock was set back; returns them.
+  ///
+  /// A record with SYNCED proves that all before it was durable. After the last one, a record counts
+  /// as long as what is missing before it fits into the gap.
+  private static func removeDoubtful(
+    _ findings: inout [LogSearch.Finding], after last: UInt64
+  ) -> [Record] {
+    let proven = findings.lastIndex(where: \.isSynced) ?? -1
+    var (last, room) = (last, 0)
+    for (index, finding) in findings.enumerated() {
+      switch finding {
+      case .gap(let gap): room += gap.range.count
+      case .record(let record):
+        let missing = record.sequence.number &- last &- 1
+        let isNext = missing <= UInt64(room / RecordHeader.byteCount) || record.kind == .cut && room == 0
+        if index > proven, !isNext {
+          defer { findings.removeSubrange(index...) }
+          return findings[index...].compactMap(\.record)
+        }
+        (last, room) = (record.sequence.number, 0)
+      }
+    }
+    return []
   }
 
   /// What lies beyond the end of the log.
@@ -53,11 +85,11 @@ struct RecentLog {
 
   private static func search(
     beyond end: LogScanner.End, _ view: SourceView
-  ) throws(StoreError) -> Beyond {
+  ) throws(Store.Error) -> Beyond {
     let memory = view.memory
     let search = LogSearch(memory: memory)
     let first = end.tail.sequence.number
-    let limit = min(SequenceNumber.limit.number, first + LogScanner.furthestSequence)
+    let limit = end.tail.sequence.bound.number
     var filter = CommitFilter()
     var beyond = Beyond()
     var segment = end.segment
@@ -72,7 +104,7 @@ struct RecentLog {
       if goesOn { beyond.isCut = from + RecordHeader.byteCount > view.size }
       if from >= stop { break }
       let walked = try search.walk(from..<stop, after: last, below: limit, isWhole: true) {
-        finding throws(StoreError) in
+        finding throws(Store.Error) in
         try filter.add(finding) { beyond.findings.append($0) }
       }
       goesOn = goesOn || walked.last ?? 0 > last
@@ -101,11 +133,9 @@ struct RecentLog {
     }
     // A record that a crash interrupted and one that was damaged look alike; and one that a writer
     // is about to finish looks like both.
-    if let gap = filter.lastGap, !gap.suspects.isEmpty,
-      !beyond.findings.isEmpty || gap.range.lowerBound == Int(end.tail.position.offset),
-      !view.isOpenElsewhere
-    {
-      beyond.findings.append(.gap(gap))
+    if let gap = filter.lastGap {
+      let isAfterRecords = !beyond.findings.isEmpty || gap.range.lowerBound == Int(end.tail.position.offset)
+      if !gap.isSearched || isAfterRecords && !view.isOpenElsewhere { beyond.findings.append(.gap(gap)) }
     }
     return beyond
   }

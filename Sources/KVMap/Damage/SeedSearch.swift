@@ -10,7 +10,7 @@ struct SeedSearch {
   /// Returns the seed, and the superblock that counts if one is valid.
   func choose(
     _ superblocks: SuperblockPair
-  ) throws(StoreError) -> (seed: StoreSeed, block: Superblock?) {
+  ) throws(Store.Error) -> (seed: StoreSeed, block: Superblock?) {
     try refuseNewer(superblocks)
     let valid = superblocks.copies.compactMap { try? $0.get() }.sorted { $0.epoch > $1.epoch }
     if valid.count == 2, valid[0].identifier != valid[1].identifier || valid[0].seed != valid[1].seed {
@@ -20,16 +20,16 @@ struct SeedSearch {
     if let block = valid.first { return (block.seed, block) }
     for candidate in candidates where isProven(candidate) { return (candidate, nil) }
     if superblocks.copies.allSatisfy({ $0 == .failure(.foreign) }) {
-      throw StoreError(
+      throw Store.Error(
         .notAStore, "the file is not a KVMap store, or nothing is left by which it could be recognized")
     }
-    throw StoreError(
+    throw Store.Error(
       .damaged,
       "both superblocks are lost, and with them the seed, without which no record can be told from other "
         + "bytes; restore the file from a backup")
   }
 
-  private func refuseNewer(_ superblocks: SuperblockPair) throws(StoreError) {
+  private func refuseNewer(_ superblocks: SuperblockPair) throws(Store.Error) {
     let isAnyValid = superblocks.copies.contains { (try? $0.get()) != nil }
     for case .failure(let problem) in superblocks.copies {
       switch problem {

@@ -13,7 +13,7 @@ final class SourceView: Sendable {
   /// The one that counts, if one is valid.
   let block: Superblock?
   /// Why no seed was found: then nothing else in the file can be read either.
-  let seedError: StoreError?
+  let seedError: Store.Error?
   /// Bytes of the file.
   let size: Int
   private let backing: PrivateBacking
@@ -32,14 +32,14 @@ final class SourceView: Sendable {
   func dataRanges(_ range: Range<Int>) -> [Range<Int>] { backing.dataRanges(range) }
 
   /// - Throws: what opening the file throws.
-  init(_ opening: Opening) throws(StoreError) {
+  init(_ opening: Opening) throws(Store.Error) {
     let file = try opening.openForReading()
     try opening.checkFileSystem(file)
     let original = try FileBacking(
       opening.openForReading(), locks: opening.openForReading(), isWritable: false)
     // Where locks are not supported, as on some read-only media, nobody writes.
     let hasLocks: Bool
-    do throws(StoreError) {
+    do throws(Store.Error) {
       try opening.waitForAttached(original)
       hasLocks = true
     } catch {
@@ -48,16 +48,16 @@ final class SourceView: Sendable {
     }
     self.original = hasLocks ? original : nil
     pinned = hasLocks ? try Self.pin(original) : nil
-    do { size = Int(try file.status().size) } catch { throw StoreError(error) }
+    do { size = Int(try file.status().size) } catch { throw Store.Error(error) }
     guard size <= Int(Layout.largestFile) else {
-      throw StoreError(.damaged, "the file is \(size) bytes long, more than any store")
+      throw Store.Error(.damaged, "the file is \(size) bytes long, more than any store")
     }
     backing = try Self.map(file, size, original)
     superblocks = SuperblockPair(settled: backing.fixed)
     let bytes = backing.mapping.source(seed: StoreSeed(low: 0, high: 0)).memory.bytes
     let seeds = SeedSearch(bytes: bytes, size: size)
     let chosen: (seed: StoreSeed, block: Superblock?)
-    do throws(StoreError) {
+    do throws(Store.Error) {
       chosen = try seeds.choose(superblocks)
       seedError = nil
     } catch {
@@ -83,7 +83,7 @@ final class SourceView: Sendable {
   var currentSize: Int { (try? original?.sizes().file) ?? size }
 
   /// Pins the checkpoint that the superblocks name, if they can be read.
-  private static func pin(_ original: FileBacking) throws(StoreError) -> Epoch? {
+  private static func pin(_ original: FileBacking) throws(Store.Error) -> Epoch? {
     guard (try? original.extendMapping(to: Layout.unitBytes * Int(Layout.firstFreeUnit))) == true else {
       return nil
     }
@@ -95,16 +95,16 @@ final class SourceView: Sendable {
       if (try? SuperblockPair(original.fixed).current())?.block.epoch == block.epoch { return epoch }
       try original.locks.unpin(epoch)
     }
-    throw StoreError(.busy, "the store is being changed too fast to be viewed; try again")
+    throw Store.Error(.busy, "the store is being changed too fast to be viewed; try again")
   }
 
   /// Maps the whole units of the file, and reads the rest of it into memory after them.
   private static func map(
     _ file: consuming File, _ size: Int, _ original: FileBacking
-  ) throws(StoreError) -> PrivateBacking {
+  ) throws(Store.Error) -> PrivateBacking {
     let whole = size / Layout.unitBytes * Layout.unitBytes
     let rest: [UInt8]
-    do { rest = try file.read(count: size - whole, at: Int64(whole)) } catch { throw StoreError(error) }
+    do { rest = try file.read(count: size - whole, at: Int64(whole)) } catch { throw Store.Error(error) }
     let backing = try PrivateBacking(viewing: file, count: whole, original: original)
     let units = (size + Layout.unitBytes - 1) / Layout.unitBytes
     try backing.grow(to: max(StoreMapping.fixedBytes, units * Layout.unitBytes))
@@ -116,9 +116,9 @@ final class SourceView: Sendable {
   }
 
   /// Throws `lost` if part of the file could not be read.
-  func checkNotLost() throws(StoreError) {
+  func checkNotLost() throws(Store.Error) {
     if isLost {
-      throw StoreError(
+      throw Store.Error(
         .lost, "part of the file could not be read: it was cut short meanwhile, or the disk failed")
     }
   }

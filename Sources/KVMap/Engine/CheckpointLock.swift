@@ -11,7 +11,7 @@ struct CheckpointLock: ~Copyable {
   private unowned(unsafe) let core: StoreCore
 
   /// Nil if another handle, or another thread of this one, has it.
-  init?(ifFree core: StoreCore) throws(StoreError) {
+  init?(ifFree core: StoreCore) throws(Store.Error) {
     guard try Self.take(core) else { return nil }
     unsafe self.core = core
   }
@@ -19,8 +19,8 @@ struct CheckpointLock: ~Copyable {
   /// Blocks until nobody writes a checkpoint.
   ///
   /// - Throws: `busy` if that lasts longer than the timeout.
-  init(waitingFor core: StoreCore) throws(StoreError) {
-    try core.waitingForCheckpoint { () throws(StoreError) -> Void? in try Self.take(core) ? () : nil }
+  init(waitingFor core: StoreCore) throws(Store.Error) {
+    try core.waitingForCheckpoint { () throws(Store.Error) -> Void? in try Self.take(core) ? () : nil }
     unsafe self.core = core
   }
 
@@ -29,11 +29,11 @@ struct CheckpointLock: ~Copyable {
     unsafe core.isCheckpointing.store(false, ordering: .releasing)
   }
 
-  private static func take(_ core: StoreCore) throws(StoreError) -> Bool {
+  private static func take(_ core: StoreCore) throws(Store.Error) -> Bool {
     let (isFree, _) = core.isCheckpointing.compareExchange(
       expected: false, desired: true, ordering: .acquiringAndReleasing)
     guard isFree else { return false }
-    do throws(StoreError) {
+    do throws(Store.Error) {
       if try core.backing.locks.tryLock(.checkpoint, .exclusive) {
         core.noteSyncOfTheDead()
         return true
@@ -61,8 +61,8 @@ extension StoreCore {
   ///
   /// - Throws: `busy` if that lasts longer than the timeout.
   func waitingForCheckpoint<R: ~Copyable>(
-    _ attempt: () throws(StoreError) -> R?
-  ) throws(StoreError) -> R {
+    _ attempt: () throws(Store.Error) -> R?
+  ) throws(Store.Error) -> R {
     var patience = Patience(options.timeout)
     while true {
       if let result = try attempt() { return result }

@@ -18,7 +18,7 @@ struct KeptLock {
   private var windowTurns = 0
   /// Whether there were many turns in the window before.
   private var wasBusy = false
-  /// When another handle was first seen to want the lock that this one keeps.
+  /// When another handle was first seen to want the lock that this one has.
   private var wantedSince: ContinuousClock.Instant?
   /// The number of grants when this handle gave the lock to another.
   private var grantsWhenGiven: UInt64?
@@ -62,19 +62,30 @@ struct KeptLock {
   /// Whether another handle has waited long enough for the lock; then it is no longer kept.
   @inline(never)
   private mutating func isSliceOver(_ shared: SharedState) -> Bool {
-    let now = ContinuousClock.now
-    guard let since = wantedSince else {
-      wantedSince = now
-      return false
-    }
-    if now - since < Self.slice { return false }
+    guard isOverdue(shared) else { return false }
     release(shared)
     return true
+  }
+
+  /// Whether another handle wants the lock, and has been seen to for longer than a slice.
+  mutating func isOverdue(_ shared: SharedState) -> Bool {
+    if !Self.isWanted(shared) { return false }
+    let now = ContinuousClock.now
+    let since = wantedSince ?? now
+    wantedSince = since
+    return now - since >= Self.slice
   }
 
   /// The lock is kept no longer.
   mutating func release(_ shared: SharedState) {
     isKept = false
+    noteRelease(shared)
+  }
+
+  /// Before the lock is released: notes whether another handle wants it, which then goes first. It
+  /// asks now and then, and a handle whose turns are long would otherwise always be faster.
+  @inline(__always)
+  mutating func noteRelease(_ shared: SharedState) {
     wantedSince = nil
     grantsWhenGiven = Self.isWanted(shared) ? shared[.writeLockGrants] : nil
   }

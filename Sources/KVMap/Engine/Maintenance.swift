@@ -1,5 +1,5 @@
 /// The thread of an open store that does the work for which no caller should have to wait:
-/// checkpoints and, with `Durability.interval`, syncs.
+/// checkpoints and, with `Store.Durability.interval`, syncs.
 ///
 /// It starts when there is work for the first time, and does not keep the store open. A failure is
 /// noted in the shared state: the next holder of the write lock deals with it.
@@ -20,9 +20,9 @@ final class Maintenance: @unchecked Sendable {
   // MARK: For the store
 
   /// Starts the thread if commits are to be made durable at intervals.
-  func start(_ core: StoreCore) throws(StoreError) {
+  func start(_ core: StoreCore) throws(Store.Error) {
     guard milliseconds != nil, !startThread(core) else { return }
-    throw StoreError(
+    throw Store.Error(
       .system,
       "no thread can be started to make changes durable; end other threads, or use another durability "
         + "than an interval")

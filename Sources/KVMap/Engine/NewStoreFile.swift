@@ -21,8 +21,8 @@ struct NewStoreFile: ~Copyable {
   private static let ownerMay: UInt16 = 0o600
 
   /// A new file in the directory of `path`.
-  init(for path: FilePath, _ options: StoreOptions) throws(StoreError) {
-    let target = try StoreError.creating { () throws(MappingError) in try File.followingLinks(path) }
+  init(for path: FilePath, _ options: Store.Options) throws(Store.Error) {
+    let target = try Store.Error.creating { () throws(MappingError) in try File.followingLinks(path) }
     // The creator must be able to write to the file, whatever its mode allows later.
     let file: File
     do {
@@ -31,7 +31,7 @@ struct NewStoreFile: ~Copyable {
         mode: options.mode | Self.ownerMay)
     } catch {
       guard error.code == .system(.noSuchFileOrDirectory) else { throw .cannotCreate(error) }
-      throw StoreError(
+      throw Store.Error(
         .cannotCreate, "the store cannot be created: there is no directory \(target.directory)", cause: error)
     }
     file.requestChangesInPlace()
@@ -43,9 +43,9 @@ struct NewStoreFile: ~Copyable {
   }
 
   /// A new file that nobody ever sees; its contents are copied into an empty file at the path.
-  init(inMemoryFor path: FilePath, _ options: StoreOptions) throws(StoreError) {
-    let target = try StoreError.creating { () throws(MappingError) in try File.followingLinks(path) }
-    let file = try StoreError.creating { () throws(MappingError) in try File(inMemory: "kvmap") }
+  init(inMemoryFor path: FilePath, _ options: Store.Options) throws(Store.Error) {
+    let target = try Store.Error.creating { () throws(MappingError) in try File.followingLinks(path) }
+    let file = try Store.Error.creating { () throws(MappingError) in try File(inMemory: "kvmap") }
     self.file = file
     self.target = target
     permissions = nil
@@ -55,7 +55,7 @@ struct NewStoreFile: ~Copyable {
 
   /// Lets the owner write to the file for now. Returns the permissions that it gets in the end; nil
   /// if it has them already.
-  private static func letOwnerWrite(_ file: borrowing File, _ mode: UInt16) throws(StoreError) -> UInt16? {
+  private static func letOwnerWrite(_ file: borrowing File, _ mode: UInt16) throws(Store.Error) -> UInt16? {
     do throws(MappingError) {
       let created = try file.status().permissions
       if created & ownerMay != ownerMay { try file.setPermissions(created | ownerMay) }
@@ -67,13 +67,13 @@ struct NewStoreFile: ~Copyable {
   }
 
   /// Maps the file, with locks of its own.
-  func map() throws(StoreError) -> FileBacking { try Self.map(file, hasLocks: !isInMemory) }
+  func map() throws(Store.Error) -> FileBacking { try Self.map(file, hasLocks: !isInMemory) }
 
   private static func map(
     _ file: borrowing File, hasLocks: Bool = true
-  ) throws(StoreError) -> FileBacking {
-    let mapped = try StoreError.creating { () throws(MappingError) in try file.duplicate() }
-    let locks = try StoreError.creating { () throws(MappingError) in
+  ) throws(Store.Error) -> FileBacking {
+    let mapped = try Store.Error.creating { () throws(MappingError) in try file.duplicate() }
+    let locks = try Store.Error.creating { () throws(MappingError) in
       try hasLocks ? file.openedAgain() : file.duplicate()
     }
     return try FileBacking(mapped, locks: locks, isWritable: true)
@@ -85,7 +85,7 @@ struct NewStoreFile: ~Copyable {
   ///
   /// - Returns: the store at its path, with lock V held exclusively; nil if something else has the
   ///   name.
-  mutating func publish(_ backing: FileBacking) throws(StoreError) -> FileBacking? {
+  mutating func publish(_ backing: FileBacking) throws(Store.Error) -> FileBacking? {
     // No other handle may attach before it is certain that the name stays.
     guard try backing.locks.tryLock(.valid, .exclusive) else { return nil }
     let isLinked: Bool
@@ -109,8 +109,8 @@ struct NewStoreFile: ~Copyable {
     return backing
   }
 
-  private func putIntoFileOfItsOwn() throws(StoreError) -> FileBacking? {
-    let mode = try StoreError.creating { () throws(MappingError) in try file.status().permissions }
+  private func putIntoFileOfItsOwn() throws(Store.Error) -> FileBacking? {
+    let mode = try Store.Error.creating { () throws(MappingError) in try file.status().permissions }
     let made: File
     do {
       made = try File(
@@ -124,7 +124,7 @@ struct NewStoreFile: ~Copyable {
     return backing
   }
 
-  private func putIntoFileThatIsThere() throws(StoreError) -> FileBacking? {
+  private func putIntoFileThatIsThere() throws(Store.Error) -> FileBacking? {
     let found: File
     do { found = try File(opening: target, access: .readWrite) } catch { return nil }
     guard case .empty? = try? FileKind(found) else { return nil }
@@ -137,7 +137,7 @@ struct NewStoreFile: ~Copyable {
   ///
   /// - Parameter isOwn: whether this process has just created it.
   /// - Returns: as ``publish(_:)``.
-  func put(into empty: borrowing File, isOwn: Bool) throws(StoreError) -> FileBacking? {
+  func put(into empty: borrowing File, isOwn: Bool) throws(Store.Error) -> FileBacking? {
     let backing = try Self.map(empty)
     var patience = Patience(timeout)
     // Others may have open what is left of a store whose file was emptied.

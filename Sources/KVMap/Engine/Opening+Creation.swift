@@ -4,7 +4,7 @@ import SystemPackage
 /// Creating stores: ``Creation`` builds the contents, ``NewStoreFile`` the file.
 extension Opening {
   /// Creates a store at the path, with lock V held exclusively; nil if another process was faster.
-  func createFile() throws(StoreError) -> FileBacking? {
+  func createFile() throws(Store.Error) -> FileBacking? {
     var new = try NewStoreFile(for: path, options)
     try checkFileSystem(new.file)
     let backing = try new.map()
@@ -13,7 +13,7 @@ extension Opening {
   }
 
   /// The same in an empty file that has the name.
-  func createStore(in empty: borrowing File) throws(StoreError) -> FileBacking? {
+  func createStore(in empty: borrowing File) throws(Store.Error) -> FileBacking? {
     let new = try NewStoreFile(inMemoryFor: path, options)
     _ = try Self.create(in: new.map(), clock: clock)
     return try new.put(into: empty, isOwn: false)
@@ -27,8 +27,8 @@ extension Opening {
   /// - Throws: `cannotCreate`, `diskFull`, and what `fill` throws.
   func createComplete(
     firstSequence: SequenceNumber = SequenceNumber(number: 1), seed: StoreSeed? = nil,
-    _ fill: (StoreCore) throws(StoreError) -> Bool
-  ) throws(StoreError) -> Bool {
+    _ fill: (StoreCore) throws(Store.Error) -> Bool
+  ) throws(Store.Error) -> Bool {
     var new = try NewStoreFile(for: path, options)
     try checkFileSystem(new.file)
     let backing = try new.map()
@@ -45,14 +45,14 @@ extension Opening {
   ///
   /// - Returns: false where the system cannot do that; then nothing was created.
   func createClone(
-    of source: StoreCore, _ method: CloneMethod, _ check: (StoreCore) throws(StoreError) -> Void
-  ) throws(StoreError) -> Bool {
+    of source: StoreCore, _ method: CloneMethod, _ check: (StoreCore) throws(Store.Error) -> Void
+  ) throws(Store.Error) -> Bool {
     var new = try NewStoreFile(for: path, options)
     try checkFileSystem(new.file)
     guard try source.clone(into: new.file, method) else { return false }
     let backing = try new.map()
     let block = try firstLook(backing)
-    _ = try fillAndClose(try makeCore(backing, block)) { copy throws(StoreError) in
+    _ = try fillAndClose(try makeCore(backing, block)) { copy throws(Store.Error) in
       try check(copy)
       return true
     }
@@ -61,7 +61,7 @@ extension Opening {
   }
 
   /// Throws if there is a file at the path that is not empty.
-  func checkIsFree() throws(StoreError) {
+  func checkIsFree() throws(Store.Error) {
     let isFree: Bool
     do throws(MappingError) {
       let isThere = try File.identity(of: path) != nil
@@ -77,36 +77,34 @@ extension Opening {
     return false
   }
 
-  private static var taken: StoreError {
-    StoreError(
+  private static var taken: Store.Error {
+    Store.Error(
       .cannotCreate,
       "the store cannot be created: there is a file already, and it is not replaced; choose another name")
   }
 
-  private func publish(_ new: inout NewStoreFile, _ backing: FileBacking) throws(StoreError) {
+  private func publish(_ new: inout NewStoreFile, _ backing: FileBacking) throws(Store.Error) {
     guard try new.publish(backing) != nil else { throw Self.taken }
   }
 
-  private func makeCore(_ backing: FileBacking, _ block: Superblock) throws(StoreError) -> StoreCore {
+  private func makeCore(_ backing: FileBacking, _ block: Superblock) throws(Store.Error) -> StoreCore {
     // Build the shared state, as for any store that nobody has open.
     try Recovery(
       source: backing.mapping.source(seed: block.seed), backing: backing, clock: clock, mode: .alone
     ).run(block, bothAgree: true)
-    var options = StoreOptions()
     // Nobody else knows the file.
-    options.exclusive = true
-    options.checkpoints = .inline
+    let options = Store.Options(checkpoints: .inline, exclusive: true)
     return try StoreCore(
       name: name, path: nil, backing: backing, block: block, options: options, clock: clock, pinned: nil)
   }
 
   private func fillAndClose(
-    _ core: StoreCore, _ fill: (StoreCore) throws(StoreError) -> Bool
-  ) throws(StoreError) -> Bool {
+    _ core: StoreCore, _ fill: (StoreCore) throws(Store.Error) -> Bool
+  ) throws(Store.Error) -> Bool {
     let isWanted: Bool
-    do throws(StoreError) {
+    do throws(Store.Error) {
       isWanted = try fill(core)
-      _ = try core.withWriteLock { turn throws(StoreError) in try core.checkpoint(turn, .skip) }
+      _ = try core.withWriteLock { turn throws(Store.Error) in try core.checkpoint(turn, .skip) }
     } catch {
       try? core.shutDown()
       throw error
@@ -119,7 +117,7 @@ extension Opening {
   static func create(
     in backing: any Backing, clock: Clock, firstSequence: SequenceNumber = SequenceNumber(number: 1),
     seed: StoreSeed? = nil
-  ) throws(StoreError) -> Superblock {
+  ) throws(Store.Error) -> Superblock {
     var generator = SystemRandomNumberGenerator()
     let seed = seed ?? StoreSeed(low: generator.next(), high: generator.next())
     let identifier = (generator.next() as UInt64, generator.next() as UInt64)
@@ -135,11 +133,11 @@ extension StoreCore {
   /// Stores a value of another store, with the version that it had there.
   func importRecord(
     _ key: RawSpan, _ value: RawSpan, expiry: UInt64?, version: UInt64?
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     let hash = KeyHash(key, seed: source.seed)
     let request = Writer.PutRequest(
       condition: .always, expiry: expiry, isDurable: false, version: version)
-    _ = try withWriteLock { turn throws(StoreError) in
+    _ = try withWriteLock { turn throws(Store.Error) in
       try turn.writer.put(key, hash, value, request)
     }
   }

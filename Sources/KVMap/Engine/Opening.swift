@@ -4,12 +4,12 @@ import SystemPackage
 /// Opens and creates stores: decides which file, which locks and which state a handle has.
 struct Opening {
   let path: FilePath
-  let options: StoreOptions
+  let options: Store.Options
   let clock: Clock
 
   var name: String { path.string }
 
-  func open() throws(StoreError) -> StoreCore {
+  func open() throws(Store.Error) -> StoreCore {
     do {
       switch options.access {
       case .readWrite: return try openWritable()
@@ -22,7 +22,7 @@ struct Opening {
   }
 
   /// A store in memory.
-  static func inMemory(_ options: StoreOptions, clock: Clock) throws(StoreError) -> StoreCore {
+  static func inMemory(_ options: Store.Options, clock: Clock) throws(Store.Error) -> StoreCore {
     let backing = try MemoryBacking()
     let block = try create(in: backing, clock: clock)
     return try privateCore(
@@ -30,7 +30,7 @@ struct Opening {
   }
 
   /// A private view to verify, and the two superblocks as they were found.
-  func openForVerification() throws(StoreError) -> (StoreCore, SuperblockPair) {
+  func openForVerification() throws(Store.Error) -> (StoreCore, SuperblockPair) {
     do {
       let core = try openPrivate(backingForReading())
       return (core, SuperblockPair(settled: core.source.fixed))
@@ -41,13 +41,13 @@ struct Opening {
 
   // MARK: Files
 
-  private func openWritable() throws(StoreError) -> StoreCore {
+  private func openWritable() throws(Store.Error) -> StoreCore {
     // Another process may create or remove the file between two looks at it.
     for _ in 0..<16 {
       guard let backing = try backingForWriting() else { continue }
       if let core = try attachForWriting(backing) { return core }
     }
-    throw StoreError(
+    throw Store.Error(
       .cannotCreate,
       "the file was created and removed several times while it was being opened; another program uses this "
         + "path")
@@ -55,15 +55,15 @@ struct Opening {
 
   /// Opens the file at the path, and makes it a store if there is none; nil if the file was gone at
   /// a second look.
-  private func backingForWriting() throws(StoreError) -> FileBacking? {
+  private func backingForWriting() throws(Store.Error) -> FileBacking? {
     let file: File
     do {
       file = try File(opening: path, access: .readWrite)
     } catch {
       if options.create, error.leavesNoRoomForAName { throw .cannotCreate(error) }
-      guard error.code == .system(.noSuchFileOrDirectory) else { throw StoreError(error) }
+      guard error.code == .system(.noSuchFileOrDirectory) else { throw Store.Error(error) }
       guard options.create else {
-        throw StoreError(.notFound, "there is no store", cause: error)
+        throw Store.Error(.notFound, "there is no store", cause: error)
       }
       return try createFile()
     }
@@ -77,9 +77,9 @@ struct Opening {
       locks = try File(opening: path, access: .readWrite)
     } catch {
       if error.code == .system(.noSuchFileOrDirectory) { return nil }
-      throw StoreError(error)
+      throw Store.Error(error)
     }
-    do throws(StoreError) {
+    do throws(Store.Error) {
       return try FileBacking(file, locks: locks, isWritable: true)
     } catch {
       if error.code == .replaced { return nil }
@@ -87,36 +87,36 @@ struct Opening {
     }
   }
 
-  private func openReadable() throws(StoreError) -> StoreCore {
+  private func openReadable() throws(Store.Error) -> StoreCore {
     let backing = try backingForReading()
     if let core = try attachForReading(backing) { return core }
     return try openPrivate(backing)
   }
 
-  private func backingForReading() throws(StoreError) -> FileBacking {
+  private func backingForReading() throws(Store.Error) -> FileBacking {
     let file = try openForReading()
     try checkFileSystem(file)
     try checkIsStore(file)
     return try FileBacking(file, locks: openForReading(), isWritable: false)
   }
 
-  func openForReading() throws(StoreError) -> File {
+  func openForReading() throws(Store.Error) -> File {
     do {
       return try File(opening: path, access: .readOnly)
     } catch {
       if error.code == .system(.noSuchFileOrDirectory) {
-        throw StoreError(.notFound, "there is no store", cause: error)
+        throw Store.Error(.notFound, "there is no store", cause: error)
       }
-      throw StoreError(error)
+      throw Store.Error(error)
     }
   }
 
-  func checkFileSystem(_ file: borrowing File) throws(StoreError) {
+  func checkFileSystem(_ file: borrowing File) throws(Store.Error) {
     if options.allowNetworkFileSystem { return }
     let kind: FileSystemKind
-    do { kind = try file.fileSystemKind() } catch { throw StoreError(error) }
+    do { kind = try file.fileSystemKind() } catch { throw Store.Error(error) }
     if case .network(let name) = kind {
-      throw StoreError(
+      throw Store.Error(
         .networkFileSystem,
         "the file lies on a network file system (\(name)), where processes on several hosts do not see "
           + "each other's changes; put it on a local disk, or allow it if only one host opens it")
@@ -124,31 +124,31 @@ struct Opening {
   }
 
   /// What the file is, by its first bytes. Throws if it cannot be a store.
-  private func contents(_ file: borrowing File) throws(StoreError) -> FileKind {
+  private func contents(_ file: borrowing File) throws(Store.Error) -> FileKind {
     let size: Int64
     let contents: FileKind
     do throws(MappingError) {
       size = try file.status().size
       contents = try FileKind(file)
     } catch {
-      throw StoreError(error)
+      throw Store.Error(error)
     }
     if case .other = contents {
-      throw StoreError(.notAStore, "the file is not a KVMap store; nothing was changed")
+      throw Store.Error(.notAStore, "the file is not a KVMap store; nothing was changed")
     }
     guard size <= Int64(Layout.largestFile) else {
-      throw StoreError(
+      throw Store.Error(
         .damaged, "the file is \(size) bytes long, more than any store; nothing was changed")
     }
     return contents
   }
 
-  private func checkIsStore(_ file: borrowing File) throws(StoreError) {
+  private func checkIsStore(_ file: borrowing File) throws(Store.Error) {
     if case .empty = try contents(file) { throw Self.emptyFile }
   }
 
-  static var emptyFile: StoreError {
-    StoreError(.notFound, "there is no store: the file is empty, or the store's creation was interrupted")
+  static var emptyFile: Store.Error {
+    Store.Error(.notFound, "there is no store: the file is empty, or the store's creation was interrupted")
   }
 
   // MARK: Attaching
@@ -156,11 +156,11 @@ struct Opening {
   /// Attaches to the store, and recovers it if no other handle has it open.
   ///
   /// - Returns: nil if the path no longer names the file.
-  private func attachForWriting(_ backing: FileBacking) throws(StoreError) -> StoreCore? {
+  private func attachForWriting(_ backing: FileBacking) throws(Store.Error) -> StoreCore? {
     try waitForAttached(backing)
     let block = try firstLook(backing)
     guard block.readOnlyCompatibleFeatures == 0 else {
-      throw StoreError(
+      throw Store.Error(
         .newerFormat,
         "the file uses features (\(UInt64(block.readOnlyCompatibleFeatures).hexadecimal)) that this program can "
           + "read but not write; open it for reading only, or use a newer program")
@@ -169,7 +169,7 @@ struct Opening {
     // The process that created it may have removed it again.
     guard try backing.isAt(path) else { return nil }
     let core = try core(backing, block, joinedOthers: joinedOthers)
-    if options.exclusive { try core.withWriteLock { _ throws(StoreError) in } }
+    if options.exclusive { try core.withWriteLock { _ throws(Store.Error) in } }
     // They differ if a process died while it wrote a checkpoint. Or another process writes one now,
     // or has the write lock: then the next checkpoint makes them agree.
     if try !SuperblockPair(backing.fixed).current().bothAgree { try core.repairSuperblocksIfFree() }
@@ -180,7 +180,7 @@ struct Opening {
   ///
   /// - Returns: nil if none does, if the shared state has another layout than this program knows,
   ///   or if that cannot be told without waiting.
-  private func attachForReading(_ backing: FileBacking) throws(StoreError) -> StoreCore? {
+  private func attachForReading(_ backing: FileBacking) throws(Store.Error) -> StoreCore? {
     // Where locks are not supported, as on some read-only media, nobody writes.
     guard (try? backing.locks.tryLock(.attached, .shared)) == true else { return nil }
     let block = try firstLook(backing)
@@ -192,13 +192,13 @@ struct Opening {
 
   /// Makes the shared state valid, and this handle one of those that vouch for it. Returns whether
   /// others vouched for it already.
-  private func joinOrRecover(_ backing: FileBacking) throws(StoreError) -> Bool {
+  private func joinOrRecover(_ backing: FileBacking) throws(Store.Error) -> Bool {
     var patience = Patience(options.timeout)
     while true {
       switch try joins(backing) {
       case .joined: return true
       case .otherVersion:
-        throw StoreError(
+        throw Store.Error(
           .busy,
           "a program with another version of KVMap has the store open; close it there, or use the same version",
           holder: try backing.locks.holder(of: .vouched, against: .exclusive))
@@ -220,7 +220,7 @@ struct Opening {
   }
 
   /// Takes lock A. Waits for a process that is truncating the file, which takes a moment.
-  func waitForAttached(_ backing: FileBacking) throws(StoreError) {
+  func waitForAttached(_ backing: FileBacking) throws(Store.Error) {
     var patience = Patience(options.timeout)
     while try !backing.locks.tryLock(.attached, .shared) {
       if patience.wait() { continue }
@@ -230,13 +230,13 @@ struct Opening {
   }
 
   /// Checks that the file is a store at all, before anything is changed.
-  func firstLook(_ backing: FileBacking) throws(StoreError) -> Superblock {
+  func firstLook(_ backing: FileBacking) throws(Store.Error) -> Superblock {
     guard try backing.extendMapping(to: Layout.unitBytes * Int(Layout.firstFreeUnit)) else {
-      throw StoreError(.damaged, "the file was cut short: not even its superblocks are whole")
+      throw Store.Error(.damaged, "the file was cut short: not even its superblocks are whole")
     }
     let block = try SuperblockPair(backing.fixed).current().block
     guard try backing.extendMapping(to: Int(block.highWater.number) * Layout.unitBytes) else {
-      throw StoreError(
+      throw Store.Error(
         .damaged,
         "the file is shorter than the \(Int(block.highWater.number) * Layout.unitBytes) bytes its last checkpoint "
           + "uses: it was cut short; restore it from a backup")
@@ -249,7 +249,7 @@ struct Opening {
   /// Whether the shared state is valid because another handle vouches for it; then this handle
   /// vouches for it too. Lock V is held from before the look that counts, and may still be held if
   /// the answer is not `joined`.
-  private func joins(_ backing: FileBacking) throws(StoreError) -> Joining {
+  private func joins(_ backing: FileBacking) throws(Store.Error) -> Joining {
     // Look before taking any lock: a process that only looks must not be in the way of one that
     // recovers.
     guard try backing.locks.isLockedByOthers(.vouched, .exclusive),
@@ -263,13 +263,14 @@ struct Opening {
   }
 
   /// Recovers with V held exclusively: nobody else trusts the shared state.
-  private func recoverAlone(_ backing: FileBacking) throws(StoreError) {
+  private func recoverAlone(_ backing: FileBacking) throws(Store.Error) {
     let (block, bothAgree) = try SuperblockPair(backing.fixed).current()
     let source = backing.mapping.source(seed: block.seed)
     let recovery = Recovery(
       source: source, backing: backing, clock: clock, mode: .alone)
     let end = try recovery.examine(block)
-    try recovery.dryRun(block, end)
+    // With nothing to apply or append, recovery touches nothing that could be damaged.
+    if recovery.pendingCut(block, end) == nil { try recovery.dryRun(block, end) }
     try backing.renew(offset: Layout.liveOffset, count: Layout.pageBytes)
     // The process that created it may have died before the name was durable. This process may lack
     // the right to sync the directory.
@@ -278,13 +279,13 @@ struct Opening {
     // A sync that failed before does not matter any more: recovery has written everything again.
     source.shared[.syncFailed] = 0
     guard try backing.locks.tryLock(.vouched, .shared), try backing.locks.tryLock(.valid, .shared) else {
-      throw StoreError(.system, "a lock of this handle was lost; try again")
+      throw Store.Error(.system, "a lock of this handle was lost; try again")
     }
   }
 
   private func core(
     _ backing: FileBacking, _ block: Superblock, joinedOthers: Bool = true
-  ) throws(StoreError) -> StoreCore {
+  ) throws(Store.Error) -> StoreCore {
     if options.warm || options.pinned {
       try backing.prepare(warm: options.warm, pinned: options.pinned)
     }
@@ -297,7 +298,7 @@ struct Opening {
 
   /// A private view of the last checkpoint and the log after it, through a backing without locks. The
   /// checkpoint is pinned, so that writers do not reuse its pages. Waits for nobody.
-  private func openPrivate(_ original: FileBacking) throws(StoreError) -> StoreCore {
+  private func openPrivate(_ original: FileBacking) throws(Store.Error) -> StoreCore {
     // Where locks are not supported, as on some read-only media, nobody writes.
     var isAttached = try? original.locks.tryLock(.attached, .shared)
     let hasLocks = isAttached != nil
@@ -318,7 +319,7 @@ struct Opening {
       var size = try original.wholeUnits()
       if isAttached == false { size = min(size, Int(block.highWater.number) * Layout.unitBytes) }
       let backing = try original.privateView(of: size, room: room)
-      do throws(StoreError) {
+      do throws(Store.Error) {
         return try Self.privateCore(
           backing, block, name: name, path: path, options: options, clock: clock, pinned: epoch)
       } catch {
@@ -332,13 +333,13 @@ struct Opening {
         if hasLocks { try original.locks.unpin(epoch) }
       }
     }
-    throw StoreError(.busy, "the store is being changed too fast to be viewed; try again")
+    throw Store.Error(.busy, "the store is being changed too fast to be viewed; try again")
   }
 
   private static func privateCore(
     _ backing: any UnsharedBacking, _ block: Superblock, name: String, path: FilePath?,
-    options: StoreOptions, clock: Clock, pinned: Epoch?
-  ) throws(StoreError) -> StoreCore {
+    options: Store.Options, clock: Clock, pinned: Epoch?
+  ) throws(Store.Error) -> StoreCore {
     let source = backing.mapping.source(seed: block.seed)
     try Recovery(
       source: source, backing: backing, clock: clock, mode: .privateView

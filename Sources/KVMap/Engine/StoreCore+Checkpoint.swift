@@ -4,27 +4,27 @@ import Synchronization
 extension StoreCore {
   // MARK: When
 
-  /// With less log since the last checkpoint, nothing is looked at.
-  private static let leastLookedAt: UInt64 = 64 << 10
-
   /// Has a checkpoint written if one is due. Returns for how many milliseconds writing should
   /// pause.
   @inline(__always)
-  func checkpointIfDue(_ turn: borrowing WriteTurn) throws(StoreError) -> Int {
+  func checkpointIfDue(_ turn: borrowing WriteTurn) throws(Store.Error) -> Int {
     let length = shared[.logSinceCheckpoint]
-    if length < Self.leastLookedAt { return 0 }
+    if turn.throttle.isTooSoon(length) { return 0 }
     return try checkpointIfDue(turn, length)
   }
 
   @inline(never)
-  private func checkpointIfDue(_ turn: borrowing WriteTurn, _ length: UInt64) throws(StoreError) -> Int {
+  private func checkpointIfDue(_ turn: borrowing WriteTurn, _ length: UInt64) throws(Store.Error) -> Int {
     let quarters = quartersOfDue()
     let isShort =
       isCheckpointing.load(ordering: .relaxed)
       && turn.throttle.isShortOfSpace { takesMoreThanPromised(turn) }
     let times = max(quarters > 4 ? quarters - 4 : 0, isShort ? 1 : 0)
     let wait = times > 0 ? turn.throttle.milliseconds(for: length, times: times) : 0
-    if quarters < 4 { return wait }
+    if quarters < 4 {
+      if wait == 0 { turn.throttle.noteNothingDue(at: length) }
+      return wait
+    }
     // If the log is shorter than when a checkpoint was requested, others have written one since.
     let asked = turn.throttle.lengthWhenAsked
     if length >= asked, length - asked < SpacePromise.leastLog { return wait }
@@ -64,13 +64,33 @@ extension StoreCore {
   /// begins or this one has ended. Without the write lock.
   @inline(never)
   func pauseWriting(forMilliseconds milliseconds: Int) {
-    let deadline = ContinuousClock.now + .milliseconds(milliseconds)
-    let epoch = shared[.epoch].number
-    repeat {
-      pause(microseconds: 500)
-    } while shared[.epoch].number == epoch
-      && (isCheckpointing.load(ordering: .acquiring) || quartersOfDue() > 4)
-      && ContinuousClock.now < deadline
+    let pause = WritePause(self, milliseconds)
+    repeat { KVMap.pause(microseconds: 500) } while pause.goesOn
+  }
+
+  /// As `pauseWriting`, for a task.
+  func pauseTask(forMilliseconds milliseconds: Int) async {
+    let pause = WritePause(self, milliseconds)
+    repeat { try? await Task.sleep(for: .microseconds(500)) } while pause.goesOn && !Task.isCancelled
+  }
+
+  /// The pause of a writer that the disk cannot keep up with.
+  private struct WritePause {
+    private let core: StoreCore
+    private let deadline: ContinuousClock.Instant
+    private let epoch: Epoch
+
+    init(_ core: StoreCore, _ milliseconds: Int) {
+      self.core = core
+      deadline = ContinuousClock.now + .milliseconds(milliseconds)
+      epoch = core.shared[.epoch]
+    }
+
+    var goesOn: Bool {
+      core.shared[.epoch] == epoch
+        && (core.isCheckpointing.load(ordering: .acquiring) || core.quartersOfDue() > 4)
+        && ContinuousClock.now < deadline
+    }
   }
 
   // MARK: Writing one
@@ -86,7 +106,7 @@ extension StoreCore {
   /// Writes a checkpoint with the write lock held from beginning to end. Returns false if one that
   /// is being written is enough.
   @discardableResult
-  func checkpoint(_ turn: borrowing WriteTurn, _ other: OtherCheckpoint) throws(StoreError) -> Bool {
+  func checkpoint(_ turn: borrowing WriteTurn, _ other: OtherCheckpoint) throws(Store.Error) -> Bool {
     switch other {
     case .skip:
       guard let lock = try CheckpointLock(ifFree: self) else { return false }
@@ -98,21 +118,21 @@ extension StoreCore {
     return true
   }
 
-  func checkpoint(_ turn: borrowing WriteTurn, _ lock: consuming CheckpointLock) throws(StoreError) {
+  func checkpoint(_ turn: borrowing WriteTurn, _ lock: consuming CheckpointLock) throws(Store.Error) {
     try finish(try freeze(turn, lock))
     turn.writer.adoptCheckpoint()
   }
 
   /// Writes a checkpoint, with the write lock held only while the state is noted. Waits for a
   /// checkpoint that is being written.
-  func checkpoint() throws(StoreError) {
-    let frozen = try waitingForCheckpoint { () throws(StoreError) -> FrozenCheckpoint? in
-      try withWriteLock { turn throws(StoreError) -> FrozenCheckpoint? in
+  func checkpoint() throws(Store.Error) {
+    let frozen = try waitingForCheckpoint { () throws(Store.Error) -> FrozenCheckpoint? in
+      try withWriteLock { turn throws(Store.Error) -> FrozenCheckpoint? in
         guard let lock = try CheckpointLock(ifFree: self) else { return nil }
         return try freeze(turn, lock)
       }
     }
-    do throws(StoreError) { try finish(frozen) } catch { throw lossOr(error).naming(name) }
+    do throws(Store.Error) { try finish(frozen) } catch { throw lossOr(error).naming(name) }
   }
 
   /// A state that has been noted and is not durable yet.
@@ -124,7 +144,7 @@ extension StoreCore {
   /// Notes the state and begins a new epoch.
   func freeze(
     _ turn: borrowing WriteTurn, _ lock: consuming CheckpointLock
-  ) throws(StoreError) -> FrozenCheckpoint {
+  ) throws(Store.Error) -> FrozenCheckpoint {
     try rebuildDoubtfulPages(turn, lock)
     try flushReleasesIfThereIsRoom(turn)
     if backing.isShared { try turn.writer.space.trimEnd() }
@@ -134,18 +154,18 @@ extension StoreCore {
   }
 
   /// Makes the noted state durable, with or without the write lock. Waits for nobody.
-  func finish(_ frozen: consuming FrozenCheckpoint) throws(StoreError) {
+  func finish(_ frozen: consuming FrozenCheckpoint) throws(Store.Error) {
     // This thread is not counted as a reader and may be without the write lock, so it holds the
     // mapping.
-    let hold = backing.mapping.hold()
-    defer { backing.mapping.release(hold) }
+    let hold = mapping.hold()
+    defer { mapping.release(hold) }
     let block = frozen.block
     let checkpoint = Checkpoint(source: source, backing: backing, previous: superblock)
     // Without a file nothing has to be durable; a new epoch lets space be reused.
     if backing.isShared {
       // If this process dies during the sync, it may be the only one that was told of an error.
       shared[.announcedSync] = UInt64(processIdentifier)
-      do throws(StoreError) {
+      do throws(Store.Error) {
         try checkpoint.seal(block, after: shared[.durableEpoch])
         try checkpoint.repairSuperblocks()
         try checkpoint.persist(block)
@@ -161,9 +181,9 @@ extension StoreCore {
 
   /// Makes both superblocks name the same checkpoint, after its writer died between the two. Does
   /// nothing if another process holds the write lock or writes a checkpoint.
-  func repairSuperblocksIfFree() throws(StoreError) {
+  func repairSuperblocksIfFree() throws(Store.Error) {
     guard let turn = try enter(.ifFree) else { return }
-    try conclude(turn) { _ throws(StoreError) in
+    try conclude(turn) { _ throws(Store.Error) in
       guard let lock = try CheckpointLock(ifFree: self) else { return }
       try Checkpoint(source: source, backing: backing, previous: superblock).repairSuperblocks()
       withExtendedLifetime(lock) {}
@@ -172,8 +192,8 @@ extension StoreCore {
 
   /// Enters the released pages in the space table. On a full disk there may be no page for that:
   /// then they stay listed, and are entered after the checkpoint, which frees other pages.
-  private func flushReleasesIfThereIsRoom(_ turn: borrowing WriteTurn) throws(StoreError) {
-    do throws(StoreError) {
+  private func flushReleasesIfThereIsRoom(_ turn: borrowing WriteTurn) throws(Store.Error) {
+    do throws(Store.Error) {
       try turn.writer.space.flushReleases()
     } catch {
       guard error.code == .diskFull else { throw error }

@@ -5,12 +5,14 @@ import Synchronization
 extension StoreCore {
   /// Writes a checkpoint if that saves the next opening work, and releases all locks. Calls after
   /// the first do nothing.
-  func shutDown() throws(StoreError) {
+  func shutDown() throws(Store.Error) {
     defer { withExtendedLifetime(self) {} }
     guard isOpen.exchange(false, ordering: .sequentiallyConsistent),
       kvmap_process_generation() == processGeneration
     else { return }
     maintenance.stop()
+    // Those of this handle see that it is closed.
+    if options.access != .readOnly { shared.wakeWaiting() }
     waitForOwnCheckpoint()
     defer { letGo() }
     guard backing.isShared, options.access == .readWrite, !backing.isLost else { return }
@@ -36,13 +38,13 @@ extension StoreCore {
   /// Writes a checkpoint if there is any log since the last one. What a checkpoint has is known to
   /// exist, so damage to it is reported, while damage to the very last record of a log looks like a
   /// commit that a crash interrupted.
-  private func persist() throws(StoreError) {
+  private func persist() throws(Store.Error) {
     let hasLog = shared[.logSinceCheckpoint] > 0
     guard hasLog || options.durability != .none else { return }
     // If another process is writing, the checkpoint is its job. But what this handle promised to
     // make durable, it waits for.
     guard let turn = try enter(options.durability == .none ? .closingIfFree : .closing) else { return }
-    try conclude(turn) { turn throws(StoreError) in
+    try conclude(turn) { turn throws(Store.Error) in
       let isForOthers = hasLog ? try leavesCheckpointToOthers(turn) : false
       if hasLog, !isForOthers {
         var isDone = try checkpoint(turn, .skip)
@@ -57,7 +59,7 @@ extension StoreCore {
 
   /// Truncates the file after what is used, if no other handle has it open. Right after a
   /// checkpoint: both superblocks say then that no more is used.
-  func truncateEnd(_ turn: borrowing WriteTurn) throws(StoreError) {
+  func truncateEnd(_ turn: borrowing WriteTurn) throws(Store.Error) {
     let end = Int(shared[.highWater].number) * Layout.unitBytes
     guard backing.isShared, try backing.sizes().file > end,
       try backing.locks.tryLock(.attached, .exclusive)

@@ -9,10 +9,10 @@ extension StoreCore {
   private static let mostRounds = 4
 
   /// Compacts the whole store; see ``Store/compact(_:)``.
-  func compact(_ report: (CompactionProgress) throws -> Void) throws {
+  func compact(_ report: (Store.CompactionProgress) throws -> Void) throws {
     defer { withExtendedLifetime(self) {} }
     guard options.access == .readWrite else {
-      throw StoreError(.readOnly, "\(name): the store was not opened for writing; open it for that")
+      throw Store.Error(.readOnly, "\(name): the store was not opened for writing; open it for that")
     }
     fullCompactions.begin()
     defer { fullCompactions.end() }
@@ -21,18 +21,18 @@ extension StoreCore {
   }
 
   /// Moves whatever can be moved, in a store that no other process has open.
-  func moveAll() throws(StoreError) {
+  func moveAll() throws(Store.Error) {
     do {
       try moveAll { _ in }
     } catch {
-      throw error as? StoreError ?? StoreError(.system, "\(name): \(error)")
+      throw error as? Store.Error ?? Store.Error(.system, "\(name): \(error)")
     }
     try punchAll()
   }
 
   /// Whether moving frees more than it may leave unused in half-filled units and segments, so that
   /// a store never takes more disk space afterwards than before.
-  private func isWorthMoving() throws(StoreError) -> Bool {
+  private func isWorthMoving() throws(Store.Error) -> Bool {
     guard backing.isShared else { return true }
     try checkpoint()
     let shared = shared
@@ -41,18 +41,18 @@ extension StoreCore {
     let pages = min(shared[.indexPages], most / UInt64(Layout.pageBytes))
     let unitBytes = UInt64(Layout.unitBytes)
     let index = (pages * UInt64(Layout.pageBytes) + unitBytes - 1) / unitBytes * unitBytes
-    let extents = try compacting { turn throws(StoreError) in try turn.writer.extentCount() }
+    let extents = try compacting { turn throws(Store.Error) in try turn.writer.extentCount() }
     let needed =
       Int(min(shared[.liveBytes], most) + index) + extents * Layout.pageBytes + LogWriter.headroom
     return try backing.sizes().allocated > needed + needed / 16 + 3 * Layout.unitBytes
   }
 
-  private func moveAll(_ report: (CompactionProgress) throws -> Void) throws {
+  private func moveAll(_ report: (Store.CompactionProgress) throws -> Void) throws {
     var meter = Meter()
     var beyond: Writer.UnitsBeyond?
     for _ in 0..<Self.mostRounds {
       let end = try compactOnce(beyond, &meter, report)
-      let left = try compacting { turn throws(StoreError) in
+      let left = try compacting { turn throws(Store.Error) in
         try turn.writer.unitsBeyond(end)
       }
       if left.total == 0 || !left.hasRoom || !left.isLess(than: beyond) { break }
@@ -62,7 +62,7 @@ extension StoreCore {
 
   /// The progress of a compaction, and what is needed to compute it.
   private struct Meter {
-    var progress = CompactionProgress()
+    var progress = Store.CompactionProgress()
     /// What had been moved when the round began, and the progress then.
     private var begin = 0
     private var base = 0
@@ -82,14 +82,14 @@ extension StoreCore {
   ///
   /// - Parameter beyond: what the round before has left beyond the end; nil in the first round.
   private func compactOnce(
-    _ beyond: Writer.UnitsBeyond?, _ meter: inout Meter, _ report: (CompactionProgress) throws -> Void
+    _ beyond: Writer.UnitsBeyond?, _ meter: inout Meter, _ report: (Store.CompactionProgress) throws -> Void
   ) throws -> UInt64 {
-    try compacting { turn throws(StoreError) in
+    try compacting { turn throws(Store.Error) in
       try turn.writer.beginWholeCompaction(beyond: beyond?.end)
     }
     try checkpoint()
     let end = try lookAtAll()
-    let (toMove, moved, now) = try compacting { turn throws(StoreError) in
+    let (toMove, moved, now) = try compacting { turn throws(Store.Error) in
       (
         turn.compactor.chooseAllCandidates(end: end, room: beyond?.freeBefore), turn.compactor.movedBytes,
         try turn.writer.unitsBeyond(end)
@@ -114,13 +114,13 @@ extension StoreCore {
   }
 
   private func moveRecords(
-    _ meter: inout Meter, _ report: (CompactionProgress) throws -> Void
+    _ meter: inout Meter, _ report: (Store.CompactionProgress) throws -> Void
   ) throws {
     var saved = meter.progress.movedBytes
     var goesOn = true
     while goesOn {
       let moved: Int
-      (goesOn, moved) = try compacting { turn throws(StoreError) in
+      (goesOn, moved) = try compacting { turn throws(Store.Error) in
         (try turn.compactor.moveSlice(&turn.writer, bytes: Self.sliceBytes), turn.compactor.movedBytes)
       }
       meter.note(moved)
@@ -133,25 +133,26 @@ extension StoreCore {
   }
 
   private func rewriteIndex(
-    _ rewriting: Compactor.Rewriting, _ meter: inout Meter, _ report: (CompactionProgress) throws -> Void
+    _ rewriting: Compactor.Rewriting, _ meter: inout Meter,
+    _ report: (Store.CompactionProgress) throws -> Void
   ) throws {
     var hash: UInt64? = 0
     while let from = hash {
       let moved: Int
-      (hash, moved) = try compacting { turn throws(StoreError) in
+      (hash, moved) = try compacting { turn throws(Store.Error) in
         (try turn.compactor.rewriteBuckets(&turn.writer, from: from, rewriting), turn.compactor.movedBytes)
       }
       meter.note(moved)
       try report(meter.progress)
     }
-    try compacting { turn throws(StoreError) in try turn.writer.rewriteSpaceTable() }
+    try compacting { turn throws(Store.Error) in try turn.writer.rewriteSpaceTable() }
   }
 
   /// Runs one slice. It may use the reserve as removals may, since it frees more than it takes.
   private func compacting<R>(
-    _ body: (borrowing WriteTurn) throws(StoreError) -> R
-  ) throws(StoreError) -> R {
-    try withWriteLock { turn throws(StoreError) in
+    _ body: (borrowing WriteTurn) throws(Store.Error) -> R
+  ) throws(Store.Error) -> R {
+    try withWriteLock { turn throws(Store.Error) in
       turn.writer.space.takesLowestPages = true
       let before = turn.writer.space.reserve.exchangePurpose(.removing)
       defer {
@@ -164,9 +165,9 @@ extension StoreCore {
 
   /// Looks through the whole space table. Returns the unit at which the file could end.
   @discardableResult
-  private func lookAtAll() throws(StoreError) -> UInt64 {
-    try compacting { turn throws(StoreError) in try turn.compactor.beginWholeLook(&turn.writer) }
-    while try compacting({ turn throws(StoreError) in
+  private func lookAtAll() throws(Store.Error) -> UInt64 {
+    try compacting { turn throws(Store.Error) in try turn.compactor.beginWholeLook(&turn.writer) }
+    while try compacting({ turn throws(Store.Error) in
       try turn.compactor.lookAtUnits(&turn.writer, 4096)
       return turn.compactor.cursor != nil
     }) {}
@@ -178,22 +179,22 @@ extension StoreCore {
   }
 
   /// Punches everything that is free, without moving anything.
-  func punchAll() throws(StoreError) {
+  func punchAll() throws(Store.Error) {
     // The first pass demotes units that are entered with all their disk space. When that is
     // durable, the second pass punches them.
     for _ in 0..<2 {
-      try compacting { turn throws(StoreError) in
+      try compacting { turn throws(Store.Error) in
         try turn.writer.space.dropLeaves()
       }
       try lookAtAll()
-      while try compacting({ turn throws(StoreError) in
+      while try compacting({ turn throws(Store.Error) in
         try turn.compactor.punchSpare(&turn.writer)
         return turn.compactor.spareUnits > 0 && !turn.compactor.isPaused
       }) {}
       try checkpoint()
     }
-    try waitingForCheckpoint { () throws(StoreError) -> Void? in
-      try withWriteLock { turn throws(StoreError) -> Void? in
+    try waitingForCheckpoint { () throws(Store.Error) -> Void? in
+      try withWriteLock { turn throws(Store.Error) -> Void? in
         guard try checkpoint(turn, .skip) else { return nil }
         try turn.writer.punchRoom()
         try truncateEnd(turn)

@@ -5,23 +5,23 @@ import Synchronization
 extension StoreCore {
   /// Throws `closed` unless this handle is open and belongs to this process.
   @inline(__always)
-  func checkOpen() throws(StoreError) {
+  func checkOpen() throws(Store.Error) {
     if isOpen.load(ordering: .relaxed), kvmap_process_generation() == processGeneration { return }
     try failClosed()
   }
 
   @inline(never)
-  private func failClosed() throws(StoreError) -> Never {
+  private func failClosed() throws(Store.Error) -> Never {
     if kvmap_process_generation() != processGeneration {
-      throw StoreError(
+      throw Store.Error(
         .closed, "\(name): the handle belongs to the process this one was forked from; open the store again")
     }
-    throw StoreError(.closed, "\(name): the handle was closed; open the store again")
+    throw Store.Error(.closed, "\(name): the handle was closed; open the store again")
   }
 
   /// Throws `lost` if part of the mapping was lost.
   @inline(__always)
-  func checkNotLost() throws(StoreError) {
+  func checkNotLost() throws(Store.Error) {
     // The access that may have lost the mapping comes before the look at the flag.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     if source.local.isLost { try failLost() }
@@ -29,14 +29,14 @@ extension StoreCore {
 
   /// As `checkNotLost`, after loads alone.
   @inline(__always)
-  func checkNothingReadWasLost() throws(StoreError) {
+  func checkNothingReadWasLost() throws(Store.Error) {
     atomicMemoryFence(ordering: .acquiring)
     if source.local.isLost { try failLost() }
   }
 
   @inline(never)
-  private func failLost() throws(StoreError) -> Never {
-    throw StoreError(
+  private func failLost() throws(Store.Error) -> Never {
+    throw Store.Error(
       .lost,
       "\(name): part of the file could not be read or written: it was cut short, or the disk failed "
         + "or is full; close the store, see to the file, and open it again")
@@ -44,7 +44,7 @@ extension StoreCore {
 
   /// The error to throw: `lost` if the mapping was lost, since the loss may look like damage; else
   /// `error`.
-  func lossOr(_ error: StoreError) -> StoreError {
+  func lossOr(_ error: Store.Error) -> Store.Error {
     do {
       try checkNotLost()
       return error
@@ -59,7 +59,7 @@ extension StoreCore {
   /// meanwhile: its result is right, and an error means damage. The generation changes with each
   /// checkpoint. A reader that meets three changes in a row pins the epoch.
   @inline(__always)
-  func read<R>(_ body: (StoreMemory) throws(StoreError) -> R) throws(StoreError) -> R {
+  func read<R>(_ body: (StoreMemory) throws(Store.Error) -> R) throws(Store.Error) -> R {
     // The mapping ends with this object, which nothing else here keeps alive to the end of the
     // call.
     defer { withExtendedLifetime(self) {} }
@@ -95,8 +95,8 @@ extension StoreCore {
   /// Decides about an error: throws it if it means damage; returns if the read is to be repeated.
   @inline(never)
   private func throwUnlessOutdated(
-    _ error: StoreError, _ generation: UInt64, _ mapped: Int
-  ) throws(StoreError) {
+    _ error: Store.Error, _ generation: UInt64, _ mapped: Int
+  ) throws(Store.Error) {
     try checkNotLost()
     try checkOpen()
     atomicMemoryFence(ordering: .acquiring)
@@ -106,9 +106,9 @@ extension StoreCore {
   }
 
   /// Maps what others have added to the file; false if no more is mapped than `before`.
-  func mapGrowth(since before: Int) throws(StoreError) -> Bool {
+  func mapGrowth(since before: Int) throws(Store.Error) -> Bool {
     // Another thread may have mapped it meanwhile.
-    if backing.mappedBytes > before { return true }
+    if mapping.mappedBytes > before { return true }
     let end = Int(
       clamping: shared[.highWater].number.multipliedReportingOverflow(
         by: UInt64(Layout.unitBytes)
@@ -125,15 +125,15 @@ extension StoreCore {
   /// Unmaps outgrown mappings, unless a thread of this handle has the write lock.
   func unmapOutgrown() {
     guard let turn = writeLock.tryEnter() else { return }
-    backing.mapping.unmapOutgrown()
+    mapping.unmapOutgrown()
     withExtendedLifetime(turn) {}
   }
 
   /// Reads with the current epoch pinned: nothing is reused meanwhile.
   @inline(never)
   private func readPinned<R>(
-    _ body: (StoreMemory) throws(StoreError) -> R
-  ) throws(StoreError) -> R {
+    _ body: (StoreMemory) throws(Store.Error) -> R
+  ) throws(Store.Error) -> R {
     let pin = try pins.pinCurrent()
     defer { try? pins.unpin(pin) }
     return try readFrozen(body)
@@ -142,7 +142,7 @@ extension StoreCore {
   /// Reads what is pinned. Repeats the read only if the store has grown. The caller is counted as a
   /// reader, or holds the mapping.
   @inline(__always)
-  func readFrozen<R>(_ body: (StoreMemory) throws(StoreError) -> R) throws(StoreError) -> R {
+  func readFrozen<R>(_ body: (StoreMemory) throws(Store.Error) -> R) throws(Store.Error) -> R {
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
     while true {
@@ -163,7 +163,7 @@ extension StoreCore {
 
   /// Decides about an error: throws it if it means damage; returns if the read is to be repeated.
   @inline(never)
-  private func throwUnlessGrown(_ error: StoreError, _ mapped: Int) throws(StoreError) {
+  private func throwUnlessGrown(_ error: Store.Error, _ mapped: Int) throws(Store.Error) {
     try checkNotLost()
     try checkOpen()
     if try mapGrowth(since: mapped) { return }
@@ -176,35 +176,38 @@ extension StoreCore {
   @inline(__always)
   func find(
     _ key: RawSpan, _ hash: KeyHash, in memory: StoreMemory
-  ) throws(StoreError) -> IndexReader.Match? {
+  ) throws(Store.Error) -> IndexReader.Match? {
     try find(key, hash, IndexReader(memory: memory), clock)
   }
 
   @inline(__always)
   func find(
     _ key: RawSpan, _ hash: KeyHash, _ index: IndexReader, _ clock: Clock
-  ) throws(StoreError) -> IndexReader.Match? {
+  ) throws(Store.Error) -> IndexReader.Match? {
     guard let match = try index.find(hash, key) else { return nil }
     return try match.record(index.memory).isExpired(clock) ? nil : match
   }
 
   @inline(__always)
-  func get(_ key: RawSpan) throws(StoreError) -> [UInt8]? {
+  func get(_ key: RawSpan) throws(Store.Error) -> [UInt8]? {
     try get(key, KeyHash(key, seed: source.seed))
   }
 
   @inline(__always)
-  func get(_ key: RawSpan, _ hash: KeyHash) throws(StoreError) -> [UInt8]? {
-    try read { memory throws(StoreError) -> [UInt8]? in
-      guard let match = try find(key, hash, in: memory) else { return nil }
-      let range = try match.record(memory).value()
-      return memory.bytes.array(range.lowerBound, count: range.count)
-    }
+  func get(_ key: RawSpan, _ hash: KeyHash) throws(Store.Error) -> [UInt8]? {
+    try read { memory throws(Store.Error) -> [UInt8]? in try found(key, hash, in: memory)?.array }
   }
 
-  func contains(_ key: RawSpan) throws(StoreError) -> Bool {
+  /// The value of `key`, verified; nil if there is none. To be called within `read` or `readFrozen`.
+  @inline(__always)
+  func found(_ key: RawSpan, _ hash: KeyHash, in memory: StoreMemory) throws(Store.Error) -> FoundBytes? {
+    guard let match = try find(key, hash, in: memory) else { return nil }
+    return FoundBytes(bytes: memory.bytes, range: try match.record(memory).value())
+  }
+
+  func contains(_ key: RawSpan) throws(Store.Error) -> Bool {
     let hash = KeyHash(key, seed: source.seed)
-    return try read { memory throws(StoreError) -> Bool in
+    return try read { memory throws(Store.Error) -> Bool in
       guard let match = try find(key, hash, in: memory) else { return false }
       try match.record(memory).verify()
       return true
@@ -214,6 +217,19 @@ extension StoreCore {
   /// Passes the value to `body` where it lies. Its bytes are neither reused nor unmapped before
   /// `body` returns.
   func withValue<R>(_ key: RawSpan, _ body: (RawSpan) throws -> R) throws -> R? {
+    try pinned {
+      let hash = KeyHash(key, seed: source.seed)
+      let value = try readFrozen { memory throws(Store.Error) in try found(key, hash, in: memory) }
+      guard let value else { return nil }
+      let result = try body(value.span)
+      try checkNothingReadWasLost()
+      return result
+    }
+  }
+
+  /// Runs `body`, and keeps meanwhile where it is what the store holds now.
+  @inline(__always)
+  func pinned<R>(_ body: () throws -> R) throws -> R {
     defer { withExtendedLifetime(self) {} }
     try checkOpen()
     let ticket = source.local.readers.enter()
@@ -222,15 +238,7 @@ extension StoreCore {
     // meanwhile.
     let pin = backing.isShared ? try pins.pinCurrent() : nil
     defer { if let pin { try? pins.unpin(pin) } }
-    let hash = KeyHash(key, seed: source.seed)
-    let found = try readFrozen { memory throws(StoreError) -> FoundBytes? in
-      guard let match = try find(key, hash, in: memory) else { return nil }
-      return FoundBytes(bytes: memory.bytes, range: try match.record(memory).value())
-    }
-    guard let found else { return nil }
-    let result = try body(found.span)
-    try checkNothingReadWasLost()
-    return result
+    return try body()
   }
 }
 

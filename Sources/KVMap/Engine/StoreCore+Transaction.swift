@@ -8,10 +8,16 @@ struct OpenTransaction: ~Copyable {
   fileprivate var pending: PendingTransaction
 
   mutating func put(
-    _ key: RawSpan, _ value: RawSpan, _ condition: PutCondition, _ expires: Expiry
-  ) throws(StoreError) -> Bool {
+    _ key: RawSpan, _ value: RawSpan, _ condition: Store.PutCondition, _ expires: Store.Expiry
+  ) throws(Store.Error) -> Bool {
+    try put(key, KeyHash(key, seed: core.source.seed), value, condition, expires)
+  }
+
+  mutating func put(
+    _ key: RawSpan, _ hash: KeyHash, _ value: RawSpan, _ condition: Store.PutCondition,
+    _ expires: Store.Expiry
+  ) throws(Store.Error) -> Bool {
     try core.checkWritable(key, value)
-    let hash = KeyHash(key, seed: core.source.seed)
     var changed = pending
     defer { pending = changed }
     do {
@@ -22,18 +28,22 @@ struct OpenTransaction: ~Copyable {
     }
   }
 
-  mutating func remove(_ key: RawSpan) throws(StoreError) -> Bool {
+  mutating func remove(_ key: RawSpan) throws(Store.Error) -> Bool {
+    try remove(key, KeyHash(key, seed: core.source.seed))
+  }
+
+  mutating func remove(_ key: RawSpan, _ hash: KeyHash) throws(Store.Error) -> Bool {
     try core.checkWritable(key, RawSpan())
     var changed = pending
     defer { pending = changed }
     do {
-      return try turn.writer.remove(key, KeyHash(key, seed: core.source.seed), in: &changed)
+      return try turn.writer.remove(key, hash, in: &changed)
     } catch {
       throw error.naming(core.name)
     }
   }
 
-  func get(_ key: RawSpan) throws(StoreError) -> [UInt8]? {
+  func get(_ key: RawSpan) throws(Store.Error) -> [UInt8]? {
     do {
       let found = try turn.writer.match(key, KeyHash(key, seed: core.source.seed), pending)
       // A page that was lost reads as one without slots.
@@ -49,8 +59,20 @@ struct OpenTransaction: ~Copyable {
     }
   }
 
-  fileprivate consuming func commit() throws(StoreError) {
-    do throws(StoreError) {
+  /// The version of the value of `key`; nil if there is none.
+  func version(_ key: RawSpan) throws(Store.Error) -> UInt64? {
+    do {
+      let found = try turn.writer.match(key, KeyHash(key, seed: core.source.seed), pending)
+      let version = found.map { $0.record(turn.writer.memory).version }
+      try core.checkNotLost()
+      return version
+    } catch {
+      throw core.lossOr(error).naming(core.name)
+    }
+  }
+
+  fileprivate consuming func commit() throws(Store.Error) {
+    do throws(Store.Error) {
       try turn.writer.commit(pending, isDurable: isDurable)
       try core.checkNotLost()
     } catch {
@@ -61,8 +83,8 @@ struct OpenTransaction: ~Copyable {
     try core.endCommit(turn, joined, after: nil)
   }
 
-  fileprivate consuming func abandon() throws(StoreError) {
-    do throws(StoreError) {
+  fileprivate consuming func abandon() throws(Store.Error) {
+    do throws(Store.Error) {
       try turn.writer.abort(pending)
     } catch {
       try core.endCommit(turn, joined, after: error)
@@ -82,7 +104,7 @@ extension StoreCore {
   // Swift 6.3.1 crashes when it specialises this.
   @_semantics("optimize.sil.specialize.generic.never")
   func transaction<R>(
-    _ durability: Durability?, _ body: (UnsafeMutablePointer<OpenTransaction>) throws -> R
+    _ durability: Store.Durability?, _ body: (UnsafeMutablePointer<OpenTransaction>) throws -> R
   ) throws -> R {
     defer { withExtendedLifetime(self) {} }
     try checkWritable(RawSpan(), RawSpan())

@@ -1,56 +1,56 @@
 /// Single changes: put, remove and sync.
 extension StoreCore {
   /// Throws unless this handle may write, and store a key and a value of these lengths.
-  func checkWritable(_ key: RawSpan, _ value: RawSpan) throws(StoreError) {
+  func checkWritable(_ key: RawSpan, _ value: RawSpan) throws(Store.Error) {
     if options.access == .readOnly {
-      throw StoreError(.readOnly, "\(name): the store was opened for reading only")
+      throw Store.Error(.readOnly, "\(name): the store was opened for reading only")
     }
     if key.byteCount > Layout.largestKey {
-      throw StoreError(
+      throw Store.Error(
         .keyTooLong, "\(name): the key has \(key.byteCount) bytes; at most \(Layout.largestKey) are possible")
     }
     if value.byteCount > Layout.largestValue {
-      throw StoreError(
+      throw Store.Error(
         .valueTooLong,
         "\(name): the value has \(value.byteCount) bytes; at most \(Layout.largestValue) are possible")
     }
   }
 
   func request(
-    _ condition: PutCondition, _ expires: Expiry, _ durability: Durability?
+    _ condition: Store.PutCondition, _ expires: Store.Expiry, _ durability: Store.Durability?
   ) -> Writer.PutRequest {
     Writer.PutRequest(
       condition: condition, expiry: expires.milliseconds(clock), isDurable: isDurable(durability))
   }
 
-  func isDurable(_ durability: Durability?) -> Bool {
+  func isDurable(_ durability: Store.Durability?) -> Bool {
     (durability ?? options.durability) == .onCommit
   }
 
   func put(
-    _ key: RawSpan, _ value: RawSpan, _ condition: PutCondition, _ expires: Expiry,
-    _ durability: Durability?
-  ) throws(StoreError) -> Bool {
+    _ key: RawSpan, _ value: RawSpan, _ condition: Store.PutCondition, _ expires: Store.Expiry,
+    _ durability: Store.Durability?
+  ) throws(Store.Error) -> Bool {
     try checkWritable(key, value)
     let hash = KeyHash(key, seed: source.seed)
     let request = request(condition, expires, durability)
-    return try commit(isDurable: request.isDurable) { (writer: inout Writer) throws(StoreError) in
+    return try commit(isDurable: request.isDurable) { (writer: inout Writer) throws(Store.Error) in
       try writer.put(key, hash, value, request)
     }
   }
 
-  func remove(_ key: RawSpan, _ durability: Durability?) throws(StoreError) -> Bool {
+  func remove(_ key: RawSpan, _ durability: Store.Durability?) throws(Store.Error) -> Bool {
     try checkWritable(key, RawSpan())
     let hash = KeyHash(key, seed: source.seed)
     let isDurable = isDurable(durability)
-    do throws(StoreError) {
-      return try commit(isDurable: isDurable) { (writer: inout Writer) throws(StoreError) in
+    do throws(Store.Error) {
+      return try commit(isDurable: isDurable) { (writer: inout Writer) throws(Store.Error) in
         try writer.remove(key, hash, isDurable: isDurable)
       }
     } catch {
       guard error.code == .diskFull else { throw error }
     }
-    return try withWriteLock { turn throws(StoreError) in
+    return try withWriteLock { turn throws(Store.Error) in
       try removeOnFullDisk(turn, key, hash, isDurable: isDurable)
     }
   }
@@ -59,21 +59,21 @@ extension StoreCore {
   /// Where the log has no room for one more record, a checkpoint takes the record's place.
   private func removeOnFullDisk(
     _ turn: borrowing WriteTurn, _ key: RawSpan, _ hash: KeyHash, isDurable: Bool
-  ) throws(StoreError) -> Bool {
-    do throws(StoreError) {
+  ) throws(Store.Error) -> Bool {
+    do throws(Store.Error) {
       return try turn.writer.remove(key, hash, isDurable: isDurable)
     } catch {
       guard error.code == .diskFull else { throw error }
     }
     if !turn.writer.lacksLog {
       try checkpoint(turn, .wait)
-      do throws(StoreError) {
+      do throws(Store.Error) {
         return try turn.writer.remove(key, hash, isDurable: isDurable)
       } catch {
         guard error.code == .diskFull, turn.writer.lacksLog else { throw error }
       }
     }
-    do throws(StoreError) {
+    do throws(Store.Error) {
       return try removeWithCheckpoint(turn, key, hash)
     } catch {
       guard error.code == .diskFull, !turn.writer.isHalfDone else { throw error }
@@ -86,7 +86,7 @@ extension StoreCore {
   /// anything.
   private func removeWithCheckpoint(
     _ turn: borrowing WriteTurn, _ key: RawSpan, _ hash: KeyHash
-  ) throws(StoreError) -> Bool {
+  ) throws(Store.Error) -> Bool {
     let lock = try CheckpointLock(waitingFor: self)
     try rebuildDoubtfulPages(turn, lock)
     let wasLive = try turn.writer.removeBeforeCheckpoint(key, hash)
@@ -97,11 +97,13 @@ extension StoreCore {
     return wasLive
   }
 
-  /// Blocks until everything that was committed before is durable.
-  func sync() throws(StoreError) {
+  /// Blocks until everything that was committed before is durable, or what has this number and lower
+  /// ones.
+  func sync(upTo sequence: UInt64 = .max) throws(Store.Error) {
     try checkOpen()
     guard backing.isShared, options.access == .readWrite else { return }
-    try withWriteLock { turn throws(StoreError) in
+    try withWriteLock { turn throws(Store.Error) in
+      if shared[.durableSequence].number > sequence { return }
       try turn.writer.log.sync(upTo: turn.writer.log.tail)
     }
   }

@@ -10,9 +10,9 @@ import Synchronization
 extension StoreCore {
   /// Throws if this thread is inside a transaction on this handle.
   @inline(__always)
-  func checkNotInTransaction() throws(StoreError) {
+  func checkNotInTransaction() throws(Store.Error) {
     if writeLock.isHeldByThisThread {
-      throw StoreError(
+      throw Store.Error(
         .reentrant,
         "\(name): the call was made from within a transaction; use the transaction itself, or call after it")
     }
@@ -21,8 +21,8 @@ extension StoreCore {
   /// Runs `body` with the write lock, and then the maintenance that is due.
   @inline(__always)
   func withWriteLock<R: ~Copyable>(
-    _ body: (borrowing WriteTurn) throws(StoreError) -> R
-  ) throws(StoreError) -> R {
+    _ body: (borrowing WriteTurn) throws(Store.Error) -> R
+  ) throws(Store.Error) -> R {
     defer { withExtendedLifetime(self) {} }
     let turn = try enterWaiting()
     do {
@@ -40,8 +40,8 @@ extension StoreCore {
 
   /// Runs `body` in the turn and ends the turn, without maintenance.
   func conclude<R: ~Copyable>(
-    _ turn: consuming WriteTurn, _ body: (borrowing WriteTurn) throws(StoreError) -> R
-  ) throws(StoreError) -> R {
+    _ turn: consuming WriteTurn, _ body: (borrowing WriteTurn) throws(Store.Error) -> R
+  ) throws(Store.Error) -> R {
     do {
       let result = try body(turn)
       conclude(turn, after: nil)
@@ -53,24 +53,28 @@ extension StoreCore {
     }
   }
 
-  /// Ends a turn that succeeded, with maintenance.
+  /// Ends a turn that succeeded, with maintenance, and pauses if the log grows too fast.
   @inline(__always)
   func finish(_ turn: consuming WriteTurn) {
-    let wait = maintain(turn)
-    conclude(turn, after: nil)
-    end(turn)
+    let wait = finishWithoutPause(turn)
     if wait > 0 { pauseWriting(forMilliseconds: wait) }
   }
 
+  /// Ends a turn that succeeded, with maintenance. Returns for how many milliseconds writing should
+  /// pause.
   @inline(__always)
-  private func end(_ turn: consuming WriteTurn) {}
+  func finishWithoutPause(_ turn: consuming WriteTurn) -> Int {
+    let wait = maintain(turn)
+    conclude(turn, after: nil)
+    return wait
+  }
 
   /// Maintains the store after a commit: has a checkpoint written if one is due, and compacts a
   /// little. The commit itself is done: what fails here is tried again later, and if a sync failed
   /// the next turn begins with recovery. Returns for how many milliseconds writing should pause.
   @inline(__always)
   func maintain(_ turn: borrowing WriteTurn) -> Int {
-    do throws(StoreError) {
+    do throws(Store.Error) {
       let wait = try checkpointIfDue(turn)
       // Moving records takes space until the next checkpoint.
       try turn.compactor.step(&turn.writer, moves: wait == 0)
@@ -82,7 +86,7 @@ extension StoreCore {
   }
 
   /// Notes a failed sync or a loss: what was published may not have reached the pages of the file.
-  func noteFailure(_ error: StoreError) {
+  func noteFailure(_ error: Store.Error) {
     if error.code == .outcomeUnknown || error.code == .lost { shared[.syncFailed] = 1 }
   }
 
@@ -107,7 +111,7 @@ extension StoreCore {
   /// Blocks until this thread has the write lock; recovers first if its last holder died
   /// with it.
   @inline(__always)
-  func enterWaiting(joins: Bool = false) throws(StoreError) -> WriteTurn {
+  func enterWaiting(joins: Bool = false) throws(Store.Error) -> WriteTurn {
     try checkOpen()
     try checkNotInTransaction()
     let turn = writeLock.enter()
@@ -116,7 +120,7 @@ extension StoreCore {
   }
 
   /// Nil if another handle has it and `entrance` does not wait.
-  func enter(_ entrance: Entrance) throws(StoreError) -> WriteTurn? {
+  func enter(_ entrance: Entrance) throws(Store.Error) -> WriteTurn? {
     let turn = writeLock.enter()
     guard try prepare(turn, entrance) else { return nil }
     return turn
@@ -124,17 +128,21 @@ extension StoreCore {
 
   /// False if another handle has the lock and `entrance` does not wait.
   @inline(__always)
-  private func prepare(_ turn: borrowing WriteTurn, _ entrance: Entrance) throws(StoreError) -> Bool {
-    do throws(StoreError) {
+  func prepare(_ turn: borrowing WriteTurn, _ entrance: Entrance) throws(Store.Error) -> Bool {
+    do throws(Store.Error) {
       if turn.writer.group != nil {
-        if entrance == .joining, isOpen.load(ordering: .relaxed) { return true }
+        if entrance == .joining, isOpen.load(ordering: .relaxed) {
+          if calls.isBatching { try calls.beginCall() }
+          return true
+        }
         endGroup(turn)
       }
       // The handle may have been closed, and its locks released, while this thread waited.
       if !entrance.isClosing { try checkOpen() }
-      guard try writeLock.excludeOthers(turn, waits: entrance.waits, timeout: options.timeout) else {
-        return false
-      }
+      let isAlone = try writeLock.excludeOthers(
+        turn, waits: entrance.waits, timeout: options.timeout, since: calls.waitingSince)
+      if !isAlone { return false }
+      if calls.isBatching { try calls.beginCall() }
       try begin(turn)
       return true
     } catch {
@@ -144,16 +152,16 @@ extension StoreCore {
 
   /// Brings what this handle knows of the store up to date.
   @inline(__always)
-  private func begin(_ turn: borrowing WriteTurn) throws(StoreError) {
+  private func begin(_ turn: borrowing WriteTurn) throws(Store.Error) {
     let shared = shared
     try checkNotLost()
     if shared[.busy] | shared[.syncFailed] != 0 { try recoverFromDeadWriter(turn) }
     if shared[.recoveries] != turn.knownRecoveries { startAfresh(turn) }
     turn.writer.adoptCheckpoint()
     // This thread holds no address in the store, and no other thread writes.
-    backing.mapping.unmapOutgrown()
+    mapping.unmapOutgrown()
     let end = Int(shared[.highWater].number) * Layout.unitBytes
-    if end > backing.mappedBytes { _ = try backing.extendMapping(to: end) }
+    if end > mapping.mappedBytes { _ = try backing.extendMapping(to: end) }
     turn.writer.working.refresh()
     try turn.writer.reserveAddressSpace(for: 0)
     try checkPath(turn)
@@ -164,19 +172,19 @@ extension StoreCore {
   /// Throws if the path names another file now, or none: nobody else would see what is written.
   /// Looks every 50 ms at most.
   @inline(__always)
-  private func checkPath(_ turn: borrowing WriteTurn) throws(StoreError) {
+  private func checkPath(_ turn: borrowing WriteTurn) throws(Store.Error) {
     guard path != nil else { return }
-    let now = clock.now()
+    let now = clock.lately()
     turn.kept.beginTurn(now)
     if now >= turn.nextPathCheck || now &+ 50 < turn.nextPathCheck { try lookAtPath(turn, now) }
   }
 
   @inline(never)
-  private func lookAtPath(_ turn: borrowing WriteTurn, _ now: UInt64) throws(StoreError) {
+  private func lookAtPath(_ turn: borrowing WriteTurn, _ now: UInt64) throws(Store.Error) {
     guard let path else { return }
     // A process that is not allowed to look at the path any more may write all the same.
     if (try? backing.isAt(path)) == false {
-      throw StoreError(
+      throw Store.Error(
         .replaced,
         "\(name): the file was removed or replaced while it was open; nothing was written; "
           + "close the store and open it again")
@@ -189,7 +197,7 @@ extension StoreCore {
   /// Ends a change. A failure in the preparing steps leaves the store as it was; after any other
   /// failure the next turn begins with recovery.
   @inline(__always)
-  func conclude(_ turn: borrowing WriteTurn, after error: StoreError?) {
+  func conclude(_ turn: borrowing WriteTurn, after error: Store.Error?) {
     let shared = shared
     if let error { noteFailure(error) }
     if error == nil || !turn.writer.isHalfDone {
@@ -204,7 +212,7 @@ extension StoreCore {
 
   /// Recovers, because the last holder of the write lock died with it, or a sync failed. Readers go
   /// on with what was published while the state is rebuilt beside it.
-  private func recoverFromDeadWriter(_ turn: borrowing WriteTurn) throws(StoreError) {
+  private func recoverFromDeadWriter(_ turn: borrowing WriteTurn) throws(Store.Error) {
     if backing.isShared {
       // Recovery writes superblocks: they must not be mixed with those of a checkpoint that is
       // being written.
@@ -212,14 +220,14 @@ extension StoreCore {
       try recoverBesideReaders(turn, lock)
     } else if shared[.busy] != 0 {
       // Nobody else writes here: the failure was this handle's own.
-      throw StoreError(
+      throw Store.Error(
         .damaged, "\(name): an earlier change failed halfway; close the store and open it again")
     }
   }
 
   private func recoverBesideReaders(
     _ turn: borrowing WriteTurn, _ lock: borrowing CheckpointLock
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     backing.forgetFailedSync()
     let (block, bothAgree) = try SuperblockPair(source.fixed).current()
     let recovery = Recovery(
@@ -251,11 +259,11 @@ extension StoreCore {
   /// died. Only while no change is pending.
   func rebuildDoubtfulPages(
     _ turn: borrowing WriteTurn, _ lock: borrowing CheckpointLock
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     guard backing.isShared, inheritsPages(turn) || shared[.syncFailed] != 0 else { return }
     // A change that is in no log would be lost.
     if turn.writer.isHalfDone {
-      throw StoreError(.outcomeUnknown, "a sync failed during a change that is not in the log")
+      throw Store.Error(.outcomeUnknown, "a sync failed during a change that is not in the log")
     }
     try recoverBesideReaders(turn, lock)
     startAfresh(turn)
@@ -272,7 +280,7 @@ extension StoreCore {
 
   /// Whether closing leaves the checkpoint to other handles: they stored these index pages
   /// themselves, so they would be told of a write error.
-  func leavesCheckpointToOthers(_ turn: borrowing WriteTurn) throws(StoreError) -> Bool {
+  func leavesCheckpointToOthers(_ turn: borrowing WriteTurn) throws(Store.Error) -> Bool {
     guard inheritsPages(turn) else { return false }
     return try backing.locks.isLockedByOthers(.vouched, .exclusive)
   }

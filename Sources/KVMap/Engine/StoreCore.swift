@@ -16,12 +16,16 @@ final class StoreCore: @unchecked Sendable {
   let path: FilePath?
   let source: MemorySource
   let backing: any Backing
+  /// The mapping of `backing`, which no commit has to ask it for.
+  let mapping: StoreMapping
   /// The superblock the store was opened with.
   let superblock: Superblock
-  let options: StoreOptions
+  let options: Store.Options
   let clock: Clock
 
   let writeLock: WriteLock
+  let calls = CallQueue()
+  let commitWaits = CommitWaits()
   let fullCompactions = FullCompactions()
   let isOpen = Atomic<Bool>(true)
   let processIdentifier = ProcessIdentifier.current
@@ -39,22 +43,25 @@ final class StoreCore: @unchecked Sendable {
 
   /// Expects everything to be mapped and, for a shared store, locks A and V to be held.
   init(
-    name: String, path: FilePath?, backing: any Backing, block: Superblock, options: StoreOptions,
+    name: String, path: FilePath?, backing: any Backing, block: Superblock, options: Store.Options,
     clock: Clock, pinned: Epoch?, joinedOthers: Bool = false
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     self.name = name
     self.path = path?.absolute
     self.backing = backing
+    mapping = backing.mapping
     self.options = options
     self.clock = clock
     self.pinned = pinned
     superblock = block
-    source = backing.mapping.source(seed: block.seed)
+    source = mapping.source(seed: block.seed)
     self.joinedOthers = joinedOthers
     recoveriesWhenJoined = source.shared[.recoveries]
     pins = ProcessPins(backing, source)
+    var writer = Writer(source, backing: backing, clock: clock)
+    writer.keptSegments = Self.segments(keeping: options.keptLog)
     writeLock = WriteLock(
-      Writer(source, backing: backing, clock: clock),
+      writer,
       Compactor(fullCompactions, SpacePromise(use: options.space)), backing.locks,
       Self.keeping(options, backing))
     var interval: Int?
@@ -63,7 +70,13 @@ final class StoreCore: @unchecked Sendable {
     try maintenance.start(self)
   }
 
-  private static func keeping(_ options: StoreOptions, _ backing: any Backing) -> WriteLock.Keeping {
+  /// How many segments hold so many bytes of log, if a compaction of the whole store has closed some of
+  /// them before they were full.
+  private static func segments(keeping bytes: Int) -> UInt64 {
+    bytes > 0 ? UInt64((bytes - 1) / Layout.segmentBytes) + 4 : 0
+  }
+
+  private static func keeping(_ options: Store.Options, _ backing: any Backing) -> WriteLock.Keeping {
     if options.exclusive || !backing.isShared { return .always }
     // Somebody must answer those who want the lock while this handle has no turn.
     return options.checkpoints == .background ? .whileWriting : .forOneTurn

@@ -74,7 +74,7 @@ final class WriteLock: @unchecked Sendable {
   var hasWaiting: Bool { waiting.load(ordering: .relaxed) > 0 }
 
   /// Blocks until no other thread of this handle has it. Other handles may: see
-  /// ``excludeOthers(_:waits:timeout:)``.
+  /// ``excludeOthers(_:waits:timeout:since:)``.
   @inline(__always)
   func enter() -> WriteTurn {
     if !mutex.tryLock() {
@@ -97,19 +97,21 @@ final class WriteLock: @unchecked Sendable {
   /// Takes the lock among handles as well, if this handle does not have it.
   ///
   /// - Returns: false if another handle has it and `waits` is false.
-  /// - Throws: `busy` if it is not to be had within the timeout.
+  /// - Throws: `busy` if it is not to be had within the timeout, which began at `start`.
   @inline(__always)
   func excludeOthers(
-    _ turn: borrowing WriteTurn, waits: Bool, timeout: Duration
-  ) throws(StoreError) -> Bool {
+    _ turn: borrowing WriteTurn, waits: Bool, timeout: Duration,
+    since start: @autoclosure () -> ContinuousClock.Instant
+  ) throws(Store.Error) -> Bool {
     if unsafe state.pointee.isHeld { return true }
     let shared = unsafe state.pointee.writer.shared
     if waits { unsafe state.pointee.kept.letOthersFirst(shared) }
     if try !locks.tryLock(.write, .exclusive) {
       if !waits { return false }
-      try waitForOthers(shared, timeout)
+      try waitForOthers(shared, Patience(timeout, since: start(), longestMicroseconds: 500))
     }
     unsafe state.pointee.isHeld = true
+    unsafe state.pointee.writer.space.forgetLeaves()
     KeptLock.noteGrant(shared)
     return true
   }
@@ -124,6 +126,11 @@ final class WriteLock: @unchecked Sendable {
   func wait(_ turn: borrowing WriteTurn, until group: CommitGroup) {
     owner.store(0, ordering: .relaxed)
     while !group.isDone { mutex.wait() }
+  }
+
+  /// Whether another handle has wanted the lock for so long that an open group has to end.
+  func isOverdue(_ turn: borrowing WriteTurn) -> Bool {
+    unsafe keeping != .always && state.pointee.kept.isOverdue(state.pointee.writer.shared)
   }
 
   /// Wakes the threads that wait for groups.
@@ -142,14 +149,20 @@ final class WriteLock: @unchecked Sendable {
   private var staysHeld: Bool {
     switch keeping {
     case .always: return true
-    case .forOneTurn: return false
+    case .forOneTurn:
+      if unsafe state.pointee.isHeld {
+        unsafe state.pointee.kept.noteRelease(state.pointee.writer.shared)
+      }
+      return false
     case .whileWriting:
       if unsafe !state.pointee.isHeld { return true }
       turns.store(turns.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
       let shared = unsafe state.pointee.writer.shared
       switch unsafe state.pointee.kept.endTurn(shared) {
       case .keep: return true
-      case .release: return false
+      case .release:
+        unsafe state.pointee.kept.noteRelease(shared)
+        return false
       case .beginKeeping:
         let isWatched = keeper.watch(self)
         unsafe state.pointee.kept.beginKeeping(isWatched: isWatched)
@@ -183,8 +196,7 @@ final class WriteLock: @unchecked Sendable {
 
   /// Tries again, ever less often, until the timeout.
   @inline(never)
-  private func waitForOthers(_ shared: SharedState, _ timeout: Duration) throws(StoreError) {
-    var patience = Patience(timeout, longestMicroseconds: 500)
+  private func waitForOthers(_ shared: SharedState, _ patience: consuming Patience) throws(Store.Error) {
     while true {
       // Before each attempt: whoever gets the lock takes the mark away.
       KeptLock.want(shared)
@@ -195,8 +207,9 @@ final class WriteLock: @unchecked Sendable {
     }
   }
 
+  /// The calling thread.
   @inline(__always)
-  private static var thread: UInt {
+  static var thread: UInt {
     #if canImport(Darwin)
       unsafe UInt(bitPattern: pthread_self())
     #else

@@ -9,6 +9,20 @@ struct WriteThrottle {
   private var looks: UInt64 = 0
   private var isShort = false
 
+  /// The lengths of the log since the last checkpoint at which nothing is looked at: less than the
+  /// least, and a little more than when nothing was due.
+  private var quiet: Range<UInt64> = 0..<leastLookedAt
+  private static let leastLookedAt: UInt64 = 64 << 10
+  private static let betweenLooks: UInt64 = 8 << 10
+
+  @inline(__always)
+  func isTooSoon(_ length: UInt64) -> Bool { quiet.contains(length) }
+
+  mutating func noteNothingDue(at length: UInt64) {
+    // Corrupt counters must not overflow.
+    if length < Layout.largestFile { quiet = length..<length + Self.betweenLooks }
+  }
+
   /// A checkpoint begins: what was asked for is done.
   mutating func reset() {
     lengthWhenAsked = .max

@@ -19,6 +19,18 @@ struct Slot: Equatable, Sendable {
   /// Readers skip pending slots; only the writer looks at them.
   var isPending: Bool { bits & Self.pendingBit != 0 }
   var position: Position { Position(offset: (bits & (Self.pendingBit - 1)) * 8) }
+
+  /// Tag and mark in one number, for comparing both at once.
+  struct Label: Equatable {
+    private let bits: UInt64
+
+    @inline(__always)
+    init(tag: UInt16, pending: Bool) { bits = UInt64(tag) << 1 | (pending ? 1 : 0) }
+    @inline(__always)
+    fileprivate init(_ slot: Slot) { bits = slot.bits >> 47 }
+  }
+  @inline(__always)
+  var label: Label { Label(self) }
   var published: Slot { Slot(bits: bits & ~Self.pendingBit) }
 }
 
@@ -58,22 +70,23 @@ struct Bucket {
 
   /// How many slots of `line` are taken, and the first empty one.
   func room(line: Int) -> (used: Int, empty: Int?) {
-    var used = 0
+    var used = Self.slotsPerLine
     var empty: Int?
-    for slot in 0..<Self.slotsPerLine {
-      if load(line: line, slot: slot).isEmpty {
-        if empty == nil { empty = slot }
-      } else {
-        used += 1
-      }
+    for slot in 0..<Self.slotsPerLine where load(line: line, slot: slot).isEmpty {
+      used &-= 1
+      if empty == nil { empty = slot }
     }
     return (used, empty)
   }
 
-  var usedSlots: Int {
+  /// Whether more than `count` slots are taken.
+  func isFuller(than count: Int) -> Bool {
     var used = 0
-    for line in 1...Self.lineCount { used += room(line: line).used }
-    return used
+    for line in 1...Self.lineCount {
+      for slot in 0..<Self.slotsPerLine where !load(line: line, slot: slot).isEmpty { used &+= 1 }
+      if used > count { return true }
+    }
+    return false
   }
 
   /// All slots that are not empty, each with its line and its index in the line. They are loaded

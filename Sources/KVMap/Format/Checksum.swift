@@ -40,26 +40,26 @@ enum Checksum {
       var c = state ^ mix.1
       var d = state ^ mix.2
       repeat {
-        a = fold(bytes.load64(at) ^ k0, bytes.load64(at + 8) ^ a)
-        b = fold(bytes.load64(at + 16) ^ k0, bytes.load64(at + 24) ^ b)
-        c = fold(bytes.load64(at + 32) ^ k1, bytes.load64(at + 40) ^ c)
-        d = fold(bytes.load64(at + 48) ^ k1, bytes.load64(at + 56) ^ d)
-        at += 64
-        left -= 64
+        a = fold(bytes.load64(at) ^ k0, bytes.load64(at &+ 8) ^ a)
+        b = fold(bytes.load64(at &+ 16) ^ k0, bytes.load64(at &+ 24) ^ b)
+        c = fold(bytes.load64(at &+ 32) ^ k1, bytes.load64(at &+ 40) ^ c)
+        d = fold(bytes.load64(at &+ 48) ^ k1, bytes.load64(at &+ 56) ^ d)
+        at &+= 64
+        left &-= 64
       } while left > 64
       state = fold(a ^ mix.0, b ^ k1) ^ fold(c ^ mix.1, d ^ k0)
     }
     while left >= 16 {
-      state = fold(bytes.load64(at) ^ k0, bytes.load64(at + 8) ^ state)
-      at += 16
-      left -= 16
+      state = fold(bytes.load64(at) ^ k0, bytes.load64(at &+ 8) ^ state)
+      at &+= 16
+      left &-= 16
     }
     var first: UInt64 = 0
     var second: UInt64 = 0
     if left >= 8 {
       first = bytes.load64(at)
-      at += 8
-      left -= 8
+      at &+= 8
+      left &-= 8
       second = tail(bytes, at, left)
     } else {
       first = tail(bytes, at, left)
@@ -73,13 +73,13 @@ enum Checksum {
   private static func tail(_ bytes: MappedBytes, _ offset: Int, _ count: Int) -> UInt64 {
     if count >= 4 {
       let low = UInt64(bytes.load32(offset))
-      let high = UInt64(bytes.load32(offset + count - 4))
+      let high = UInt64(bytes.load32(offset &+ count &- 4))
       return low | high << 32
     }
     if count == 0 { return 0 }
     let first = UInt64(bytes.load8(offset))
-    let middle = UInt64(bytes.load8(offset + count / 2))
-    let last = UInt64(bytes.load8(offset + count - 1))
+    let middle = UInt64(bytes.load8(offset &+ count / 2))
+    let last = UInt64(bytes.load8(offset &+ count &- 1))
     return first | middle << 8 | last << 16
   }
 

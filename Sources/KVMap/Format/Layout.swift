@@ -43,9 +43,10 @@ enum Layout {
   static let largestFile: UInt64 = 1 << 50
 
   /// Version of the format, stored in the superblocks.
-  static let version: UInt32 = 1
+  static let version: UInt32 = 2
+  /// The oldest version that can be used. In version 1, CUT skips exactly `sequenceJump` numbers.
+  static let oldestVersion: UInt32 = 1
 
-  /// Recovery skips this many sequence numbers, so that a version given to a commit that a power
-  /// failure undid is never given again.
+  /// CUT skips this many sequence numbers if the clock does not say more.
   static let sequenceJump: UInt64 = 1 << 24
 }

@@ -192,10 +192,8 @@ struct MappedBytes: @unchecked Sendable {
     // Otherwise the initializer would write to the runtime's only empty array, from any thread.
     if count == 0 { return [] }
     check(offset, count)
-    return unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-      if let start = buffer.baseAddress { unsafe memcpy(start, base + offset, count) }
-      initialized = count
-    }
+    // The initializer with an uninitialized buffer takes twice as long: it is not specialized.
+    return unsafe [UInt8](UnsafeRawBufferPointer(start: base + offset, count: count))
   }
 
   /// Asks the processor to load a cache line; any address is allowed.

@@ -49,6 +49,37 @@ struct SequenceNumber: Hashable, Comparable, Sendable {
   static func < (left: SequenceNumber, right: SequenceNumber) -> Bool { left.number < right.number }
 
   var next: SequenceNumber { SequenceNumber(number: number + 1) }
+
+  /// The number of a CUT that is made of `time`, in milliseconds since 1970, where this number would
+  /// be next. It is higher than any number that was given to a record here and undone by a power
+  /// failure: each millisecond has 4,096 numbers of its own, more than it can have records. Nil if the
+  /// clock is not believed or is behind the numbers.
+  func dated(_ time: UInt64) -> SequenceNumber? {
+    guard Self.datedFrom..<Self.datedTo ~= time else { return nil }
+    let dated = SequenceNumber(number: (time - Self.datedFrom) << 12)
+    if dated > self { return dated }
+    // Numbers of this very millisecond are being given: there has been no power failure since.
+    return number - dated.number < 1 << 12 ? next : nil
+  }
+
+  /// The number of a CUT that is durable before any record follows it. If the clock does not help,
+  /// some numbers are skipped, more than records can have been undone.
+  func cut(at time: UInt64) -> SequenceNumber {
+    dated(time) ?? SequenceNumber(number: number + Layout.sequenceJump)
+  }
+
+  /// Above every number that the log can reach from here before the next checkpoint, whatever its
+  /// clocks show: a number that is made of a time has less than 54 bits, and each of fewer than 2²⁴
+  /// recoveries skips `Layout.sequenceJump` numbers.
+  var bound: SequenceNumber {
+    SequenceNumber(number: min(Self.limit.number, max(number, 1 << 53) + 1 << 48))
+  }
+
+  /// The beginning of 2020. From then until 2089, numbers made of the time have less than 54 bits,
+  /// so that programs which read numbers as floating-point ones read them exactly. A clock that shows
+  /// another time is not believed.
+  private static let datedFrom: UInt64 = 1_577_836_800_000
+  private static let datedTo = datedFrom + 1 << 41
 }
 
 extension UInt64 {

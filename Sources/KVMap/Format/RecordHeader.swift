@@ -41,6 +41,10 @@ struct RecordHeader: Equatable, Sendable {
     /// The value lies in an extent of its own.
     static let external = Flags(rawValue: 1 << 7)
     static let kindMask: UInt8 = 7
+
+    /// As that of any option set, which is slow where nothing is optimised.
+    @inline(__always)
+    func contains(_ flag: Flags) -> Bool { rawValue & flag.rawValue == flag.rawValue }
   }
 
   /// The 24 bytes as three words.
@@ -67,21 +71,23 @@ struct RecordHeader: Equatable, Sendable {
   /// Bytes of optional fields, between the header and the key.
   @inline(__always)
   var extraBytes: Int {
-    (flags.contains(.expires) ? 8 : 0) + (flags.contains(.versioned) ? 8 : 0)
-      + (flags.contains(.external) ? 16 : 0)
+    // 8 for an expiry, 8 for a version, and 16 for a large value: in units of 8 bytes, the latter two
+    // weigh what their bits do.
+    let bits = Int(truncatingIfNeeded: order) >> 5 & 7
+    return 8 &* (bits & 1 &+ bits >> 1)
   }
   @inline(__always)
   var inlineValueLength: Int { flags.contains(.external) ? 0 : valueLength }
   @inline(__always)
-  var keyOffset: Int { Self.byteCount + extraBytes }
+  var keyOffset: Int { Self.byteCount &+ extraBytes }
   @inline(__always)
-  var valueOffset: Int { keyOffset + keyLength }
+  var valueOffset: Int { keyOffset &+ keyLength }
   /// Bytes from the start of the record to the end of the value, without padding.
   @inline(__always)
-  var contentBytes: Int { valueOffset + inlineValueLength }
+  var contentBytes: Int { valueOffset &+ inlineValueLength }
   /// Bytes the record takes in the log.
   @inline(__always)
-  var storedBytes: Int { (contentBytes + 7) & ~7 }
+  var storedBytes: Int { (contentBytes &+ 7) & ~7 }
   /// Bytes that the record keeps in use: its own, and those of a large value.
   @inline(__always)
   var liveBytes: Int { storedBytes + (flags.contains(.external) ? valueLength : 0) }
@@ -108,6 +114,13 @@ struct RecordHeader: Equatable, Sendable {
     sums = bytes.load64(offset)
     order = bytes.load64(offset + 8)
     lengths = bytes.load64(offset + 16)
+  }
+
+  /// Zeros the bytes after the value. To be called before fields, key and value are written: it
+  /// may zero some of theirs.
+  @inline(__always)
+  func zeroPadding(_ bytes: MappedBytes, at offset: Int) {
+    if storedBytes != contentBytes { bytes.store64(0, offset &+ storedBytes &- 8) }
   }
 
   /// Writes bytes 8 to 23 of the header. The checksum follows once key and value are written.

@@ -7,6 +7,8 @@ struct Superblock: Equatable, Sendable {
   /// change.
   static let magic: UInt64 = 0x0a1a_0a0d_4d56_4b89  // 0x89 "KVM" CR LF 0x1a LF
 
+  /// Whether the file says that it is of an earlier version than the one that is written.
+  private(set) var isOfOlderVersion = false
   /// Features a reader may ignore.
   var compatibleFeatures: UInt32 = 0
   /// Features a reader may ignore and a writer may not.
@@ -104,12 +106,13 @@ struct Superblock: Equatable, Sendable {
     }
     let version = bytes.load32(Self.version)
     guard version <= Layout.version else { return .failure(.newer(version)) }
-    guard version == Layout.version, bytes.load32(pageBytes) == UInt32(Layout.pageBytes) else {
+    guard version >= Layout.oldestVersion, bytes.load32(pageBytes) == UInt32(Layout.pageBytes) else {
       return .failure(.damaged)
     }
     var block = Superblock(
       identifier: (bytes.load64(identifier), bytes.load64(identifier + 8)),
       seed: StoreSeed(low: bytes.load64(seed), high: bytes.load64(seed + 8)))
+    block.isOfOlderVersion = version < Layout.version
     block.compatibleFeatures = bytes.load32(compatible)
     block.readOnlyCompatibleFeatures = bytes.load32(readOnlyCompatible)
     block.incompatibleFeatures = bytes.load32(incompatible)
@@ -194,5 +197,6 @@ struct Superblock: Equatable, Sendable {
       && left.compatibleFeatures == right.compatibleFeatures
       && left.readOnlyCompatibleFeatures == right.readOnlyCompatibleFeatures
       && left.incompatibleFeatures == right.incompatibleFeatures
+      && left.isOfOlderVersion == right.isOfOlderVersion
   }
 }

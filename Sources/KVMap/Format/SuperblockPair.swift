@@ -39,11 +39,11 @@ struct SuperblockPair: Equatable {
   /// whether both copies are the same.
   ///
   /// - Throws: `damaged`, `notAStore` or `newerFormat`.
-  func current() throws(StoreError) -> (block: Superblock, bothAgree: Bool) {
+  func current() throws(Store.Error) -> (block: Superblock, bothAgree: Bool) {
     switch (copies[0], copies[1]) {
     case (.success(let first), .success(let second)):
       guard first.identifier == second.identifier, first.seed == second.seed else {
-        throw StoreError(
+        throw Store.Error(
           .damaged, "the two superblocks belong to different stores; restore the file from a backup")
       }
       return (first.epoch >= second.epoch ? first : second, first == second)
@@ -60,7 +60,7 @@ struct SuperblockPair: Equatable {
   }
 
   /// The error for a file whose two copies have these problems.
-  static func error(_ first: Superblock.Problem, _ second: Superblock.Problem) -> StoreError {
+  static func error(_ first: Superblock.Problem, _ second: Superblock.Problem) -> Store.Error {
     for problem in [first, second] {
       let version: UInt32? =
         switch problem {
@@ -68,22 +68,22 @@ struct SuperblockPair: Equatable {
         case .foreign, .damaged, .features: nil
         }
       if let version {
-        return StoreError(
+        return Store.Error(
           .newerFormat,
           "the file has format version \(version), this program knows version \(Layout.version); "
             + "use a newer program")
       }
       if case .features(let bits) = problem {
-        return StoreError(
+        return Store.Error(
           .newerFormat,
           "the file uses features (\(UInt64(bits).hexadecimal)) that this program does not know; "
             + "use a newer program")
       }
     }
     if first == .foreign, second == .foreign {
-      return StoreError(.notAStore, "the file is not a KVMap store; nothing was changed")
+      return Store.Error(.notAStore, "the file is not a KVMap store; nothing was changed")
     }
-    return StoreError(
+    return Store.Error(
       .damaged,
       "both superblocks are damaged; nothing was changed; keep a copy of the file")
   }

@@ -10,7 +10,7 @@ struct ChainGuard {
 
   /// To be called with each page of the walk before its content is used. Throws `damaged` in a
   /// circle.
-  mutating func pass(_ page: PageNumber) throws(StoreError) {
+  mutating func pass(_ page: PageNumber) throws(Store.Error) {
     if page == remembered {
       throw .damaged("index page", at: page.offset, "its chain of overflow pages has no end")
     }

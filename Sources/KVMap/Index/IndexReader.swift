@@ -44,7 +44,7 @@ struct IndexReader {
 
   /// The bucket page of `hash`, itself not checked. Throws `damaged`.
   @inline(__always)
-  func bucket(_ hash: KeyHash, workingTag: UInt16) throws(StoreError) -> PagePointer {
+  func bucket(_ hash: KeyHash, workingTag: UInt16) throws(Store.Error) -> PagePointer {
     var pointer = root
     var level = pointer.depth
     var depth = 0
@@ -62,7 +62,7 @@ struct IndexReader {
   ///
   /// On return *and* on throw, `next` is the first hash after the range covered by this call (the
   /// bucket, or the unreadable subtree); nil at the end.
-  func bucketForWalk(_ hash: UInt64, next: inout UInt64?) throws(StoreError) -> PagePointer {
+  func bucketForWalk(_ hash: UInt64, next: inout UInt64?) throws(Store.Error) -> PagePointer {
     let tag = memory.shared[.epoch].tag
     next = nil
     var pointer = PagePointer(page: root.page, depth: 0, epochTag: root.epochTag)
@@ -88,7 +88,7 @@ struct IndexReader {
 
   /// The published record of `key`, expired or not; nil if there is none.
   @inline(__always)
-  func find(_ hash: KeyHash, _ key: RawSpan) throws(StoreError) -> Match? {
+  func find(_ hash: KeyHash, _ key: RawSpan) throws(Store.Error) -> Match? {
     let tag = memory.shared[.epoch].tag
     let pointer = try bucket(hash, workingTag: tag)
     let lines = hash.lines
@@ -96,26 +96,28 @@ struct IndexReader {
     // The check comes before the loads.
     page.prefetch(hash)
     try memory.check(pointer, .bucket, workingTag: tag)
-    if let match = try scan(page.offset(line: lines.first, slot: 0), hash.tag, key) { return match }
-    if let match = try scan(page.offset(line: lines.second, slot: 0), hash.tag, key) { return match }
+    let label = Slot.Label(tag: hash.tag, pending: false)
+    if let match = try scan(page.offset(line: lines.first, slot: 0), label, key) { return match }
+    if let match = try scan(page.offset(line: lines.second, slot: 0), label, key) { return match }
     let overflow = memory.header(pointer.page).overflow
     if overflow.number == 0 { return nil }
     return try findInOverflow(overflow, hash, key, workingTag: tag)
   }
 
   @inline(__always)
-  private func scan(_ line: Int, _ tag: UInt16, _ key: RawSpan) throws(StoreError) -> Match? {
+  private func scan(_ line: Int, _ label: Slot.Label, _ key: RawSpan) throws(Store.Error) -> Match? {
     for index in 0..<Bucket.slotsPerLine {
       let offset = line &+ index &* 8
       let slot = Slot(bits: bytes.loadRelaxed(offset))
-      if slot.tag != tag || slot.isEmpty || slot.isPending { continue }
+      if slot.label != label { continue }
+      if slot.isEmpty { continue }
       if let match = try compare(offset, key) { return match }
     }
     return nil
   }
 
   @inline(__always)
-  private func compare(_ offset: Int, _ key: RawSpan) throws(StoreError) -> Match? {
+  private func compare(_ offset: Int, _ key: RawSpan) throws(Store.Error) -> Match? {
     // Acquire: pairs with the release that published the slot, so that the record's bytes are
     // seen. The slot may have changed since it was scanned.
     let slot = Slot(bits: bytes.loadAcquire(offset))
@@ -131,12 +133,13 @@ struct IndexReader {
   @inline(never)
   private func findInOverflow(
     _ first: PageNumber, _ hash: KeyHash, _ key: RawSpan, workingTag: UInt16
-  ) throws(StoreError) -> Match? {
+  ) throws(Store.Error) -> Match? {
     var chain = OverflowChain(memory, from: first)
     while let page = try chain.next() {
       let bucket = memory.bucket(page)
       for line in 1...Bucket.lineCount {
-        if let match = try scan(bucket.offset(line: line, slot: 0), hash.tag, key) { return match }
+        let label = Slot.Label(tag: hash.tag, pending: false)
+        if let match = try scan(bucket.offset(line: line, slot: 0), label, key) { return match }
       }
     }
     return nil
@@ -146,7 +149,7 @@ struct IndexReader {
   /// is not live. Does not look at the record.
   func slot(
     leadingTo position: Position, _ hash: KeyHash
-  ) throws(StoreError) -> Int? {
+  ) throws(Store.Error) -> Int? {
     let tag = memory.shared[.epoch].tag
     let pointer = try bucket(hash, workingTag: tag)
     try memory.check(pointer, .bucket, workingTag: tag)
@@ -202,7 +205,7 @@ struct IndexReader {
   }
 
   /// Checks an overflow page, which is referenced by number alone. Throws `damaged`.
-  func checkOverflow(_ page: PageNumber, workingTag: UInt16) throws(StoreError) {
+  func checkOverflow(_ page: PageNumber, workingTag: UInt16) throws(Store.Error) {
     guard page.number <= PagePointer.largestPage else { try memory.outside(.max) }
     guard page.offset + Layout.pageBytes <= memory.mappedBytes else { try memory.outside(page.offset) }
     let header = memory.header(page)

@@ -16,7 +16,7 @@ struct OverflowChain {
   /// The next page; nil at the end.
   ///
   /// - Throws: `damaged` if the chain has no end, or a page in it is not an overflow page.
-  mutating func next() throws(StoreError) -> PageNumber? {
+  mutating func next() throws(Store.Error) -> PageNumber? {
     if page.number == 0 { return nil }
     try chain.pass(page)
     try IndexReader(memory: memory).checkOverflow(page, workingTag: tag)

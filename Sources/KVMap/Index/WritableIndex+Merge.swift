@@ -6,13 +6,13 @@ extension WritableIndex {
 
   /// Merges the bucket of `hash` with its other half, as often as possible. Throws without effect
   /// on what the index says.
-  func mergeBucket(_ hash: KeyHash, space: inout SpaceTable) throws(StoreError) {
+  func mergeBucket(_ hash: KeyHash, space: inout SpaceTable) throws(Store.Error) {
     // Each step removes one bit of depth, or one level.
     for _ in 0..<128 {
       let path = try writablePath(hash, space: &space)
-      guard memory.bucket(path.bucket.page).usedSlots <= Self.fullestMerged else { return }
+      if memory.bucket(path.bucket.page).isFuller(than: Self.fullestMerged) { return }
       try dropEmptyOverflow(path.bucket.page, space: &space)
-      let parent = path[path.count - 1]
+      let parent = path.parent
       let hasMerged =
         path.bucket.depth > parent.depth
         ? try mergeHalves(path.bucket, parent, hash, space: &space)
@@ -23,7 +23,7 @@ extension WritableIndex {
 
   private func mergeHalves(
     _ bucket: PagePointer, _ parent: PagePointer, _ hash: KeyHash, space: inout SpaceTable
-  ) throws(StoreError) -> Bool {
+  ) throws(Store.Error) -> Bool {
     guard let other = try otherHalf(of: bucket, in: parent, .bucket, hash),
       fitTogether(bucket.page, other.page)
     else { return false }
@@ -63,12 +63,12 @@ extension WritableIndex {
     return true
   }
 
-  private func dropEmptyOverflow(_ bucket: PageNumber, space: inout SpaceTable) throws(StoreError) {
+  private func dropEmptyOverflow(_ bucket: PageNumber, space: inout SpaceTable) throws(Store.Error) {
     let header = memory.header(bucket)
     let first = header.overflow
     var chain = OverflowChain(memory, from: first)
     while let page = try chain.next() {
-      if memory.bucket(page).usedSlots > 0 { return }
+      if memory.bucket(page).isFuller(than: 0) { return }
     }
     header.overflow = PageNumber(number: 0)
     releaseOverflow(first, space: &space)
@@ -80,17 +80,18 @@ extension WritableIndex {
   /// that the pages below can merge further.
   private func mergeNode(
     _ path: Path, _ hash: KeyHash, space: inout SpaceTable
-  ) throws(StoreError) -> Bool {
-    for level in stride(from: path.count - 1, to: 0, by: -1)
-    where path[level].depth > path[level - 1].depth {
-      return try mergeNodes(path[level], path[level - 1], hash, space: &space)
+  ) throws(Store.Error) -> Bool {
+    let nodes = path.nodes
+    for level in stride(from: nodes.count - 1, to: 0, by: -1)
+    where nodes[level].depth > nodes[level - 1].depth {
+      return try mergeNodes(nodes[level], nodes[level - 1], hash, space: &space)
     }
-    return lowerRoot(path[0], space: &space)
+    return lowerRoot(nodes[0], space: &space)
   }
 
   private func mergeNodes(
     _ node: PagePointer, _ parent: PagePointer, _ hash: KeyHash, space: inout SpaceTable
-  ) throws(StoreError) -> Bool {
+  ) throws(Store.Error) -> Bool {
     guard let other = try otherHalf(of: node, in: parent, .directory, hash) else { return false }
     let isUpper = hash.bit(depth: node.depth - 1)
     let halves = [isUpper ? other : node, isUpper ? node : other].map {
@@ -123,7 +124,7 @@ extension WritableIndex {
   /// that half is split further.
   private func otherHalf(
     of page: PagePointer, in parent: PagePointer, _ kind: PageKind, _ hash: KeyHash
-  ) throws(StoreError) -> PagePointer? {
+  ) throws(Store.Error) -> PagePointer? {
     let twin = KeyHash(bits: hash.bits ^ 1 << UInt64(64 - page.depth))
     let other = memory.node(parent.page)[twin.entry(depth: parent.depth)]
     guard other.depth == page.depth, other.page != page.page else { return nil }
@@ -134,7 +135,7 @@ extension WritableIndex {
   /// An empty page for both halves, of which `half` is one.
   private func mergedPage(
     _ kind: PageKind, _ half: PagePointer, space: inout SpaceTable
-  ) throws(StoreError) -> PagePointer {
+  ) throws(Store.Error) -> PagePointer {
     try space.ensurePages(1)
     let epoch = epoch
     let depth = half.depth - 1

@@ -1,27 +1,27 @@
 /// Splitting buckets and directory pages, and overflow pages.
 extension WritableIndex {
   /// Splits the bucket of `path`, or the directory page that has to split before it.
-  func splitOnce(_ path: Path, _ hash: KeyHash, space: inout SpaceTable) throws(StoreError) {
+  func splitOnce(_ path: Path, _ hash: KeyHash, space: inout SpaceTable) throws(Store.Error) {
     try space.ensurePages(Self.pagesForOneStep)
-    let last = path[path.count - 1]
-    if path.bucket.depth < last.depth + 8 {
+    if path.bucket.depth < path.parent.depth + 8 {
       return try splitBucket(path, hash, space: &space)
     }
     // The lowest directory page whose parent can distinguish its halves.
-    var level = path.count - 1
-    while level > 0, path[level].depth >= path[level - 1].depth + 8 { level -= 1 }
+    let nodes = path.nodes
+    var level = nodes.count - 1
+    while level > 0, nodes[level].depth >= nodes[level - 1].depth + 8 { level -= 1 }
     if level == 0 {
-      try raiseRoot(path[0], space: &space)
+      try raiseRoot(nodes[0], space: &space)
     } else {
-      try splitNode(path[level], parent: path[level - 1], hash, space: &space)
+      try splitNode(nodes[level], parent: nodes[level - 1], hash, space: &space)
     }
   }
 
   /// Puts a new root above the old one. All its entries point to the old root.
-  private func raiseRoot(_ old: PagePointer, space: inout SpaceTable) throws(StoreError) {
+  private func raiseRoot(_ old: PagePointer, space: inout SpaceTable) throws(Store.Error) {
     let height = shared[.root].depth
     guard height < 8 else {
-      throw StoreError(.damaged, "the index is deeper than its hash has bits; run 'kvmap verify'")
+      throw Store.Error(.damaged, "the index is deeper than its hash has bits; run 'kvmap verify'")
     }
     let epoch = epoch
     let page = try space.takePage()
@@ -36,7 +36,7 @@ extension WritableIndex {
   /// Replaces a directory page by two, one bit deeper.
   private func splitNode(
     _ old: PagePointer, parent: PagePointer, _ hash: KeyHash, space: inout SpaceTable
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     let epoch = epoch
     let source = memory.node(old.page)
     let depth = old.depth + 1
@@ -61,7 +61,7 @@ extension WritableIndex {
   /// its slot goes to both.
   private func splitBucket(
     _ path: Path, _ hash: KeyHash, space: inout SpaceTable
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     let old = path.bucket
     let epoch = epoch
     let depth = old.depth + 1
@@ -98,7 +98,7 @@ extension WritableIndex {
       }
       throw error
     }
-    let parent = path[path.count - 1]
+    let parent = path.parent
     releaseOverflow(overflow, space: &space)
     space.release(old.page)
     replace(
@@ -155,7 +155,7 @@ extension WritableIndex {
 
   /// The offset of an empty slot in the overflow pages of a bucket. Adds an overflow page if all
   /// are full.
-  func overflowSlot(_ bucket: PageNumber, space: inout SpaceTable) throws(StoreError) -> Int {
+  func overflowSlot(_ bucket: PageNumber, space: inout SpaceTable) throws(Store.Error) -> Int {
     try space.ensurePages(2)
     // The page whose header names the overflow page that is looked at next; writable.
     var previous = bucket
@@ -182,7 +182,7 @@ extension WritableIndex {
 
   /// Makes all overflow pages of a writable bucket writable. Walks the chain first: copying a
   /// chain that has no end would fill the disk.
-  func makeOverflowWritable(_ bucket: PageNumber, space: inout SpaceTable) throws(StoreError) {
+  func makeOverflowWritable(_ bucket: PageNumber, space: inout SpaceTable) throws(Store.Error) {
     var chain = OverflowChain(memory, from: memory.header(bucket).overflow)
     while try chain.next() != nil {}
     // A forged space table may offer pages of the chain itself for the copies.
@@ -198,7 +198,7 @@ extension WritableIndex {
 
   private func writableOverflow(
     _ page: PageNumber, previous: PageNumber, space: inout SpaceTable
-  ) throws(StoreError) -> PageNumber {
+  ) throws(Store.Error) -> PageNumber {
     let epoch = epoch
     try IndexReader(memory: memory).checkOverflow(page, workingTag: epoch.tag)
     if memory.header(page).epoch == epoch { return page }
@@ -213,7 +213,7 @@ extension WritableIndex {
   /// Divides the slots in the overflow pages of a bucket between its halves.
   private func divideOverflow(
     _ first: PageNumber, _ halves: (PageNumber, PageNumber), depth: Int, space: inout SpaceTable
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     var chain = OverflowChain(memory, from: first)
     while let page = try chain.next() {
       let source = memory.bucket(page)

@@ -18,15 +18,11 @@ struct WritableIndex {
 
   /// The directory pages from the root to a bucket, all writable, and the bucket.
   struct Path {
-    /// The bits of their pointers: a directory has 8 levels at most.
-    private var nodes = SIMD8<UInt64>()
-    var count = 0
-    var bucket = PagePointer(bits: 0)
+    var nodes: [PagePointer]
+    var bucket: PagePointer
 
-    subscript(level: Int) -> PagePointer {
-      get { PagePointer(bits: nodes[level]) }
-      set { nodes[level] = newValue.bits }
-    }
+    /// The directory page that points to the bucket.
+    var parent: PagePointer { nodes[nodes.count - 1] }
   }
 
   /// How many pages the longest single step may take: a path of nodes to copy, and the pages of a
@@ -37,41 +33,65 @@ struct WritableIndex {
 
   /// Makes the bucket of `hash` writable, and the directory pages on the path to it. Throws
   /// without effect on what the index says.
-  func writablePath(_ hash: KeyHash, space: inout SpaceTable) throws(StoreError) -> Path {
+  @inline(__always)
+  func writableBucket(_ hash: KeyHash, space: inout SpaceTable) throws(Store.Error) -> PagePointer {
+    let memory = memory
+    let epoch = memory.shared[.epoch]
+    var pointer = memory.shared[.root]
+    var level = pointer.depth
+    var depth = 0
+    // The pages above a writable page are writable, since the path was copied from the root. But
+    // in a forged file they may not be.
+    var isWritable = true
+    while level > 0 {
+      try memory.check(pointer, .directory, workingTag: epoch.tag)
+      if memory.header(pointer.page).epoch != epoch { isWritable = false }
+      pointer = memory.node(pointer.page)[hash.entry(depth: depth)]
+      depth = pointer.depth
+      level -= 1
+    }
+    memory.bucket(pointer.page).prefetch(hash)
+    if isWritable, pointer.epochTag == epoch.tag {
+      try checkPlace(pointer, .bucket, hash, memory)
+      if memory.header(pointer.page).epoch == epoch { return pointer }
+    }
+    return try writablePath(hash, space: &space).bucket
+  }
+
+  /// As `writableBucket`, for changes of the directory: returns the pages on the path as well.
+  @inline(never)
+  func writablePath(_ hash: KeyHash, space: inout SpaceTable) throws(Store.Error) -> Path {
     let epoch = epoch
-    var path = Path()
     var pointer = shared[.root]
     let height = pointer.depth
-    let top = try writableCopy(pointer, kind: .directory, depth: height, space: &space)
+    try memory.check(pointer, .directory, workingTag: epoch.tag)
+    let top = try writableCopy(pointer, depth: height, space: &space)
     if top != pointer { shared[.root] = top }
     pointer = PagePointer(page: top.page, depth: 0, epoch: epoch)
+    var nodes: [PagePointer] = []
     for level in 0..<height {
-      path[level] = pointer
-      path.count = level + 1
+      nodes.append(pointer)
       let node = memory.node(pointer.page)
       let entry = hash.entry(depth: pointer.depth)
       let child = node[entry]
-      let isBucket = level == height - 1
       guard child.depth >= pointer.depth, child.depth <= pointer.depth + 8 else {
         throw .damaged("index page", at: pointer.page.offset, "it points to a page of impossible depth")
       }
-      if isBucket { memory.bucket(child.page).prefetch(hash) }
-      try checkPlace(child, isBucket ? .bucket : .directory, hash)
-      let copy = try writableCopy(
-        child, kind: isBucket ? .bucket : .directory, depth: child.depth, space: &space)
+      try checkPlace(child, level == height - 1 ? .bucket : .directory, hash, memory)
+      let copy = try writableCopy(child, depth: child.depth, space: &space)
       if copy != child { setEntries(of: node, nodeDepth: pointer.depth, around: entry, to: copy) }
       pointer = copy
     }
-    path.bucket = pointer
-    return path
+    return Path(nodes: nodes, bucket: pointer)
   }
 
   /// Throws `damaged` unless the page covers the hashes that the reference to it says. Otherwise
   /// changes and splits would happen where no lookup finds them.
+  @inline(__always)
   private func checkPlace(
-    _ pointer: PagePointer, _ kind: PageKind, _ hash: KeyHash
-  ) throws(StoreError) {
-    try memory.check(pointer, kind, workingTag: epoch.tag)
+    _ pointer: PagePointer, _ kind: PageKind, _ hash: KeyHash, _ memory: StoreMemory
+  ) throws(Store.Error) {
+    try memory.check(pointer, kind, workingTag: memory.shared[.epoch].tag)
     let header = memory.header(pointer.page)
     let shift = UInt64(64 - min(pointer.depth, 64))
     guard header.depth == pointer.depth, header.prefix == (hash.bits >> shift) << shift else {
@@ -89,12 +109,11 @@ struct WritableIndex {
     for index in first..<first + span { node[index] = pointer }
   }
 
-  /// `pointer` itself if its page is of this epoch, else a pointer to a copy.
+  /// `pointer` itself if its page, which was checked, is of this epoch; else a pointer to a copy.
   private func writableCopy(
-    _ pointer: PagePointer, kind: PageKind, depth: Int, space: inout SpaceTable
-  ) throws(StoreError) -> PagePointer {
+    _ pointer: PagePointer, depth: Int, space: inout SpaceTable
+  ) throws(Store.Error) -> PagePointer {
     let epoch = epoch
-    try memory.check(pointer, kind, workingTag: epoch.tag)
     if memory.header(pointer.page).epoch == epoch { return pointer }
     try space.ensurePages(1)
     let page = try space.takePage()
@@ -113,22 +132,69 @@ struct WritableIndex {
   /// stay in the index, as errors, and the rest of the log is applied.
   func find(
     _ hash: KeyHash, _ key: RawSpan, in bucket: PageNumber, pending: Bool, passingDamage: Bool = false
-  ) throws(StoreError) -> IndexReader.Match? {
+  ) throws(Store.Error) -> IndexReader.Match? {
+    let memory = memory
     let page = memory.bucket(bucket)
     let lines = hash.lines
-    if let match = try find(hash.tag, key, in: page, line: lines.first, pending, passingDamage) {
-      return match
-    }
-    if let match = try find(hash.tag, key, in: page, line: lines.second, pending, passingDamage) {
-      return match
-    }
+    let label = Slot.Label(tag: hash.tag, pending: pending)
+    if let match = try find(label, key, memory, page, line: lines.first, passingDamage) { return match }
+    if let match = try find(label, key, memory, page, line: lines.second, passingDamage) { return match }
+    let overflow = memory.header(bucket).overflow
+    if overflow.number == 0 { return nil }
+    return try findInOverflow(overflow, label, key, passingDamage)
+  }
+
+  /// What the slots of a key point to: a published record, and one that is pending.
+  struct Both {
+    var published: IndexReader.Match?
+    var pending: IndexReader.Match?
+  }
+
+  /// The published and the pending record of `key`, each nil if there is none.
+  func findBoth(
+    _ hash: KeyHash, _ key: RawSpan, in bucket: PageNumber
+  ) throws(Store.Error) -> Both {
+    let memory = memory
+    let page = memory.bucket(bucket)
+    let lines = hash.lines
+    var both = Both()
+    try find(hash.tag, key, memory, page, line: lines.first, &both)
+    try find(hash.tag, key, memory, page, line: lines.second, &both)
     var chain = OverflowChain(memory, from: memory.header(bucket).overflow)
     while let overflow = try chain.next() {
       let page = memory.bucket(overflow)
+      for line in 1...Bucket.lineCount { try find(hash.tag, key, memory, page, line: line, &both) }
+    }
+    return both
+  }
+
+  @inline(__always)
+  private func find(
+    _ tag: UInt16, _ key: RawSpan, _ memory: StoreMemory, _ page: Bucket, line: Int, _ both: inout Both
+  ) throws(Store.Error) {
+    for index in 0..<Bucket.slotsPerLine {
+      let slot = page.load(line: line, slot: index)
+      if slot.tag != tag || slot.isEmpty { continue }
+      let record = try Record(memory, at: slot.position)
+      guard try record.isOf(key) else {
+        try record.checkBelongs(to: slot)
+        continue
+      }
+      let match = IndexReader.Match(
+        record, slotOffset: page.offset(line: line, slot: index), slot: slot)
+      if slot.isPending { both.pending = match } else { both.published = match }
+    }
+  }
+
+  @inline(never)
+  private func findInOverflow(
+    _ first: PageNumber, _ label: Slot.Label, _ key: RawSpan, _ passingDamage: Bool
+  ) throws(Store.Error) -> IndexReader.Match? {
+    var chain = OverflowChain(memory, from: first)
+    while let overflow = try chain.next() {
+      let page = memory.bucket(overflow)
       for line in 1...Bucket.lineCount {
-        if let match = try find(hash.tag, key, in: page, line: line, pending, passingDamage) {
-          return match
-        }
+        if let match = try find(label, key, memory, page, line: line, passingDamage) { return match }
       }
     }
     return nil
@@ -136,12 +202,14 @@ struct WritableIndex {
 
   @inline(__always)
   private func find(
-    _ tag: UInt16, _ key: RawSpan, in page: Bucket, line: Int, _ pending: Bool, _ passingDamage: Bool
-  ) throws(StoreError) -> IndexReader.Match? {
+    _ label: Slot.Label, _ key: RawSpan, _ memory: StoreMemory, _ page: Bucket, line: Int,
+    _ passingDamage: Bool
+  ) throws(Store.Error) -> IndexReader.Match? {
     for index in 0..<Bucket.slotsPerLine {
       let slot = page.load(line: line, slot: index)
-      if slot.tag != tag || slot.isEmpty || slot.isPending != pending { continue }
-      do throws(StoreError) {
+      if slot.label != label { continue }
+      if slot.isEmpty { continue }
+      do throws(Store.Error) {
         let record = try Record(memory, at: slot.position)
         if try record.isOf(key) {
           return IndexReader.Match(
@@ -156,39 +224,56 @@ struct WritableIndex {
     return nil
   }
 
+  /// The offset of a slot that was found before its bucket was made writable; nil if it is not
+  /// there any more.
+  @inline(__always)
+  func slotOffset(
+    _ slot: Slot, foundAt offset: Int, in bucket: PageNumber, _ hash: KeyHash
+  ) throws(Store.Error) -> Int? {
+    // A copy of the bucket has its slots where the bucket had them; an overflow page may lie
+    // anywhere.
+    let copied = bucket.offset + offset % Layout.pageBytes
+    if bytes.loadRelaxed(copied) == slot.bits { return copied }
+    return try IndexReader(memory: memory).slot(leadingTo: slot.position, hash)
+  }
+
   // MARK: Making room
 
-  /// The offset of an empty slot for a key of this hash, in a writable page. Splits as needed.
-  /// Throws without effect on what the index says.
+  /// The offset of an empty slot for a key of this hash, in a writable page: `bucket`, or one that
+  /// it splits into. Throws without effect on what the index says.
   func emptySlot(
-    _ hash: KeyHash, _ known: Path, space: inout SpaceTable
-  ) throws(StoreError) -> Int {
-    var path = known
+    _ hash: KeyHash, _ bucket: PagePointer, space: inout SpaceTable
+  ) throws(Store.Error) -> Int {
+    if let slot = emptySlot(hash, in: bucket.page) { return slot }
     // Each round deepens a page by one bit, and a hash has 64.
     for _ in 0..<128 {
-      let page = memory.bucket(path.bucket.page)
-      let lines = hash.lines
-      let first = page.room(line: lines.first)
-      let second = page.room(line: lines.second)
-      if let slot = first.empty, first.used <= second.used || second.empty == nil {
-        return page.offset(line: lines.first, slot: slot)
-      }
-      if let slot = second.empty { return page.offset(line: lines.second, slot: slot) }
-      if mustOverflow(path) {
-        return try overflowSlot(path.bucket.page, space: &space)
-      }
+      let path = try writablePath(hash, space: &space)
+      if let slot = emptySlot(hash, in: path.bucket.page) { return slot }
+      if mustOverflow(path.bucket) { return try overflowSlot(path.bucket.page, space: &space) }
       try splitOnce(path, hash, space: &space)
-      path = try writablePath(hash, space: &space)
     }
-    throw StoreError(.damaged, "the index cannot make room for a key; run 'kvmap verify'")
+    throw Store.Error(.damaged, "the index cannot make room for a key; run 'kvmap verify'")
+  }
+
+  /// The offset of an empty slot in the emptier of the two lines; nil if both are full.
+  @inline(__always)
+  private func emptySlot(_ hash: KeyHash, in bucket: PageNumber) -> Int? {
+    let page = memory.bucket(bucket)
+    let lines = hash.lines
+    let first = page.room(line: lines.first)
+    let second = page.room(line: lines.second)
+    if let slot = first.empty, first.used <= second.used {
+      return page.offset(line: lines.first, slot: slot)
+    }
+    return second.empty.map { page.offset(line: lines.second, slot: $0) }
   }
 
   /// Whether the bucket gets an overflow page because splitting would not help. Splitting helps
   /// only where keys differ in the next bits of the hash. With a secret seed, keys do not by
   /// chance fill two lines of a page that is less than half full: many of them have the same
   /// hash.
-  private func mustOverflow(_ path: Path) -> Bool {
-    if path.bucket.depth >= 48 { return true }
-    return memory.bucket(path.bucket.page).usedSlots < Bucket.slotCount / 2
+  private func mustOverflow(_ bucket: PagePointer) -> Bool {
+    if bucket.depth >= 48 { return true }
+    return !memory.bucket(bucket.page).isFuller(than: Bucket.slotCount / 2 - 1)
   }
 }

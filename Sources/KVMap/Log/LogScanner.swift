@@ -20,6 +20,9 @@ struct LogScanner {
     var highWater: UInt64
     /// Bytes of the large values up to here.
     var extentBytes = 0
+
+    /// Whether there is no record after that checkpoint.
+    func isEmpty(after block: Superblock) -> Bool { tail.sequence == block.sequence }
   }
   private(set) var end: End
   /// First unit above everything seen, in commits that are complete or not.
@@ -41,7 +44,8 @@ struct LogScanner {
     end.highWater = top
   }
 
-  private static func header(_ memory: StoreMemory, of segment: Unit) -> SegmentHeader? {
+  /// The header of a segment of the log; nil if there is none.
+  static func header(_ memory: StoreMemory, of segment: Unit) -> SegmentHeader? {
     guard isInBounds(memory, segment) else { return nil }
     let offset = Int(segment.position.offset)
     guard let header = SegmentHeader(memory.bytes, at: offset, seed: memory.seed), header.isOfLog else {
@@ -97,11 +101,12 @@ struct LogScanner {
       Int(position.offset) + RecordHeader.byteCount <= segmentEnd
     else { return nil }
     let record = Record(memory, uncheckedAt: Int(position.offset))
-    let isCut = record.kind == .cut
-    let expected = tail.sequence.number + (isCut ? Layout.sequenceJump : 0)
+    let expected = tail.sequence
+    let found = record.sequence
+    let isNext = record.kind == .cut ? found > expected : found == expected
     // The last bytes of a segment are kept for LINK.
     let room = segmentEnd - Int(position.offset) - (record.kind == .link ? 0 : RecordHeader.linkBytes)
-    guard record.header.fits(in: room), record.header.isOfItsKind, record.sequence.number == expected,
+    guard record.header.fits(in: room), record.header.isOfItsKind, isNext, found < SequenceNumber.limit,
       record.isIntact
     else { return nil }
     let chain = Checksum.chain(tail.chain, record.header.checksum)
@@ -115,27 +120,27 @@ struct LogScanner {
     }
     var next = Position(offset: position.offset + UInt64(record.storedBytes))
     if record.kind == .link {
-      guard let following = follow(record, expected + 1) else {
+      guard let following = follow(record, found.next) else {
         return nil
       }
       segment = following.segment
       header = following.header
       next = Position(offset: segment.position.offset + UInt64(SegmentHeader.byteCount))
     }
-    tail = LogWriter.Tail(position: next, sequence: SequenceNumber(number: expected + 1), chain: chain)
+    tail = LogWriter.Tail(position: next, sequence: found.next, chain: chain)
     return record
   }
 
   /// The segment that a LINK names, if this segment's header names the same one and its header
   /// matches; else nil.
   private func follow(
-    _ record: Record, _ sequence: UInt64
+    _ record: Record, _ sequence: SequenceNumber
   ) -> (segment: Unit, header: SegmentHeader)? {
     let target = record.linkTarget
     guard target % UInt64(Layout.unitBytes) == 0 else { return nil }
     let unit = Position(offset: target).unit
     guard let header, header.next == unit, let found = Self.header(memory, of: unit),
-      found.ordinal == header.ordinal + 1, found.sequence.number == sequence
+      found.ordinal == header.ordinal + 1, found.sequence == sequence
     else { return nil }
     return (unit, found)
   }
@@ -171,25 +176,17 @@ struct LogScanner {
     return nil
   }
 
-  /// How far a SYNCED record's sequence number may be from the end's. Each opening without a
-  /// commit puts one jump of the sequence before the next SYNCED record; more than 256 of them in
-  /// a row will not happen. Without a limit, all bytes beyond the end would have to be
-  /// checksummed.
-  static let furthestSequence = 256 * Layout.sequenceJump
-
   private func syncedRecord(from start: Int, to stop: Int, _ limit: Int) -> Position? {
-    let first = end.tail.sequence.number
+    let numbers = end.tail.sequence.next..<end.tail.sequence.bound
     var at = start
     while at + 16 <= stop, at + RecordHeader.byteCount <= limit {
       let order = bytes.load64(at + 8)
-      let sequence = order >> 8
-      if order & UInt64(RecordHeader.Flags.synced.rawValue) != 0, sequence > first,
-        sequence - first < Self.furthestSequence
+      if order & UInt64(RecordHeader.Flags.synced.rawValue) != 0,
+        numbers.contains(SequenceNumber(number: order >> 8))
       {
         let record = Record(memory, uncheckedAt: at)
-        if record.header.fits(in: limit - at), record.isIntact {
-          return Position(offset: UInt64(at))
-        }
+        // A copy that compaction has made is not part of the log.
+        if record.kind != .move, record.isPlausible(before: limit), record.isIntact { return record.position }
       }
       at += Layout.recordAlignment
     }

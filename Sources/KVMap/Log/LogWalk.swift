@@ -12,7 +12,7 @@ struct LogWalk {
   }
 
   /// The next record, LINKs included; nil at the end.
-  mutating func next() throws(StoreError) -> Record? {
+  mutating func next() throws(Store.Error) -> Record? {
     if position == end { return nil }
     let record = try Record(memory, at: position)
     if record.kind == .link {

@@ -23,6 +23,11 @@ struct LogWriter {
   /// nil if nothing was inherited, or a recovery has stored it again.
   var inheritance: Inheritance?
 
+  init(working: WorkingMemory, backing: any Backing) {
+    self.working = working
+    self.backing = backing
+  }
+
   /// The end of the log: where the next record goes, its sequence number, and the chain before
   /// it.
   struct Tail {
@@ -62,11 +67,13 @@ struct LogWriter {
       shared[.tail] = newValue.position
       shared[.sequence] = newValue.sequence
       shared[.chain] = newValue.chain
+      if shared[.pendingCut].number != 0 { shared[.pendingCut] = SequenceNumber(number: 0) }
     }
   }
 
-  /// How many bytes of disk space are allocated at a time.
-  private static let readyChunk = 65_536
+  /// How many bytes of disk space are allocated at a time. A larger piece may have disk space in
+  /// part, which some file systems give away before they find that the rest has none.
+  private static let readyChunk: UInt64 = 65_536
 
   private var segmentEnd: UInt64 {
     shared[.segment].number * UInt64(Layout.unitBytes) + UInt64(Layout.segmentBytes)
@@ -82,7 +89,30 @@ struct LogWriter {
   /// changes that ask for no reserve still find room on a full disk.
   func makeRoom(
     for stored: Int, headroom: Int, tail: inout Tail, space: inout SpaceTable
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
+    if shared[.pendingCut].number != 0 { try beginWithCut(&tail, space: &space) }
+    try makeRoomAtTail(for: stored, headroom: headroom, tail: &tail, space: &space)
+  }
+
+  /// Appends the CUT that recovery has left to the first commit, if this is its first record, LINK
+  /// apart. The CUT belongs to that commit.
+  @inline(never)
+  private func beginWithCut(_ tail: inout Tail, space: inout SpaceTable) throws(Store.Error) {
+    guard tail.sequence == shared[.sequence] else { return }
+    try makeRoomForCut(&tail, space: &space)
+    // LINK takes a number as well.
+    appendCut(max(shared[.pendingCut], tail.sequence.next), isEnd: false, &tail)
+  }
+
+  /// Ensures that a CUT can be written at the tail.
+  func makeRoomForCut(_ tail: inout Tail, space: inout SpaceTable) throws(Store.Error) {
+    try makeRoomAtTail(for: RecordHeader.byteCount + 16, headroom: 0, tail: &tail, space: &space)
+  }
+
+  @inline(__always)
+  private func makeRoomAtTail(
+    for stored: Int, headroom: Int, tail: inout Tail, space: inout SpaceTable
+  ) throws(Store.Error) {
     // The end of each segment is kept for the CUTs of recoveries: on a full disk there may be no
     // segment to move on to.
     let kept = headroom > 0 ? Self.recoveryHeadroom : 0
@@ -103,7 +133,7 @@ struct LogWriter {
   var nextReadyEnd: UInt64 {
     let next = shared[.nextSegment].number
     let start = Unit(number: next).position.offset
-    return shared[.nextReady].number == next ? start + UInt64(Self.readyChunk) : start
+    return shared[.nextReady].number == next ? start + Self.readyChunk : start
   }
 
   /// From now on, relies on no more disk space in the open segment and in the next one than a put
@@ -114,43 +144,48 @@ struct LogWriter {
     shared[.ready] = Position(offset: min(shared[.ready].offset, Layout.endOfPage(needed)))
   }
 
-  private func makeNextReady() throws(StoreError) {
+  private func makeNextReady() throws(Store.Error) {
     let next = shared[.nextSegment].number
     if shared[.nextReady].number == next { return }
     let start = Int(Unit(number: next).position.offset)
-    try backing.allocate(offset: start, count: Self.readyChunk)
+    try backing.allocate(offset: start, count: Int(Self.readyChunk))
     shared[.nextReady] = Unit(number: next)
   }
 
-  private func makeReady(upTo end: UInt64) throws(StoreError) {
+  @inline(__always)
+  private func makeReady(upTo end: UInt64) throws(Store.Error) {
+    if end > shared[.ready].offset { try allocateReady(upTo: end) }
+  }
+
+  @inline(never)
+  private func allocateReady(upTo end: UInt64) throws(Store.Error) {
     let ready = shared[.ready].offset
-    if end <= ready { return }
-    let chunk = UInt64(Self.readyChunk)
-    let target = min((end + chunk - 1) / chunk * chunk, segmentEnd)
+    let chunks = (end + Self.readyChunk - 1) / Self.readyChunk
+    let target = min(chunks * Self.readyChunk, segmentEnd)
     try backing.allocate(offset: Int(ready), count: Int(target - ready))
     shared[.ready] = Position(offset: target)
   }
 
   /// Moves on to the next segment although this one has room, so that this one can be emptied.
   /// The LINK is a commit of its own. If this throws, the caller rolls the log back.
-  func leaveSegment(tail: inout Tail, space: inout SpaceTable) throws(StoreError) {
-    try makeReady(upTo: min(tail.position.offset + UInt64(RecordHeader.linkBytes), segmentEnd))
+  func leaveSegment(tail: inout Tail, space: inout SpaceTable) throws(Store.Error) {
+    try makeRoom(for: 0, headroom: 0, tail: &tail, space: &space)
     try nextSegment(isEnd: true, tail: &tail, space: &space)
   }
 
   /// Writes LINK and opens the segment that was chosen when this one opened.
   private func nextSegment(
     isEnd: Bool = false, tail: inout Tail, space: inout SpaceTable
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     let next = shared[.nextSegment]
     let ordinal = shared[.segmentOrdinal] + 1
     // What can fail comes first: allocating the segment after the next, and disk space.
     let purpose = space.reserve.purpose
     // The reserve is not meant for a segment that only a removal needs.
     let following = try space.taking(for: purpose == .removing ? .adding : purpose) {
-      space throws(StoreError) in
+      space throws(Store.Error) in
       let following = try space.allocate(Int(Layout.segmentUnits), as: .segment)
-      do throws(StoreError) {
+      do throws(Store.Error) {
         try makeNextReady()
       } catch {
         try space.releaseUnits(following)
@@ -168,7 +203,7 @@ struct LogWriter {
     shared[.nextSegment] = following
     shared[.segmentOrdinal] = ordinal
     shared[.segment] = next
-    shared[.ready] = Position(offset: start + UInt64(Self.readyChunk))
+    shared[.ready] = Position(offset: start + Self.readyChunk)
   }
 
   // MARK: Records
@@ -206,12 +241,13 @@ struct LogWriter {
 
   /// Appends a CUT, which closes the log after a crash: sequence numbers jump and the chain
   /// changes, so that no older record can follow it.
-  func appendCut(random: (UInt64, UInt64), _ tail: inout Tail) {
-    tail.sequence.number += Layout.sequenceJump
-    let header = begin(.cut, Fields(), keyLength: 0, valueLength: 16, tail)
+  func appendCut(_ number: SequenceNumber, isEnd: Bool, _ tail: inout Tail) {
+    var generator = SystemRandomNumberGenerator()
+    tail.sequence = number
+    let header = begin(.cut, Fields(isEnd: isEnd), keyLength: 0, valueLength: 16, tail)
     let offset = Int(tail.position.offset) + header.valueOffset
-    bytes.store64(random.0, offset)
-    bytes.store64(random.1, offset + 8)
+    bytes.store64(generator.next(), offset)
+    bytes.store64(generator.next(), offset + 8)
     finish(header, &tail)
   }
 
@@ -223,19 +259,16 @@ struct LogWriter {
       kind, fields, sequence: tail.sequence, keyLength: keyLength, valueLength: valueLength)
     let offset = Int(tail.position.offset)
     if shared[.durableSequence] == tail.sequence { header.flags.insert(.synced) }
+    header.zeroPadding(bytes, at: offset)
     header.encodeOrder(bytes, at: offset)
     fields.encode(header, bytes, at: offset)
     return header
   }
 
-  /// Pads the record at the tail, stores its checksum and chain, and moves the tail to its end.
+  /// Stores checksum and chain of the record at the tail, and moves the tail to its end.
   @inline(__always)
   private func finish(_ header: RecordHeader, _ tail: inout Tail) {
     let offset = Int(tail.position.offset)
-    let end = offset + header.contentBytes
-    if header.storedBytes != header.contentBytes {
-      bytes.zero(end, count: header.storedBytes - header.contentBytes)
-    }
     let checksum = header.computeChecksum(bytes, at: offset, seed: memory.seed)
     tail.chain = Checksum.chain(tail.chain, checksum)
     bytes.store64(UInt64(checksum) | UInt64(UInt32(truncatingIfNeeded: tail.chain)) << 32, offset)
@@ -278,7 +311,7 @@ struct LogWriter {
 
   /// Restores the log to `mark`. Releases the segments that were allocated since. The first
   /// segment that was opened since becomes the next segment again.
-  func rollBack(to mark: Mark, space: inout SpaceTable) throws(StoreError) {
+  func rollBack(to mark: Mark, space: inout SpaceTable) throws(Store.Error) {
     var opened = Unit(number: mark.next)
     let current = shared[.segment].number
     shared[.segment] = Unit(number: mark.segment)
@@ -302,7 +335,7 @@ struct LogWriter {
   /// Blocks until everything up to `tail` is durable, from where the last sync ended. Earlier
   /// commits are always included, since a commit counts only with all before it. Throws
   /// `outcomeUnknown`, `lost` or `damaged`.
-  func sync(upTo tail: Tail) throws(StoreError) {
+  func sync(upTo tail: Tail) throws(Store.Error) {
     // A checkpoint may have ended within this turn, and the log may have reused a segment that it
     // freed. Then no path of segments leads from the earlier durable position to the tail.
     adoptCheckpoint()
@@ -321,7 +354,7 @@ struct LogWriter {
 
   /// Stores the inherited part of the log again, so that the next sync writes it. Throws
   /// `damaged` if it is no longer complete.
-  private func storeAgain(upTo inheritance: Inheritance) throws(StoreError) {
+  private func storeAgain(upTo inheritance: Inheritance) throws(Store.Error) {
     let block = try SuperblockPair(memory.fixed).current().block
     let start = Tail(position: block.logPosition, sequence: block.sequence, chain: block.chain)
     var scanner = LogScanner(memory: memory, tail: start, segment: block.segment)
@@ -353,7 +386,7 @@ struct LogWriter {
 
   func isDurable(upTo tail: Tail) -> Bool { shared[.durableSequence] >= tail.sequence }
 
-  private func syncSegments(upTo tail: Tail) throws(StoreError) {
+  private func syncSegments(upTo tail: Tail) throws(Store.Error) {
     let segment = shared[.segment].number
     var from = shared[.durable].offset
     var at = shared[.durableSegment].number
@@ -394,5 +427,6 @@ struct LogWriter {
     shared[.durable] = position
     shared[.durableSegment] = Unit(number: segment)
     shared[.durableSequence] = sequence
+    shared.signalCommit()
   }
 }

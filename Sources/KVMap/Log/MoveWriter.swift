@@ -22,7 +22,7 @@ struct MoveWriter {
 
   /// Ensures that a record of `stored` bytes can be written; returns the unit that it will start
   /// in.
-  func makeRoom(for stored: Int, space: inout SpaceTable) throws(StoreError) -> Unit {
+  func makeRoom(for stored: Int, space: inout SpaceTable) throws(Store.Error) -> Unit {
     if shared[.moveTail].offset + UInt64(stored) > segmentEnd { try openSegment(&space) }
     let tail = shared[.moveTail].offset
     let end = tail + UInt64(stored)
@@ -43,7 +43,7 @@ struct MoveWriter {
       offset: min(shared[.moveReady].offset, Layout.endOfPage(shared[.moveTail].offset)))
   }
 
-  private func openSegment(_ space: inout SpaceTable) throws(StoreError) {
+  private func openSegment(_ space: inout SpaceTable) throws(Store.Error) {
     let segment = try space.allocate(Int(Layout.segmentUnits), as: .segment)
     let start = Int(segment.position.offset)
     do {
@@ -64,11 +64,11 @@ struct MoveWriter {
   func append(_ header: RecordHeader, _ fields: LogWriter.Fields, key: RawSpan, value: RawSpan) -> Position {
     let target = shared[.moveTail]
     let offset = Int(target.offset)
+    header.zeroPadding(bytes, at: offset)
     header.encodeOrder(bytes, at: offset)
     fields.encode(header, bytes, at: offset)
     bytes.copy(key, to: offset + header.keyOffset)
     if fields.external == nil { bytes.copy(value, to: offset + header.valueOffset) }
-    bytes.zero(offset + header.contentBytes, count: header.storedBytes - header.contentBytes)
     bytes.store64(UInt64(header.computeChecksum(bytes, at: offset, seed: memory.seed)), offset)
     shared[.moveTail] = Position(offset: target.offset + UInt64(header.storedBytes))
     return target

@@ -28,7 +28,7 @@ struct Record {
   /// The record at `position`, with lengths that fit what is mapped. Throws `damaged` if they do
   /// not.
   @inline(__always)
-  init(_ memory: StoreMemory, at position: Position) throws(StoreError) {
+  init(_ memory: StoreMemory, at position: Position) throws(Store.Error) {
     let mapped = memory.mappedBytes
     guard let offset = Int(exactly: position.offset), offset <= mapped - RecordHeader.byteCount else {
       try memory.outside(Int(clamping: position.offset))
@@ -44,7 +44,7 @@ struct Record {
   /// Whether this is the record of `key`. If its key is another one, its checksum must match,
   /// else this throws `damaged`: damage to a key must never make the key look absent.
   @inline(__always)
-  func isOf(_ key: RawSpan) throws(StoreError) -> Bool {
+  func isOf(_ key: RawSpan) throws(Store.Error) -> Bool {
     if header.keyLength == key.byteCount, bytes.equals(key, at: keyRange.lowerBound) { return true }
     try verify()
     return false
@@ -70,16 +70,33 @@ struct Record {
   @inline(__always)
   var isIntact: Bool { header.isIntact(bytes, at: offset, seed: memory.seed) }
 
+  /// Whether the bytes before `end` can be a record at all, as far as that shows without its checksum:
+  /// kind, flags, lengths and the place of a large value are as a store writes them. Random bytes pass
+  /// once in 2³⁰ times.
+  func isPlausible(before end: Int) -> Bool {
+    guard header.fits(in: end - offset), header.isOfItsKind else { return false }
+    return !isExternal || hasPlausibleExtent
+  }
+
+  /// Whether the large value can lie where the record says, in a file of any length: this one may have
+  /// been cut short.
+  private var hasPlausibleExtent: Bool {
+    let (start, length) = (externalStart, UInt64(header.valueLength))
+    return start % UInt64(Layout.unitBytes) == 0 && start >= UInt64(Layout.firstFreeOffset)
+      && start < Layout.largestFile && length > UInt64(Layout.largestInlineValue)
+      && length <= Layout.largestFile - start
+  }
+
   /// Throws if the record is not what was written.
   @inline(__always)
-  func verify() throws(StoreError) {
+  func verify() throws(Store.Error) {
     guard isIntact else { throw .damaged("record", at: offset, "its checksum does not match") }
   }
 
   /// Throws `damaged` if the key of an intact record cannot be the one that `slot` stands for:
   /// then an older record lies there instead of the one that was written.
   @inline(never)
-  func checkBelongs(to slot: Slot) throws(StoreError) {
+  func checkBelongs(to slot: Slot) throws(Store.Error) {
     guard keyHash.tag == slot.tag else {
       throw .damaged("record", at: offset, "it is not the one that was written there")
     }
@@ -115,7 +132,7 @@ struct Record {
   /// Whether the record has expired. If it seems to have, its checksum must match, else this
   /// throws `damaged`: damage must not make a key look absent.
   @inline(__always)
-  func isExpired(_ clock: Clock) throws(StoreError) -> Bool {
+  func isExpired(_ clock: Clock) throws(Store.Error) -> Bool {
     guard let expiry, expiry <= clock.now() else { return false }
     try verify()
     return true
@@ -134,7 +151,7 @@ struct Record {
   /// The range of the value's bytes in the file. The extent of a large value is checked against
   /// what is mapped; its checksum is checked by `verifyExternal`.
   @inline(__always)
-  func valueRange() throws(StoreError) -> Range<Int> {
+  func valueRange() throws(Store.Error) -> Range<Int> {
     if isExternal {
       let start = externalStart
       let mapped = memory.mappedBytes
@@ -155,7 +172,7 @@ struct Record {
   var externalChecksum: UInt64 { bytes.load64(offset + header.externalOffset + 8) }
 
   /// Throws if a large value, which lies in `range`, is not what was written.
-  func verifyExternal(_ range: Range<Int>) throws(StoreError) {
+  func verifyExternal(_ range: Range<Int>) throws(Store.Error) {
     let found = Checksum.compute(
       bytes, range.lowerBound, count: range.count, seed: memory.seed, place: UInt64(range.lowerBound))
     guard externalChecksum == found else {
@@ -165,7 +182,7 @@ struct Record {
 
   /// Verifies the record with its value, and returns the range of the value's bytes.
   @inline(__always)
-  func value() throws(StoreError) -> Range<Int> {
+  func value() throws(Store.Error) -> Range<Int> {
     try verify()
     let range = try valueRange()
     if isExternal { try verifyExternal(range) }
@@ -173,7 +190,7 @@ struct Record {
   }
 
   /// The units of a large value's extent: the first, and how many.
-  func extent() throws(StoreError) -> (first: Unit, count: Int) {
+  func extent() throws(Store.Error) -> (first: Unit, count: Int) {
     let range = try valueRange()
     return (
       Position(offset: UInt64(range.lowerBound)).unit,

@@ -62,8 +62,8 @@ struct ReaderSlots {
   /// The lowest epoch pinned in slots of other handles, and the process that pins it. `isTaken`
   /// says whether another handle has a slot.
   func lowestPin(
-    _ isTaken: (Int) throws(StoreError) -> Bool
-  ) throws(StoreError) -> (epoch: Epoch, process: Int32)? {
+    _ isTaken: (Int) throws(Store.Error) -> Bool
+  ) throws(Store.Error) -> (epoch: Epoch, process: Int32)? {
     var lowest: (epoch: Epoch, process: Int32)?
     for slot in 0..<Self.count {
       guard let epoch = lowestPin(of: slot), epoch < lowest?.epoch ?? Epoch(number: .max) else { continue }

@@ -16,7 +16,7 @@ struct SharedState {
   static let byteCount = 512
   /// Changes whenever the meaning of a word changes: programs with different versions cannot have
   /// a store open at once. The version of the file format does not depend on it.
-  static let layoutVersion: UInt64 = 7
+  static let layoutVersion: UInt64 = 9
 
   @inline(__always)
   subscript<Value>(word: SharedWord<Value>) -> Value {
@@ -226,6 +226,16 @@ extension SharedWord {
   static var writeLockWanted: SharedWord<UInt64> { .init(416) }
   /// How often the write lock went from one handle to another or the same.
   static var writeLockGrants: SharedWord<UInt64> { .init(424) }
+
+  // Written by those who wait for commits, and by the commit that wakes them.
+
+  /// Not 0: somebody waits for commits.
+  static var commitAwaited: SharedWord<UInt64> { .init(432) }
+
+  // Written by recovery, and by the first commit after it.
+
+  /// Not 0: the first commit begins with a CUT of this number, which recovery has not appended.
+  static var pendingCut: SharedWord<SequenceNumber> { .init(248) }
 
   // Written with lock `checkpoint`.
 

@@ -37,6 +37,8 @@ final class StoreMapping: @unchecked Sendable {
   /// How many users hold a place and all later ones, by the number of the place that was current
   /// when they called `hold`.
   private var holders: [Int: Int] = [:]
+  /// What sources point to.
+  private var constants: [UnsafeMutablePointer<StoreConstants>] = unsafe []
 
   /// Where superblocks and shared state end, in bytes.
   static let fixedBytes = Int(Layout.firstFreeUnit) * Layout.unitBytes
@@ -45,13 +47,13 @@ final class StoreMapping: @unchecked Sendable {
   ///
   /// - Parameter bytes: how much will be mapped at least.
   /// - Throws: `notEnoughMemory` if there is no address space.
-  init(forMapping bytes: Int, _ addressSpace: AddressSpace) throws(StoreError) {
+  init(forMapping bytes: Int, _ addressSpace: AddressSpace) throws(Store.Error) {
     let lossFlag = LossFlag()
     let window: Reservation
     do {
       window = try Reservation(atLeast: Self.fixedBytes, preferring: Self.fixedBytes, lossFlag: lossFlag)
     } catch {
-      throw StoreError(error)
+      throw Store.Error(error)
     }
     current = try Place(number: 0, forMapping: bytes, addressSpace, lossFlag)
     unsafe fixed = MappedBytes(base: window.base, count: Self.fixedBytes)
@@ -65,11 +67,19 @@ final class StoreMapping: @unchecked Sendable {
   deinit {
     unsafe local.deinitialize(count: 1)
     unsafe local.deallocate()
+    unsafe constants.forEach { unsafe $0.deallocate() }
   }
 
   /// Gives the current `StoreMemory` at any time, for a store with that seed.
   func source(seed: StoreSeed) -> MemorySource {
-    unsafe MemorySource(local: LocalStateReference(local), fixed: fixed, seed: seed)
+    let pair = UnsafeMutablePointer<StoreConstants>.allocate(capacity: 2)
+    for (index, offset) in [SharedState.publicOffset, SharedState.shadowOffset].enumerated() {
+      unsafe (pair + index).initialize(
+        to: StoreConstants(
+          fixed: fixed, seed: seed, local: LocalStateReference(local), sharedOffset: offset))
+    }
+    lock.withLock { unsafe constants.append(pair) }
+    return unsafe MemorySource(pair)
   }
 
   /// How much of the file is mapped, in bytes.
@@ -93,10 +103,10 @@ final class StoreMapping: @unchecked Sendable {
   /// is; false if that is less than `count`. `place` maps a range of the file at the same offset
   /// of a reservation.
   func extend(
-    to count: Int, available: () throws(StoreError) -> Int,
+    to count: Int, available: () throws(Store.Error) -> Int,
     place: (borrowing Reservation, Range<Int>) throws(MappingError) -> Void
-  ) throws(StoreError) -> Bool {
-    try lock.withLock { () throws(StoreError) in
+  ) throws(Store.Error) -> Bool {
+    try lock.withLock { () throws(Store.Error) in
       let mapped = mappedBytes
       if count <= mapped { return true }
       let end = addressSpace.isTight ? min(count, try available()) : try available()
@@ -104,14 +114,14 @@ final class StoreMapping: @unchecked Sendable {
       do throws(MappingError) {
         if mapped < Self.fixedBytes { try place(window, 0..<min(end, Self.fixedBytes)) }
       } catch {
-        throw StoreError(error)
+        throw Store.Error(error)
       }
       if count > current.byteCount {
         try moveOn(mapping: end, place)
       } else {
         let end = min(end, current.byteCount)
         do throws(MappingError) { try place(current.reservation, mapped..<end) } catch {
-          throw StoreError(error)
+          throw Store.Error(error)
         }
         unsafe local.pointee.mappedBytes.store(end, ordering: .releasing)
       }
@@ -122,9 +132,9 @@ final class StoreMapping: @unchecked Sendable {
   /// Maps the whole store anew, in a larger place.
   private func moveOn(
     mapping end: Int, _ place: (borrowing Reservation, Range<Int>) throws(MappingError) -> Void
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     let next = try Place(number: current.number + 1, forMapping: end, addressSpace, lossFlag)
-    do throws(MappingError) { try place(next.reservation, 0..<end) } catch { throw StoreError(error) }
+    do throws(MappingError) { try place(next.reservation, 0..<end) } catch { throw Store.Error(error) }
     adopt(next, end)
   }
 
@@ -132,11 +142,11 @@ final class StoreMapping: @unchecked Sendable {
   /// mapped twice. From then on the old place stays as it is; what is written to it is lost.
   func copy(
     toFit count: Int, place: (borrowing Reservation, Range<Int>) throws(MappingError) -> Void
-  ) throws(StoreError) {
-    try lock.withLock { () throws(StoreError) in
+  ) throws(Store.Error) {
+    try lock.withLock { () throws(Store.Error) in
       let end = mappedBytes
       let next = try Place(number: current.number + 1, forMapping: count, addressSpace, lossFlag)
-      do throws(MappingError) { try place(next.reservation, 0..<end) } catch { throw StoreError(error) }
+      do throws(MappingError) { try place(next.reservation, 0..<end) } catch { throw Store.Error(error) }
       next.copyWhatDiffers(from: current, end)
       adopt(next, end)
     }
@@ -161,8 +171,8 @@ final class StoreMapping: @unchecked Sendable {
   /// Runs `cut`, and counts nothing beyond `bytes` as mapped from before it runs. The pages stay
   /// mapped until growth maps them anew: a wrong reference into them then loses the mapping, and
   /// does not kill the process.
-  func noteCut<R>(at bytes: Int, _ cut: () throws(StoreError) -> R) throws(StoreError) -> R {
-    try lock.withLock { () throws(StoreError) in
+  func noteCut<R>(at bytes: Int, _ cut: () throws(Store.Error) -> R) throws(Store.Error) -> R {
+    try lock.withLock { () throws(Store.Error) in
       unsafe local.pointee.mappedBytes.store(min(bytes, mappedBytes), ordering: .releasing)
       return try cut()
     }
@@ -280,13 +290,13 @@ private final class Place: @unchecked Sendable {
 
   init(
     number: Int, forMapping bytes: Int, _ addressSpace: AddressSpace, _ lossFlag: LossFlag
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     self.number = number
     let length = addressSpace.preferred(forMapping: bytes)
     do {
       reservation = try Reservation(atLeast: bytes, preferring: length, lossFlag: lossFlag)
     } catch {
-      throw StoreError(error, needing: bytes)
+      throw Store.Error(error, needing: bytes)
     }
     var pages = reservation.length / Layout.pageBytes
     // Zeroed memory, which takes physical pages only where it is used. With a smaller table,
@@ -297,7 +307,7 @@ private final class Place: @unchecked Sendable {
       unsafe table = calloc(1, 1)
     }
     guard let table = unsafe table else {
-      throw StoreError(.notEnoughMemory, "there is no memory left; end other programs, or raise the limits")
+      throw Store.Error(.notEnoughMemory, "there is no memory left; end other programs, or raise the limits")
     }
     unsafe self.table = unsafe table
     self.pages = pages

@@ -8,33 +8,39 @@ import Synchronization
 /// `StoreMapping`).
 @safe
 struct StoreMemory: @unchecked Sendable {
-  // Sendable: `local` and `verified` are shared by all threads of the process and all atomics.
+  // Sendable: the pointers point to atomics and to what never changes.
   let bytes: MappedBytes
   /// How much of the file is mapped at `bytes`, in bytes.
   let mappedBytes: Int
-  /// Superblocks and shared state, at an address that stays the same while the store is open.
-  let fixed: MappedBytes
-  let seed: StoreSeed
-  let local: LocalStateReference
-  private let verified: VerifiedPages
-  /// Where the shared state to use begins: the public one, or the shadow that recovery builds.
-  let liveOffset: Int
-
-  fileprivate init(_ source: MemorySource) {
-    // First the length, then the view. `adopt` stores them in the other order, so at least
-    // `mappedBytes` are mapped in this view.
-    mappedBytes = unsafe source.local.pointer.pointee.mappedBytes.load(ordering: .acquiring)
-    let view = unsafe source.local.pointer.pointee.view.load(ordering: .acquiring)
-    bytes = unsafe view.pointee.bytes
-    verified = unsafe view.pointee.verified
-    fixed = source.fixed
-    seed = source.seed
-    local = source.local
-    liveOffset = source.liveOffset
-  }
+  private let view: UnsafePointer<MappedView>
+  private let constants: UnsafePointer<StoreConstants>
 
   @inline(__always)
-  var shared: SharedState { SharedState(bytes: fixed, start: liveOffset) }
+  fileprivate init(_ source: MemorySource) {
+    let local = source.local
+    // First the length, then the view. `adopt` stores them in the other order, so at least
+    // `mappedBytes` are mapped in this view.
+    mappedBytes = unsafe local.pointer.pointee.mappedBytes.load(ordering: .acquiring)
+    unsafe view = local.pointer.pointee.view.load(ordering: .acquiring)
+    bytes = unsafe view.pointee.bytes
+    unsafe constants = source.constants
+  }
+
+  /// Superblocks and shared state, at an address that stays the same while the store is open.
+  @inline(__always)
+  var fixed: MappedBytes { unsafe constants.pointee.fixed }
+
+  @inline(__always)
+  var seed: StoreSeed { unsafe constants.pointee.seed }
+
+  @inline(__always)
+  var local: LocalStateReference { unsafe constants.pointee.local }
+
+  @inline(__always)
+  private var verified: VerifiedPages { unsafe view.pointee.verified }
+
+  @inline(__always)
+  var shared: SharedState { unsafe constants.pointee.shared }
 
   @inline(__always)
   func header(_ page: PageNumber) -> PageHeader { PageHeader(bytes: bytes, page: page) }
@@ -55,7 +61,7 @@ struct StoreMemory: @unchecked Sendable {
   ///
   /// - Throws: `damaged`.
   @inline(__always)
-  func check(_ pointer: PagePointer, _ kind: PageKind, workingTag: UInt16) throws(StoreError) {
+  func check(_ pointer: PagePointer, _ kind: PageKind, workingTag: UInt16) throws(Store.Error) {
     let page = pointer.page
     if page.offset < Layout.firstFreeOffset || page.offset + Layout.pageBytes > mappedBytes {
       try outside(page.offset)
@@ -70,7 +76,7 @@ struct StoreMemory: @unchecked Sendable {
   }
 
   @inline(never)
-  private func verify(_ pointer: PagePointer, _ kind: PageKind) throws(StoreError) {
+  private func verify(_ pointer: PagePointer, _ kind: PageKind) throws(Store.Error) {
     let header = header(pointer.page)
     guard header.kindByte == kind.rawValue else {
       throw .damaged(
@@ -93,13 +99,13 @@ struct StoreMemory: @unchecked Sendable {
   }
 
   @inline(never)
-  private func notAsStored(_ page: PageNumber) throws(StoreError) -> Never {
+  private func notAsStored(_ page: PageNumber) throws(Store.Error) -> Never {
     throw .damaged(
       "index page", at: page.offset, "it is not what was stored there since the last checkpoint")
   }
 
   /// Checks a page that is certainly sealed, whatever the shared state says.
-  func checkSealed(_ pointer: PagePointer, _ kind: PageKind) throws(StoreError) {
+  func checkSealed(_ pointer: PagePointer, _ kind: PageKind) throws(Store.Error) {
     let page = pointer.page
     if page.offset < Layout.firstFreeOffset || page.offset + Layout.pageBytes > mappedBytes {
       try outside(page.offset)
@@ -118,12 +124,30 @@ struct StoreMemory: @unchecked Sendable {
   /// Throws for a reference to a place where nothing can be. Either the store has grown beyond
   /// what is mapped here, and the caller's retry will succeed, or the reference is wrong.
   @inline(never)
-  func outside(_ offset: Int) throws(StoreError) -> Never {
+  func outside(_ offset: Int) throws(Store.Error) -> Never {
     let what = offset < Layout.firstFreeOffset ? "before any page or record" : "beyond the end of the file"
-    throw StoreError(
+    throw Store.Error(
       .damaged,
       "a reference points to offset \(UInt64(clamping: offset).hexadecimal), \(what); "
         + "run 'kvmap verify' to list all damage, and keep a copy of the file")
+  }
+}
+
+/// What stays the same while a store is mapped. Small values that are passed everywhere only
+/// point to it.
+struct StoreConstants {
+  /// Superblocks and shared state, at an address that never changes.
+  let fixed: MappedBytes
+  let seed: StoreSeed
+  let local: LocalStateReference
+  /// The shared state to use: the public one, or the shadow that recovery builds.
+  let shared: SharedState
+
+  init(fixed: MappedBytes, seed: StoreSeed, local: LocalStateReference, sharedOffset: Int) {
+    self.fixed = fixed
+    self.seed = seed
+    self.local = local
+    shared = SharedState(bytes: fixed, start: sharedOffset)
   }
 }
 
@@ -132,10 +156,20 @@ struct StoreMemory: @unchecked Sendable {
 @safe
 struct MemorySource: @unchecked Sendable {
   // Sendable: for the same reason as `StoreMemory`.
-  let local: LocalStateReference
-  let fixed: MappedBytes
-  let seed: StoreSeed
-  var liveOffset = SharedState.publicOffset
+
+  /// The constants with the public shared state; those with the shadow follow.
+  fileprivate let constants: UnsafePointer<StoreConstants>
+
+  /// - Parameter constants: those with the public shared state, and after them those with the
+  ///   shadow.
+  init(_ constants: UnsafePointer<StoreConstants>) { unsafe self.constants = constants }
+
+  @inline(__always)
+  var local: LocalStateReference { unsafe constants.pointee.local }
+  @inline(__always)
+  var fixed: MappedBytes { unsafe constants.pointee.fixed }
+  @inline(__always)
+  var seed: StoreSeed { unsafe constants.pointee.seed }
 
   /// The store as it is mapped now.
   @inline(__always)
@@ -143,14 +177,10 @@ struct MemorySource: @unchecked Sendable {
 
   /// The shared state, whose address never changes.
   @inline(__always)
-  var shared: SharedState { SharedState(bytes: fixed, start: liveOffset) }
+  var shared: SharedState { unsafe constants.pointee.shared }
 
   /// The same with the shadow, the shared state that recovery builds.
-  var shadow: MemorySource {
-    var copy = self
-    copy.liveOffset = SharedState.shadowOffset
-    return copy
-  }
+  var shadow: MemorySource { unsafe MemorySource(constants + 1) }
 }
 
 /// A place in which a store is mapped, as readers load it.

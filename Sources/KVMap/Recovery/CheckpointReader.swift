@@ -6,7 +6,7 @@ struct CheckpointReader {
   private var bytes: MappedBytes { memory.bytes }
 
   /// Throws unless the pages from the root to the bucket of `hash` are intact.
-  func checkBucket(_ hash: KeyHash) throws(StoreError) {
+  func checkBucket(_ hash: KeyHash) throws(Store.Error) {
     var pointer = block.root
     var depth = 0
     for _ in 0..<block.root.depth {
@@ -19,7 +19,7 @@ struct CheckpointReader {
 
   /// Throws unless the pages from the root of the space table to the entry of
   /// `unit` are intact.
-  func checkSpace(_ unit: Unit) throws(StoreError) {
+  func checkSpace(_ unit: Unit) throws(Store.Error) {
     let leaf = SpaceTable.leaf(of: unit)
     var pointer = block.spaceRoot
     let height = pointer.depth
@@ -33,7 +33,10 @@ struct CheckpointReader {
   }
 
   /// Every page that a checkpoint points to is sealed.
-  private func check(_ pointer: PagePointer, _ kind: PageKind) throws(StoreError) {
+  private func check(_ pointer: PagePointer, _ kind: PageKind) throws(Store.Error) {
     try memory.checkSealed(pointer, kind)
+    guard memory.header(pointer.page).epoch <= block.epoch else {
+      throw .damaged("index page", at: pointer.page.offset, "it is from a later epoch than the checkpoint")
+    }
   }
 }

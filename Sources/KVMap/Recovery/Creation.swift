@@ -10,7 +10,7 @@ struct Creation {
 
   /// Builds everything in a file that does not have its name yet: nobody sees the store before it
   /// is complete and durable.
-  func build() throws(StoreError) {
+  func build() throws(Store.Error) {
     let first = Layout.firstFreeUnit
     try backing.grow(to: Int(first + 1) * Layout.unitBytes)
     for offset in [Layout.superblockOffsets.a, Layout.superblockOffsets.b, Layout.liveOffset] {
@@ -43,10 +43,10 @@ struct Creation {
       previous: Superblock(identifier: identifier, seed: source.seed))
     let block = checkpoint.freeze()
     try checkpoint.seal(block, after: Epoch(number: 0))
-    try checkpoint.persist(block)
+    try checkpoint.persistNew(block)
   }
 
-  private func makeDirectory(_ writer: inout Writer) throws(StoreError) {
+  private func makeDirectory(_ writer: inout Writer) throws(Store.Error) {
     let epoch = Epoch(number: 1)
     let root = try writer.space.takePage()
     let bucket = try writer.space.takePage()

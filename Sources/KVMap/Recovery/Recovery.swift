@@ -28,20 +28,20 @@ struct Recovery {
   private var memory: StoreMemory { source.memory }
 
   /// Runs to the end or throws with nothing published.
-  func run(_ block: Superblock, bothAgree: Bool) throws(StoreError) {
+  func run(_ block: Superblock, bothAgree: Bool) throws(Store.Error) {
     try rebuild(block, bothAgree: bothAgree, examine(block))
   }
 
   /// Recovers a private copy. Any page that recovery reads may be damaged, pages of the space table
   /// above all. If the damage is met here, not a byte of the file has changed.
-  func dryRun(_ block: Superblock, _ end: LogScanner.End) throws(StoreError) {
+  func dryRun(_ block: Superblock, _ end: LogScanner.End) throws(Store.Error) {
     var room = PrivateBacking.leastRoom
     while true {
       guard let copy = try backing.privateView(room: room) else { return }
       let trial = Recovery(
         source: copy.mapping.source(seed: block.seed), backing: copy, clock: clock,
         mode: .dryRun(besideReaders: mode.isBesideReaders))
-      do throws(StoreError) {
+      do throws(Store.Error) {
         return try trial.rebuild(block, bothAgree: true, end)
       } catch {
         guard let more = copy.room(after: error, room) else { throw error }
@@ -51,7 +51,7 @@ struct Recovery {
   }
 
   /// Returns where the log ends. Throws if anything that says so is damaged. Changes nothing.
-  func examine(_ block: Superblock) throws(StoreError) -> LogScanner.End {
+  func examine(_ block: Superblock) throws(Store.Error) -> LogScanner.End {
     let published = source.shared
     let used = Int(block.highWater.number) * Layout.unitBytes
     // Map the whole file. What was written last may lie beyond what the checkpoint knows of, and
@@ -60,7 +60,7 @@ struct Recovery {
     _ = try backing.extendMapping(to: length / Layout.unitBytes * Layout.unitBytes)
     if used > backing.mappedBytes {
       guard try backing.extendMapping(to: used) else {
-        throw StoreError(
+        throw Store.Error(
           .damaged,
           "the file ends before offset \(UInt64(used).hexadecimal), but its last checkpoint uses it up to there: "
             + "it was cut short; restore it from a backup")
@@ -97,7 +97,7 @@ struct Recovery {
 
   /// Throws if the numbers at the log's end leave no room to go on. No program that writes them
   /// correctly comes near these bounds.
-  private func checkBounds(_ block: Superblock, _ end: LogScanner.End) throws(StoreError) {
+  private func checkBounds(_ block: Superblock, _ end: LogScanner.End) throws(Store.Error) {
     let known = max(block.highWater.number, UInt64(backing.mappedBytes / Layout.unitBytes))
     guard end.highWater <= known + max(known, Self.mostUnitsBeyondEnd) else {
       throw .damaged(
@@ -125,7 +125,7 @@ struct Recovery {
   private static let leastSequenceNumbersLeft: UInt64 = 1 << 40
 
   /// Makes the store what the superblock and the log say it is.
-  func rebuild(_ block: Superblock, bothAgree: Bool, _ end: LogScanner.End) throws(StoreError) {
+  func rebuild(_ block: Superblock, bothAgree: Bool, _ end: LogScanner.End) throws(Store.Error) {
     guard let header = end.header else { return }
     let start = LogWriter.Tail(
       position: block.logPosition, sequence: block.sequence, chain: block.chain)
@@ -154,8 +154,9 @@ struct Recovery {
   /// before either of them changes.
   private func repairSuperblocks(
     _ block: Superblock, _ bothAgree: Bool
-  ) throws(StoreError) {
-    if !bothAgree || (mode.isBesideReaders && source.shared[.syncFailed] != 0) {
+  ) throws(Store.Error) {
+    // A program that knows only the older version must not read the log that follows.
+    if !bothAgree || block.isOfOlderVersion || (mode.isBesideReaders && source.shared[.syncFailed] != 0) {
       try Checkpoint(source: source, backing: backing, previous: block).writeSuperblocks(block)
     } else {
       for offset in SuperblockPair.offsets {
@@ -179,7 +180,7 @@ struct Recovery {
   /// written: a store that is refused is not changed.
   private func checkWhatReplayTouches(
     _ block: Superblock, _ end: LogScanner.End
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     let tree = CheckpointReader(memory: memory, block: block)
     // A private view appends no CUT, so without records to replay it needs no entry of the space
     // table.
@@ -226,7 +227,7 @@ struct Recovery {
   private func replay(
     _ target: MemorySource, _ block: Superblock, _ start: LogWriter.Tail, _ end: LogScanner.End,
     _ header: SegmentHeader
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     let shared = target.shared
     try backing.grow(to: Int(shared[.highWater].number) * Layout.unitBytes)
     var writer = Writer(target, backing: backing, clock: clock)
@@ -247,8 +248,22 @@ struct Recovery {
     shared[.nextSegment] = header.next
     shared[.ready] = Position(offset: readyEnd(end))
     shared[.logSinceCheckpoint] = length
-    if !mode.isPrivate { try cut(&writer) }
+    if let number = pendingCut(block, end) {
+      shared[.pendingCut] = number
+    } else if !mode.isPrivate {
+      try cut(&writer)
+    }
     shared[.published] = shared[.tail]
+  }
+
+  /// The number of the CUT that the first commit begins with; nil if recovery appends CUT itself.
+  ///
+  /// If no record was read that could still be lost, there is nothing to sync but the CUT. It need not be
+  /// durable before the first commit if its number is made of the time: should a power failure undo
+  /// both, the next recovery has a higher number. It would come to any other number again.
+  func pendingCut(_ block: Superblock, _ end: LogScanner.End) -> SequenceNumber? {
+    guard mode == .alone, end.isEmpty(after: block) else { return nil }
+    return end.tail.sequence.dated(clock.now())
   }
 
   /// Up to where the segment surely has disk space. What was allocated after the checkpoint may
@@ -260,11 +275,10 @@ struct Recovery {
 
   /// Appends a CUT, which ends whatever the crash left in the log, and makes everything up to it
   /// durable.
-  private func cut(_ writer: inout Writer) throws(StoreError) {
+  private func cut(_ writer: inout Writer) throws(Store.Error) {
     var tail = writer.log.tail
     try writer.makeRoomForCut(&tail)
-    var generator = SystemRandomNumberGenerator()
-    writer.log.appendCut(random: (generator.next(), generator.next()), &tail)
+    writer.log.appendCut(tail.sequence.cut(at: clock.now()), isEnd: true, &tail)
     try writer.log.sync(upTo: tail)
     writer.log.tail = tail
   }
@@ -272,7 +286,7 @@ struct Recovery {
 
 extension Writer {
   /// Applies a record of the log again.
-  mutating func replay(_ record: Record) throws(StoreError) {
+  mutating func replay(_ record: Record) throws(Store.Error) {
     switch record.kind {
     case .put:
       let key = record.key

@@ -1,7 +1,7 @@
 /// Decides about keys whose newest record cannot simply be copied.
 extension Salvager {
   /// Takes what the search found of keys about which the index says nothing.
-  func takeFound(_ target: StoreCore) throws(StoreError) {
+  func takeFound(_ target: StoreCore) throws(Store.Error) {
     if lost.isEmpty { return }
     for (key, events) in found.keys {
       if !isLost(hash(key)) { continue }
@@ -14,7 +14,7 @@ extension Salvager {
   }
 
   /// Takes what the log after the checkpoint says.
-  func takeRecent(_ target: StoreCore) throws(StoreError) {
+  func takeRecent(_ target: StoreCore) throws(Store.Error) {
     for (key, events) in recent.keys {
       if events.isDecided {
         try settle(key, events, target)
@@ -27,7 +27,7 @@ extension Salvager {
 
   private func settle(
     _ key: [UInt8], _ events: KeyHistory.Events, _ target: StoreCore
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     if let position = events.current { try take(position, target) }
     lose(key, events, hasOlder: events.current != nil)
   }
@@ -38,7 +38,7 @@ extension Salvager {
     if let newer = events.newerLost {
       (offset, reason, isCertain) = (newer.offset, newer.reason, true)
     } else if let newer = events.newerSuspect {
-      (offset, reason, isCertain) = (newer, "its checksum does not match", false)
+      (offset, reason, isCertain) = (newer.offset, newer.reason, newer.isIntact)
     } else {
       return
     }
@@ -53,12 +53,12 @@ extension Salvager {
   }
 
   /// Looks for older values of keys whose slots point to records that cannot be read.
-  func settleDamagedSlots(_ target: StoreCore) throws(StoreError) {
+  func settleDamagedSlots(_ target: StoreCore) throws(Store.Error) {
     if damagedSlots.isEmpty { return }
     let foundByTag = Dictionary(grouping: found.keys.keys) { hash($0).tag }
     let recentByTag = Dictionary(grouping: recent.keys.keys) { hash($0).tag }
     for slot in damagedSlots {
-      var fault = VerificationReport()
+      var fault = Store.VerificationReport()
       fault.add("record", at: slot.offset, slot.reason)
       report.add(faultsOf: fault)
       func keys(_ byTag: [UInt16: [[UInt8]]]) -> [[UInt8]] {
@@ -73,7 +73,7 @@ extension Salvager {
 
   private func settle(
     _ slot: DamagedSlot, _ candidates: [[UInt8]], _ target: StoreCore
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     var older: [[UInt8]] = []
     for key in candidates {
       if found.keys[key]?.current != nil, try !target.holds(key) { older.append(key) }
@@ -100,9 +100,9 @@ extension StoreCore {
   var recordCount: Int { Int(shared[.recordCount]) }
 
   /// Whether the key has a record, expired or not.
-  func holds(_ key: [UInt8]) throws(StoreError) -> Bool {
+  func holds(_ key: [UInt8]) throws(Store.Error) -> Bool {
     let hash = unsafe KeyHash(key.span.bytes, seed: source.seed)
-    return try read { memory throws(StoreError) in
+    return try read { memory throws(Store.Error) in
       try unsafe IndexReader(memory: memory).find(hash, key.span.bytes) != nil
     }
   }

@@ -7,7 +7,7 @@ final class Salvager {
   let view: SourceView
   /// The new store's first sequence number: above all versions that are kept.
   private(set) var firstSequence = SequenceNumber(number: 1)
-  var report = SalvageReport()
+  var report = Store.SalvageReport()
 
   /// What the log after the checkpoint says.
   private(set) var recent: KeyHistory
@@ -46,8 +46,8 @@ final class Salvager {
   // MARK: Steps
 
   /// Reads what has to be known before the new store can be created.
-  func prepare() throws(StoreError) {
-    var superblocks = VerificationReport()
+  func prepare() throws(Store.Error) {
+    var superblocks = Store.VerificationReport()
     superblocks.add(view)
     report.add(faultsOf: superblocks)
     if let block = view.block {
@@ -68,7 +68,7 @@ final class Salvager {
   }
 
   /// Puts everything into the new store.
-  func fill(_ target: StoreCore) throws(StoreError) {
+  func fill(_ target: StoreCore) throws(Store.Error) {
     if let block = view.block {
       try takeIndexed(block, target)
       if !lost.isEmpty || !damagedSlots.isEmpty { try search() }
@@ -86,9 +86,9 @@ final class Salvager {
     if number < SequenceNumber.limit.number / 2 { firstSequence = SequenceNumber(number: max(1, number)) }
   }
 
-  private func takeIndexed(_ block: Superblock, _ target: StoreCore) throws(StoreError) {
+  private func takeIndexed(_ block: Superblock, _ target: StoreCore) throws(Store.Error) {
     var walk = CheckpointWalk(memory: memory, block: block)
-    try walk.walkIndex { (place, share) throws(StoreError) in
+    try walk.walkIndex { (place, share) throws(Store.Error) in
       try take(place, target)
       progress(taken, share)
     }
@@ -98,7 +98,7 @@ final class Salvager {
   }
 
   /// Searches the log for keys about which the index says nothing.
-  private func search() throws(StoreError) {
+  private func search() throws(Store.Error) {
     lostHashes = lost.map(\.hashes).sorted { $0.first < $1.first }
     let slots = Dictionary(grouping: damagedSlots) { $0.place.slot.tag }
     var log = LogHistory(view, block: view.block, kinds: kinds)
@@ -135,11 +135,13 @@ final class Salvager {
 
   /// Reports a gap in the log, and what may be lost by it.
   private func note(_ gap: LogGap) {
-    var end = VerificationReport()
+    var end = Store.VerificationReport()
     end.add(gap)
     report.add(faultsOf: end)
     if gap.isExplained || gap.unexplained >= gap.range.upperBound { return }
-    let known = gap.missing.map { $0 - UInt64(gap.suspects.count) }
+    // Bytes that look like records may be more than there were records.
+    let suspects = UInt64(gap.suspects.count)
+    let known = gap.missing.map { max($0, suspects) - suspects }
     report.add(
       .unknownKeys, "log", at: gap.unexplained,
       (known.map { "\($0) records" } ?? "an unknown number of records")
@@ -149,7 +151,7 @@ final class Salvager {
 
   // MARK: Taking
 
-  private func take(_ place: CheckpointWalk.SlotPlace, _ target: StoreCore) throws(StoreError) {
+  private func take(_ place: CheckpointWalk.SlotPlace, _ target: StoreCore) throws(Store.Error) {
     let position = place.slot.position
     func fail(_ record: Record?, isKeyCertain: Bool, _ reason: String) {
       var key = record.map(\.keyBytes)
@@ -172,7 +174,7 @@ final class Salvager {
     let key = record.keyBytes
     if let events = recent.keys[key], events.isDecided { return }
     if record.isExternal {
-      do throws(StoreError) {
+      do throws(Store.Error) {
         let range = try record.valueRange()
         // Check this before reading the value: many records of one value must cost no more than
         // one.
@@ -188,7 +190,7 @@ final class Salvager {
   }
 
   /// Puts an intact record into the new store, with its expiry and its version.
-  func take(_ position: Position, _ target: StoreCore) throws(StoreError) {
+  func take(_ position: Position, _ target: StoreCore) throws(Store.Error) {
     let record = try Record(memory, at: position)
     let range = try record.valueRange()
     let version = record.version

@@ -25,7 +25,7 @@ struct ReuseRule: ~Copyable {
   private var held: (durable: Epoch, times: Int)?
 
   /// Raises the limit as far as checkpoints, pins and readers allow now. Waits for nobody.
-  mutating func refresh(_ memory: StoreMemory, _ backing: any Backing) throws(StoreError) {
+  mutating func refresh(_ memory: StoreMemory, _ backing: any Backing) throws(Store.Error) {
     let durable = memory.shared[.durableEpoch]
     if let (candidate, moment) = waiting {
       guard memory.local.readers.haveLeft(since: moment) else { return }
@@ -59,7 +59,7 @@ struct ReuseRule: ~Copyable {
   /// none.
   static func lowestPin(
     _ memory: StoreMemory, _ backing: any Backing
-  ) throws(StoreError) -> Epoch? {
+  ) throws(Store.Error) -> Epoch? {
     let lowest = min(
       memory.local.lowestPin, try backing.locks.lowestPin()?.number ?? .max,
       try announcedPin(memory, backing)?.epoch.number ?? .max)
@@ -69,9 +69,9 @@ struct ReuseRule: ~Copyable {
   /// The lowest epoch that readers of other handles have announced in their slots, and the process.
   static func announcedPin(
     _ memory: StoreMemory, _ backing: any Backing
-  ) throws(StoreError) -> (epoch: Epoch, process: Int32)? {
+  ) throws(Store.Error) -> (epoch: Epoch, process: Int32)? {
     guard backing.isShared else { return nil }
-    return try ReaderSlots(bytes: memory.fixed).lowestPin { slot throws(StoreError) in
+    return try ReaderSlots(bytes: memory.fixed).lowestPin { slot throws(Store.Error) in
       try backing.locks.isReaderSlotTaken(slot)
     }
   }

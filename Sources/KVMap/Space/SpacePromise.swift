@@ -2,7 +2,7 @@
 /// space free again. Space saves work: the more garbage may stay, the fewer records are moved, and
 /// the more log comes between two checkpoints, the fewer index pages are copied.
 struct SpacePromise {
-  let use: SpaceUse
+  let use: Store.SpaceUse
 
   /// Bytes of disk that a store takes at most which holds `held` bytes of records and index. The
   /// documented promise is 4 MiB more.

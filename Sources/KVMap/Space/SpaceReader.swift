@@ -11,7 +11,7 @@ struct SpaceReader {
 
   /// The entry of `unit`; nil if the unit was never used. Throws `damaged`.
   @inline(__always)
-  func entry(_ unit: Unit) throws(StoreError) -> SpaceEntry? {
+  func entry(_ unit: Unit) throws(Store.Error) -> SpaceEntry? {
     let leaf = SpaceTable.leaf(of: unit)
     var pointer = root
     let height = pointer.depth

@@ -24,13 +24,16 @@ struct SpaceReserve: ~Copyable {
 
   /// Units from the high-water mark to this one have disk space.
   private var known: UInt64 = 0
-  /// The durable epoch at which `known` was learned. With the next one, another process may punch
+  /// The durable epoch at which `known` was learned. With the next one, another handle may punch
   /// what lies above its own reserve.
   private var knownAt: UInt64 = 0
+  /// The high-water mark when `known` was learned. If another handle lowers it, the reserve ends
+  /// lower too.
+  private var knownMark: UInt64 = 0
 
   /// Forgets what has disk space. Called when the high-water mark has been lowered, or the file
   /// truncated.
-  mutating func forget() { known = 0 }
+  mutating func forget() { (known, knownMark) = (0, 0) }
 
   /// How many units above the high-water mark keep their disk space when the rest is punched.
   ///
@@ -62,26 +65,27 @@ struct SpaceReserve: ~Copyable {
   /// `diskFull` if it cannot get that.
   mutating func ensure(
     above end: UInt64, _ memory: StoreMemory, _ backing: any Backing
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     let durable = memory.shared[.durableEpoch].number
-    if knownAt != durable { (known, knownAt) = (0, durable) }
+    if knownAt != durable || memory.shared[.highWater].number < knownMark { forget() }
     let wanted = end + units(memory)
     if wanted <= known || wanted == end { return }
     try backing.grow(to: Int(wanted) * Layout.unitBytes)
     // Unit by unit: one call for all of them that fails half-way may release what an earlier call
-    // got.
+    // got, of this handle or of another one.
     for unit in max(end, known)..<wanted {
       try backing.preallocate(offset: Int(unit) * Layout.unitBytes, count: Layout.unitBytes)
-      known = unit + 1
     }
+    // What lies below `end` is allocated now, and the mark is raised to there.
+    (known, knownAt, knownMark) = (wanted, durable, end)
   }
 }
 
 extension SpaceTable {
   /// Runs `body`; the space it takes is for `purpose`.
   mutating func taking<R>(
-    for purpose: SpaceReserve.Purpose, _ body: (inout SpaceTable) throws(StoreError) -> R
-  ) throws(StoreError) -> R {
+    for purpose: SpaceReserve.Purpose, _ body: (inout SpaceTable) throws(Store.Error) -> R
+  ) throws(Store.Error) -> R {
     let before = reserve.exchangePurpose(purpose)
     defer { _ = reserve.exchangePurpose(before) }
     return try body(&self)

@@ -2,7 +2,7 @@
 extension SpaceTable {
   /// Ensures that the open unit has at least `count` free pages, so that as many calls of
   /// `takePage` cannot fail. Throws, without other effect, if there is no disk space.
-  mutating func ensurePages(_ count: Int) throws(StoreError) {
+  mutating func ensurePages(_ count: Int) throws(Store.Error) {
     precondition(count <= Layout.pagesPerUnit / 2, "more pages than one unit can promise")
     if openFreePages >= count { return }
     if let unit = try findUnit(freePages: count), try !isUnitFree(below: unit.unit) {
@@ -16,7 +16,7 @@ extension SpaceTable {
   }
 
   /// Whether a free unit below `limit` is the better place for pages.
-  private mutating func isUnitFree(below limit: Unit) throws(StoreError) -> Bool {
+  private mutating func isUnitFree(below limit: Unit) throws(Store.Error) -> Bool {
     guard takesLowestPages else { return false }
     // This is only a look: the next search must find that unit again.
     let cursor = unitCursor
@@ -26,7 +26,7 @@ extension SpaceTable {
 
   /// Opens a unit that has no pages yet. On a full disk, looks again for an index unit with pages
   /// that may be reused by now.
-  private mutating func openFreshUnit(pages: Int) throws(StoreError) {
+  private mutating func openFreshUnit(pages: Int) throws(Store.Error) {
     do {
       try openEmptyUnit()
     } catch {
@@ -38,7 +38,7 @@ extension SpaceTable {
   }
 
   /// Opens a free unit, or one above the high-water mark.
-  private mutating func openEmptyUnit() throws(StoreError) {
+  private mutating func openEmptyUnit() throws(Store.Error) {
     takenUnits += 1
     let free = try findFree(1)
     let unit = if let free { free } else { try extend(by: 1) }
@@ -74,7 +74,7 @@ extension SpaceTable {
 
   /// Takes a free page of the open unit. After `ensurePages` there is one, unless the table
   /// contradicts itself. Throws `damaged`.
-  mutating func takePage() throws(StoreError) -> PageNumber {
+  mutating func takePage() throws(Store.Error) -> PageNumber {
     guard var current = open, current.epoch == epoch else {
       throw .damaged("space table", at: root.page.offset, "the pages it lists as free are in use")
     }
@@ -112,7 +112,7 @@ extension SpaceTable {
   /// Records released pages in the table. Making an entry writable may release a page of the
   /// table in turn. If there is no disk space for that, this throws, and the pages that are not
   /// recorded yet stay in the list.
-  mutating func flushReleases() throws(StoreError) {
+  mutating func flushReleases() throws(Store.Error) {
     let epoch = epoch
     while let page = pendingReleases.popLast() {
       let entry: SpaceEntry
@@ -136,7 +136,7 @@ extension SpaceTable {
     }
   }
 
-  private mutating func releasableEntry(_ unit: Unit) throws(StoreError) -> SpaceEntry {
+  private mutating func releasableEntry(_ unit: Unit) throws(Store.Error) -> SpaceEntry {
     let entry = try writableEntryKeepingReleases(unit)
     guard entry.kind == .index else {
       throw .damaged("space table entry", at: entry.offset, "an index page lies in a unit of another kind")
@@ -146,7 +146,7 @@ extension SpaceTable {
 
   /// Finds an index unit with `freePages` free pages besides those that it takes to make its own
   /// entry writable; nil if there is none. Makes at most one round for each reuse limit.
-  private mutating func findUnit(freePages: Int) throws(StoreError) -> (unit: Unit, free: UInt16)? {
+  private mutating func findUnit(freePages: Int) throws(Store.Error) -> (unit: Unit, free: UInt16)? {
     if !takesReleasedPages { return nil }
     try reuse.refresh(memory, backing)
     // After a recovery beside readers, readers of the old state may still see even free pages.
@@ -181,8 +181,9 @@ extension SpaceTable {
   }
 
   /// Makes `unit` the open unit. Its entry becomes writable with pages of the unit itself.
-  private mutating func openUnit(_ unit: Unit, free: UInt16) throws(StoreError) {
+  private mutating func openUnit(_ unit: Unit, free: UInt16) throws(Store.Error) {
     let epoch = epoch
+    backing.noteWrites(offset: Int(unit.position.offset), count: Layout.unitBytes)
     open = OpenUnit(unit: unit, free: free, entryOffset: nil, epoch: epoch)
     let entry = try writableEntryFromOpenUnit(unit)
     let left = open?.free ?? 0

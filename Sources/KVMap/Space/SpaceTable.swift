@@ -24,6 +24,8 @@ struct SpaceTable: ~Copyable {
   }
   var open: OpenUnit?
 
+  private var writableLeaves = WritableLeaves()
+
   /// Pages that are no longer referenced and not yet recorded as released.
   var pendingReleases: [PageNumber] = []
 
@@ -87,26 +89,37 @@ struct SpaceTable: ~Copyable {
   // MARK: Entries
 
   /// The entry of `unit` for reading; nil if it was never used.
-  func entry(_ unit: Unit) throws(StoreError) -> SpaceEntry? {
+  func entry(_ unit: Unit) throws(Store.Error) -> SpaceEntry? {
     try SpaceReader(memory: memory).entry(unit)
   }
 
   /// The entry of `unit`, made writable in this epoch. Throws without effect on what the table
   /// says.
-  mutating func writableEntry(_ unit: Unit) throws(StoreError) -> SpaceEntry {
-    let leaf = Self.leaf(of: unit)
-    if let offset = try writableLeaf(leaf) {
-      return SpaceEntry(bytes: memory.bytes, offset: offset + slot(unit))
+  @inline(__always)
+  mutating func writableEntry(_ unit: Unit) throws(Store.Error) -> SpaceEntry {
+    let memory = memory
+    let epoch = memory.shared[.epoch]
+    if let page = writableLeaves.page(of: Self.leaf(of: unit), in: epoch) {
+      try memory.check(
+        PagePointer(page: page, depth: 0, epoch: epoch), .spaceLeaf, workingTag: epoch.tag)
+      return SpaceEntry(bytes: memory.bytes, offset: Self.entryOffset(page, unit))
     }
+    return try writableEntryFromRoot(unit)
+  }
+
+  @inline(never)
+  private mutating func writableEntryFromRoot(_ unit: Unit) throws(Store.Error) -> SpaceEntry {
     let entry = try writableEntryKeepingReleases(unit)
     try flushReleases()
     return entry
   }
 
   /// As `writableEntry`, but leaves the pages that it releases in the list.
-  mutating func writableEntryKeepingReleases(_ unit: Unit) throws(StoreError) -> SpaceEntry {
-    if let offset = try writableLeaf(Self.leaf(of: unit)) {
-      return SpaceEntry(bytes: memory.bytes, offset: offset + slot(unit))
+  mutating func writableEntryKeepingReleases(_ unit: Unit) throws(Store.Error) -> SpaceEntry {
+    let leaf = Self.leaf(of: unit)
+    if let page = try writableLeaf(leaf) {
+      writableLeaves.remember(leaf, at: page, in: epoch)
+      return SpaceEntry(bytes: memory.bytes, offset: Self.entryOffset(page, unit))
     }
     // If the tree is too low for the leaf, this takes a page for each new level and node.
     let isBeyond = root.depth < 8 && Self.leaf(of: unit) >> UInt64(8 * root.depth) != 0
@@ -115,18 +128,13 @@ struct SpaceTable: ~Copyable {
   }
 
   /// As `writableEntry`, with pages of the open unit, which must have enough of them.
-  mutating func writableEntryFromOpenUnit(_ unit: Unit) throws(StoreError) -> SpaceEntry {
+  mutating func writableEntryFromOpenUnit(_ unit: Unit) throws(Store.Error) -> SpaceEntry {
     let page = try makeLeafWritable(Self.leaf(of: unit))
-    return SpaceEntry(bytes: memory.bytes, offset: page.offset + slot(unit))
+    return SpaceEntry(bytes: memory.bytes, offset: Self.entryOffset(page, unit))
   }
 
-  /// The offset of a unit's entry in its leaf.
-  private func slot(_ unit: Unit) -> Int {
-    PageHeader.byteCount + Int(unit.number % UInt64(SpaceEntry.entriesPerLeaf)) * SpaceEntry.byteCount
-  }
-
-  /// The offset of a leaf in the file if it is writable already, else nil.
-  private func writableLeaf(_ leaf: UInt64) throws(StoreError) -> Int? {
+  /// The page of a leaf if it is writable already, else nil.
+  private mutating func writableLeaf(_ leaf: UInt64) throws(Store.Error) -> PageNumber? {
     var pointer = root
     let height = pointer.depth
     if height < 8, leaf >> UInt64(8 * height) != 0 { return nil }
@@ -140,11 +148,11 @@ struct SpaceTable: ~Copyable {
       pointer = memory.node(pointer.page)[digit]
       if pointer.bits == 0 { return nil }
     }
-    return pointer.page.offset
+    return pointer.page
   }
 
   /// How many pages it takes to make the existing entry of a unit writable.
-  func pagesToWrite(_ unit: Unit) throws(StoreError) -> Int {
+  func pagesToWrite(_ unit: Unit) throws(Store.Error) -> Int {
     let leaf = Self.leaf(of: unit)
     var pointer = root
     let height = pointer.depth
@@ -163,7 +171,7 @@ struct SpaceTable: ~Copyable {
 
   /// Makes a leaf and the nodes above it writable: copies or creates those that are not. The
   /// pages for it come from the open unit, which must have enough.
-  private mutating func makeLeafWritable(_ leaf: UInt64) throws(StoreError) -> PageNumber {
+  private mutating func makeLeafWritable(_ leaf: UInt64) throws(Store.Error) -> PageNumber {
     let epoch = epoch
     while root.depth < 8, leaf >> UInt64(8 * root.depth) != 0 {
       let page = try takePage()
@@ -193,7 +201,7 @@ struct SpaceTable: ~Copyable {
 
   private mutating func writableCopy(
     of pointer: PagePointer, depth: Int, kind: PageKind, first: UInt64
-  ) throws(StoreError) -> PagePointer {
+  ) throws(Store.Error) -> PagePointer {
     let epoch = epoch
     if pointer.bits == 0 {
       let page = try takePage()
@@ -210,17 +218,22 @@ struct SpaceTable: ~Copyable {
     return PagePointer(page: page, depth: depth, epoch: epoch)
   }
 
+  /// Forgets what another handle may have changed.
+  @inline(__always)
+  mutating func forgetLeaves() { writableLeaves.forget() }
+
   // MARK: Above the high-water mark
 
   /// Drops the pages of the table that are only about units above the high-water mark. Since the
   /// mark was lowered they mean nothing, and they may lie where the file could end.
-  mutating func dropLeaves() throws(StoreError) {
+  mutating func dropLeaves() throws(Store.Error) {
     var last: UInt64
     // Makes all nodes on the way to the last leaf writable. That may raise the mark.
     repeat {
       last = Self.leaf(of: Unit(number: highWater - 1))
       _ = try writableEntryKeepingReleases(Unit(number: highWater - 1))
     } while last != Self.leaf(of: Unit(number: highWater - 1))
+    forgetLeaves()
     let height = root.depth
     var node = root.page
     for level in 1...height {
@@ -239,7 +252,7 @@ struct SpaceTable: ~Copyable {
 
   private func collectPages(
     _ pointer: PagePointer, height: Int, _ pages: inout [PageNumber]
-  ) throws(StoreError) {
+  ) throws(Store.Error) {
     try memory.check(pointer, height > 0 ? .spaceNode : .spaceLeaf, workingTag: epoch.tag)
     guard UInt64(pages.count) < highWater * UInt64(Layout.pagesPerUnit) else {
       throw .damaged(
@@ -257,7 +270,7 @@ struct SpaceTable: ~Copyable {
 
   /// Counts a live record that starts in the unit. The entry must have been made
   /// writable in this epoch.
-  mutating func addRecord(_ unit: Unit, bytes: Int, expiry: UInt64?) throws(StoreError) {
+  mutating func addRecord(_ unit: Unit, bytes: Int, expiry: UInt64?) throws(Store.Error) {
     let entry = try writableEntry(unit)
     entry.live += bytes
     guard let expiry else { return }
@@ -269,7 +282,7 @@ struct SpaceTable: ~Copyable {
   }
 
   /// Counts a record that is no longer live.
-  mutating func removeRecord(_ unit: Unit, bytes: Int, expires: Bool) throws(StoreError) {
+  mutating func removeRecord(_ unit: Unit, bytes: Int, expires: Bool) throws(Store.Error) {
     let entry = try writableEntry(unit)
     // Damage can make a record look larger than what was counted for it.
     entry.live = max(0, entry.live - bytes)
@@ -278,7 +291,7 @@ struct SpaceTable: ~Copyable {
 
   /// Bytes of live records that start in a segment, and how many of them have
   /// probably not expired.
-  func liveBytes(_ segment: Unit, at now: UInt64) throws(StoreError) -> (counted: Int, probable: Int) {
+  func liveBytes(_ segment: Unit, at now: UInt64) throws(Store.Error) -> (counted: Int, probable: Int) {
     var (counted, probable) = (0, 0)
     for number in segment.number..<segment.number + Layout.segmentUnits {
       guard let entry = try entry(Unit(number: number)) else { continue }

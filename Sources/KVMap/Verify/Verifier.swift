@@ -8,7 +8,9 @@
 struct Verifier: ~Copyable {
   let memory: StoreMemory
   let shared: SharedState
-  var report: VerificationReport
+  /// No page is from a later epoch.
+  private let newest: Epoch
+  var report: Store.VerificationReport
 
   /// A bit for each page that something points to.
   var reached: [UInt64]
@@ -27,9 +29,12 @@ struct Verifier: ~Copyable {
 
   let unitCount: Int
 
-  init(memory: StoreMemory, shared: SharedState, report: VerificationReport) {
+  /// - Parameter newest: the last epoch in which pages may have been written; the working epoch
+  ///   unless the caller knows better.
+  init(memory: StoreMemory, shared: SharedState, newest: Epoch? = nil, report: Store.VerificationReport) {
     self.memory = memory
     self.shared = shared
+    self.newest = newest ?? shared[.epoch]
     self.report = report
     let mapped = memory.mappedBytes / Layout.unitBytes
     unitCount = min(Int(clamping: shared[.highWater].number), mapped)
@@ -88,7 +93,7 @@ struct Verifier: ~Copyable {
     reached[number / 64] |= 1 << UInt64(number % 64)
     indexPages += 1
     let header = memory.header(page)
-    if header.epoch.number > shared[.epoch].number {
+    if header.epoch > newest {
       report.add("index page", at: page.offset, "it is from an epoch that has not begun yet\(meaning)")
       return false
     }
@@ -257,7 +262,7 @@ struct Verifier: ~Copyable {
       return nil
     }
     if record.isExternal {
-      do throws(StoreError) {
+      do throws(Store.Error) {
         let range = try record.valueRange()
         let unit = UInt64(range.lowerBound / Layout.unitBytes)
         let count = (range.count + Layout.unitBytes - 1) / Layout.unitBytes

@@ -8,12 +8,22 @@ struct CommonOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "How long to wait for other processes: 500ms, 10s, 2m.", valueName: "duration"))
-  var timeout = DurationArgument(.seconds(10))
+  var timeout = usualTimeout
 
   @Flag(
     name: [.short, .long],
     help: "No progress, no notes; status 1 without a message. Failures are still reported.")
   var quiet = false
+
+  private static let usualTimeout = DurationArgument(.seconds(10))
+
+  /// What they are if none is given.
+  static var usual: CommonOptions {
+    var options = CommonOptions()
+    options.timeout = usualTimeout
+    options.quiet = false
+    return options
+  }
 }
 
 /// A subcommand that works on a store.
@@ -27,22 +37,18 @@ extension StoreCommand {
   static var verb: String { configuration.commandName ?? "" }
 
   /// Opens the store for reading; never creates it.
-  func openForReading() throws(StoreError) -> Store {
-    var options = StoreOptions()
-    options.access = .readOnly
-    options.timeout = common.timeout.duration
-    return try Store(FilePath(store), options: options)
+  func openForReading() throws(Store.Error) -> Store {
+    let options = Store.Options(access: .readOnly, timeout: common.timeout.duration)
+    return try Store(store, options: options)
   }
 
-  func openForWriting(create: Bool) throws(StoreError) -> Store {
-    var options = StoreOptions()
-    options.create = create
-    options.timeout = common.timeout.duration
-    return try Store(FilePath(store), options: options)
+  func openForWriting(create: Bool) throws(Store.Error) -> Store {
+    let options = Store.Options(create: create, timeout: common.timeout.duration)
+    return try Store(store, options: options)
   }
 
   /// Opens the store for writing; nil if there is none.
-  func openExisting() throws(StoreError) -> Store? {
+  func openExisting() throws(Store.Error) -> Store? {
     do {
       return try openForWriting(create: false)
     } catch {

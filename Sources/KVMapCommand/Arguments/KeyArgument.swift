@@ -12,15 +12,23 @@ enum KeyEncoding: EnumerableFlag {
     }
   }
 
-  /// - Returns: nil if `text` is not valid in the encoding.
-  func decode(_ text: String) -> [UInt8]? {
+  /// What a text in the encoding is.
+  var requirement: String {
     switch self {
-    case .keyHex: Self.decodeHexadecimal(text.utf8)
-    case .keyBase64: Base64.decode(text.utf8)
+    case .keyHex: "an even number of hexadecimal digits"
+    case .keyBase64: "padded Base64"
     }
   }
 
-  private static func decodeHexadecimal(_ text: String.UTF8View) -> [UInt8]? {
+  /// - Returns: nil if `text` is not valid in the encoding.
+  func decode(_ text: some Sequence<UInt8>) -> [UInt8]? {
+    switch self {
+    case .keyHex: Self.decodeHexadecimal(text)
+    case .keyBase64: Base64.decode(text)
+    }
+  }
+
+  private static func decodeHexadecimal(_ text: some Sequence<UInt8>) -> [UInt8]? {
     var bytes: [UInt8] = []
     var half: UInt8?
     for byte in text {
@@ -38,21 +46,16 @@ enum KeyEncoding: EnumerableFlag {
 
 /// The bytes that `text` encodes.
 func keyBytes(_ text: String, _ encoding: KeyEncoding?, name: String) throws -> [UInt8] {
-  let bytes: [UInt8]
-  switch encoding {
-  case nil:
-    bytes = Array(text.utf8)
-  case let encoding?:
-    guard let decoded = encoding.decode(text) else {
-      let wanted = encoding == .keyHex ? "an even number of hexadecimal digits" : "padded Base64"
-      throw ValidationError("\(name) has to be \(wanted)")
-    }
-    bytes = decoded
+  guard let encoding else { return try checked(Array(text.utf8), name) }
+  guard let bytes = encoding.decode(text.utf8) else {
+    throw ValidationError("\(name) has to be \(encoding.requirement)")
   }
-  guard bytes.count <= DumpRecord.longestKey else {
-    throw ValidationError("\(name) has \(bytes.count) bytes; the most is \(DumpRecord.longestKey)")
-  }
-  return bytes
+  return try checked(bytes, name)
+}
+
+private func checked(_ key: [UInt8], _ name: String) throws -> [UInt8] {
+  if let reason = DumpRecord.tooLong(key) { throw ValidationError("\(name) \(reason)") }
+  return key
 }
 
 /// A KEY and its encoding.

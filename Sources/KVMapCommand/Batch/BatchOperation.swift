@@ -9,7 +9,7 @@ struct BatchOperation: Equatable {
 
   var kind: Kind
   var key: [UInt8]
-  var condition: PutCondition
+  var condition: Store.PutCondition
   /// Its line in the input.
   var line: UInt64
 }

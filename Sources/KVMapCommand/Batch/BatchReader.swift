@@ -24,7 +24,7 @@ struct BatchReader {
     var keyBytes: [UInt8]?
     var value: [UInt8]?
     var timeToLive: UInt64?
-    var condition: PutCondition?
+    var condition: Store.PutCondition?
   }
 
   /// A thousand years, in milliseconds.
@@ -95,7 +95,7 @@ struct BatchReader {
     }
   }
 
-  private mutating func readCondition() throws -> PutCondition {
+  private mutating func readCondition() throws -> Store.PutCondition {
     var text: [UInt8] = []
     try scanner.text(into: &text, atMost: 16, what: "\"if\"")
     switch String(decoding: text, as: UTF8.self) {

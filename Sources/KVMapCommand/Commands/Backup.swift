@@ -11,17 +11,22 @@ struct Backup: StoreCommand {
       complete; an existing file is never replaced. Values keep their time of expiry and their version. If STORE may \
       only be read, and another process has it open, the copy is of its last checkpoint.
 
+      If NEW is -, the copy is first made in a temporary file, and then written to standard output. 'kvmap restore' \
+      makes a store of it, and notices if it was cut off or damaged.
+
       With --reflink, if the file system can (Btrfs, XFS), nothing is copied: NEW shares disk space with STORE until \
       either changes it. Then a damaged block damages both, and changing STORE takes new space.
 
       EXAMPLES
         kvmap backup orders.kvmap orders-monday.kvmap
+        kvmap backup orders.kvmap - | gzip > orders.gz
+        gzip -d < orders.gz | kvmap restore orders-again.kvmap -
       """)
 
   @Argument(help: "The store.", completion: .file())
   var store: String
 
-  @Argument(help: "The store to make.", completion: .file())
+  @Argument(help: "The store to make; - for standard output.", completion: .file())
   var new: String
 
   @Flag(help: "Share disk space with STORE if the file system can; otherwise copy.")
@@ -29,19 +34,44 @@ struct Backup: StoreCommand {
 
   @OptionGroup var common: CommonOptions
 
+  func validate() throws {
+    if reflink, new == "-" { throw ValidationError("--reflink needs a file; NEW is standard output") }
+  }
+
   func run() throws {
-    try checkIsNotStore(new)
+    if new != "-" { try checkIsNotStore(new) }
     let store = try openForSnapshot()
+    if new == "-" { try printCopy(of: store) } else { try copy(store, to: new) }
+    try store.close()
+  }
+
+  private func copy(
+    _ store: Store, to path: String, options: Store.Options = Store.Options()
+  ) throws {
     let count = try store.count
     var copied = 0
     let progress = Progress(self, share: { Double(copied) / Double(max(1, count)) })
     defer { progress.clear() }
-    try store.backup(to: FilePath(new), sharesBlocks: reflink) {
+    try store.backup(to: path, sharesBlocks: reflink, options: options) {
       copied = $0
       progress.update($0)
     }
-    progress.clear()
-    try store.close()
+  }
+
+  private func printCopy(of store: Store) throws {
+    if Terminal.isTerminal(.standardOutput) {
+      throw Failure(
+        .usage, "a backup is nothing to show on a terminal; send it to a file or to another program")
+    }
+    let path = InputFile.temporaryPath()
+    // Nobody else is to read it under this name, which it has for a moment.
+    var options = Store.Options()
+    options.mode = 0o600
+    try copy(store, to: path, options: options)
+    let copied = try InputFile(temporary: path)
+    var output = standardOutput()
+    while case let piece = try copied.read(), !piece.isEmpty { try output.append(piece) }
+    try output.flush()
   }
 
   /// Opens for writing, so that the snapshot is of this moment; for reading if the rights allow no more.

@@ -18,7 +18,8 @@ struct Batch: StoreCommand {
 
       All operations are read, then carried out as one transaction. If a line is malformed (status 65) or a \
       condition is not met (status 1), the message names the line and nothing changes. With --each, every operation \
-      stands alone: those before a malformed line stay, and an operation whose condition is not met is skipped. The store is created if it does not exist.
+      stands alone: those before a malformed line stay, and an operation whose condition is not met is skipped; with --durable too, \
+      the next one is begun when it is safe. The store is created if it does not exist.
 
       EXAMPLES
         kvmap batch colours.kvmap < operations.jsonl
@@ -35,12 +36,8 @@ struct Batch: StoreCommand {
   @Flag(help: "Fail if the store does not exist.")
   var noCreate = false
 
-  @Flag(help: "Return only when all is safe from loss of power; with --each, go on only then.")
-  var durable = false
-
+  @OptionGroup var durable: DurableOption
   @OptionGroup var common: CommonOptions
-
-  private var durability: Durability? { durable ? .onCommit : nil }
 
   func run() throws {
     let input = try InputFile(nil)
@@ -71,7 +68,7 @@ struct Batch: StoreCommand {
       throw Failure(.damaged, "\(fault); nothing was changed")
     }
     let store = try openForWriting(create: !noCreate)
-    try store.transaction(durability: durability) { transaction in
+    try store.transaction(durability: durable.durability) { transaction in
       for operation in operations where try !carryOut(operation, in: transaction) {
         throw Failure(.absent, "\(Self.unmet(operation)); nothing was changed")
       }
@@ -80,7 +77,9 @@ struct Batch: StoreCommand {
   }
 
   /// - Returns: false if the condition is not met.
-  private func carryOut(_ operation: BatchOperation, in transaction: borrowing Transaction) throws -> Bool {
+  private func carryOut(
+    _ operation: BatchOperation, in transaction: borrowing Store.Transaction
+  ) throws -> Bool {
     switch operation.kind {
     case .put(let value, let timeToLive):
       return try transaction.put(
@@ -124,9 +123,9 @@ struct Batch: StoreCommand {
     case .put(let value, let timeToLive):
       return try store.put(
         value, forKey: operation.key, if: operation.condition,
-        expires: timeToLive.map { .after($0) } ?? .never, durability: durability)
+        expires: timeToLive.map { .after($0) } ?? .never, durability: durable.durability)
     case .delete:
-      let wasPresent = try store.remove(operation.key, durability: durability)
+      let wasPresent = try store.remove(operation.key, durability: durable.durability)
       return wasPresent || operation.condition != .present
     }
   }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import KVMap
+import SystemPackage
 
 struct Compact: StoreCommand {
   static let configuration = CommandConfiguration(
@@ -21,7 +22,7 @@ struct Compact: StoreCommand {
   func run() throws {
     let store = try openForWriting(create: false)
     let before = try store.statistics().allocatedBytes
-    var latest: CompactionProgress?
+    var latest: Store.CompactionProgress?
     let progress = Progress(
       self, unit: "bytes",
       share: { latest.map { Double($0.movedBytes) / Double(max(1, $0.totalBytes)) } })
@@ -33,6 +34,9 @@ struct Compact: StoreCommand {
     let after = try store.statistics().allocatedBytes
     try store.close()
     progress.clear()
-    note("'\(self.store)' took \(before) bytes of disk and takes \(after) now")
+    func size(_ bytes: Int) -> String {
+      Terminal.isTerminal(.standardError) ? Quantity.bytes(bytes) : counted(bytes, "byte")
+    }
+    note("'\(self.store)' took \(size(before)) of disk and takes \(size(after)) now")
   }
 }

@@ -13,7 +13,7 @@ import SystemPackage
 struct Dump: StoreCommand {
   static let configuration = CommandConfiguration(
     commandName: "dump",
-    abstract: "Write all records to standard output, for 'kvmap load' or for gdbm.",
+    abstract: "Write all records to standard output or a file, for 'kvmap load' or for gdbm.",
     discussion: """
       jsonl, the default, loses nothing: a header line {"kvmap":1}, a line for each record, {"key":"sky",\
       "value":"blue"}, and a last line {"count":1}. What is not UTF-8 is in Base64, as key_b64 and value_b64; \
@@ -23,8 +23,10 @@ struct Dump: StoreCommand {
       gdbm_load cannot read empty keys and values. gdbm-binary has no end mark, so a truncated dump can look \
       whole.
 
+      With -o, status 0 means that FILE is complete and safe from loss of power.
+
       EXAMPLES
-        kvmap dump colours.kvmap > colours.jsonl
+        kvmap dump colours.kvmap -o colours.jsonl
         kvmap dump colours.kvmap | jq -r 'select(.key) | .key'
         kvmap dump --format gdbm colours.kvmap | gdbm_load - colours.gdbm
       """)
@@ -38,10 +40,17 @@ struct Dump: StoreCommand {
   @Flag(help: "Leave out records that gdbm cannot hold, instead of failing.")
   var skipUnfit = false
 
+  @Option(
+    name: [.customShort("o"), .long],
+    help: ArgumentHelp("Write to a file instead of standard output.", valueName: "file"),
+    completion: .file())
+  var output: String?
+
   @OptionGroup var common: CommonOptions
 
   func run() throws {
     let store = try openForReading()
+    let file = try output.map { try OutputFile($0, besides: self.store) }
     let total = try store.count
     var written = 0
     var expiring = 0
@@ -49,7 +58,7 @@ struct Dump: StoreCommand {
     let progress = Progress(self, share: { total > 0 ? min(1, Double(written) / Double(total)) : nil })
     defer { progress.clear() }
 
-    var writer = try makeWriter(standardOutput())
+    var writer = try makeWriter(file?.stream ?? standardOutput())
     try writer.begin()
     var cursor = store.makeCursor()
     var record = DumpRecord()
@@ -69,6 +78,7 @@ struct Dump: StoreCommand {
       progress.update(written)
     }
     try writer.finish()
+    try file?.finish(durably: true)
     progress.clear()
     if unfit > 0 { note("left out \(counted(unfit, "record")) that \(format.rawValue) cannot hold") }
     if expiring > 0, format != .jsonl {
@@ -116,7 +126,7 @@ struct Dump: StoreCommand {
 
 extension DumpFormat: ExpressibleByArgument {}
 
-extension Expiry {
+extension Store.Expiry {
   fileprivate var millisecondsSince1970: UInt64? {
     if case .at(let milliseconds) = self { milliseconds } else { nil }
   }

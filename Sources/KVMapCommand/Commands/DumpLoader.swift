@@ -21,8 +21,8 @@ struct DumpLoader {
   /// Passes one record after the other to `put`, which returns false if the condition was not met.
   ///
   /// - Throws: if the caller must undo everything that was loaded.
-  mutating func load(_ put: (DumpRecord, PutCondition) throws -> Bool) throws {
-    let condition: PutCondition = command.onConflict == .replace ? .always : .absent
+  mutating func load(_ put: (DumpRecord, Store.PutCondition) throws -> Bool) throws {
+    let condition: Store.PutCondition = command.onConflict == .replace ? .always : .absent
     var record = DumpRecord()
     while try next(into: &record) {
       if try put(record, condition) {

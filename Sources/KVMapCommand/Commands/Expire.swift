@@ -22,9 +22,10 @@ struct Expire: StoreCommand {
   @Argument(help: ArgumentHelp("When: 90s, 15m, 12h, 7d.", valueName: "duration"))
   var after: DurationArgument
 
+  @OptionGroup var durable: DurableOption
   @OptionGroup var common: CommonOptions
 
-  func run() throws { try setExpiry(.after(after.duration), key) }
+  func run() throws { try setExpiry(.after(after.duration), key, durable.durability) }
 }
 
 struct Persist: StoreCommand {
@@ -42,16 +43,19 @@ struct Persist: StoreCommand {
   var store: String
 
   @OptionGroup var key: KeyArgument
+  @OptionGroup var durable: DurableOption
   @OptionGroup var common: CommonOptions
 
-  func run() throws { try setExpiry(.never, key) }
+  func run() throws { try setExpiry(.never, key, durable.durability) }
 }
 
 extension StoreCommand {
-  fileprivate func setExpiry(_ expiry: Expiry, _ key: KeyArgument) throws {
+  fileprivate func setExpiry(
+    _ expiry: Store.Expiry, _ key: KeyArgument, _ durability: Store.Durability?
+  ) throws {
     let key = try key.bytes()
     let store = try openForWriting(create: false)
-    let wasPresent = try store.setExpiry(expiry, forKey: key)
+    let wasPresent = try store.setExpiry(expiry, forKey: key, durability: durability)
     try store.close()
     if !wasPresent { throw Failure(.absent, "no key \(TerminalText.quote(key)) in '\(self.store)'") }
   }

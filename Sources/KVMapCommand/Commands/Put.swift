@@ -50,9 +50,7 @@ struct Put: StoreCommand {
     help: ArgumentHelp("Let the key expire after this time: 90s, 15m, 12h, 7d.", valueName: "duration"))
   var ttl: DurationArgument?
 
-  @Flag(help: "Return only when the value is safe from loss of power.")
-  var durable = false
-
+  @OptionGroup var durable: DurableOption
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -69,8 +67,9 @@ struct Put: StoreCommand {
         .absent, "condition not met: no key \(TerminalText.quote(key)), for there is no store '\(store)'")
     }
     let wasPut = try store.put(
-      value, forKey: key, if: PutCondition(condition), expires: ttl.map { .after($0.duration) } ?? .never,
-      durability: durable ? .onCommit : nil)
+      value, forKey: key, if: Store.PutCondition(condition),
+      expires: ttl.map { .after($0.duration) } ?? .never,
+      durability: durable.durability)
     try store.close()
     if !wasPut {
       let state = condition == .ifAbsent ? "is there already" : "is absent"
@@ -90,7 +89,7 @@ struct Put: StoreCommand {
   }
 }
 
-extension PutCondition {
+extension Store.PutCondition {
   fileprivate init(_ condition: Put.Condition?) {
     switch condition {
     case nil: self = .always

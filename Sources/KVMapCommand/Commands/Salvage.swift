@@ -1,6 +1,5 @@
 import ArgumentParser
 import KVMap
-import SystemPackage
 
 #if canImport(Glibc)
   import Glibc
@@ -25,6 +24,11 @@ struct Salvage: StoreCommand {
       The status is 0 if nothing was lost; 65 if something was lost and NEW has the rest, or if nothing can be read \
       and NEW was not made; 73 if NEW cannot be created or exists already.
 
+      JSON is one object with "version", which is 1 and changes if a member gets another meaning; "complete" (true or \
+      false), "records", "bytes", "older_values", "losses" (an array of objects with "kind", which is value, \
+      older_value or unknown_keys, "key" or "key_b64", "key_is_certain", "place" and "meaning"), "further_losses" (how \
+      many were not listed), and "faults" (an array of objects with "place" and "meaning").
+
       EXAMPLES
         kvmap salvage damaged.kvmap rescued.kvmap
         kvmap salvage --json damaged.kvmap rescued.kvmap | jq -r '.losses[].key'
@@ -46,10 +50,10 @@ struct Salvage: StoreCommand {
     var share = 0.0
     let progress = Progress(self, share: { share })
     defer { progress.clear() }
-    var options = StoreOptions()
+    var options = Store.Options()
     // Users who could not read the old store must not be able to read the new one.
     if let mode = Self.permissions(of: store) { options.mode = mode }
-    let report = try Store.salvage(from: FilePath(store), into: FilePath(new), options: options) {
+    let report = try Store.salvage(from: store, into: new, options: options) {
       records, part in
       share = part
       progress.update(records)
@@ -72,7 +76,7 @@ struct Salvage: StoreCommand {
 
   // MARK: Lines
 
-  private static func writeLines(_ report: SalvageReport, to output: inout ByteOutput) throws {
+  private static func writeLines(_ report: Store.SalvageReport, to output: inout ByteOutput) throws {
     for fault in report.faults {
       try output.append("damaged: ")
       try output.append(TerminalText.escape(Array(fault.description.utf8)))
@@ -98,8 +102,8 @@ struct Salvage: StoreCommand {
 
   // MARK: JSON
 
-  private static func writeObject(_ report: SalvageReport, to output: inout ByteOutput) throws {
-    try output.append("{\"complete\":\(report.isComplete),\"records\":\(report.recordCount)")
+  private static func writeObject(_ report: Store.SalvageReport, to output: inout ByteOutput) throws {
+    try output.append("{\"version\":1,\"complete\":\(report.isComplete),\"records\":\(report.recordCount)")
     try output.append(",\"bytes\":\(report.byteCount),\"older_values\":\(report.olderValues),\"losses\":[")
     for (index, loss) in report.losses.enumerated() {
       try output.append("\(index == 0 ? "" : ","){\"kind\":\"\(name(of: loss.kind))\",")
@@ -125,7 +129,7 @@ struct Salvage: StoreCommand {
     try output.appendJSONMember("meaning", Array(meaning.utf8))
   }
 
-  private static func name(of kind: SalvageReport.Loss.Kind) -> String {
+  private static func name(of kind: Store.SalvageReport.Loss.Kind) -> String {
     switch kind {
     case .value: "value"
     case .olderValue: "older_value"

@@ -1,18 +1,26 @@
 import ArgumentParser
 import KVMap
+import SystemPackage
 
 struct Stat: StoreCommand {
   static let configuration = CommandConfiguration(
     commandName: "stat",
     abstract: "Print figures about the store.",
     discussion: """
-      Sizes are in bytes. "used" is the sum of "live", "garbage", "free", "index", "room" (reserved and still empty) \
-      and "fixed". "allocated" is what the file takes on the disk, which may be less than its length. The last lines \
-      show how full the pages of the index are.
+      On a terminal, figures have units, and a share of what they are a part of; elsewhere sizes are in bytes. The \
+      last lines show how full the pages of the index are. "writer" is the process that has the write lock, "oldest \
+      reader" the one that keeps the most space from being used again.
+
+      JSON is one object with these members, and "version", which is 1 and changes if one gets another meaning; "healthy" \
+      (true or false), "remarks" (an array of sentences), "fill_histogram" (how many buckets are filled up to 10 %, 20 %, \
+      …), "writer" and "oldest_reader" (numbers of processes, or null). What the system does not tell is null.
+
+      \(legend)
 
       EXAMPLES
         kvmap stat colours.kvmap
         kvmap stat --json colours.kvmap | jq .garbage_bytes
+        kvmap stat --json colours.kvmap | jq -e .healthy
       """)
 
   @Argument(help: "The store.", completion: .file())
@@ -25,60 +33,28 @@ struct Stat: StoreCommand {
 
   func run() throws {
     let statistics = try openForReading().statistics()
+    let hasUnits = Terminal.isTerminal(.standardOutput)
     var output = standardOutput()
-    try output.append(json ? Self.object(statistics) : Self.table(statistics))
+    try output.append(json ? Self.object(statistics) : Self.table(statistics, hasUnits: hasUnits))
     try output.flush()
   }
 
-  /// Each figure with the name it has in JSON and on the screen.
-  ///
-  /// - Parameter unknown: replaces a figure that the system does not report.
-  private static func figures(
-    _ statistics: StoreStatistics, unknown: String
-  ) -> [(name: String, label: String, value: String)] {
-    [
-      ("records", "records", "\(statistics.recordCount)"),
-      ("file_bytes", "file bytes", "\(statistics.fileBytes)"),
-      ("allocated_bytes", "allocated bytes", "\(statistics.allocatedBytes)"),
-      ("resident_pages", "resident pages", statistics.residentPages.map { "\($0)" } ?? unknown),
-      ("used_bytes", "used bytes", "\(statistics.usedBytes)"),
-      ("live_bytes", "live bytes", "\(statistics.liveBytes)"),
-      ("garbage_bytes", "garbage bytes", "\(statistics.garbageBytes)"),
-      ("free_bytes", "free bytes", "\(statistics.freeBytes)"),
-      ("index_bytes", "index bytes", "\(statistics.indexBytes)"),
-      ("room_bytes", "room bytes", "\(statistics.roomBytes)"),
-      ("fixed_bytes", "fixed bytes", "\(statistics.fixedBytes)"),
-      ("expiring_bytes", "live bytes that will expire", "\(statistics.expiringBytes)"),
-      ("free_stored_bytes", "free bytes on disk", "\(statistics.freeStoredBytes)"),
-      (
-        "free_awaiting_checkpoint_bytes", "free bytes after a checkpoint",
-        "\(statistics.freeAwaitingCheckpointBytes)"
-      ),
-      ("free_awaiting_pin_bytes", "free bytes after a reader", "\(statistics.freeAwaitingPinBytes)"),
-      ("segments", "segments", "\(statistics.segments)"),
-      ("log_bytes", "log bytes", "\(statistics.logBytes)"),
-      ("large_value_bytes", "large value bytes", "\(statistics.largeValueBytes)"),
-      ("log_bytes_since_checkpoint", "log bytes since checkpoint", "\(statistics.logSinceCheckpoint)"),
-      ("checkpoint_epoch", "checkpoint epoch", "\(statistics.checkpointEpoch)"),
-      ("index_pages", "index pages", "\(statistics.indexPages)"),
-      ("bucket_pages", "bucket pages", "\(statistics.bucketPages)"),
-      ("overflow_pages", "overflow pages", "\(statistics.overflowPages)"),
-      ("full_lines", "full lines in bucket pages", "\(statistics.fullLines)"),
-      ("directory_height", "directory height", "\(statistics.directoryHeight)"),
-      ("format_version", "format version", "\(statistics.formatVersion)"),
-    ]
+  private static var legend: String {
+    let width = (Figure.all.map(\.name.count).max() ?? 0) + 2
+    return Figure.all.map { "  " + $0.name.padded(to: width) + $0.meaning }.joined(separator: "\n")
   }
 
-  private static func table(_ statistics: StoreStatistics) -> String {
-    var rows = figures(statistics, unknown: "unknown").map { ($0.label, $0.value) }
+  private static func table(_ statistics: Store.Statistics, hasUnits: Bool) -> String {
+    var rows = Figure.all.map { figure in
+      let raw = figure.value(statistics).map { "\($0)" } ?? "unknown"
+      return (figure.label, hasUnits ? figure.text(statistics) : raw)
+    }
     rows.append(("writer", statistics.writer.map { "process \($0)" } ?? "none"))
     rows.append(("oldest reader", statistics.oldestPinHolder.map { "process \($0)" } ?? "none"))
     let width = (rows.map(\.0.count).max() ?? 0) + 2
-    var text = ""
-    for (label, value) in rows {
-      text += label + String(repeating: " ", count: width - label.count) + value + "\n"
-    }
-    return text + "\nfill of bucket pages\n" + histogram(statistics.fillHistogram)
+    let lines = rows.map { label, value in label.padded(to: width) + value + "\n" }
+    return Health(statistics).text + "\n\n" + lines.joined() + "\nfill of bucket pages\n"
+      + histogram(statistics.fillHistogram)
   }
 
   private static func histogram(_ bins: [Int]) -> String {
@@ -96,11 +72,16 @@ struct Stat: StoreCommand {
     return text
   }
 
-  private static func object(_ statistics: StoreStatistics) -> String {
-    var members = figures(statistics, unknown: "null").map { "\"\($0.name)\":\($0.value)" }
+  private static func object(_ statistics: Store.Statistics) -> String {
+    func orNull(_ number: (some BinaryInteger)?) -> String { number.map { "\($0)" } ?? "null" }
+    let health = Health(statistics)
+    // Remarks are plain words, without anything that JSON escapes.
+    let remarks = health.remarks.map { "\"\($0)\"" }.joined(separator: ",")
+    var members = ["\"version\":1", "\"healthy\":\(health.isGood)", "\"remarks\":[\(remarks)]"]
+    members += Figure.all.map { "\"\($0.name)\":\(orNull($0.value(statistics)))" }
     members.append("\"fill_histogram\":[\(statistics.fillHistogram.map(String.init).joined(separator: ","))]")
-    members.append("\"writer\":\(statistics.writer.map { "\($0)" } ?? "null")")
-    members.append("\"oldest_reader\":\(statistics.oldestPinHolder.map { "\($0)" } ?? "null")")
+    members.append("\"writer\":\(orNull(statistics.writer))")
+    members.append("\"oldest_reader\":\(orNull(statistics.oldestPinHolder))")
     return "{\(members.joined(separator: ","))}\n"
   }
 }

@@ -34,10 +34,8 @@ struct TimeToLive: StoreCommand {
     try output.flush()
   }
 
-  private func text(_ expiry: Expiry) -> String {
+  private func text(_ expiry: Store.Expiry) -> String {
     guard let left = expiry.timeLeft else { return "never" }
-    let (seconds, attoseconds) = left.components
-    let thousandths = attoseconds / 1_000_000_000_000_000
-    return "\(milliseconds ? seconds * 1000 + thousandths : seconds + (thousandths > 0 ? 1 : 0))"
+    return "\(milliseconds ? left.wholeMilliseconds : left.wholeSeconds)"
   }
 }

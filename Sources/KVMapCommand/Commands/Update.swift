@@ -22,15 +22,13 @@ struct Increment: StoreCommand {
   @Argument(help: "What to add.")
   var amount: Int64 = 1
 
-  @Flag(help: "Return only when the sum is safe from loss of power.")
-  var durable = false
-
+  @OptionGroup var durable: DurableOption
   @OptionGroup var common: CommonOptions
 
   func run() throws {
     let key = try key.bytes()
     let store = try openForWriting(create: true)
-    let sum = try store.increment(key, by: amount, durability: durable ? .onCommit : nil)
+    let sum = try store.increment(key, by: amount, durability: durable.durability)
     try store.close()
     var output = standardOutput()
     try output.append("\(sum)\n")
@@ -65,9 +63,7 @@ struct CompareAndSet: StoreCommand {
   @Flag(help: "Remove the key.")
   var delete = false
 
-  @Flag(help: "Return only when the change is safe from loss of power.")
-  var durable = false
-
+  @OptionGroup var durable: DurableOption
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -79,7 +75,7 @@ struct CompareAndSet: StoreCommand {
     let store = try openForWriting(create: false)
     let isDone = try store.compareAndSet(
       key, expected: Array(expected.utf8), new: value.map { Array($0.utf8) },
-      durability: durable ? .onCommit : nil)
+      durability: durable.durability)
     let state = try isDone || store.contains(key) ? "has another value" : "is absent"
     try store.close()
     if !isDone { throw Failure(.absent, "condition not met: the key \(TerminalText.quote(key)) \(state)") }
@@ -107,16 +103,14 @@ struct Append: StoreCommand {
   @Argument(help: "What to add; - for standard input.")
   var value: String?
 
-  @Flag(help: "Return only when the change is safe from loss of power.")
-  var durable = false
-
+  @OptionGroup var durable: DurableOption
   @OptionGroup var common: CommonOptions
 
   func run() throws {
     let key = try key.bytes()
     let bytes = if let value, value != "-" { Array(value.utf8) } else { try InputFile(nil).readAll() }
     let store = try openForWriting(create: true)
-    try store.append(bytes, toKey: key, durability: durable ? .onCommit : nil)
+    try store.append(bytes, toKey: key, durability: durable.durability)
     try store.close()
   }
 }

@@ -12,6 +12,10 @@ struct Verify: StoreCommand {
       fault. Works even if the store cannot be opened; 'kvmap salvage' then saves what can be read. Opens the store \
       read-only and changes nothing. The status is 65 if there are faults.
 
+      JSON is one object with "version", which is 1 and changes if a member gets another meaning; "sound" (true or \
+      false), "records", "faults" and "repairs" (arrays of objects with "place" and "meaning"), and "further_faults" \
+      (how many were not listed).
+
       EXAMPLES
         kvmap verify colours.kvmap
         kvmap verify --json colours.kvmap | jq '.faults[].place'
@@ -26,7 +30,7 @@ struct Verify: StoreCommand {
   @OptionGroup var common: CommonOptions
 
   func run() throws {
-    let report = try Store.verify(FilePath(store))
+    let report = try Store.verify(store)
     var output = standardOutput()
     if json {
       try Self.writeObject(report, to: &output)
@@ -37,7 +41,7 @@ struct Verify: StoreCommand {
     if !report.isSound { throw Failure(.damaged) }
   }
 
-  private static func writeLines(_ report: VerificationReport, to output: inout ByteOutput) throws {
+  private static func writeLines(_ report: Store.VerificationReport, to output: inout ByteOutput) throws {
     let hasColour = Terminal.hasColour(.standardOutput)
     for fault in report.repairs + report.faults {
       try output.append(TerminalText.escape(Array("\(fault)".utf8)))
@@ -48,15 +52,16 @@ struct Verify: StoreCommand {
     try output.append(hasColour ? "\u{1B}[\(colour)m\(result)\u{1B}[0m\n" : "\(result)\n")
   }
 
-  private static func writeObject(_ report: VerificationReport, to output: inout ByteOutput) throws {
-    try output.append("{\"sound\":\(report.isSound),\"records\":\(report.recordCount),\"faults\":[")
+  private static func writeObject(_ report: Store.VerificationReport, to output: inout ByteOutput) throws {
+    try output.append(
+      "{\"version\":1,\"sound\":\(report.isSound),\"records\":\(report.recordCount),\"faults\":[")
     try append(report.faults, to: &output)
     try output.append("],\"further_faults\":\(report.furtherFaults),\"repairs\":[")
     try append(report.repairs, to: &output)
     try output.append("]}\n")
   }
 
-  private static func append(_ faults: [VerificationReport.Fault], to output: inout ByteOutput) throws {
+  private static func append(_ faults: [Store.VerificationReport.Fault], to output: inout ByteOutput) throws {
     for (index, fault) in faults.enumerated() {
       try output.append(index == 0 ? "{" : ",{")
       try output.appendJSONMember("place", Array(fault.place.utf8))

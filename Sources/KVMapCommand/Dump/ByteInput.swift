@@ -24,6 +24,16 @@ struct ByteInput {
     return try fill() ? piece[position] : nil
   }
 
+  /// The next bytes without taking them; fewer than `count` only at the end.
+  mutating func peek(_ count: Int) throws -> ArraySlice<UInt8> {
+    while piece.count - position < count, !ended {
+      let next = try source()
+      ended = next.isEmpty
+      piece += next
+    }
+    return piece[position...].prefix(count)
+  }
+
   @inline(__always)
   mutating func take() throws -> UInt8? {
     guard let byte = try peek() else { return nil }

@@ -7,6 +7,11 @@ struct DumpRecord: Equatable, Sendable {
 
   /// The longest key a store takes. Readers refuse a longer one before collecting its bytes.
   static let longestKey = 65_536
+
+  /// Why a key is too long; nil if it is not.
+  static func tooLong(_ key: [UInt8]) -> String? {
+    key.count > longestKey ? "has \(key.count) bytes; the most is \(longestKey)" : nil
+  }
 }
 
 /// Reads the records of a dump one after the other, holding one record in memory.

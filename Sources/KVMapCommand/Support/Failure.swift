@@ -30,7 +30,7 @@ struct Failure: Error, Equatable {
     switch error {
     case let failure as Failure:
       self = failure
-    case let error as StoreError:
+    case let error as Store.Error:
       self.init(ExitStatus(error), Self.message(of: error))
     case let error as DamagedInput:
       self.init(.damaged, "\(error)")
@@ -41,14 +41,14 @@ struct Failure: Error, Equatable {
     }
   }
 
-  private static func message(of error: StoreError) -> String {
+  private static func message(of error: Store.Error) -> String {
     guard error.code == .busy else { return error.message }
     return error.message.replacing("wait longer", with: "wait longer with --timeout")
   }
 }
 
 extension ExitStatus {
-  fileprivate init(_ error: StoreError) {
+  fileprivate init(_ error: Store.Error) {
     switch error.code {
     case .damaged, .notAStore: self = .damaged
     case .cannotCreate: self = .cannotCreate

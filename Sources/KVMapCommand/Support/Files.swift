@@ -39,7 +39,7 @@ final class InputFile {
       do {
         descriptor = try FileDescriptor.open(FilePath(path), .readOnly, options: .closeOnExec)
       } catch {
-        throw Failure(.failure, "cannot open '\(path)': \(error)")
+        throw Failure(.inputOutput, "cannot open '\(path)': \(error)")
       }
     } else {
       name = "standard input"
@@ -53,6 +53,9 @@ final class InputFile {
     self.descriptor = descriptor
     size = Self.size(of: descriptor)
   }
+
+  /// A path that leads to the file as long as this is there. Needs /proc.
+  var pathWhileOpen: String { "/proc/self/fd/\(descriptor.rawValue)" }
 
   deinit {
     if descriptor != .standardInput { try? descriptor.close() }

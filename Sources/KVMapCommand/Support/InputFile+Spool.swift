@@ -1,4 +1,4 @@
-import Foundation
+import MappedMemory
 import SystemPackage
 
 #if canImport(Glibc)
@@ -23,8 +23,20 @@ extension InputFile {
     return InputFile(name: name, descriptor: spool)
   }
 
+  /// A name for a temporary file, which nothing has.
+  static func temporaryPath() -> String {
+    let random = String(UInt64.random(in: .min ... .max), radix: 16)
+    return "\(File.temporaryDirectory)/kvmap-\(random)"
+  }
+
+  /// Opens a temporary file and takes its name away.
+  convenience init(temporary path: String) throws(Failure) {
+    try self.init(path)
+    _ = unsafe unlink(path)
+  }
+
   private func temporaryFile() throws(Failure) -> FileDescriptor {
-    let directory = FileManager.default.temporaryDirectory.path
+    let directory = File.temporaryDirectory
     var path = Array("\(directory)/kvmap-XXXXXX".utf8CString)
     let descriptor = unsafe mkstemp(&path)
     guard descriptor >= 0 else {

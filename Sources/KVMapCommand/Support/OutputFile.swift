@@ -10,11 +10,14 @@ import SystemPackage
 #endif
 
 /// A file that is written from its start: a new or an existing one.
-struct OutputFile: ~Copyable {
+final class OutputFile {
   private let path: String
   private let descriptor: FileDescriptor
+  /// Whether what an existing file held is gone.
+  private var isCleared = false
+  private var isFinished = false
 
-  /// Opens `path`. An existing file stays unchanged until `write`.
+  /// Opens `path`. An existing file stays unchanged until `write` or `finish`.
   ///
   /// - Parameter store: the file that `path` must not name.
   init(_ path: String, besides store: String) throws(Failure) {
@@ -37,21 +40,43 @@ struct OutputFile: ~Copyable {
     self.descriptor = descriptor
   }
 
-  /// Replaces its contents by `bytes`.
-  consuming func write(_ bytes: [UInt8]) throws {
-    do {
-      // A file that is not regular has no length to set.
-      if ftruncate(descriptor.rawValue, 0) != 0, errno != EINVAL { throw Errno(rawValue: errno) }
+  deinit {
+    if !isFinished { try? descriptor.close() }
+  }
+
+  /// A buffer before the file.
+  var stream: ByteOutput { ByteOutput { [self] in try write($0) } }
+
+  /// Appends to what has been written.
+  private func write(_ bytes: [UInt8]) throws {
+    try describing {
+      try clear()
       try descriptor.writeAll(bytes)
-    } catch {
-      try? descriptor.close()
-      throw Failure(.inputOutput, "cannot write '\(path)': \(error)")
     }
-    do {
+  }
+
+  /// Closes the file, after all has been written and the buffer was flushed.
+  ///
+  /// - Parameter durably: whether to wait until the file is safe from loss of power.
+  func finish(durably: Bool = false) throws {
+    try describing {
+      try clear()
+      // A file that is not regular may not be one to sync.
+      if durably, fsync(descriptor.rawValue) != 0, errno != EINVAL { throw Errno(rawValue: errno) }
+      isFinished = true
       try descriptor.close()
-    } catch {
-      throw Failure(.inputOutput, "cannot write '\(path)': \(error)")
     }
+  }
+
+  private func clear() throws {
+    if isCleared { return }
+    // A file that is not regular has no length to set.
+    if ftruncate(descriptor.rawValue, 0) != 0, errno != EINVAL { throw Errno(rawValue: errno) }
+    isCleared = true
+  }
+
+  private func describing(_ body: () throws -> Void) throws {
+    do { try body() } catch { throw Failure(.inputOutput, "cannot write '\(path)': \(error)") }
   }
 }
 

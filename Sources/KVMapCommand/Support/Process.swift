@@ -1,3 +1,4 @@
+import CKVMapCommand
 import SystemPackage
 
 #if canImport(Glibc)
@@ -21,6 +22,12 @@ func prepareProcess() {
   _ = signal(SIGPIPE, SIG_IGN)
 }
 
+/// From now on an interrupt ends the process with status 0. What is to be printed has been flushed whenever the process
+/// waits.
+func endAtInterrupt() {
+  _ = signal(SIGINT) { _ in _exit(0) }
+}
+
 func exit(_ status: ExitStatus) -> Never {
   exit(status.rawValue)
 }
@@ -35,18 +42,25 @@ extension ClosedPipe {
   }
 }
 
-/// Refuses arguments that are not valid UTF-8: Swift would silently replace bytes in them, and a key or a file
-/// name would become another.
-func refuseInvalidArguments() throws(Failure) {
-  for index in 1..<max(1, Int(CommandLine.argc)) {
-    guard let argument = unsafe CommandLine.unsafeArgv[index] else { return }
-    if unsafe String(validatingCString: argument) == nil {
+/// The arguments after the program's name.
+///
+/// Throws if one is not valid UTF-8: Swift would silently replace bytes in it, and a key or a file name would become
+/// another.
+func commandLineArguments() throws(Failure) -> [String] {
+  let vector = unsafe kvmap_arguments() ?? CommandLine.unsafeArgv
+  var arguments: [String] = []
+  // The name may be missing too.
+  guard unsafe vector[0] != nil else { return [] }
+  while let argument = unsafe vector[arguments.count + 1] {
+    guard let text = unsafe String(validatingCString: argument) else {
       throw Failure(
         .usage,
         """
-        argument \(index) is not valid UTF-8; give such a key with --key-hex or --key-base64, \
+        argument \(arguments.count + 1) is not valid UTF-8; give such a key with --key-hex or --key-base64, \
         such a value on standard input, and to such a file a link with another name
         """)
     }
+    arguments.append(text)
   }
+  return arguments
 }

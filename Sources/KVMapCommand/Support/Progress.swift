@@ -43,10 +43,16 @@ final class Progress {
 
   static func line(verb: String, unit: String, done: Int, share: Double?, elapsed: Duration) -> String {
     let seconds = max(elapsed / .seconds(1), 0.001)
-    var text = "kvmap: \(verb): \(done) \(unit), \(whole(Double(done) / seconds)) a second"
+    let rate = whole(Double(done) / seconds)
+    var text = "kvmap: \(verb): "
+    if unit == "bytes" {
+      text += "\(Quantity.bytes(done)), \(Quantity.bytes(rate)) a second"
+    } else {
+      text += "\(Quantity.count(done)) \(unit), \(Quantity.count(rate)) a second"
+    }
     if let share, share > 0 {
       let left = (seconds / share - seconds).rounded(.up)
-      text += ", \(whole(min(share, 1) * 100)) %, \(whole(left)) s left"
+      text += ", \(whole(min(share, 1) * 100)) %, \(Quantity.duration(.seconds(whole(left)))) left"
     }
     return text
   }

@@ -22,37 +22,39 @@ struct CrashComparisonTests {
     let seed = testSeed("CrashComparisonTests/killed")
     await #expect(processExitsWith: .success) {
       [seed = seed as UInt64, note = scratch.path("note").string as String] in
-      var rows: [[String]] = [
-        [
-          "killed while changing", "kills", "all right at once", "lost records", "wrong values", "repaired",
-          "repair failed", "cannot be opened", "crashed when read",
+      try blocking {
+        var rows: [[String]] = [
+          [
+            "killed while changing", "kills", "all right at once", "lost records", "wrong values", "repaired",
+            "repair failed", "cannot be opened", "crashed when read",
+          ]
         ]
-      ]
-      var subjects: [(any CrashSubject, Int, Int)] = [
-        (StoreCrashSubject(durability: .none), CrashComparisonTests.kills, 2_000),
-        (GDBMCrashSubject(mode: .byDefault), CrashComparisonTests.kills, 2_000),
-        (StoreCrashSubject(durability: .onCommit), CrashComparisonTests.kills / 3, 40),
-        (GDBMCrashSubject(mode: .syncing), CrashComparisonTests.kills / 3, 40),
-      ]
-      var remark = ""
-      if let reason = GDBMCrashSubject.reasonAgainstSnapshots(in: try Scratch()) {
-        remark = "gdbm has no crash tolerance here: \(reason)\n"
-      } else {
-        subjects.append((GDBMCrashSubject(mode: .snapshots), CrashComparisonTests.kills / 3, 40))
+        var subjects: [(any CrashSubject, Int, Int)] = [
+          (StoreCrashSubject(durability: .none), CrashComparisonTests.kills, 2_000),
+          (GDBMCrashSubject(mode: .byDefault), CrashComparisonTests.kills, 2_000),
+          (StoreCrashSubject(durability: .onCommit), CrashComparisonTests.kills / 3, 40),
+          (GDBMCrashSubject(mode: .syncing), CrashComparisonTests.kills / 3, 40),
+        ]
+        var remark = ""
+        if let reason = GDBMCrashSubject.reasonAgainstSnapshots(in: try Scratch()) {
+          remark = "gdbm has no crash tolerance here: \(reason)\n"
+        } else {
+          subjects.append((GDBMCrashSubject(mode: .snapshots), CrashComparisonTests.kills / 3, 40))
+        }
+        for (subject, kills, longest) in subjects {
+          let counts = try KillComparison(subject: subject, scratch: Scratch(), seed: seed)
+            .run(kills, longest: longest)
+          rows.append([
+            subject.name, "\(counts.kills)", "\(counts.right)",
+            "\(counts.withLosses) (\(counts.lostRecords) records)",
+            "\(counts.withWrong) (\(counts.wrongRecords) records)", "\(counts.repairs)",
+            "\(counts.failedRepairs)", "\(counts.unopenable)", "\(counts.crashes)",
+          ])
+          #expect(counts.kills == kills, "\(subject.name)")
+          if subject is StoreCrashSubject { #expect(counts.right == kills, "\(subject.name): \(counts)") }
+        }
+        try write(Array((CrashComparisonTests.table(rows) + remark).utf8), to: FilePath(note))
       }
-      for (subject, kills, longest) in subjects {
-        let counts = try KillComparison(subject: subject, scratch: Scratch(), seed: seed)
-          .run(kills, longest: longest)
-        rows.append([
-          subject.name, "\(counts.kills)", "\(counts.right)",
-          "\(counts.withLosses) (\(counts.lostRecords) records)",
-          "\(counts.withWrong) (\(counts.wrongRecords) records)", "\(counts.repairs)",
-          "\(counts.failedRepairs)", "\(counts.unopenable)", "\(counts.crashes)",
-        ])
-        #expect(counts.kills == kills, "\(subject.name)")
-        if subject is StoreCrashSubject { #expect(counts.right == kills, "\(subject.name): \(counts)") }
-      }
-      try write(Array((CrashComparisonTests.table(rows) + remark).utf8), to: FilePath(note))
     }
     Self.show(scratch.path("note"))
   }
@@ -63,28 +65,30 @@ struct CrashComparisonTests {
     let seed = testSeed("CrashComparisonTests/flipped")
     await #expect(processExitsWith: .success) {
       [seed = seed as UInt64, note = scratch.path("note").string as String] in
-      var rows: [[String]] = [
-        [
-          "one bit flipped", "bytes in use", "bits flipped", "all right", "error", "silently wrong",
-          "hangs", "process dies",
+      try blocking {
+        var rows: [[String]] = [
+          [
+            "one bit flipped", "bytes in use", "bits flipped", "all right", "error", "silently wrong",
+            "hangs", "process dies",
+          ]
         ]
-      ]
-      let subjects: [any CrashSubject] = [
-        StoreCrashSubject(durability: .none), GDBMCrashSubject(mode: .byDefault),
-      ]
-      for subject in subjects {
-        let (bytes, outcomes) = try FlipComparison(subject: subject, scratch: Scratch(), seed: seed)
-          .run(CrashComparisonTests.flips)
-        let counts = FlipComparison.Outcome.allCases.map { outcomes[$0] ?? 0 }
-        let all = counts.reduce(0, +)
-        rows.append([subject.name, "\(bytes)", "\(all)"] + counts.map { "\($0)" })
-        #expect(all == min(bytes, CrashComparisonTests.flips))
-        #expect(counts[1] > 0, "\(subject.name) never noticed anything")
-        if subject is StoreCrashSubject {
-          #expect(counts[2...].allSatisfy { $0 == 0 }, "\(subject.name): \(outcomes)")
+        let subjects: [any CrashSubject] = [
+          StoreCrashSubject(durability: .none), GDBMCrashSubject(mode: .byDefault),
+        ]
+        for subject in subjects {
+          let (bytes, outcomes) = try FlipComparison(subject: subject, scratch: Scratch(), seed: seed)
+            .run(CrashComparisonTests.flips)
+          let counts = FlipComparison.Outcome.allCases.map { outcomes[$0] ?? 0 }
+          let all = counts.reduce(0, +)
+          rows.append([subject.name, "\(bytes)", "\(all)"] + counts.map { "\($0)" })
+          #expect(all == min(bytes, CrashComparisonTests.flips))
+          #expect(counts[1] > 0, "\(subject.name) never noticed anything")
+          if subject is StoreCrashSubject {
+            #expect(counts[2...].allSatisfy { $0 == 0 }, "\(subject.name): \(outcomes)")
+          }
         }
+        try write(Array(CrashComparisonTests.table(rows).utf8), to: FilePath(note))
       }
-      try write(Array(CrashComparisonTests.table(rows).utf8), to: FilePath(note))
     }
     Self.show(scratch.path("note"))
   }

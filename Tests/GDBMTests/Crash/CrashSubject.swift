@@ -26,7 +26,7 @@ enum Repair {
 
 /// KVMap.
 struct StoreCrashSubject: CrashSubject {
-  let durability: Durability
+  let durability: Store.Durability
   var name: String { durability == .onCommit ? "KVMap, onCommit" : "KVMap" }
 
   func create(_ path: FilePath, _ records: CrashScript.Contents) throws {
@@ -36,9 +36,7 @@ struct StoreCrashSubject: CrashSubject {
   }
 
   func change(_ path: FilePath, _ script: CrashScript, returned: (Int) -> Void) throws {
-    var options = StoreOptions()
-    options.durability = durability
-    let store = try Store(path, options: options)
+    let store = try Store(path, options: Store.Options(durability: durability))
     for number in 0... {
       switch script[number] {
       case .put(let key, let value): try store.put(value, forKey: key)
@@ -49,9 +47,7 @@ struct StoreCrashSubject: CrashSubject {
   }
 
   func examine(_ path: FilePath, _ look: ((_ key: [UInt8]) throws -> [UInt8]?) -> Bool) throws -> Repair {
-    var options = StoreOptions()
-    options.create = false
-    let store = try Store(path, options: options)
+    let store = try Store(path, options: Store.Options(create: false))
     let isRight = look { try store.get($0) }
     let isSound = try store.verify().isSound
     try store.close()
@@ -60,9 +56,7 @@ struct StoreCrashSubject: CrashSubject {
   }
 
   func read(_ path: FilePath, _ look: (_ get: (_ key: [UInt8]) throws -> [UInt8]?) throws -> Void) throws {
-    var options = StoreOptions()
-    options.access = .readOnly
-    let store = try Store(path, options: options)
+    let store = try Store(path, options: Store.Options(access: .readOnly))
     try look { try store.get($0) }
   }
 }

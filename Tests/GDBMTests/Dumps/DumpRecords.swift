@@ -50,9 +50,7 @@ extension GDBMDatabase.DumpFormat {
 
 /// The store's contents after it is opened again.
 func storeContents(_ path: FilePath) throws -> [[UInt8]: [UInt8]] {
-  var options = StoreOptions()
-  options.access = .readOnly
-  let store = try Store(path, options: options)
+  let store = try Store(path, options: Store.Options(access: .readOnly))
   let records = try store.contents()
   try store.close()
   return records

@@ -2,7 +2,7 @@ import KVMap
 
 /// A change of the stores, or a question to them.
 enum Operation: Sendable {
-  case put(key: [UInt8], value: [UInt8], PutCondition)
+  case put(key: [UInt8], value: [UInt8], Store.PutCondition)
   case remove(key: [UInt8])
   case get(key: [UInt8])
   case contains(key: [UInt8])
@@ -10,7 +10,7 @@ enum Operation: Sendable {
   /// Changes and questions that become one commit, or are all undone.
   case transaction([Operation], commits: Bool)
   case sync
-  case reopen(exclusive: Bool, durability: Durability)
+  case reopen(exclusive: Bool, durability: Store.Durability)
 }
 
 /// What an operation answers.

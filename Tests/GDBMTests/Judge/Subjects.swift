@@ -81,16 +81,13 @@ final class StoreSubject: Subject {
       return .done
     case .reopen(let exclusive, let durability):
       try store.close()
-      var options = StoreOptions()
-      options.create = false
-      options.exclusive = exclusive
-      options.durability = durability
+      let options = Store.Options(create: false, durability: durability, exclusive: exclusive)
       store = try Store(path, options: options)
       return .done
     }
   }
 
-  private func perform(_ step: Operation, _ transaction: borrowing Transaction) throws -> Answer {
+  private func perform(_ step: Operation, _ transaction: borrowing Store.Transaction) throws -> Answer {
     switch step {
     case .put(let key, let value, let condition):
       .flag(try transaction.put(value, forKey: key, if: condition))

@@ -78,7 +78,9 @@ struct Workload: CustomTestStringConvertible, Sendable {
 
   func operation(_ generator: inout SeededGenerator) -> Operation {
     if generator.number(1...reopenInterval) == 1 {
-      let durability: [Durability] = [.none, .none, .none, .none, .onCommit, .interval(milliseconds: 2)]
+      let durability: [Store.Durability] = [
+        .none, .none, .none, .none, .onCommit, .interval(milliseconds: 2),
+      ]
       return .reopen(exclusive: generator.chance(30), durability: durability[generator.number(0...5)])
     }
     switch generator.number(0...199) {

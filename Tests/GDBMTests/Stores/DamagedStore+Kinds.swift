@@ -16,8 +16,8 @@ extension DamagedStore {
         "both-superblocks", .refused("damaged"), .flip(offset: a + StorePlaces.recordCount, bit: 3),
         .flip(offset: b + StorePlaces.recordCount, bit: 5)),
       damage(
-        "newer-format", .refused("newerFormat"), .write(offset: a + StorePlaces.version, [2, 0, 0, 0]),
-        .write(offset: b + StorePlaces.version, [2, 0, 0, 0])),
+        "newer-format", .refused("newerFormat"), .write(offset: a + StorePlaces.version, [3, 0, 0, 0]),
+        .write(offset: b + StorePlaces.version, [3, 0, 0, 0])),
       damage("version-of-superblock-a", .whole, .flip(offset: a + StorePlaces.version, bit: 1)),
       damage("index-page", .partly, .flip(offset: bucket + 64 + 11, bit: 6)),
       damage("index-page-header", .partly, .flip(offset: bucket + 9, bit: 0)),

@@ -13,15 +13,13 @@ struct DamagedStoreTests {
     #expect(DamagedStore.all.count == 20)
   }
 
-  @Test("Reading", arguments: DamagedStore.all, [Access.readOnly, .scratch, .readWrite])
-  func reading(_ damaged: DamagedStore, _ access: Access) throws {
+  @Test("Reading", arguments: DamagedStore.all, [Store.Access.readOnly, .scratch, .readWrite])
+  func reading(_ damaged: DamagedStore, _ access: Store.Access) throws {
     let scratch = try Scratch()
     let path = scratch.path(damaged.name)
     let bytes = try damaged.bytes()
     try write(bytes, to: path)
-    var options = StoreOptions()
-    options.access = access
-    options.create = false
+    let options = Store.Options(access: access, create: false)
     let store: Store
     do {
       store = try Store(path, options: options)
@@ -114,8 +112,9 @@ struct DamagedStoreTests {
     #expect(try Store.verify(path).isSound)
   }
 
-  @Test("Files of others are refused and left alone", arguments: [Access.readOnly, .scratch, .readWrite])
-  func foreign(_ access: Access) throws {
+  @Test(
+    "Files of others are refused and left alone", arguments: [Store.Access.readOnly, .scratch, .readWrite])
+  func foreign(_ access: Store.Access) throws {
     let scratch = try Scratch()
     let database = try GDBMDatabase(scratch.path("database.gdbm"))
     _ = try database.store([1], forKey: [1])
@@ -124,11 +123,10 @@ struct DamagedStoreTests {
     files[scratch.path("database.gdbm")] = try data(scratch.path("database.gdbm"))
     files[scratch.path("zeros")] = Data(count: 1 << 20)
     files[scratch.path("text")] = try data(Fixtures.folder.appending("unicode-names.tsv"))
-    var options = StoreOptions()
-    options.access = access
+    let options = Store.Options(access: access)
     for (path, bytes) in files {
       try write(bytes, to: path)
-      let error = try #require(throws: StoreError.self) { _ = try Store(path, options: options) }
+      let error = try #require(throws: Store.Error.self) { _ = try Store(path, options: options) }
       #expect(error.code == .notAStore, "\(path): \(error)")
       #expect(try data(path) == bytes, "\(path)")
     }
@@ -137,7 +135,7 @@ struct DamagedStoreTests {
 
 extension DamagedStore.Outcome {
   /// The code of the error with which opening is refused.
-  fileprivate func refusal(_ access: Access) -> String? {
+  fileprivate func refusal(_ access: Store.Access) -> String? {
     switch self {
     case .refused(let code): code
     case .readable: access == .readWrite ? "damaged" : nil

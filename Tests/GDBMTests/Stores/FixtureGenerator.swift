@@ -33,13 +33,17 @@ struct FixtureGenerator {
       if golden.isKilled {
         await #expect(processExitsWith: .signal(SIGKILL)) {
           [path = path.string as String, name = golden.name as String] in
-          let golden = try #require(GoldenStore.all.first { $0.name == name })
-          try golden.write(Store(path: path))
+          try blocking {
+            let golden = try #require(GoldenStore.all.first { $0.name == name })
+            try golden.write(Store(path: path))
+          }
         }
       } else {
-        let store = try Store(path)
-        try golden.write(store)
-        try store.close()
+        try blocking {
+          let store = try Store(path)
+          try golden.write(store)
+          try store.close()
+        }
       }
       try save(SparseImage(of: try contents(path)).encoded, to: golden.image)
     }

@@ -19,10 +19,18 @@ struct GoldenStore: CustomTestStringConvertible, Sendable {
   let contents: @Sendable () -> [[UInt8]: [UInt8]]
   /// Whether its writer was killed before it closed the store.
   var isKilled = false
-  var testDescription: String { name }
-  var image: FilePath { Fixtures.stores.appending("v1").appending("\(name).image") }
+  /// The version of the format.
+  private(set) var version = 1
+  var testDescription: String { "\(name), version \(version)" }
+  var image: FilePath { Fixtures.stores.appending("v\(version)").appending("\(name).image") }
 
-  static let all = [empty, pairs, largeValues, changes, killed, killedInTransaction]
+  static let all = [1, 2].flatMap { version in
+    [empty, pairs, largeValues, changes, killed, killedInTransaction].map { store in
+      var store = store
+      store.version = version
+      return store
+    }
+  }
 
   static let empty = GoldenStore(name: "empty", write: { _ in }, contents: { [:] })
 

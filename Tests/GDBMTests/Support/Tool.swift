@@ -11,13 +11,10 @@ struct ToolResult {
 
 /// The built command `kvmap`, and other programs.
 enum Tool {
-  /// It is in the directory of the tests.
-  static let kvmap = FilePath(CommandLine.arguments[0]).removingLastComponent().appending("kvmap")
-
   /// Runs `kvmap` to its end.
   static func kvmap(_ arguments: String..., input: FilePath? = nil, in scratch: Scratch) throws -> ToolResult
   {
-    try run(kvmap, arguments, input: input, in: scratch)
+    try run(testedCommand, arguments, input: input, in: scratch)
   }
 
   /// The streams are files, so that no pipe can fill up.

@@ -20,11 +20,19 @@ final class PseudoTerminal {
     var settings = termios()
     guard unsafe tcgetattr(descriptor, &settings) == 0 else { throw POSIXError(.ENOTTY) }
     settings.c_oflag &= ~tcflag_t(OPOST)
+    // What is typed is not shown.
+    settings.c_lflag &= ~tcflag_t(ECHO)
     guard unsafe tcsetattr(descriptor, TCSANOW, &settings) == 0 else { throw POSIXError(.ENOTTY) }
     tool = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
   }
 
   deinit { close(master) }
+
+  /// Lets the tool read a line.
+  func type(_ line: String) {
+    let bytes = Array("\(line)\n".utf8)
+    _ = unsafe write(master, bytes, bytes.count)
+  }
 
   /// Everything that was written, once the tool has ended. It must fit into the terminal's
   /// buffer, or the tool would block.

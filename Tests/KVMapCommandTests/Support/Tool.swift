@@ -1,4 +1,6 @@
 import Foundation
+import SystemPackage
+import TestSupport
 
 #if canImport(Glibc)
   import Glibc
@@ -21,17 +23,17 @@ struct Run {
 
 /// The built `kvmap`.
 enum Tool {
-  /// It is in the directory of the tests.
-  static let url = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-    .appendingPathComponent("kvmap")
+  static let url = URL(fileURLWithPath: testedCommand.string)
 
   /// Runs the tool in `directory` to its end.
   ///
   /// The streams are files, so that no pipe can fill up.
   static func run(
-    _ arguments: [String], input: [UInt8] = [], environment: [String: String] = [:], in directory: Directory
+    _ arguments: [String], program: String? = nil, input: [UInt8] = [], environment: [String: String] = [:],
+    in directory: Directory
   ) throws -> Run {
     let process = makeProcess(arguments, environment: environment, in: directory)
+    if let program { process.executableURL = URL(fileURLWithPath: program) }
     let streams = try Directory()
     let (input, output, errors) = (
       try streams.write(input, to: "in"), try streams.write([], to: "out"), try streams.write([], to: "err")
@@ -42,6 +44,11 @@ enum Tool {
     try start(process)
     process.waitUntilExit()
     return result(of: process, output: try Data(contentsOf: output), errors: try Data(contentsOf: errors))
+  }
+
+  /// Runs a script of `sh`, to which the tool is `$0`, in `directory` to its end.
+  static func script(_ text: String, in directory: Directory) throws -> Run {
+    try run(["-c", text, url.path], program: "/bin/sh", in: directory)
   }
 
   /// The tool, not yet started, without standard input and with its output discarded.

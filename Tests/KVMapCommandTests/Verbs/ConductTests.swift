@@ -87,14 +87,17 @@ struct ConductTests {
     let run = try directory.kvmap("put", "s.kvmap", "k", "--file", ".")
     #expect(run.status == 74)
     #expect(run.errors.hasPrefix("kvmap: put: cannot read '.': "))
+    for arguments in [["put", "s.kvmap", "k", "--file", "none"], ["load", "s.kvmap", "none"]] {
+      let run = try Tool.run(arguments, in: directory)
+      #expect(run.status == 74, "\(arguments)")
+      #expect(run.errors == "kvmap: \(arguments[0]): cannot open 'none': No such file or directory\n")
+    }
     #expect(try directory.names() == [])
   }
 
   @Test("75: another process holds the write lock, and the message names it")
   func busy() throws {
-    var options = StoreOptions()
-    options.exclusive = true
-    let store = try Store(path: directory.path("s.kvmap"), options: options)
+    let store = try Store(path: directory.path("s.kvmap"), options: Store.Options(exclusive: true))
     for (arguments, input) in [
       (["put", "s.kvmap", "k", "v"], ""), (["delete", "s.kvmap", "k"], ""),
       (["batch", "s.kvmap"], "{\"put\":\"a\",\"value\":\"b\"}\n"),
@@ -195,12 +198,27 @@ struct ConductTests {
 
   @Test(
     "reading creates no file",
-    arguments: ["get", "exists", "list", "count", "stat", "verify", "dump", "delete"])
+    arguments: ["get", "exists", "list", "keys", "count", "stat", "verify", "dump", "delete", "clear"])
   func readingCreatesNothing(verb: String) throws {
     let key = ["get", "exists", "delete"].contains(verb) ? ["k"] : []
     let run = try Tool.run([verb, "s.kvmap"] + key, in: directory)
     #expect(run.status == 2)
     #expect(run.errors.hasPrefix("kvmap: \(verb): s.kvmap: there is no store\n"))
     #expect(try directory.names() == [])
+  }
+
+  @Test("--durable is an option of every verb that changes a store")
+  func durable() throws {
+    for arguments in [
+      ["put", "s.kvmap", "k", "v"], ["append", "s.kvmap", "k", "w"], ["cas", "s.kvmap", "k", "vw", "x"],
+      ["incr", "s.kvmap", "n"], ["expire", "s.kvmap", "k", "2h"], ["persist", "s.kvmap", "k"],
+      ["batch", "s.kvmap"],
+      ["batch", "--each", "s.kvmap"], ["delete", "s.kvmap", "k"],
+      ["delete", "s.kvmap", "--prefix", "n", "--yes"],
+      ["clear", "s.kvmap", "--yes"],
+    ] {
+      let run = try Tool.run(arguments + ["--durable"], in: directory)
+      #expect(run.status == 0, "\(arguments): \(run)")
+    }
   }
 }

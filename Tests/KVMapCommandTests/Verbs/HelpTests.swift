@@ -7,8 +7,9 @@ import Testing
 @Suite("Help")
 struct HelpTests {
   static let verbs = [
-    "get", "put", "delete", "exists", "list", "count", "expire", "ttl", "persist", "batch", "stat",
-    "verify", "salvage", "compact", "backup", "incr", "cas", "append", "dump", "load",
+    "get", "put", "delete", "exists", "list", "keys", "count", "expire", "ttl", "persist", "incr", "cas",
+    "append", "batch", "clear", "stat", "verify", "salvage", "compact", "backup", "restore", "dump", "load",
+    "watch",
   ]
 
   let directory: Directory
@@ -50,12 +51,12 @@ struct HelpTests {
       text.components(separatedBy: "\nEXAMPLES\n").last?.components(separatedBy: "\n\n").first ?? ""
     var checked = 0
     for line in examples.split(separator: "\n") {
+      // A line that is broken is not safe to paste.
+      #expect(line.count < 80, "\(line)")
       for command in line.split(whereSeparator: { "|;&".contains($0) }) {
         guard let start = command.range(of: "kvmap \(verb) ") else { continue }
         let upToRedirection = command[start.lowerBound...].split(whereSeparator: { "<>)".contains($0) })[0]
         let words = upToRedirection.split(separator: " ").map { $0.trimmingCharacters(in: ["\"", "'"]) }
-        // An operand comes from xargs.
-        if words.last == "--" { continue }
         #expect(throws: Never.self) { try RootCommand.parseAsRoot(Array(words.dropFirst())) }
         checked += 1
       }
@@ -67,21 +68,23 @@ struct HelpTests {
   func wholeText() throws {
     #expect(
       try directory.kvmap("exists", "--help").text == """
-        OVERVIEW: Tell by the exit status whether a key is present.
+        OVERVIEW: Tell by the exit status whether a key is present, or several are.
 
-        Prints nothing: status 0 if the key is present, 1 if it is absent, 2 or more if that cannot be found out.
+        Prints nothing: status 0 if all the keys are present, 1 if one is absent, 2 or more if that cannot be found out.
 
         EXAMPLES
           if kvmap exists colours.kvmap sky; then echo yes; fi
           kvmap exists cache.kvmap --key-hex 00ff07
+          kvmap exists colours.kvmap sky sea || echo "not both"
 
-        USAGE: kvmap exists <store> <key> [--key-hex] [--key-base64] [--timeout <duration>] [--quiet]
+        USAGE: kvmap exists <store> [<key> ...] [--null] [--key-hex] [--key-base64] [--timeout <duration>] [--quiet]
 
         ARGUMENTS:
           <store>                 The store.
-          <key>                   The key; may be empty.
+          <key>                   The keys; one may be empty.
 
         OPTIONS:
+          -0, --null              Read the keys from standard input, each ended by a zero byte, as 'kvmap list -0' prints them.
           --key-hex               Take keys as hexadecimal digits.
           --key-base64            Take keys as Base64.
           --timeout <duration>    How long to wait for other processes: 500ms, 10s, 2m. (default: 10s)
@@ -95,8 +98,19 @@ struct HelpTests {
 
   @Test("completions are made for each shell", arguments: ["bash", "zsh", "fish"])
   func completions(shell: String) throws {
-    let run = try directory.kvmap("--generate-completion-script", shell)
+    let run = try directory.kvmap("completions", shell)
     #expect(run.status == 0)
-    for verb in Self.verbs { #expect(run.text.contains(verb)) }
+    #expect(run.errors == "")
+    for verb in Self.verbs + ["completions"] { #expect(run.text.contains(verb)) }
+    #expect(run.output == (try directory.kvmap("--generate-completion-script", shell).output))
+  }
+
+  @Test("completions of another shell: 64, and those there are")
+  func noCompletions() throws {
+    let run = try directory.kvmap("completions", "tcsh")
+    #expect(run.status == 64)
+    #expect(run.errors.contains("'bash', 'zsh' or 'fish'"))
+    #expect(try directory.kvmap("completions").status == 64)
+    #expect(try directory.kvmap("completions", "--help").text.contains("\nEXAMPLES\n"))
   }
 }

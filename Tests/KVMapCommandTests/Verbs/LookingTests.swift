@@ -83,12 +83,18 @@ struct LookingTests {
   func stat() throws {
     let table = try directory.kvmap("stat", "s.kvmap")
     #expect(table.status == 0)
-    #expect(table.lines.first?.split(separator: " ") == ["records", "5"])
+    #expect(table.lines.first == "healthy: < 1 % garbage, compaction keeps up")
+    #expect(table.lines.dropFirst().first?.split(separator: " ") == ["records", "5"])
     #expect(table.text.contains("\nfill of bucket pages\n"))
     #expect(table.text.contains("90–100 %"))
 
     let json = try directory.kvmap("stat", "--json", "s.kvmap")
     let object = try #require(try JSONSerialization.jsonObject(with: Data(json.output)) as? [String: Any])
+    #expect(object["version"] as? Int == 1)
+    #expect(object["healthy"] as? Bool == true)
+    #expect(object["remarks"] as? [String] == ["< 1 % garbage, compaction keeps up"])
+    let help = try directory.kvmap("stat", "--help").text
+    for name in object.keys { #expect(help.contains("\"\(name)\"") || help.contains("\n  \(name)  ")) }
     #expect(object["records"] as? Int == 5)
     let size = try FileManager.default.attributesOfItem(atPath: directory.path("s.kvmap"))[.size] as? Int
     #expect(object["file_bytes"] as? Int == size)
@@ -110,7 +116,9 @@ struct LookingTests {
     #expect(run.text == "OK\n")
     #expect(run.errors == "")
     let json = try directory.kvmap("verify", "--json", "s.kvmap").text
-    #expect(json == "{\"sound\":true,\"records\":5,\"faults\":[],\"further_faults\":0,\"repairs\":[]}\n")
+    #expect(
+      json
+        == "{\"version\":1,\"sound\":true,\"records\":5,\"faults\":[],\"further_faults\":0,\"repairs\":[]}\n")
     #expect(try directory.read("s.kvmap") == before)
   }
 
@@ -125,7 +133,7 @@ struct LookingTests {
     #expect(run.status == 0)
     #expect(run.text == line + "\nOK\n")
     let json = try directory.kvmap("verify", "--json", "s.kvmap").text
-    #expect(json.hasPrefix("{\"sound\":true,"))
+    #expect(json.hasPrefix("{\"version\":1,\"sound\":true,"))
     #expect(json.contains("\"repairs\":[{\"place\":\"superblock at 0x0\""))
     _ = try directory.kvmap("put", "s.kvmap", "k", "v")
     run = try directory.kvmap("verify", "s.kvmap")

@@ -82,28 +82,34 @@
 
     private static let changer = "/usr/bin/setpriv"
 
-    /// Runs the tool as another user without the superuser's rights, which only the superuser can do.
+    /// Runs the tool as an ordinary user: as another user if this one is root.
+    private static func runAsOrdinaryUser(_ arguments: [String], in directory: Directory) throws -> Run {
+      let streams = try Directory()
+      let errors = try streams.write("", to: "err")
+      let process = Tool.makeProcess(arguments, in: directory)
+      if geteuid() == 0 {
+        process.executableURL = URL(fileURLWithPath: changer)
+        process.arguments =
+          ["--reuid", "65534", "--regid", "65534", "--clear-groups", Tool.url.path] + arguments
+      }
+      process.standardError = try FileHandle(forWritingTo: errors)
+      try Tool.start(process)
+      process.waitUntilExit()
+      return Tool.result(of: process, errors: try Data(contentsOf: errors))
+    }
+
+    /// Whether an ordinary user can run the tool. Root needs `setpriv` for that, and a build in a
+    /// directory that others may enter.
+    private static let ordinaryUserCanRun =
+      (try? runAsOrdinaryUser(["--version"], in: Directory()))?.status == 0
+
     @Test(
       "73: a directory in which the user may make nothing; 2: a store that may only be read",
-      .enabled(if: geteuid() != 0 || FileManager.default.isExecutableFile(atPath: changer)))
+      .enabled(if: ordinaryUserCanRun, "an ordinary user cannot run the built kvmap"))
     func withoutRights() throws {
-      let isSuperuser = geteuid() == 0
-      let streams = try Directory()
       func run(_ arguments: [String]) throws -> Run {
-        let errors = try streams.write("", to: "err")
-        let process = Tool.makeProcess(arguments, in: directory)
-        if isSuperuser {
-          process.executableURL = URL(fileURLWithPath: Self.changer)
-          process.arguments =
-            ["--reuid", "65534", "--regid", "65534", "--clear-groups", Tool.url.path] + arguments
-        }
-        process.standardError = try FileHandle(forWritingTo: errors)
-        try Tool.start(process)
-        process.waitUntilExit()
-        return Tool.result(of: process, errors: try Data(contentsOf: errors))
+        try Self.runAsOrdinaryUser(arguments, in: directory)
       }
-      // Ends here if the other user cannot run the tool.
-      guard try run(["--version"]).status == 0 else { return }
       #expect(unsafe chmod(directory.path("s.kvmap"), 0o444) == 0)
       #expect(unsafe chmod(directory.url.path, 0o555) == 0)
       defer { _ = unsafe chmod(directory.url.path, 0o755) }

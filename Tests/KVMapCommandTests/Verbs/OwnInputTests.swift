@@ -39,7 +39,9 @@ struct OwnInputTests {
     try expectRefused("get", "kvmap: get: 's.kvmap' is the store itself; write to another file\n") {
       try directory.kvmap("get", name, "key 1", "-o", "s.kvmap")
     }
-    try expectRefused("dump") { try directory.kvmap("dump", "s.kvmap", "-o", name) }
+    try expectRefused("dump", "kvmap: dump: '\(name)' is the store itself; write to another file\n") {
+      try directory.kvmap("dump", "s.kvmap", "-o", name)
+    }
   }
 
   @Test("is not the store to be made", arguments: names, ["backup", "salvage"])

@@ -30,6 +30,26 @@ struct TerminalTests {
     #expect(try show("list", "s.kvmap", "-0") == "k\u{1B}\0")
   }
 
+  @Test("characters that hide or reorder others are escaped, in messages too")
+  func invisible() throws {
+    try #require(try directory.kvmap("put", "s.kvmap", "a\u{202E}b", "x\u{200B}\u{FEFF}é").status == 0)
+    #expect(try show("get", "s.kvmap", "a\u{202E}b") == #"x\xe2\x80\x8b\xef\xbb\xbfé"# + "\n")
+    #expect(try show("list", "s.kvmap", "--prefix", "a") == #"a\xe2\x80\xaeb"# + "\n")
+    #expect(try show("get", "s.kvmap", "\u{2066}").hasSuffix(#"no key '\xe2\x81\xa6' in 's.kvmap'"# + "\n"))
+  }
+
+  @Test("figures have units, and shares of what they are a part of")
+  func units() throws {
+    let value = [UInt8](repeating: 7, count: 300_000)
+    try #require(try directory.kvmap("put", "s.kvmap", "large", input: value).status == 0)
+    #expect(try show("keys", "s.kvmap", "--largest", "1") == "293 KiB\tlarge\n")
+    #expect(try directory.kvmap("keys", "s.kvmap", "--largest", "1").text == "300000\tlarge\n")
+    let shown = try show("stat", "s.kvmap")
+    for line in ["live +293 KiB +[0-9]+ %", "fixed +192 KiB +[0-9]+ %", "records +2"] {
+      #expect(shown.contains(try Regex("\n\(line)\n")), "\(line): \(shown)")
+    }
+  }
+
   @Test("colour appears unless NO_COLOR or a dumb terminal forbid it")
   func colour() throws {
     #expect(try show("verify", "s.kvmap", environment: ["NO_COLOR": ""]) == "\u{1B}[32mOK\u{1B}[0m\n")

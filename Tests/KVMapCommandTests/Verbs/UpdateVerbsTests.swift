@@ -48,9 +48,7 @@ struct UpdateVerbsTests {
 
   @Test("a store that an application holds exclusively can be read, and not written")
   func besideAnExclusiveApplication() throws {
-    var options = StoreOptions()
-    options.exclusive = true
-    let store = try Store(path: directory.path("s.kvmap"), options: options)
+    let store = try Store(path: directory.path("s.kvmap"), options: Store.Options(exclusive: true))
     try store.put("1", forKey: "one")
     #expect(try directory.kvmap("get", "s.kvmap", "one").text == "1")
     let run = try directory.kvmap("put", "s.kvmap", "two", "2", "--timeout", "50ms")

@@ -16,7 +16,7 @@ import Testing
   }
 
   private static func open(_ scratch: Scratch, _ time: TestClock) throws -> Store {
-    Store(core: try Opening(path: scratch.path(), options: StoreOptions(), clock: time.clock).open())
+    Store(core: try Opening(path: scratch.path(), options: Store.Options(), clock: time.clock).open())
   }
 
   private func expectCount(_ expected: Int, _ store: Store) throws {
@@ -57,7 +57,7 @@ import Testing
     // Reading this record would be an error.
     try store.put("value", forKey: "damaged", expires: .after(.seconds(2)))
     let found = try #require(
-      try "damaged".withBytes { key throws(StoreError) in
+      try "damaged".withBytes { key throws(Store.Error) in
         let hash = KeyHash(key, seed: store.core.source.seed)
         return try store.core.find(key, hash, in: store.core.memory)
       })
@@ -109,7 +109,7 @@ import Testing
   }
 
   @Test func aStoreInMemory() throws {
-    let store = Store(core: try Opening.inMemory(StoreOptions(), clock: time.clock))
+    let store = Store(core: try Opening.inMemory(Store.Options(), clock: time.clock))
     try store.put("value", forKey: "stays")
     try store.put("value", forKey: "goes", expires: .after(.seconds(1)))
     try expectCount(2, store)

@@ -18,13 +18,13 @@ final class TestClock: Sendable {
 
   func advance(milliseconds: UInt64) { time.wrappingAdd(milliseconds, ordering: .relaxed) }
   func set(_ milliseconds: UInt64) { time.store(milliseconds, ordering: .relaxed) }
-  var clock: Clock { Clock { self.time.load(ordering: .relaxed) } }
+  var clock: Clock { Clock(now: { self.time.load(ordering: .relaxed) }) }
 }
 
 /// Values that expire.
 @Suite struct ExpiryTests {
   private func store(_ scratch: Scratch, _ time: TestClock) throws -> Store {
-    Store(core: try Opening(path: scratch.path(), options: StoreOptions(), clock: time.clock).open())
+    Store(core: try Opening(path: scratch.path(), options: Store.Options(), clock: time.clock).open())
   }
 
   @Test func aValueIsThereUntilItExpires() throws {
@@ -86,9 +86,8 @@ final class TestClock: Sendable {
       try store.put(
         "v", forKey: "key \(number)", expires: .at(millisecondsSince1970: number % 2 == 0 ? 6_000 : 7_000))
     }
-    func opened(_ access: Access) throws -> Store {
-      var options = StoreOptions()
-      options.access = access
+    func opened(_ access: Store.Access) throws -> Store {
+      let options = Store.Options(access: access)
       return Store(core: try Opening(path: scratch.path(), options: options, clock: time.clock).open())
     }
     let others = try [opened(.readOnly), opened(.scratch), opened(.readWrite), store]

@@ -109,7 +109,7 @@ struct LimitTests {
   @Test func whatHasExpiredIsAbsent() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
-    let past = Expiry.at(millisecondsSince1970: 1_000)
+    let past = Store.Expiry.at(millisecondsSince1970: 1_000)
     try store.put("old", forKey: "past", expires: past)
     try store.put(patterned(100_000, 1), forKey: "large past", expires: .after(.seconds(-1)))
     try store.put("here", forKey: "future", expires: .after(.seconds(100_000)))
@@ -236,7 +236,7 @@ struct LimitTests {
 
   /// The path was left out if it happened to be part of the message, as "a" nearly always is.
   @Test func errorsNameTheStore() {
-    let error = StoreError(.damaged, "a record is damaged").naming("a")
+    let error = Store.Error(.damaged, "a record is damaged").naming("a")
     #expect(error.description.hasPrefix("a: "), "\(error)")
     #expect(error.naming("a").description == error.description)
   }

@@ -3,10 +3,10 @@ import Testing
 
 @testable import KVMap
 
-/// Many keys at once.
+/// Calls that take many keys: `get`, `put(contentsOf:)` and `remove(contentsOf:)`.
 struct ManyTests {
   @Test(arguments: [0, 1, 63, 64, 65, 5_000])
-  func eachHasItsOwnValue(count: Int) throws {
+  func eachKeyGetsItsOwnValue(count: Int) throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     for number in 0..<count where number % 3 != 0 {
@@ -22,9 +22,45 @@ struct ManyTests {
       #expect(isRight, "\(number)")
     }
     #expect(try store.get(repeatElement("key 1", count: 3)) == (0..<3).map { _ in try store.get("key 1") })
+    var met: [Int] = []
+    try store.withValues(forKeys: (0..<count).map { "key \($0)" }) { number, value in
+      let isRight = try [UInt8](copying: value) == values[number]
+      #expect(isRight, "\(number)")
+      met.append(number)
+    }
+    #expect(met == (0..<count).filter { $0 % 3 != 0 })
   }
 
-  @Test func damageOfOneIsAnError() throws {
+  /// They stay where they are while the keys are removed and their space is reused.
+  @Test func valuesInPlaceStay() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    let keys = (0..<200).map { "key \($0)" }
+    for key in keys { try store.put(key, forKey: key) }
+    try store.withValues(forKeys: keys) { number, value in
+      // The first call of each group changes all that the group has looked up.
+      if number % 64 == 0 {
+        for key in keys { try store.put("other of \(key)", forKey: key) }
+        for _ in 0..<3 { try store.checkpoint() }
+        try store.compact()
+        for key in keys { try store.put(key, forKey: key) }
+      }
+      let isRight = try [UInt8](copying: value) == bytes(keys[number])
+      #expect(isRight, "\(number)")
+    }
+    struct Stop: Error {}
+    var calls = 0
+    #expect(throws: Stop.self) {
+      try store.withValues(forKeys: keys) { _, _ in
+        calls += 1
+        throw Stop()
+      }
+    }
+    #expect(calls == 1)
+    try expectSound(store)
+  }
+
+  @Test func oneDamagedRecordIsAnError() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     for number in 0..<100 { try store.put("value", forKey: "key \(number)") }
@@ -32,6 +68,7 @@ struct ManyTests {
     let memory = store.core.memory
     memory.bytes.store8(0, Int(found.position.offset) + found.header.valueOffset)
     #expect(code { try store.get((0..<100).map { "key \($0)" }) } == .damaged)
+    #expect(code { try store.withValues(forKeys: (0..<100).map { "key \($0)" }) { _, _ in } } == .damaged)
     #expect(try store.get((8..<100).map { "key \($0)" }).allSatisfy { $0 == bytes("value") })
     try store.close()
     #expect(code { try store.get(["key 8"]) } == .closed)
@@ -40,7 +77,7 @@ struct ManyTests {
   // MARK: Changes
 
   @Test(arguments: [0, 1, 63, 64, 65, 5_000])
-  func manyArePutAndRemovedInOneCommit(count: Int) throws {
+  func manyKeysArePutAndRemovedAtOnce(count: Int) throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let other = try scratch.store()
@@ -73,8 +110,8 @@ struct ManyTests {
     #expect(try store.remove(contentsOf: ["a", "a"]) == 1)
   }
 
-  /// Nothing has changed then, and the store goes on.
-  @Test func oneKeyThatIsTooLongUndoesAll() throws {
+  /// The call changes nothing, and later calls succeed.
+  @Test func oneKeyThatIsTooLongFailsTheCall() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     try store.put("old", forKey: "key 1")

@@ -11,7 +11,7 @@ struct ModelTests {
   enum Mode: CaseIterable {
     case plain, exclusive, interval, onCommit
 
-    func set(_ options: inout StoreOptions) {
+    func set(_ options: inout Store.Options) {
       switch self {
       case .plain: break
       case .exclusive: options.exclusive = true

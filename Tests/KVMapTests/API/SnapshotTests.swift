@@ -21,7 +21,7 @@ struct SnapshotTests {
     }
   }
 
-  private func everything(_ snapshot: Snapshot) throws -> [[UInt8]: [UInt8]] {
+  private func everything(_ snapshot: Store.Snapshot) throws -> [[UInt8]: [UInt8]] {
     var found: [[UInt8]: [UInt8]] = [:]
     try snapshot.forEach { key, value in
       #expect(found.updateValue(value.array, forKey: key.array) == nil, "a key was passed twice")
@@ -226,8 +226,8 @@ struct SnapshotTests {
   @Test func nothingExpiresInASnapshot() throws {
     let scratch = try Scratch()
     let now = Atomic<UInt64>(1_000_000)
-    let clock = Clock { now.load(ordering: .relaxed) }
-    let store = Store(core: try Opening(path: scratch.path(), options: StoreOptions(), clock: clock).open())
+    let clock = Clock(now: { now.load(ordering: .relaxed) })
+    let store = Store(core: try Opening(path: scratch.path(), options: Store.Options(), clock: clock).open())
     try store.put("soon gone", forKey: "key", expires: .after(.seconds(1)))
     let snapshot = try store.snapshot()
     now.add(5_000, ordering: .relaxed)

@@ -14,7 +14,7 @@ import Testing
     try store.put("\(Int64.max)", forKey: "n")
     #expect(code { try store.increment("n") } == .notANumber)
     #expect(try store.get("n", as: String.self) == "\(Int64.max)")
-    for text in ["", "1.5", " 1", "99999999999999999999", "x"] {
+    for text in ["", "1.5", " 1", "+1", "007", "99999999999999999999", "x"] {
       try store.put(text, forKey: "n")
       #expect(code { try store.increment("n") } == .notANumber, "'\(text)'")
     }
@@ -31,7 +31,49 @@ import Testing
     #expect(try store.get("k") == [2])
     #expect(try store.compareAndSet("k", expected: [2], new: nil))
     #expect(try store.get("k") == nil)
-    #expect(try store.compareAndSet("k", expected: nil, new: nil))
+    #expect(try store.compareAndSet("k", expected: nil as [UInt8]?, new: nil))
+  }
+
+  /// They take and give what `put` and `get` do.
+  @Test func valuesOfOtherTypes() throws {
+    let store = try Store.inMemory()
+    #expect(try store.increment("n", by: 250 as UInt8) == 250)
+    let error = #expect(throws: Store.Error.self) { try store.increment("n", by: 6 as UInt8) }
+    #expect(
+      error?.message == "store in memory: key 'n': the sum of 250 and 6 does not fit into UInt8")
+    #expect(try store.increment("n") == 251)
+    #expect(try store.increment("n", by: Int64(-252)) == -1)
+    let refusal = #expect(throws: Store.Error.self) { try store.increment("n", by: 1 as UInt) }
+    #expect(refusal?.code == .notANumber && refusal?.message.hasPrefix("store in memory: key 'n': ") == true)
+    #expect(try store.compareAndSet("n", expected: -1, new: 5))
+    #expect(try store.compareAndSet("n", expected: "5"[...], new: "6"))
+    #expect(try !store.compareAndSet("n", expected: 60, new: 7))
+    #expect(try store.exchange(true, forKey: "flag") == nil)
+    #expect(try store.exchange(false, forKey: "flag", expires: .after(.seconds(60))) == true)
+    // What cannot be read is not replaced.
+    #expect(code { try store.exchange(1, forKey: "flag") } == .notANumber)
+    #expect(try store.get("flag", as: Bool.self) == false)
+    #expect(try store.append("b", toKey: "text") == 1)
+    #expect(try store.append(12, toKey: "text") == 3)
+    #expect(try store.append("c".utf8.span, toKey: "text") == 4)
+    #expect(try store.get("text", as: String.self) == "b12c")
+    #expect(try store.update("n", as: Int.self) { $0.map { $0 * 2 } } == 12)
+    #expect(code { try store.update("text", as: Int.self) { _ in 1 } } == .notANumber)
+    #expect(try store.update("n", as: Int.self, expires: .at(millisecondsSince1970: 1)) { _ in 1 } == 1)
+    #expect(try !store.contains("n"))
+  }
+
+  /// A value in an extent, which is compared where it lies.
+  @Test func largeValuesAreComparedAndExchanged() throws {
+    let store = try Store.inMemory()
+    let (one, other) = (patterned(300_000, 1), patterned(300_000, 2))
+    try store.put(one, forKey: "k")
+    #expect(try !store.compareAndSet("k", expected: other, new: one))
+    #expect(try !store.compareAndSet("k", expected: Array(one.dropLast()), new: other))
+    #expect(try store.compareAndSet("k", expected: one, new: other))
+    #expect(try store.exchange(one, forKey: "k") == other)
+    #expect(try store.get("k") == one)
+    #expect(store.core.verify().isSound)
   }
 
   @Test func byVersion() throws {
@@ -83,7 +125,7 @@ import Testing
     let scratch = try Scratch()
     let time = TestClock(1_000)
     let store = Store(
-      core: try Opening(path: scratch.path(), options: StoreOptions(), clock: time.clock).open())
+      core: try Opening(path: scratch.path(), options: Store.Options(), clock: time.clock).open())
     try store.put("1", forKey: "n", expires: .after(.milliseconds(100)))
     try store.increment("n")
     try store.append(bytes("0"), toKey: "n")

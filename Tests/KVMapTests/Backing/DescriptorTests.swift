@@ -20,55 +20,57 @@
     @Test(arguments: [[0], [1], [2], [0, 1, 2]] as [[Int32]])
     func whatIsPrintedNeverGoesIntoAStore(missing: [Int32]) async {
       await #expect(processExitsWith: .success) { [missing = missing as [Int32]] in
-        let scratch = try Scratch.inMemory()
-        let problems = Mutex<[String]>([])
-        let isDone = Atomic<Bool>(false)
-        for stream in missing { close(stream) }
-        let printer = Threads(1) {
-          while !isDone.load(ordering: .relaxed) {
-            for stream in missing { _ = unsafe write(stream, Self.noise, Self.noise.utf8.count) }
-            if missing.contains(STDOUT_FILENO) {
-              print(Self.noise)
-              unsafe fflush(nil)
+        try blocking {
+          let scratch = try Scratch.inMemory()
+          let problems = Mutex<[String]>([])
+          let isDone = Atomic<Bool>(false)
+          for stream in missing { close(stream) }
+          let printer = Threads(1) {
+            while !isDone.load(ordering: .relaxed) {
+              for stream in missing { _ = unsafe write(stream, Self.noise, Self.noise.utf8.count) }
+              if missing.contains(STDOUT_FILENO) {
+                print(Self.noise)
+                unsafe fflush(nil)
+              }
             }
           }
-        }
-        // Looks at the streams at every call: a file may have the number of a stream for a moment.
-        FaultInjection.install { call in
-          // Time for other threads to close what they have opened.
-          if call == .open { usleep(200) }
-          for stream in missing {
-            if let target = Self.file(of: stream), Self.isOfAStore(target, scratch) {
-              problems.withLock { $0.append("\(stream) is \(target) at \(call)") }
+          // Looks at the streams at every call: a file may have the number of a stream for a moment.
+          FaultInjection.install { call in
+            // Time for other threads to close what they have opened.
+            if call == .open { usleep(200) }
+            for stream in missing {
+              if let target = Self.file(of: stream), Self.isOfAStore(target, scratch) {
+                problems.withLock { $0.append("\(stream) is \(target) at \(call)") }
+              }
             }
+            return nil
           }
-          return nil
-        }
-        // Three at once: a thread must not open a store with the number that another has just closed.
-        let threads = Atomic<Int>(0)
-        Threads(3) {
-          let own = threads.wrappingAdd(1, ordering: .relaxed).oldValue
-          do {
-            for round in 0..<Self.rounds { try Self.live(in: scratch, "\(own) \(round)") }
-          } catch {
-            problems.withLock { $0.append("\(error)") }
+          // Three at once: a thread must not open a store with the number that another has just closed.
+          let threads = Atomic<Int>(0)
+          Threads(3) {
+            let own = threads.wrappingAdd(1, ordering: .relaxed).oldValue
+            do {
+              for round in 0..<Self.rounds { try Self.live(in: scratch, "\(own) \(round)") }
+            } catch {
+              problems.withLock { $0.append("\(error)") }
+            }
+          }.join()
+          FaultInjection.install(nil)
+          // The same for handles that stay open.
+          let stores = [try scratch.store("0 0"), try Store.inMemory()]
+          for number in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
+            guard let number = Int32(number), let target = Self.file(of: number) else { continue }
+            if Self.isOfAStore(target, scratch) { #expect(number > STDERR_FILENO, "\(target)") }
           }
-        }.join()
-        FaultInjection.install(nil)
-        // The same for handles that stay open.
-        let stores = [try scratch.store("0 0"), try Store.inMemory()]
-        for number in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
-          guard let number = Int32(number), let target = Self.file(of: number) else { continue }
-          if Self.isOfAStore(target, scratch) { #expect(number > STDERR_FILENO, "\(target)") }
+          isDone.store(true, ordering: .relaxed)
+          printer.join()
+          for store in stores { try store.close() }
+          // The library leaves nothing in their place; the language's own runtime may open something.
+          for stream in missing { #expect(Self.file(of: stream) != "/") }
+          let found = problems.withLock { $0 }
+          #expect(found.isEmpty, "\(found.count), the first: \(found.first ?? "")")
+          try Self.expectSound(scratch)
         }
-        isDone.store(true, ordering: .relaxed)
-        printer.join()
-        for store in stores { try store.close() }
-        // The library leaves nothing in their place; the language's own runtime may open something.
-        for stream in missing { #expect(Self.file(of: stream) != "/") }
-        let found = problems.withLock { $0 }
-        #expect(found.isEmpty, "\(found.count), the first: \(found.first ?? "")")
-        try Self.expectSound(scratch)
       }
     }
 
@@ -98,7 +100,7 @@
       let snapshot = try store.snapshot()
       try store.backup(to: scratch.path("\(name) backup"))
       try store.backup(to: scratch.path("\(name) clone"), sharesBlocks: true)
-      for access in [Access.readOnly, .scratch, .readWrite] {
+      for access in [Store.Access.readOnly, .scratch, .readWrite] {
         try scratch.store(name) { $0.access = access }.close()
       }
       for number in 0..<keys { try store.put(value(number), forKey: "key \(number)") }

@@ -13,9 +13,9 @@ struct PinTests {
     let reader = try scratch.store { $0.access = .readOnly }
     let shared = store.core.memory.shared
     let first = shared[.epoch].number
-    let backing = SlowPins(reader.core.backing) { () throws(StoreError) in
+    let backing = SlowPins(reader.core.backing) { () throws(Store.Error) in
       try store.checkpoint()
-      try store.core.withWriteLock { turn throws(StoreError) in
+      try store.core.withWriteLock { turn throws(Store.Error) in
         try turn.writer.space.reuse.refresh(store.core.memory, store.core.backing)
       }
     }
@@ -61,7 +61,7 @@ struct PinTests {
     func checkpointAndLookForPins() throws {
       try store.put("v", forKey: "key")
       try store.checkpoint()
-      try store.core.withWriteLock { turn throws(StoreError) in
+      try store.core.withWriteLock { turn throws(Store.Error) in
         try turn.writer.space.reuse.refresh(store.core.memory, store.core.backing)
       }
     }
@@ -90,7 +90,7 @@ struct PinTests {
     try store.withValue(forKey: "key") { value in
       try store.remove("key")
       try store.checkpoint()
-      try store.core.withWriteLock { turn throws(StoreError) in
+      try store.core.withWriteLock { turn throws(Store.Error) in
         try turn.writer.space.reuse.refresh(memory, store.core.backing)
       }
       memory.shared[.syncFailed] = 1
@@ -119,15 +119,15 @@ struct PinTests {
 /// Calls a closure before the first pin is taken.
 private final class SlowPins: ForwardingBacking, @unchecked Sendable {
   // Sendable: one thread uses it.
-  private var beforeFirst: (() throws(StoreError) -> Void)?
+  private var beforeFirst: (() throws(Store.Error) -> Void)?
   private(set) var pins: [Epoch] = []
 
-  init(_ backing: any Backing, _ beforeFirst: @escaping () throws(StoreError) -> Void) {
+  init(_ backing: any Backing, _ beforeFirst: @escaping () throws(Store.Error) -> Void) {
     self.beforeFirst = beforeFirst
     super.init(backing)
   }
 
-  override func pin(_ epoch: Epoch) throws(StoreError) {
+  override func pin(_ epoch: Epoch) throws(Store.Error) {
     try beforeFirst?()
     beforeFirst = nil
     pins.append(epoch)

@@ -9,7 +9,7 @@ import Testing
   import Darwin
 #endif
 
-/// Readers of a value in place announce the epoch that they pin in the reader slots.
+/// Readers of values in place announce, in the reader slot of their handle, the epoch that they pin.
 @Suite(.timeLimit(.minutes(3)))
 struct ReaderSlotTests {
   let scratch: Scratch
@@ -29,12 +29,12 @@ struct ReaderSlotTests {
   }
 
   private func refresh() throws {
-    try writer.core.withWriteLock { turn throws(StoreError) in
+    try writer.core.withWriteLock { turn throws(Store.Error) in
       try turn.writer.space.reuse.refresh(writer.core.memory, writer.core.backing)
     }
   }
 
-  /// Writes so much that space which is free is reused.
+  /// Writes enough that free space is reused.
   private func overwriteMuch(_ rounds: Range<UInt64>) throws {
     for round in rounds {
       try writer.put(patterned(100_000, 2 + round), forKey: "other \(round)")
@@ -42,10 +42,10 @@ struct ReaderSlotTests {
     }
   }
 
-  @Test func bytesThatAReaderHoldsStayAsTheyAre() throws {
+  @Test func bytesStayAsTheyAreWhileAReaderUsesThem() throws {
     try reader.withValue(forKey: "key") { value in
       #expect(try announced() == writer.core.shared[.epoch])
-      #expect(try writer.core.backing.locks.lowestPin() == nil, "there is a lock too")
+      #expect(try writer.core.backing.locks.lowestPin() == nil, "the pin is a lock as well")
       try writer.remove("key")
       try overwriteMuch(0..<6)
       #expect(value.array == patterned(100_000, 1))
@@ -56,7 +56,7 @@ struct ReaderSlotTests {
     #expect(try writer.statistics().fileBytes <= limit, "what was freed is not reused")
   }
 
-  @Test func aWalkAnnouncesWhatItPins() throws {
+  @Test func forEachAnnouncesWhatItPins() throws {
     try reader.forEach { _, _ in
       let (pinned, holder) = (try announced(), try writer.statistics().oldestPinHolder)
       #expect(pinned == writer.core.shared[.epoch])
@@ -66,8 +66,8 @@ struct ReaderSlotTests {
     #expect(try writer.statistics().oldestPinHolder == nil)
   }
 
-  /// The reader gate counts the handle's own readers.
-  @Test func aHandleDoesNotWaitForItsOwnSlot() throws {
+  /// The handle knows its own readers from its reader gate.
+  @Test func aHandlePassesOverItsOwnSlot() throws {
     try writer.withValue(forKey: "key") { _ in
       let own = try announced()
       let others = try ReuseRule.announcedPin(reader.core.memory, reader.core.backing)
@@ -77,8 +77,8 @@ struct ReaderSlotTests {
   }
 
   #if CRASH_SIMULATION
-    /// After the reader has loaded the epoch and before it announces it, the other handle writes a
-    /// checkpoint and looks for pins.
+    /// The other handle writes a checkpoint and looks for pins after the reader has loaded the epoch and
+    /// before it announces it.
     @Test func anAnnouncementThatComesTooLateIsMadeAgain() throws {
       try reader.withValue(forKey: "key") { _ in }
       let first = writer.core.shared[.epoch]
@@ -86,7 +86,8 @@ struct ReaderSlotTests {
       let observer = unsafe StoreObserver { _, _, _ in
         guard isFirst else { return }
         isFirst = false
-        // The announcement is undone while the other handle looks for pins, as if it came later.
+        // The announcement is taken out of the slot while the other handle looks for pins, as if it
+        // were made later.
         let slots = ReaderSlots(bytes: reader.core.source.fixed)
         let offset = SharedState.publicOffset + SharedState.byteCount + 8
         let words = (0..<7).map { offset + $0 * 8 }.filter { slots.bytes.loadRelaxed($0) & 0xffff != 0 }
@@ -109,7 +110,8 @@ struct ReaderSlotTests {
     }
   #endif
 
-  /// Otherwise readers that overlap all the time would pin the first one's epoch for ever.
+  /// A reader of a later epoch takes another word of the slot. If all took the same word, readers that
+  /// overlap without end would pin the first one's epoch for ever.
   @Test func overlappingReadersDoNotKeepAnOldEpoch() throws {
     var pin = try reader.core.pins.pinCurrent()
     for _ in 0..<20 {
@@ -136,8 +138,8 @@ struct ReaderSlotTests {
     #expect(try announced() == nil)
   }
 
-  /// If there are more epochs at once than a slot has words, or more handles than slots, or the
-  /// handle cannot write, a lock is the pin.
+  /// A lock is the pin if readers pin more epochs at once than a slot has words, if there are more
+  /// handles than slots, or if the handle cannot write.
   @Test func aReaderWithoutASlotTakesALock() throws {
     var pins: [ProcessPins.Pin] = []
     for _ in 0..<10 {
@@ -154,24 +156,25 @@ struct ReaderSlotTests {
       try handle.withValue(forKey: "key") { value in
         let isLocked = try writer.core.backing.locks.lowestPin() != nil
         let isAnnounced = try announced() != nil
-        // One slot is that of `reader`.
+        // `reader` has one of the slots.
         #expect(isLocked == (number >= ReaderSlots.count - 1), "handle \(number)")
         #expect(isLocked != isAnnounced)
         #expect(value.byteCount == 100_000)
       }
     }
-    let onlyReads = try scratch.store { $0.access = .readOnly }
-    try onlyReads.withValue(forKey: "key") { _ in
+    let readOnly = try scratch.store { $0.access = .readOnly }
+    try readOnly.withValue(forKey: "key") { _ in
       let (pinned, locked) = (try announced(), try writer.core.backing.locks.lowestPin())
       #expect(pinned == nil)
       #expect(locked != nil)
     }
   }
 
-  // MARK: Closing meanwhile
+  // MARK: Closing while reading
 
-  /// The handle is closed while a value is looked at, and another process opens the store alone. It
-  /// may begin in an earlier epoch: snapshots raise it without a checkpoint.
+  /// The handle is closed while a reader uses a value in place. Then another handle opens the store alone and
+  /// overwrites much. It may begin in an earlier epoch than the reader's: snapshots end epochs without a
+  /// checkpoint.
   @Test(arguments: [0, 1, 2])
   func aValueStaysWhenItsHandleIsClosed(snapshots: Int) throws {
     let scratch = try Scratch()
@@ -188,7 +191,7 @@ struct ReaderSlotTests {
     }
   }
 
-  /// The end of a snapshot of the same epoch takes nothing away from the reader.
+  /// The end of a snapshot does not end a reader's pin of the same epoch.
   @Test(arguments: [false, true])
   func aValueStaysWhenASnapshotEnds(endsSnapshot: Bool) throws {
     let scratch = try Scratch()
@@ -216,63 +219,67 @@ struct ReaderSlotTests {
   // MARK: Processes
 
   /// A process is killed while it reads in place. Its announcement stays in the file, but does not
-  /// count. The next handle that takes the slot does not take it for its own.
+  /// count. The next handle that takes the slot clears it.
   @Test func aDeadReaderPinsNothing() async {
     await #expect(processExitsWith: .success) {
-      let scratch = try Scratch()
-      let writer = try scratch.store()
-      try writer.put(patterned(100_000, 1), forKey: "key")
-      func announced() throws -> Epoch? {
-        try ReuseRule.announcedPin(writer.core.memory, writer.core.backing)?.epoch
-      }
-      let board = Board()
-      let child = ForkedChild(board) {
-        guard let reader = try? scratch.store() else { return }
-        _ = try? reader.withValue(forKey: "key") { _ in
-          board.returned = 1
-          while true { sleep(1) }
+      try blocking {
+        let scratch = try Scratch()
+        let writer = try scratch.store()
+        try writer.put(patterned(100_000, 1), forKey: "key")
+        func announced() throws -> Epoch? {
+          try ReuseRule.announcedPin(writer.core.memory, writer.core.backing)?.epoch
         }
+        let board = Board()
+        let child = ForkedChild(board) {
+          guard let reader = try? scratch.store() else { return }
+          _ = try? reader.withValue(forKey: "key") { _ in
+            board.returned = 1
+            while true { sleep(1) }
+          }
+        }
+        #expect(try child.waits { board.returned == 1 })
+        #expect(try announced() != nil)
+        child.kill()
+        _ = try child.waits { child.hasEnded }
+        #expect(try announced() == nil, "the dead process still pins")
+        let reader = try scratch.store()
+        let pinned = try reader.withValue(forKey: "key") { _ in try announced() }
+        #expect(pinned != nil)
+        #expect(try announced() == nil, "the pin of the dead process counts again")
       }
-      #expect(try child.waits { board.returned == 1 })
-      #expect(try announced() != nil)
-      child.kill()
-      _ = try child.waits { child.hasEnded }
-      #expect(try announced() == nil, "the dead process still pins")
-      let reader = try scratch.store()
-      let pinned = try reader.withValue(forKey: "key") { _ in try announced() }
-      #expect(pinned != nil)
-      #expect(try announced() == nil, "the pin of the dead process counts again")
     }
   }
 
-  /// A child that is forked within a call must not end its parent's pin.
+  /// A child that is forked within a call does not end its parent's pin.
   @Test func aForkedChildEndsNoPin() async {
     await #expect(processExitsWith: .success) {
-      let scratch = try Scratch()
-      let writer = try scratch.store()
-      let reader = try scratch.store()
-      try writer.put("value", forKey: "key")
-      let board = Board()
-      try reader.withValue(forKey: "key") { _ in
-        let pin = try reader.core.pins.pinCurrent()
-        let child = ForkedChild(board) {
-          alarm(20)
-          try? reader.core.pins.unpin(pin)
+      try blocking {
+        let scratch = try Scratch()
+        let writer = try scratch.store()
+        let reader = try scratch.store()
+        try writer.put("value", forKey: "key")
+        let board = Board()
+        try reader.withValue(forKey: "key") { _ in
+          let pin = try reader.core.pins.pinCurrent()
+          let child = ForkedChild(board) {
+            alarm(20)
+            try? reader.core.pins.unpin(pin)
+          }
+          _ = try child.waits { child.hasEnded }
+          #expect(child.end == .well, "\(board.message)")
+          try reader.core.pins.unpin(pin)
+          #expect(try ReuseRule.announcedPin(writer.core.memory, writer.core.backing) != nil)
         }
-        _ = try child.waits { child.hasEnded }
-        #expect(child.end == .well, "\(board.message)")
-        try reader.core.pins.unpin(pin)
-        #expect(try ReuseRule.announcedPin(writer.core.memory, writer.core.backing) != nil)
+        #expect(try ReuseRule.announcedPin(writer.core.memory, writer.core.backing) == nil)
       }
-      #expect(try ReuseRule.announcedPin(writer.core.memory, writer.core.backing) == nil)
     }
   }
 
-  /// One handle overwrites values and writes checkpoints as fast as possible, while readers of
-  /// another one look at each value twice.
-  @Test func valuesDoNotChangeInTheHandsOfReaders() async throws {
+  /// One handle overwrites values and writes checkpoints as fast as it can. Readers of another handle look at
+  /// each value twice.
+  @Test func valuesDoNotChangeWhileReadersUseThem() async throws {
     let keys = 40
-    for key in 0..<keys { try writer.put(patterned(3_000, 1), forKey: "\(key)") }
+    for key in 0..<keys { try await writer.put(patterned(3_000, 1), forKey: "\(key)") }
     let (writer, reader) = (writer, reader)
     try await withThrowingTaskGroup(of: Int.self) { group in
       for thread in 0..<3 {
@@ -293,13 +300,13 @@ struct ReaderSlotTests {
       }
       group.addTask {
         for round in 0..<400 as Range<UInt64> {
-          for key in 0..<keys { try writer.put(patterned(3_000, round), forKey: "\(key)") }
-          if round % 4 == 0 { try writer.checkpoint() }
+          for key in 0..<keys { try await writer.put(patterned(3_000, round), forKey: "\(key)") }
+          if round % 4 == 0 { try await writer.checkpoint() }
         }
         return 0
       }
       for try await _ in group {}
     }
-    try expectSound(writer)
+    try blocking { try expectSound(writer) }
   }
 }

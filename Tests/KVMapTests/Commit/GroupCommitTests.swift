@@ -12,33 +12,35 @@ struct GroupCommitTests {
   /// In a process of its own, since the hook is for the whole process.
   @Test func threadsShareSyncs() async {
     await #expect(processExitsWith: .success) {
-      let scratch = try Scratch()
-      let store = try scratch.store()
-      let syncs = Atomic<Int>(0)
-      FaultInjection.install { call in
-        if call == .msync { syncs.add(1, ordering: .relaxed) }
-        return nil
-      }
-      let failures = Atomic<Int>(0)
-      var others: Threads?
-      // All others wait when it ends, however busy the machine is.
-      try store.transaction(durability: .onCommit) { transaction in
-        try transaction.put([1], forKey: "first")
-        others = Threads(7) {
-          do {
-            try store.put([1], forKey: "\(Threads.current)", durability: .onCommit)
-          } catch {
-            failures.add(1, ordering: .relaxed)
-          }
+      try blocking {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        let syncs = Atomic<Int>(0)
+        FaultInjection.install { call in
+          if call == .msync { syncs.add(1, ordering: .relaxed) }
+          return nil
         }
-        while store.core.writeLock.waiting.load(ordering: .relaxed) < 7 { pause(microseconds: 500) }
+        let failures = Atomic<Int>(0)
+        var others: Threads?
+        // All others wait when it ends, however busy the machine is.
+        try store.transaction(durability: .onCommit) { transaction in
+          try transaction.put([1], forKey: "first")
+          others = Threads(7) {
+            do {
+              try store.put([1], forKey: "\(Threads.current)", durability: .onCommit)
+            } catch {
+              failures.add(1, ordering: .relaxed)
+            }
+          }
+          while store.core.writeLock.waiting.load(ordering: .relaxed) < 7 { pause(microseconds: 500) }
+        }
+        others?.join()
+        FaultInjection.install(nil)
+        #expect(failures.load(ordering: .relaxed) == 0)
+        #expect(try store.count == 8)
+        #expect(syncs.load(ordering: .relaxed) <= 4)
+        try expectSound(store)
       }
-      others?.join()
-      FaultInjection.install(nil)
-      #expect(failures.load(ordering: .relaxed) == 0)
-      #expect(try store.count == 8)
-      #expect(syncs.load(ordering: .relaxed) <= 4)
-      try expectSound(store)
     }
   }
 
@@ -103,7 +105,7 @@ struct GroupCommitTests {
     try store.put("old", forKey: "published")
     func hash(_ key: [UInt8]) -> KeyHash { unsafe KeyHash(key.span.bytes, seed: store.core.memory.seed) }
     let request = store.core.request(.always, .never, nil)
-    try store.core.withWriteLock { turn throws(StoreError) in
+    try store.core.withWriteLock { turn throws(Store.Error) in
       turn.writer.joinGroup()
       for (key, value) in [("one", "1"), ("two", "2"), ("published", "new"), ("one", "1 again")] {
         let (key, value) = (bytes(key), bytes(value))
@@ -130,33 +132,35 @@ struct GroupCommitTests {
   /// goes on.
   @Test func noneIsAcknowledgedIfTheSyncFails() async {
     await #expect(processExitsWith: .success) {
-      let scratch = try Scratch()
-      let store = try scratch.store()
-      let calls = Atomic<Int>(0)
-      let told = Atomic<Int>(0)
-      let done = Atomic<Int>(0)
-      FaultInjection.install { call in
-        guard call == .msync else { return nil }
-        pause(microseconds: 300)
-        return calls.add(1, ordering: .relaxed).oldValue % 7 == 6 ? .ioError : nil
-      }
-      Threads(6) {
-        for number in 0..<60 {
-          do {
-            let key = "\(Threads.current) \(number)"
-            try store.put([1], forKey: key, durability: .onCommit)
-            done.add(1, ordering: .relaxed)
-            if try store.get(key) == nil { Issue.record("acknowledged and not there") }
-          } catch {
-            #expect((error as? StoreError)?.code == .outcomeUnknown)
-            told.add(1, ordering: .relaxed)
-          }
+      try blocking {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        let calls = Atomic<Int>(0)
+        let told = Atomic<Int>(0)
+        let done = Atomic<Int>(0)
+        FaultInjection.install { call in
+          guard call == .msync else { return nil }
+          pause(microseconds: 300)
+          return calls.add(1, ordering: .relaxed).oldValue % 7 == 6 ? .ioError : nil
         }
-      }.join()
-      FaultInjection.install(nil)
-      #expect(told.load(ordering: .relaxed) > 0 && done.load(ordering: .relaxed) > 0)
-      #expect(try store.count >= done.load(ordering: .relaxed))
-      try expectSound(store)
+        Threads(6) {
+          for number in 0..<60 {
+            do {
+              let key = "\(Threads.current) \(number)"
+              try store.put([1], forKey: key, durability: .onCommit)
+              done.add(1, ordering: .relaxed)
+              if try store.get(key) == nil { Issue.record("acknowledged and not there") }
+            } catch {
+              #expect((error as? Store.Error)?.code == .outcomeUnknown)
+              told.add(1, ordering: .relaxed)
+            }
+          }
+        }.join()
+        FaultInjection.install(nil)
+        #expect(told.load(ordering: .relaxed) > 0 && done.load(ordering: .relaxed) > 0)
+        #expect(try store.count >= done.load(ordering: .relaxed))
+        try expectSound(store)
+      }
     }
   }
 }

@@ -26,7 +26,7 @@ import Testing
     let scratch = try Scratch()
     let store = try scratch.store()
     let shared = store.core.memory.shared
-    try store.core.withWriteLock { turn throws(StoreError) in
+    try store.core.withWriteLock { turn throws(Store.Error) in
       let words: [SharedWord<Unit>] = [.segment, .nextSegment, .moveSegment, .victim]
       for word in words {
         let before = shared[word]
@@ -42,8 +42,8 @@ import Testing
 
   /// A store that is overwritten again and again takes at most twice what it holds and 64 MiB,
   /// or one and a half times and 16 MiB; and what is written beside a checkpoint.
-  @Test(arguments: [SpaceUse.standard, .compact])
-  func overwritingKeepsTheFileSmall(space: SpaceUse) throws {
+  @Test(arguments: [Store.SpaceUse.standard, .compact])
+  func overwritingKeepsTheFileSmall(space: Store.SpaceUse) throws {
     let scratch = try Scratch()
     let store = try scratch.store {
       $0.space = space
@@ -115,16 +115,16 @@ import Testing
   @Test func movedRecordsKeepVersionAndExpiry() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
-    let expiry = Expiry.at(millisecondsSince1970: 4_000_000_000_000)
+    let expiry = Store.Expiry.at(millisecondsSince1970: 4_000_000_000_000)
     for number in 0..<20_000 {
       try store.put(value(number, 0), forKey: "key \(number)", expires: number % 3 == 0 ? expiry : .never)
     }
     for number in 0..<20_000 where number % 2 == 0 { try store.remove("key \(number)") }
-    var before: [[UInt8]: Entry] = [:]
+    var before: [[UInt8]: Store.Entry] = [:]
     var cursor = store.makeCursor()
     while let entry = try cursor.next() { before[entry.key] = entry }
     try store.compact()
-    var after: [[UInt8]: Entry] = [:]
+    var after: [[UInt8]: Store.Entry] = [:]
     cursor = store.makeCursor()
     while let entry = try cursor.next() { after[entry.key] = entry }
     #expect(before.count == 10_000)
@@ -137,7 +137,7 @@ import Testing
     let scratch = try Scratch()
     let time = TestClock(1_000_000)
     let store = Store(
-      core: try Opening(path: scratch.path(), options: StoreOptions(), clock: time.clock).open())
+      core: try Opening(path: scratch.path(), options: Store.Options(), clock: time.clock).open())
     for number in 0..<40_000 {
       try store.put(value(number, 0), forKey: "old \(number)", expires: .after(.seconds(10 + number % 50)))
     }
@@ -153,12 +153,11 @@ import Testing
   }
 
   /// The same while others are written, without a call of `compact`.
-  @Test(arguments: [(SpaceUse.standard, 68 << 20), (.compact, 40 << 20)])
-  func expiredRecordsAreReclaimedByWriting(space: SpaceUse, bound: Int) throws {
+  @Test(arguments: [(Store.SpaceUse.standard, 68 << 20), (.compact, 40 << 20)])
+  func expiredRecordsAreReclaimedByWriting(space: Store.SpaceUse, bound: Int) throws {
     let scratch = try Scratch()
     let time = TestClock(1_000_000)
-    var options = StoreOptions()
-    options.space = space
+    let options = Store.Options(space: space)
     let store = Store(
       core: try Opening(path: scratch.path(), options: options, clock: time.clock).open())
     var most = 0

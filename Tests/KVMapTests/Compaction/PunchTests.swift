@@ -84,6 +84,48 @@ struct PunchTests {
     }
   }
 
+  /// The reserve of a store that would have grown by a large value lies beyond that value. If the
+  /// disk is full half-way through that reserve, what lies before it has no disk space.
+  @Test func aReserveThatFailedHalfWayIsNotReliedOn() throws {
+    let core = try Store.inMemory().core
+    let backing = CountingBacking(core.backing)
+    let shared = core.memory.shared
+    shared[.indexPages] = 600
+    let kept = SpaceReserve.kept(core.memory)
+    #expect(kept > 4)
+    var space = SpaceTable(working: WorkingMemory(core.source), backing: backing)
+    backing.room = 3
+    let refused = code {
+      try space.taking(for: .adding) { space throws(Store.Error) in try space.extend(by: 2) }
+    }
+    #expect(refused == .diskFull)
+    backing.room = .max
+    backing.preallocated = []
+    let end = space.highWater
+    try space.taking(for: .adding) { space throws(Store.Error) in
+      try space.reserve.ensure(above: end, core.memory, backing)
+    }
+    #expect(backing.preallocated == Set(Int(end)..<Int(end + kept)))
+  }
+
+  /// Another handle lowers the high-water mark, and punches what lies above its own reserve, before the next
+  /// checkpoint ends. What this handle knew of the space above the mark holds no longer.
+  @Test func aReserveAboveAMarkThatWasLoweredIsNotReliedOn() throws {
+    let core = try Store.inMemory().core
+    let backing = CountingBacking(core.backing)
+    let shared = core.memory.shared
+    shared[.indexPages] = 600
+    var space = SpaceTable(working: WorkingMemory(core.source), backing: backing)
+    let low = space.highWater
+    try space.taking(for: .adding) { space throws(Store.Error) in _ = try space.extend(by: 3) }
+    backing.preallocated = []
+    shared[.highWater] = Unit(number: low)
+    try space.taking(for: .adding) { space throws(Store.Error) in
+      try space.reserve.ensure(above: low, core.memory, backing)
+    }
+    #expect(backing.preallocated == Set(Int(low)..<Int(low + SpaceReserve.kept(core.memory))))
+  }
+
   /// The file was truncated below free units that the table calls allocated. When it had
   /// grown again, index pages were taken there without allocating disk space.
   @Test func unitsAboveTheMarkAreAllocatedAgain() throws {
@@ -158,29 +200,31 @@ struct PunchTests {
   /// Nobody could open the store as long as this handle was open.
   @Test func othersMayOpenAfterTheFileCouldNotBeTruncated() async throws {
     await #expect(processExitsWith: .success) {
-      let scratch = try Scratch()
-      // Which call is the nth must not depend on another thread.
-      let store = try scratch.store { $0.checkpoints = .inline }
-      for number in 0..<100 { try store.put(patterned(60_000, UInt64(number)), forKey: "key \(number)") }
-      for number in 0..<99 { try store.remove("key \(number)") }
-      let size = try store.statistics().fileBytes
-      var failures = 0
-      for nth in 1... {
-        let fault = Fault([.ftruncate], nth: nth, as: .ioError)
-        let found = code { try fault.during { try store.compact() } }
-        let other = try scratch.store { $0.timeout = .milliseconds(50) }
-        try other.put("opened", forKey: "other")
-        try other.close()
-        // A failure while the file grows is no error: it tries again with less.
-        #expect(found == nil || found == .system)
-        if found != nil { failures += 1 }
-        if !fault.hasStruck { break }
-        for number in 0..<40 { try store.put(patterned(60_000, 1), forKey: "again \(number)") }
-        for number in 0..<40 { try store.remove("again \(number)") }
+      try blocking {
+        let scratch = try Scratch()
+        // Which call is the nth must not depend on another thread.
+        let store = try scratch.store { $0.checkpoints = .inline }
+        for number in 0..<100 { try store.put(patterned(60_000, UInt64(number)), forKey: "key \(number)") }
+        for number in 0..<99 { try store.remove("key \(number)") }
+        let size = try store.statistics().fileBytes
+        var failures = 0
+        for nth in 1... {
+          let fault = Fault([.ftruncate], nth: nth, as: .ioError)
+          let found = code { try fault.during { try store.compact() } }
+          let other = try scratch.store { $0.timeout = .milliseconds(50) }
+          try other.put("opened", forKey: "other")
+          try other.close()
+          // A failure while the file grows is no error: it tries again with less.
+          #expect(found == nil || found == .system)
+          if found != nil { failures += 1 }
+          if !fault.hasStruck { break }
+          for number in 0..<40 { try store.put(patterned(60_000, 1), forKey: "again \(number)") }
+          for number in 0..<40 { try store.remove("again \(number)") }
+        }
+        #expect(failures > 0)
+        #expect(try store.statistics().fileBytes < size / 2)
+        try expectSound(store)
       }
-      #expect(failures > 0)
-      #expect(try store.statistics().fileBytes < size / 2)
-      try expectSound(store)
     }
   }
 
@@ -193,7 +237,7 @@ struct PunchTests {
     for number in 0..<60_000 where number % 3 != 0 { try store.remove("key \(number)") }
     for number in 0..<8 { try store.put(patterned(300_000, UInt64(number)), forKey: "large \(number)") }
     for number in 0..<4 { try store.remove("large \(number)") }
-    var (last, reports) = (CompactionProgress(), 0)
+    var (last, reports) = (Store.CompactionProgress(), 0)
     try store.compact { progress in
       #expect(progress.movedBytes >= last.movedBytes)
       #expect(progress.movedBytes <= progress.totalBytes)
@@ -215,7 +259,7 @@ struct PunchTests {
     var view: Store?
     if isPinned { view = try scratch.store { $0.access = .scratch } } else { try store.compact() }
     let before = try store.statistics()
-    var last = CompactionProgress()
+    var last = Store.CompactionProgress()
     try store.compact { last = $0 }
     let most = before.indexBytes + (isPinned ? before.liveBytes : Layout.segmentBytes) * 5 / 4
     #expect(last.movedBytes <= most)
@@ -235,8 +279,18 @@ private final class CountingBacking: ForwardingBacking, @unchecked Sendable {
   // Sendable: one thread uses it.
   /// Where the allocated ranges begin.
   var allocated: Set<Int> = []
+  /// The units of the reserve that have disk space, and how many more can have it.
+  var preallocated: Set<Int> = []
+  var room = Int.max
 
-  override func allocate(offset: Int, count: Int) throws(StoreError) {
+  override func preallocate(offset: Int, count: Int) throws(Store.Error) {
+    guard room > 0 else { throw Store.Error(.diskFull, "the disk is full") }
+    room -= 1
+    preallocated.insert(offset / Layout.unitBytes)
+    try super.preallocate(offset: offset, count: count)
+  }
+
+  override func allocate(offset: Int, count: Int) throws(Store.Error) {
     allocated.insert(offset)
     try super.allocate(offset: offset, count: count)
   }

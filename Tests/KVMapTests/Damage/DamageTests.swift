@@ -1,3 +1,5 @@
+import Foundation
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -137,6 +139,65 @@ struct DamageTests {
     let before = try contents(fresh.path("copy"))
     #expect(code { try fresh.store("copy") } == .damaged)
     #expect(try contents(fresh.path("copy")) == before)
+  }
+
+  /// A forged bucket that claims to be of an epoch to come. Once that epoch works, the bucket looks
+  /// writable, although the pages above it are not.
+  @Test(arguments: [1, 2, 3] as [UInt64])
+  func aBucketOfALaterEpochLosesNothing(later: UInt64) throws {
+    try store.close()
+    let epoch = try forgeBucket(later: later, in: scratch.path())
+    #expect(try !Store.verify(scratch.path()).isSound)
+    let again = try scratch.store()
+    #expect(again.core.memory.shared[.epoch] == Epoch(number: epoch + 2))
+    var written: [String] = []
+    for number in 0..<100 {
+      let key = "\(number)"
+      do {
+        try again.put(key, forKey: key)
+        written.append(key)
+      } catch { #expect(error.code == .damaged) }
+    }
+    try again.checkpoint()
+    for key in written { #expect(try again.get(key, as: String.self) == key) }
+    try again.close()
+    let third = try scratch.store { $0.access = .readOnly }
+    for key in written { #expect(try third.get(key, as: String.self) == key) }
+  }
+
+  /// Records after the checkpoint belong into that bucket.
+  @Test(arguments: [1, 2, 3] as [UInt64])
+  func recoveryRefusesABucketOfALaterEpoch(later: UInt64) throws {
+    try write(contents(scratch.path()), to: scratch.path("crashed"))
+    try store.put("after", forKey: "key")
+    try write(contents(scratch.path()), to: scratch.path("forged"))
+    try store.close()
+    for name in ["crashed", "forged"] { _ = try forgeBucket(later: later, in: scratch.path(name)) }
+    #expect(try scratch.store("crashed").get("other") == nil)
+    let before = try contents(scratch.path("forged"))
+    #expect(code { try scratch.store("forged") } == .damaged)
+    #expect(try contents(scratch.path("forged")) == before)
+  }
+
+  /// Gives the bucket of the last checkpoint an epoch so much later than the checkpoint's, and seals
+  /// it and the directory. Returns the checkpoint's epoch.
+  private func forgeBucket(later: UInt64, in path: FilePath) throws -> UInt64 {
+    var file = try [UInt8](contents(path))
+    return unsafe try file.withUnsafeMutableBytes { buffer in
+      let bytes = unsafe MappedBytes(base: buffer.baseAddress!, count: buffer.count)
+      let block = try SuperblockPair(bytes).current().block
+      let node = NodePage(bytes: bytes, page: block.root.page)
+      let page = node[0].page
+      #expect(block.root.depth == 1 && node[0].depth == 0)
+      let epoch = Epoch(number: block.epoch.number + later)
+      PageHeader(bytes: bytes, page: page).setEpoch(epoch)
+      for entry in 0..<NodePage.entryCount {
+        node[entry] = PagePointer(page: page, depth: 0, epoch: epoch)
+      }
+      for page in [page, block.root.page] { PageHeader(bytes: bytes, page: page).seal(seed: block.seed) }
+      try unsafe write(Data(UnsafeRawBufferPointer(buffer)), to: path)
+      return block.epoch.number
+    }
   }
 
   /// Changes kind or epoch of the bucket and seals it. A second call undoes the first.

@@ -62,7 +62,7 @@ extension HandleTests {
     let scratch = try Scratch()
     let (store, other) = (try scratch.store(), try scratch.store())
     try store.put("value", forKey: "key")
-    try store.core.withWriteLock { turn throws(StoreError) in turn.throttle.lengthWhenAsked = 1 << 40 }
+    try store.core.withWriteLock { turn throws(Store.Error) in turn.throttle.lengthWhenAsked = 1 << 40 }
     try other.checkpoint()
     let epoch = store.core.memory.shared[.durableEpoch].number
     for number in 0..<18 { try store.put(patterned(1 << 20, UInt64(number)), forKey: "key") }
@@ -74,48 +74,50 @@ extension HandleTests {
   /// process that opens the store would recover it, while the checkpoint is still written.
   @Test func closingWaitsForACheckpointThatBeginsMeanwhile() async {
     await #expect(processExitsWith: .success) {
-      let scratch = try Scratch()
-      let store = try scratch.store()
-      let other = try scratch.store()
-      for number in 0..<2_000 { try store.put(patterned(100, UInt64(number)), forKey: "key \(number)") }
-      let (isInside, isWaiting, mayReturn) = (Signal(), Signal(), Signal())
-      let (isWriting, mayEnd, isClosed) = (Signal(), Signal(), Signal())
-      let holder = Threads(1) {
-        try? other.transaction { transaction in
-          try transaction.put("x", forKey: "other")
-          isInside.give()
-          mayReturn.wait()
+      try blocking {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        let other = try scratch.store()
+        for number in 0..<2_000 { try store.put(patterned(100, UInt64(number)), forKey: "key \(number)") }
+        let (isInside, isWaiting, mayReturn) = (Signal(), Signal(), Signal())
+        let (isWriting, mayEnd, isClosed) = (Signal(), Signal(), Signal())
+        let holder = Threads(1) {
+          try? other.transaction { transaction in
+            try transaction.put("x", forKey: "other")
+            isInside.give()
+            mayReturn.wait()
+          }
         }
-      }
-      isInside.wait()
-      let thread = Threads.current
-      let asked = Atomic<Int>(0)
-      FaultInjection.install { call in
-        // The second attempt of the store's thread shows that it waits for the write lock.
-        if call == .lock, Threads.current != thread {
-          if asked.wrappingAdd(1, ordering: .relaxed).newValue == 2 { isWaiting.give() }
+        isInside.wait()
+        let thread = Threads.current
+        let asked = Atomic<Int>(0)
+        FaultInjection.install { call in
+          // The second attempt of the store's thread shows that it waits for the write lock.
+          if call == .lock, Threads.current != thread {
+            if asked.wrappingAdd(1, ordering: .relaxed).newValue == 2 { isWaiting.give() }
+          }
+          guard call == .fdatasync, !isWriting.isGiven else { return nil }
+          isWriting.give()
+          mayEnd.wait()
+          return nil
         }
-        guard call == .fdatasync, !isWriting.isGiven else { return nil }
-        isWriting.give()
-        mayEnd.wait()
-        return nil
+        #expect(store.core.maintenance.requestCheckpoint(store.core))
+        isWaiting.wait()
+        let closer = Threads(1) {
+          try? store.close()
+          isClosed.give()
+        }
+        #expect(waits { code { try store.get("key 1") } == .closed })
+        mayReturn.give()
+        isWriting.wait()
+        holder.join()
+        #expect(!isClosed.isGiven(within: 200))
+        mayEnd.give()
+        closer.join()
+        FaultInjection.install(nil)
+        try other.close()
+        #expect(try Store.verify(scratch.path()).recordCount == 2_001)
       }
-      #expect(store.core.maintenance.requestCheckpoint(store.core))
-      isWaiting.wait()
-      let closer = Threads(1) {
-        try? store.close()
-        isClosed.give()
-      }
-      #expect(waits { code { try store.get("key 1") } == .closed })
-      mayReturn.give()
-      isWriting.wait()
-      holder.join()
-      #expect(!isClosed.isGiven(within: 200))
-      mayEnd.give()
-      closer.join()
-      FaultInjection.install(nil)
-      try other.close()
-      #expect(try Store.verify(scratch.path()).recordCount == 2_001)
     }
   }
 

@@ -79,7 +79,7 @@ extension HandleTests {
         if number % 300 == 0 { try? store.checkpoint() }
       }
     }
-    var faults: [VerificationReport.Fault] = []
+    var faults: [Store.VerificationReport.Fault] = []
     for _ in 0..<100 * testScale { faults += try store.verify().faults }
     isDone.store(true, ordering: .relaxed)
     threads.join()
@@ -103,7 +103,7 @@ extension HandleTests {
         }
       }
     }
-    var faults: [VerificationReport.Fault] = []
+    var faults: [Store.VerificationReport.Fault] = []
     for _ in 0..<40 * testScale { faults += try reader.verify().faults }
     isDone.store(true, ordering: .relaxed)
     threads.join()

@@ -141,7 +141,7 @@ struct HandleTests {
       #expect(value.array == patterned(5_000, 7))
     }
     let again = try scratch.store { $0.exclusive = true }
-    #expect(throws: StoreError.self) {
+    #expect(throws: Store.Error.self) {
       try again.forEach { key, value in
         let before = [key.array, value.array]
         try again.close()
@@ -164,7 +164,7 @@ struct HandleTests {
     }
     for name in ["closed", "crashed 2"] {
       try File(opening: scratch.path(name), access: .readWrite).setSize(512 << 30)
-      for access in [Access.readOnly, .scratch, .readWrite] {
+      for access in [Store.Access.readOnly, .scratch, .readWrite] {
         let store = try scratch.store(name) { $0.access = access }
         #expect(try store.get("key", as: String.self) == "value")
         try store.close()
@@ -204,7 +204,7 @@ struct HandleTests {
     try store.put("value", forKey: "key")
     let shared = store.core.memory.shared
     shared[.layout] += 1
-    let refusal = #expect(throws: StoreError.self) { try scratch.store() }
+    let refusal = #expect(throws: Store.Error.self) { try scratch.store() }
     #expect(refusal?.code == .busy)
     #expect(refusal?.holder == getpid())
     // A reader needs no shared state.

@@ -69,8 +69,8 @@
       try Self.link(scratch.path("c"), to: "a")
       try Self.link(scratch.path("self"), to: "self")
       for name in ["a", "self", "self/store"] {
-        func expectError(_ expected: StoreError.Code, _ body: () throws -> Void) {
-          let error = #expect(throws: StoreError.self) { try body() }
+        func expectError(_ expected: Store.Error.Code, _ body: () throws -> Void) {
+          let error = #expect(throws: Store.Error.self) { try body() }
           #expect(error?.code == expected, "\(name)")
           #expect(error?.message.contains(scratch.path(name).string) == true, "\(name)")
           #expect(error?.message.contains("symbolic links go in circles") == true, "\(name)")
@@ -118,34 +118,34 @@
     func theLongestNames(character: String, hasHiddenName: Bool) async {
       await #expect(processExitsWith: .success) {
         [character = character as String, hasHiddenName = hasHiddenName as Bool] in
-        let scratch = try Scratch.inMemory()
-        var name = String(repeating: character, count: 255 / character.utf8.count)
-        name += String(repeating: "n", count: 255 - name.utf8.count)
-        let fault = Fault([.openUnnamed], nth: hasHiddenName ? 1 : .max, as: .notSupported)
-        let store = try fault.during { try scratch.store(name) }
-        #expect(fault.hasStruck == hasHiddenName)
-        try store.put("value", forKey: "key")
-        try store.close()
-        #expect(try scratch.store(name) { $0.access = .readOnly }.get("key", as: String.self) == "value")
-        let copy = "c" + name.dropLast(1)
-        try scratch.store(name).backup(to: scratch.path(copy))
-        #expect(try scratch.names.count == 2)
-        #expect(try scratch.store(copy).count == 1)
-        let tooLong = [name + "n", String(repeating: name + "/", count: 17) + "store"]
-        for path in tooLong.map(scratch.path) {
-          func expectError(_ expected: StoreError.Code, _ body: () throws -> Void) {
-            let error = #expect(throws: StoreError.self) { try body() }
-            #expect(error?.code == expected)
-            #expect(error?.message.contains("Use a shorter name") == true, "\(error?.message ?? "")")
+        try blocking {
+          let scratch = try Scratch.inMemory()
+          var name = String(repeating: character, count: 255 / character.utf8.count)
+          name += String(repeating: "n", count: 255 - name.utf8.count)
+          let fault = Fault([.openUnnamed], nth: hasHiddenName ? 1 : .max, as: .notSupported)
+          let store = try fault.during { try scratch.store(name) }
+          #expect(fault.hasStruck == hasHiddenName)
+          try store.put("value", forKey: "key")
+          try store.close()
+          #expect(try scratch.store(name) { $0.access = .readOnly }.get("key", as: String.self) == "value")
+          let copy = "c" + name.dropLast(1)
+          try scratch.store(name).backup(to: scratch.path(copy))
+          #expect(try scratch.names.count == 2)
+          #expect(try scratch.store(copy).count == 1)
+          let tooLong = [name + "n", String(repeating: name + "/", count: 17) + "store"]
+          for path in tooLong.map(scratch.path) {
+            func expectError(_ expected: Store.Error.Code, _ body: () throws -> Void) {
+              let error = #expect(throws: Store.Error.self) { try body() }
+              #expect(error?.code == expected)
+              #expect(error?.message.contains("Use a shorter name") == true, "\(error?.message ?? "")")
+            }
+            expectError(.cannotCreate) { _ = try Store(path) }
+            expectError(.system) { _ = try Store(path, options: Store.Options(access: .readOnly)) }
+            expectError(.cannotCreate) { try scratch.store(name).backup(to: path) }
+            expectError(.cannotCreate) { _ = try Store.salvage(from: scratch.path(name), into: path) }
           }
-          expectError(.cannotCreate) { _ = try Store(path) }
-          var options = StoreOptions()
-          options.access = .readOnly
-          expectError(.system) { _ = try Store(path, options: options) }
-          expectError(.cannotCreate) { try scratch.store(name).backup(to: path) }
-          expectError(.cannotCreate) { _ = try Store.salvage(from: scratch.path(name), into: path) }
+          #expect(try scratch.names.count == 2)
         }
-        #expect(try scratch.names.count == 2)
       }
     }
 
@@ -166,10 +166,9 @@
           "/dev/null", "/dev/full", "/dev/zero",
         ]
       for path in paths {
-        for access in [Access.readWrite, .readOnly, .scratch] {
-          var options = StoreOptions()
-          options.access = access
-          let error = #expect(throws: StoreError.self) { try Store(path, options: options) }
+        for access in [Store.Access.readWrite, .readOnly, .scratch] {
+          let options = Store.Options(access: access)
+          let error = #expect(throws: Store.Error.self) { try Store(path, options: options) }
           #expect(error?.code == .notAStore, "\(path) \(access)")
           #expect(error?.message.contains(path.string) == true)
         }

@@ -19,7 +19,7 @@ struct ReadProtocolTests {
 
   @Test func aReadIsRepeatedIfSpaceWasFreedMeanwhile() throws {
     var looks = 0
-    let found = try reader.core.read { _ throws(StoreError) -> Int in
+    let found = try reader.core.read { _ throws(Store.Error) -> Int in
       looks += 1
       if looks == 1 { try writer.checkpoint() }
       return looks
@@ -30,11 +30,11 @@ struct ReadProtocolTests {
 
   @Test func damageSeenInFreedSpaceIsNotReported() throws {
     var looks = 0
-    let found = try reader.core.read { _ throws(StoreError) -> Int in
+    let found = try reader.core.read { _ throws(Store.Error) -> Int in
       looks += 1
       if looks < 3 {
         try writer.checkpoint()
-        throw StoreError(.damaged, "as it looks when a page is rewritten")
+        throw Store.Error(.damaged, "as it looks when a page is rewritten")
       }
       return looks
     }
@@ -44,9 +44,9 @@ struct ReadProtocolTests {
   @Test func damageThatStaysIsReported() throws {
     var looks = 0
     let found = code {
-      try reader.core.read { _ throws(StoreError) -> Int in
+      try reader.core.read { _ throws(Store.Error) -> Int in
         looks += 1
-        throw StoreError(.damaged, "as it is")
+        throw Store.Error(.damaged, "as it is")
       }
     }
     #expect(found == .damaged)
@@ -56,7 +56,7 @@ struct ReadProtocolTests {
   /// There is a checkpoint during each attempt. In the end the reader pins the epoch and is done.
   @Test func aReadEndsDespiteManyCheckpoints() throws {
     var looks = 0
-    let found = try reader.core.read { _ throws(StoreError) -> Epoch? in
+    let found = try reader.core.read { _ throws(Store.Error) -> Epoch? in
       looks += 1
       try writer.checkpoint()
       return try writer.core.backing.locks.lowestPin()
@@ -97,14 +97,14 @@ struct ReadProtocolTests {
       try writer.put("v", forKey: "other \(number)")
       number += 1
     }
-    try writer.core.withWriteLock { _ throws(StoreError) in
+    try writer.core.withWriteLock { _ throws(Store.Error) in
       let checkpoint = Checkpoint(
         source: writer.core.source, backing: writer.core.backing, previous: writer.core.superblock)
       let durable = memory.shared[.durableEpoch]
       let block = checkpoint.freeze()
       try checkpoint.seal(block, after: durable)
       let tag = memory.shared[.epoch].tag
-      try reader.core.read { _ throws(StoreError) in
+      try reader.core.read { _ throws(Store.Error) in
         _ = try reader.core.memory.check(old, .bucket, workingTag: tag)
       }
       try checkpoint.persist(block)

@@ -16,11 +16,11 @@ import Testing
 @Suite(.timeLimit(.minutes(5)))
 struct RefusalTests {
   private func expectRefused(
-    _ scratch: Scratch, _ name: String, _ expected: StoreError.Code,
+    _ scratch: Scratch, _ name: String, _ expected: Store.Error.Code,
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
     let before = try contents(scratch.path(name))
-    for access in [Access.readOnly, .scratch, .readWrite] {
+    for access in [Store.Access.readOnly, .scratch, .readWrite] {
       do {
         _ = try scratch.store(name) { $0.access = access }
         Issue.record("the file was accepted", sourceLocation: sourceLocation)
@@ -58,7 +58,7 @@ struct RefusalTests {
     try FileManager.default.createDirectory(
       atPath: scratch.path("directory").string, withIntermediateDirectories: false)
     for name in ["fifo", "directory"] {
-      for access in [Access.readOnly, .scratch, .readWrite] {
+      for access in [Store.Access.readOnly, .scratch, .readWrite] {
         #expect(code { try scratch.store(name) { $0.access = access } } == .notAStore, "\(name) \(access)")
       }
     }
@@ -68,7 +68,7 @@ struct RefusalTests {
 
   @Test func aPathWithNothingThere() throws {
     let scratch = try Scratch()
-    for access in [Access.readOnly, .scratch] {
+    for access in [Store.Access.readOnly, .scratch] {
       #expect(code { try scratch.store { $0.access = access } } == .notFound)
     }
     #expect(code { try scratch.store { $0.create = false } } == .notFound)
@@ -83,22 +83,23 @@ struct RefusalTests {
     // In a process of its own, since it may trap. In memory, since few file systems on disks
     // allow such files.
     await #expect(processExitsWith: .success) {
-      let directory = "/dev/shm/kvmap-\(UUID().uuidString)"
-      guard
-        (try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false))
-          != nil
-      else { return }
-      defer { try? FileManager.default.removeItem(atPath: directory) }
-      let path = FilePath(directory).appending("file")
-      for length in [Int64(1) << 46, 1 << 50, 1 << 61, .max - 65_535, .max] {
-        let file = try FileDescriptor.open(path, .readWrite, options: .create, permissions: .ownerReadWrite)
-        let isLong = (try? file.resize(to: length)) != nil
-        try file.close()
-        if !isLong { continue }
-        for access in [Access.readWrite, .readOnly, .scratch] {
-          var options = StoreOptions()
-          options.access = access
-          #expect(code { try Store(path, options: options) } == .notAStore, "\(length) \(access)")
+      try blocking {
+        let directory = "/dev/shm/kvmap-\(UUID().uuidString)"
+        guard
+          (try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false))
+            != nil
+        else { return }
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let path = FilePath(directory).appending("file")
+        for length in [Int64(1) << 46, 1 << 50, 1 << 61, .max - 65_535, .max] {
+          let file = try FileDescriptor.open(path, .readWrite, options: .create, permissions: .ownerReadWrite)
+          let isLong = (try? file.resize(to: length)) != nil
+          try file.close()
+          if !isLong { continue }
+          for access in [Store.Access.readWrite, .readOnly, .scratch] {
+            let options = Store.Options(access: access)
+            #expect(code { try Store(path, options: options) } == .notAStore, "\(length) \(access)")
+          }
         }
       }
     }
@@ -140,7 +141,7 @@ struct RefusalTests {
     let scratch = try Scratch()
     try makeStore(scratch)
     for offset in SuperblockPair.offsets {
-      try overwrite(scratch.path(), at: offset + 8, with: [2, 0, 0, 0])
+      try overwrite(scratch.path(), at: offset + 8, with: [3, 0, 0, 0])
     }
     try expectRefused(scratch, "store", .newerFormat)
   }
@@ -155,7 +156,7 @@ struct RefusalTests {
     for (index, byte) in try contents(scratch.path())[start..<start + 256].enumerated() {
       block.bytes.store8(byte, index)
     }
-    block.bytes.store32(2, 8)
+    block.bytes.store32(3, 8)
     let zero = StoreSeed(low: 0, high: 0)
     block.bytes.store64(Checksum.compute(block.bytes, 0, count: 248, seed: zero, place: 0), 248)
     try overwrite(scratch.path(), at: start, with: block.bytes.array(0, count: 256))

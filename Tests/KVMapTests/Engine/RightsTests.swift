@@ -33,10 +33,10 @@
     }
 
     private static func expectRefused(
-      _ expected: StoreError.Code, _ path: FilePath, sourceLocation: SourceLocation = #_sourceLocation,
+      _ expected: Store.Error.Code, _ path: FilePath, sourceLocation: SourceLocation = #_sourceLocation,
       _ body: () throws -> Void
     ) {
-      let error = #expect(throws: StoreError.self, sourceLocation: sourceLocation) { try body() }
+      let error = #expect(throws: Store.Error.self, sourceLocation: sourceLocation) { try body() }
       #expect(error?.code == expected, sourceLocation: sourceLocation)
       #expect(error?.message.contains(path.string) == true, sourceLocation: sourceLocation)
       #expect(error?.message.contains("permissions forbid it") == true, sourceLocation: sourceLocation)
@@ -44,48 +44,50 @@
 
     @Test func directories() async {
       await #expect(processExitsWith: .success) {
-        let scratch = try Scratch()
-        for name in ["locked", "closed"] {
-          try FileManager.default.createDirectory(
-            atPath: scratch.path(name).string, withIntermediateDirectories: false)
-          try scratch.store("\(name)/there").close()
-          if geteuid() == 0 {
-            #expect(unsafe chown(scratch.path("\(name)/there").string, Self.nobody, Self.nobody) == 0)
+        try blocking {
+          let scratch = try Scratch()
+          for name in ["locked", "closed"] {
+            try FileManager.default.createDirectory(
+              atPath: scratch.path(name).string, withIntermediateDirectories: false)
+            try scratch.store("\(name)/there").close()
+            if geteuid() == 0 {
+              #expect(unsafe chown(scratch.path("\(name)/there").string, Self.nobody, Self.nobody) == 0)
+            }
           }
+          try Self.becomeOrdinary(scratch)
+          #expect(unsafe chmod(scratch.path("locked").string, 0o555) == 0)
+          #expect(unsafe chmod(scratch.path("closed").string, 0) == 0)
+          let source = try scratch.store("source")
+          try source.put("value", forKey: "key")
+          for name in ["locked/new", "closed/new", "closed/there"] {
+            let path = scratch.path(name)
+            let isLocked = name.hasPrefix("locked")
+            Self.expectRefused(
+              isLocked ? .cannotCreate : .permissionDenied, scratch.path(isLocked ? "locked" : name)
+            ) {
+              _ = try Store(path)
+            }
+            Self.expectRefused(.cannotCreate, scratch.path(isLocked ? "locked" : name)) {
+              try source.backup(to: path)
+            }
+            Self.expectRefused(.cannotCreate, scratch.path(isLocked ? "locked" : name)) {
+              _ = try Store.salvage(from: scratch.path("source"), into: path)
+            }
+            let found = code { try scratch.store(name) { $0.access = .readOnly } }
+            #expect(found == (isLocked ? .notFound : .permissionDenied))
+          }
+          // A store makes no other file beside its own.
+          let store = try scratch.store("locked/there")
+          for number in 0..<500 { try store.put(patterned(1_000, UInt64(number)), forKey: "key \(number)") }
+          try store.compact()
+          try expectSound(store)
+          try store.close()
+          #expect(
+            try FileManager.default.contentsOfDirectory(atPath: scratch.path("locked").string) == ["there"])
+          #expect(unsafe chmod(scratch.path("closed").string, 0o755) == 0)
+          #expect(
+            try FileManager.default.contentsOfDirectory(atPath: scratch.path("closed").string) == ["there"])
         }
-        try Self.becomeOrdinary(scratch)
-        #expect(unsafe chmod(scratch.path("locked").string, 0o555) == 0)
-        #expect(unsafe chmod(scratch.path("closed").string, 0) == 0)
-        let source = try scratch.store("source")
-        try source.put("value", forKey: "key")
-        for name in ["locked/new", "closed/new", "closed/there"] {
-          let path = scratch.path(name)
-          let isLocked = name.hasPrefix("locked")
-          Self.expectRefused(
-            isLocked ? .cannotCreate : .permissionDenied, scratch.path(isLocked ? "locked" : name)
-          ) {
-            _ = try Store(path)
-          }
-          Self.expectRefused(.cannotCreate, scratch.path(isLocked ? "locked" : name)) {
-            try source.backup(to: path)
-          }
-          Self.expectRefused(.cannotCreate, scratch.path(isLocked ? "locked" : name)) {
-            _ = try Store.salvage(from: scratch.path("source"), into: path)
-          }
-          let found = code { try scratch.store(name) { $0.access = .readOnly } }
-          #expect(found == (isLocked ? .notFound : .permissionDenied))
-        }
-        // A store makes no other file beside its own.
-        let store = try scratch.store("locked/there")
-        for number in 0..<500 { try store.put(patterned(1_000, UInt64(number)), forKey: "key \(number)") }
-        try store.compact()
-        try expectSound(store)
-        try store.close()
-        #expect(
-          try FileManager.default.contentsOfDirectory(atPath: scratch.path("locked").string) == ["there"])
-        #expect(unsafe chmod(scratch.path("closed").string, 0o755) == 0)
-        #expect(
-          try FileManager.default.contentsOfDirectory(atPath: scratch.path("closed").string) == ["there"])
       }
     }
 
@@ -93,43 +95,44 @@
     @Test(arguments: [0o400, 0, 0o044, 0o200] as [UInt16], [0, 0o777, 0o277] as [UInt16])
     func theCreatorOfAFileMayWriteToIt(mode: UInt16, mask: UInt16) async {
       await #expect(processExitsWith: .success) { [mode = mode as UInt16, mask = mask as UInt16] in
-        let scratch = try Scratch()
-        try Self.becomeOrdinary(scratch)
-        umask(mode_t(mask))
-        var options = StoreOptions()
-        options.mode = mode
-        let wanted = mode_t(mode & ~mask)
-        let store = try Store(scratch.path(), options: options)
-        #expect(try Self.mode(scratch.path()) == wanted)
-        for number in 0..<500 { try store.put(patterned(1_000, UInt64(number)), forKey: "key \(number)") }
-        try store.checkpoint()
-        try store.backup(to: scratch.path("copy"), options: options)
-        #expect(try Self.mode(scratch.path("copy")) == wanted)
-        try expectOpens()
-        try store.close()
-        func expectOpens() throws {
-          let isReadable = wanted & 0o400 != 0
-          Self.expectRefused(.permissionDenied, scratch.path()) { _ = try scratch.store() }
-          for access in [Access.readOnly, .scratch] {
-            if isReadable {
-              let reader = try scratch.store { $0.access = access }
-              #expect(try reader.get("key 499") == patterned(1_000, 499))
-              #expect(try reader.count == 500)
-              try reader.close()
-            } else {
-              Self.expectRefused(.permissionDenied, scratch.path()) {
-                _ = try scratch.store { $0.access = access }
+        try blocking {
+          let scratch = try Scratch()
+          try Self.becomeOrdinary(scratch)
+          umask(mode_t(mask))
+          let options = Store.Options(mode: mode)
+          let wanted = mode_t(mode & ~mask)
+          let store = try Store(scratch.path(), options: options)
+          #expect(try Self.mode(scratch.path()) == wanted)
+          for number in 0..<500 { try store.put(patterned(1_000, UInt64(number)), forKey: "key \(number)") }
+          try store.checkpoint()
+          try store.backup(to: scratch.path("copy"), options: options)
+          #expect(try Self.mode(scratch.path("copy")) == wanted)
+          try expectOpens()
+          try store.close()
+          func expectOpens() throws {
+            let isReadable = wanted & 0o400 != 0
+            Self.expectRefused(.permissionDenied, scratch.path()) { _ = try scratch.store() }
+            for access in [Store.Access.readOnly, .scratch] {
+              if isReadable {
+                let reader = try scratch.store { $0.access = access }
+                #expect(try reader.get("key 499") == patterned(1_000, 499))
+                #expect(try reader.count == 500)
+                try reader.close()
+              } else {
+                Self.expectRefused(.permissionDenied, scratch.path()) {
+                  _ = try scratch.store { $0.access = access }
+                }
               }
             }
           }
-        }
-        try expectOpens()
-        #expect(try scratch.names == ["copy", "store"])
-        for name in ["store", "copy"] {
-          #expect(try Self.mode(scratch.path(name)) == wanted)
-          #expect(unsafe chmod(scratch.path(name).string, 0o600) == 0)
-          try expectSound(scratch.store(name))
-          #expect(try scratch.store(name).count == 500)
+          try expectOpens()
+          #expect(try scratch.names == ["copy", "store"])
+          for name in ["store", "copy"] {
+            #expect(try Self.mode(scratch.path(name)) == wanted)
+            #expect(unsafe chmod(scratch.path(name).string, 0o600) == 0)
+            try expectSound(scratch.store(name))
+            #expect(try scratch.store(name).count == 500)
+          }
         }
       }
     }
@@ -161,15 +164,17 @@
     /// An ordinary user makes a store of it in a directory where no file can be made.
     @Test func anEmptyFileIsAllThatIsNeeded() async {
       await #expect(processExitsWith: .success) {
-        let scratch = try Scratch()
-        try write(Data(), to: scratch.path())
-        try Self.becomeOrdinary(scratch)
-        #expect(unsafe chmod(scratch.directory.string, 0o555) == 0)
-        defer { _ = unsafe chmod(scratch.directory.string, 0o755) }
-        let store = try scratch.store()
-        try store.put("value", forKey: "key")
-        try expectSound(store)
-        #expect(try scratch.names == ["store"])
+        try blocking {
+          let scratch = try Scratch()
+          try write(Data(), to: scratch.path())
+          try Self.becomeOrdinary(scratch)
+          #expect(unsafe chmod(scratch.directory.string, 0o555) == 0)
+          defer { _ = unsafe chmod(scratch.directory.string, 0o755) }
+          let store = try scratch.store()
+          try store.put("value", forKey: "key")
+          try expectSound(store)
+          #expect(try scratch.names == ["store"])
+        }
       }
     }
 

@@ -28,8 +28,8 @@ struct VouchingTests {
     let store = try scratch.store()
     try store.put("value", forKey: "key")
     let core = store.core
-    let error = #expect(throws: StoreError.self) {
-      try core.withWriteLock { turn throws(StoreError) in
+    let error = #expect(throws: Store.Error.self) {
+      try core.withWriteLock { turn throws(Store.Error) in
         let lock = try CheckpointLock(waitingFor: core)
         turn.writer.isHalfDone = true
         core.shared[.syncFailed] = 1

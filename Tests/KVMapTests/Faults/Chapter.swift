@@ -12,7 +12,7 @@ enum Chapter: String, CaseIterable, Codable {
   case recovery, recoveryBesideAnother, readOnly, readOnlyBesideAnother, scratch, pinned, backup
 
   enum Step {
-    case write(Operation, Durability? = nil)
+    case write(Operation, Store.Durability? = nil)
     /// Lets a key expire at a time that has passed.
     case expire(String)
     case read, iterate, statistics, verify, sync, checkpoint, compact, backup
@@ -21,7 +21,7 @@ enum Chapter: String, CaseIterable, Codable {
   /// Whether another handle has the store open meanwhile.
   var isBesideAnother: Bool { rawValue.hasSuffix("BesideAnother") }
 
-  func change(_ options: inout StoreOptions) {
+  func change(_ options: inout Store.Options) {
     // A call that waits for what never comes fails soon.
     options.timeout = .milliseconds(100)
     // Which call is the nth must not depend on another thread.
@@ -107,7 +107,7 @@ enum Chapter: String, CaseIterable, Codable {
 
   // MARK: Steps
 
-  private static func put(_ key: String, _ size: Int, _ condition: PutCondition = .always) -> Step {
+  private static func put(_ key: String, _ size: Int, _ condition: Store.PutCondition = .always) -> Step {
     .write(.put(bytes(key), patterned(size, UInt64(size + 7)), condition))
   }
 

@@ -65,8 +65,7 @@ struct CreationInPlaceTests {
     let path = scratch.path("state")
     defer { try? File.remove(path) }
     try write(Data(file), to: path)
-    var options = StoreOptions()
-    options.access = .readOnly
+    let options = Store.Options(access: .readOnly)
     if isWhole {
       #expect(try Store(path, options: options).everything() == contents, "\(what), read")
     } else {
@@ -102,19 +101,19 @@ struct CreationInPlaceTests {
   @Test func itsSecondSuperblockMakesItAStore() throws {
     var random = SeededGenerator(seed: testSeed("itsSecondSuperblockMakesItAStore"))
     let words = Superblock.byteCount / 8
-    var last = 0
-    for word in 0..<words {
+    let used = (0..<words).filter { word in
       let start = Self.b + 8 * word
-      if whole[start..<start + 8].contains(where: { $0 != 0 }) { last = word }
+      return whole[start..<start + 8].contains { $0 != 0 }
     }
+    let last = try #require(used.last)
     for round in 0..<words + 10 {
       var file = file(whole.count, pages)
       mark(&file)
       if round < words {
         tear(&file, at: Self.b) { $0 <= round }
       } else {
-        // At least one word is missing.
-        let missing = round % last
+        // At least one word that is not zero is missing.
+        let missing = used[round % used.count]
         tear(&file, at: Self.b) { word in word != missing && random.chance(80) }
       }
       try expect(file, isWhole: round < words && round >= last, "B up to word \(round)")

@@ -112,7 +112,7 @@ struct CutFileTests {
     func attempt(_ body: () throws -> Void) {
       do {
         try body()
-      } catch let error as StoreError {
+      } catch let error as Store.Error {
         works = false
         // `verify` opens the store anew, and of an empty file nothing is left.
         let isEmpty = page == 0 && occasion == .verify && error.code == .notFound

@@ -26,7 +26,7 @@ struct FailedSyncTests {
   }
 
   @Test(arguments: Occasion.allCases)
-  func anotherProcessRecoversBeforeItWrites(occasion: Occasion) async throws {
+  func anotherProcessRecoversBeforeItWrites(occasion: Occasion) throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     try store.put("kept", forKey: "before")
@@ -45,7 +45,7 @@ struct FailedSyncTests {
     #expect(shared[.syncFailed] == 0)
     // Its record lies after the CUT that ended the recovery.
     let version = try #require(try entry(store, "after")).version
-    #expect(version > sequence + Layout.sequenceJump - 1_000)
+    #expect(version > sequence + 1_000)
 
     // The first process goes on too, without another recovery.
     try child.send(1)
@@ -58,7 +58,7 @@ struct FailedSyncTests {
     try expectSound(store)
   }
 
-  private func entry(_ store: Store, _ key: String) throws -> Entry? {
+  private func entry(_ store: Store, _ key: String) throws -> Store.Entry? {
     let key = bytes(key)
     return try unsafe store.core.entry(key.span.bytes)
   }
@@ -69,16 +69,18 @@ struct FailedSyncTests {
   @Test(arguments: [Occasion.superblockA, .superblockB])
   func superblocksAreWrittenAgain(occasion: Occasion) async {
     await #expect(processExitsWith: .success) { [occasion = occasion as Occasion] in
-      let scratch = try Scratch()
-      let store = try scratch.store()
-      try store.put("value", forKey: "key")
-      let failed = Fault([.msync, .fdatasync], nth: occasion.nth, as: .ioError)
-      #expect(code { try failed.during { try store.checkpoint() } } == .outcomeUnknown)
-      let syncs = Fault([.msync], nth: .max, as: .ioError)
-      try syncs.during { try store.put("value", forKey: "other") }
-      // Superblock A, superblock B, the log through CUT.
-      #expect(syncs.calls == 3)
-      try expectSound(store)
+      try blocking {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        try store.put("value", forKey: "key")
+        let failed = Fault([.msync, .fdatasync], nth: occasion.nth, as: .ioError)
+        #expect(code { try failed.during { try store.checkpoint() } } == .outcomeUnknown)
+        let syncs = Fault([.msync], nth: .max, as: .ioError)
+        try syncs.during { try store.put("value", forKey: "other") }
+        // Superblock A, superblock B, the log through CUT.
+        #expect(syncs.calls == 3)
+        try expectSound(store)
+      }
     }
   }
 
@@ -86,45 +88,49 @@ struct FailedSyncTests {
   /// recovers.
   @Test func theNextWriteRecoversFromACheckpointThatWasDue() async {
     await #expect(processExitsWith: .success) {
-      let scratch = try Scratch()
-      let store = try scratch.store { $0.checkpoints = .inline }
-      let shared = store.core.memory.shared
-      let recoveries = shared[.recoveries]
-      let fault = Fault([.fdatasync], nth: 1, as: .ioError)
-      try fault.during {
-        for number in 0..<1_000 where !fault.hasStruck {
-          try store.put(patterned(60_000, UInt64(number)), forKey: "key")
+      try blocking {
+        let scratch = try Scratch()
+        let store = try scratch.store { $0.checkpoints = .inline }
+        let shared = store.core.memory.shared
+        let recoveries = shared[.recoveries]
+        let fault = Fault([.fdatasync], nth: 1, as: .ioError)
+        try fault.during {
+          for number in 0..<1_000 where !fault.hasStruck {
+            try store.put(patterned(60_000, UInt64(number)), forKey: "key")
+          }
         }
+        #expect(fault.hasStruck)
+        #expect(shared[.recoveries] == recoveries)
+        #expect(shared[.syncFailed] != 0)
+        try store.put("value", forKey: "key")
+        #expect(shared[.recoveries] == recoveries + 1)
+        try expectSound(store)
       }
-      #expect(fault.hasStruck)
-      #expect(shared[.recoveries] == recoveries)
-      #expect(shared[.syncFailed] != 0)
-      try store.put("value", forKey: "key")
-      #expect(shared[.recoveries] == recoveries + 1)
-      try expectSound(store)
     }
   }
 
   /// The store's thread syncs. If that fails, the next write recovers.
   @Test func theNextWriteRecoversFromASyncInTheBackground() async {
     await #expect(processExitsWith: .success) {
-      let scratch = try Scratch()
-      let failed = Atomic<Int>(0)
-      let store = try scratch.store { $0.durability = .interval(milliseconds: 1) }
-      let shared = store.core.memory.shared
-      let recoveries = shared[.recoveries]
-      FaultInjection.install { call in
-        guard call == .msync else { return nil }
-        return failed.add(1, ordering: .relaxed).oldValue == 0 ? .ioError : nil
+      try blocking {
+        let scratch = try Scratch()
+        let failed = Atomic<Int>(0)
+        let store = try scratch.store { $0.durability = .interval(milliseconds: 1) }
+        let shared = store.core.memory.shared
+        let recoveries = shared[.recoveries]
+        FaultInjection.install { call in
+          guard call == .msync else { return nil }
+          return failed.add(1, ordering: .relaxed).oldValue == 0 ? .ioError : nil
+        }
+        for number in 0..<1_000_000 {
+          _ = try? store.put("\(number)", forKey: "key")
+          if shared[.recoveries] > recoveries { break }
+        }
+        FaultInjection.install(nil)
+        #expect(shared[.recoveries] > recoveries)
+        try store.put("value", forKey: "key")
+        try expectSound(store)
       }
-      for number in 0..<1_000_000 {
-        _ = try? store.put("\(number)", forKey: "key")
-        if shared[.recoveries] > recoveries { break }
-      }
-      FaultInjection.install(nil)
-      #expect(shared[.recoveries] > recoveries)
-      try store.put("value", forKey: "key")
-      try expectSound(store)
     }
   }
 }

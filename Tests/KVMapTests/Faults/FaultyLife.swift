@@ -19,7 +19,7 @@ final class FaultyLife {
   /// What the store held before: changes of a scratch handle are discarded.
   private let before: Operation.Contents
   private let what: String
-  private let allowed: Set<StoreError.Code>
+  private let allowed: Set<Store.Error.Code>
   /// A system call that every error must name.
   private let named: SystemCall?
 
@@ -28,7 +28,7 @@ final class FaultyLife {
   ///   - allowed: the errors that such faults may cause. Damage is never one of them.
   init(
     _ chapter: Chapter, from image: (Image, Operation.Contents)?, in scratch: Scratch, what: String,
-    allowed: Set<StoreError.Code> = [
+    allowed: Set<Store.Error.Code> = [
       .diskFull, .notEnoughMemory, .system, .outcomeUnknown, .cannotCreate,
     ], named: SystemCall? = nil
   ) throws {
@@ -44,10 +44,10 @@ final class FaultyLife {
   }
 
   /// Opens with a clock that stands still, since system calls may depend on the time.
-  private func open() throws(StoreError) -> Store {
-    var options = StoreOptions()
+  private func open() throws(Store.Error) -> Store {
+    var options = Store.Options()
     chapter.change(&options)
-    return Store(core: try Opening(path: path, options: options, clock: Clock { 1_000_000 }).open())
+    return Store(core: try Opening(path: path, options: options, clock: Clock(now: { 1_000_000 })).open())
   }
 
   /// Runs the chapter within `during`, and checks what is left.
@@ -69,7 +69,7 @@ final class FaultyLife {
   private func attempt<R>(_ body: () throws -> R) -> R? {
     do {
       return try body()
-    } catch let error as StoreError {
+    } catch let error as Store.Error {
       failures += 1
       if !allowed.contains(error.code) { print("kvmap: \(what): \(error.code): \(error)") }
       #expect(allowed.contains(error.code), "\(what): \(error.code): \(error)")
@@ -128,7 +128,7 @@ final class FaultyLife {
       for var contents in possible where operation.apply(to: &contents) == did { next.append(contents) }
       #expect(!next.isEmpty, "\(what): \(operation.name) says \(did)")
       if !next.isEmpty { possible = next }
-    } catch let error as StoreError where error.code == .outcomeUnknown {
+    } catch let error as Store.Error where error.code == .outcomeUnknown {
       failures += 1
       // Done or not: the next read shows which.
       for contents in possible.map({ operation.applied(to: $0) }) where !possible.contains(contents) {
@@ -189,7 +189,7 @@ extension FaultyLife {
 
 extension Operation {
   /// Single changes with a durability of their own.
-  fileprivate func apply(to store: Store, _ durability: Durability) throws -> Bool {
+  fileprivate func apply(to store: Store, _ durability: Store.Durability) throws -> Bool {
     switch self {
     case .put(let key, let value, let condition):
       return try store.put(value, forKey: key, if: condition, durability: durability)

@@ -13,8 +13,8 @@ import Testing
   import Darwin
 #endif
 
-/// Full disks: file systems of a few MiB where they can be mounted, else a limit for the
-/// length of files. The tests print which.
+/// Full disks: file systems of a few MiB, where this process can mount them, and a limit for the
+/// length of files.
 @Suite(.serialized, .timeLimit(.minutes(10)))
 struct FullDiskTests {
   /// What the disk is filled with.
@@ -29,7 +29,7 @@ struct FullDiskTests {
     case churn
   }
 
-  /// So long that the log kept for removals is enough for a few hundred of them only.
+  /// A key. It is long, so that the log reserved for removals has room for only a few hundred of them.
   private static func key(_ number: Int) -> [UInt8] {
     bytes("key \(number) ") + [UInt8](repeating: 1, count: 80)
   }
@@ -53,7 +53,7 @@ struct FullDiskTests {
     var isFull = false
     func put(_ number: Int, _ size: Int) throws {
       let value = patterned(size, random.next())
-      do throws(StoreError) {
+      do throws(Store.Error) {
         try store.put(value, forKey: key(number))
         contents[key(number)] = value
       } catch {
@@ -83,8 +83,8 @@ struct FullDiskTests {
     }
   }
 
-  /// The first checkpoint may have no room to enter all pages as free. It frees others, so the
-  /// second one can enter the rest.
+  /// The first checkpoint may have no room to enter all released pages in the space table. It frees others,
+  /// so the second one can enter the rest.
   private static func checkpointTwice(_ store: Store) throws {
     try store.checkpoint()
     try store.checkpoint()
@@ -115,7 +115,7 @@ struct FullDiskTests {
     _ pattern: Pattern, _ kind: SmallDisk.Kind, _ seed: UInt64, _ stage: inout String
   ) throws {
     let start = ContinuousClock.now
-    // On a full Btrfs each page that changes after a sync may take the system 50 ms.
+    // On a full Btrfs the system may take 50 ms for each page that changes after a sync.
     let disk = try SmallDisk(kind, megabytes: kind == .btrfs ? 6 : 12)
     // Each removal may take three syncs, which are slow on a real file system.
     let keys = (disk.kind == .btrfs ? 350 : disk.hasRealSyncs ? 600 : 8_000) * testScale
@@ -145,7 +145,7 @@ struct FullDiskTests {
     // Each key can be removed, in any order. Another handle removes half of them.
     let order = contents.keys.sorted { $0.lexicographicallyPrecedes($1) }.shuffled(seed)
     let count = order.count
-    var failure: StoreError?
+    var failure: Store.Error?
     for (index, key) in order.enumerated() where failure == nil {
       if index == count / 2 {
         #expect(code { try store.close() } == nil)
@@ -154,7 +154,7 @@ struct FullDiskTests {
         #expect(try store.count == count - index)
         stage = "removing the rest"
       }
-      do throws(StoreError) {
+      do throws(Store.Error) {
         if try store.remove(key) { contents[key] = nil }
       } catch {
         failure = error
@@ -198,8 +198,7 @@ struct FullDiskTests {
       let (key, value) = FullDisk.record(number)
       contents[key] = value
     }
-    var options = StoreOptions()
-    options.access = .readOnly
+    let options = Store.Options(access: .readOnly)
     #expect(try Store(path, options: options).everything() == contents)
     #expect(try Store.verify(path).isSound)
     let opens: Bool
@@ -207,7 +206,7 @@ struct FullDiskTests {
       let store = try Store(path)
       #expect(try store.everything() == contents)
       opens = true
-    } catch let error as StoreError {
+    } catch let error as Store.Error {
       #expect(error.code == .diskFull, "\(error)")
       #expect(try Store(path, options: options).everything() == contents)
       opens = false
@@ -227,7 +226,6 @@ struct FullDiskTests {
   @Test(.enabled(if: SmallDisk.canMount))
   func aFileThatIsCopiedOnWriteLosesNothing() throws {
     let disk = try SmallDisk(.btrfs, megabytes: 12)
-    guard disk.kind == .btrfs else { return }
     let scratch = try Scratch()
     let path = disk.directory.appending("store")
     var contents: Operation.Contents = [:]
@@ -240,7 +238,7 @@ struct FullDiskTests {
     try FileManager.default.copyItem(atPath: scratch.path().string, toPath: path.string)
     var store = try Store(path)
     try disk.takeAllRoom()
-    var codes: [StoreError.Code: Int] = [:]
+    var codes: [Store.Error.Code: Int] = [:]
     var unknown: Set<[UInt8]> = []
     for number in 0..<1_000 {
       let key = Self.key(number)
@@ -261,7 +259,7 @@ struct FullDiskTests {
     }
     print("kvmap: copied on write, on a full disk: \(codes)")
     #expect(!codes.isEmpty)
-    // The first page that cannot be written may be one that everything else needs.
+    // The first page that cannot be written may be one that all later calls need.
     #expect(Set(codes.keys).isSubset(of: [.diskFull, .outcomeUnknown, .lost]))
     try? store.close()
     try disk.makeRoom()
@@ -275,10 +273,9 @@ struct FullDiskTests {
 
   /// A process is killed after it has removed keys on a full disk: the store opens there, and
   /// more can be removed.
-  @Test(arguments: [0, 20, 200, 700, 1_500, 1_900, 2_500, 5_000])
+  @Test(.enabled(if: SmallDisk.canMount), arguments: [0, 20, 200, 700, 1_500, 1_900, 2_500, 5_000])
   func aKillAfterRemovalsOnAFullDiskIsRecoveredFrom(removals: Int) throws {
     let disk = try SmallDisk(.tmpfs, megabytes: 12)
-    guard disk.kind != .limit else { return }
     let path = disk.directory.appending("store")
     let child = try ChildProcess(.removeAndDie, [path.string, "\(removals)"])
     #expect(try child.receive() == 1)
@@ -294,42 +291,43 @@ struct FullDiskTests {
     #expect(try Store.verify(path).isSound)
   }
 
-  /// Without room removals need a checkpoint. If one is being written, they wait for it.
-  @Test func removingWaitsForACheckpointThatIsBeingWritten() async throws {
+  /// On a full disk removals need a checkpoint. If one is being written, they wait for it.
+  @Test(.enabled(if: SmallDisk.canMount))
+  func removingWaitsForACheckpointThatIsBeingWritten() async throws {
     await #expect(processExitsWith: .success) {
-      let disk = try SmallDisk(.tmpfs, megabytes: 12)
-      guard disk.kind != .limit else { return }
-      let store = try Store(disk.directory.appending("store"))
-      for number in 0..<FullDisk.smallCount { try store.put([1, 2, 3], forKey: "key \(number)") }
-      try store.checkpoint()
-      try disk.takeAllRoom()
-      let isWriting = Signal()
-      let isSlow = Atomic<Bool>(true)
-      FaultInjection.install { call in
-        guard call == .fdatasync, isSlow.exchange(false, ordering: .relaxed) else { return nil }
-        isWriting.give()
-        // A slow disk takes as long.
-        usleep(500_000)
-        return nil
+      try blocking {
+        let disk = try SmallDisk(.tmpfs, megabytes: 12)
+        let store = try Store(disk.directory.appending("store"))
+        for number in 0..<FullDisk.smallCount { try store.put([1, 2, 3], forKey: "key \(number)") }
+        try store.checkpoint()
+        try disk.takeAllRoom()
+        let isWriting = Signal()
+        let isSlow = Atomic<Bool>(true)
+        FaultInjection.install { call in
+          guard call == .fdatasync, isSlow.exchange(false, ordering: .relaxed) else { return nil }
+          isWriting.give()
+          // As long as a slow disk takes.
+          usleep(500_000)
+          return nil
+        }
+        defer { FaultInjection.install(nil) }
+        #expect(store.core.maintenance.requestCheckpoint(store.core))
+        isWriting.wait()
+        for number in 0..<FullDisk.smallCount where number % 4 != 3 {
+          #expect(try store.remove("key \(number)"))
+        }
+        try store.close()
+        #expect(try Store(disk.directory.appending("store")).count == FullDisk.smallCount / 4)
+        try disk.makeRoom()
+        #expect(try Store.verify(disk.directory.appending("store")).isSound)
       }
-      defer { FaultInjection.install(nil) }
-      #expect(store.core.maintenance.requestCheckpoint(store.core))
-      isWriting.wait()
-      for number in 0..<FullDisk.smallCount where number % 4 != 3 {
-        #expect(try store.remove("key \(number)"))
-      }
-      try store.close()
-      #expect(try Store(disk.directory.appending("store")).count == FullDisk.smallCount / 4)
-      try disk.makeRoom()
-      #expect(try Store.verify(disk.directory.appending("store")).isSound)
     }
   }
 
-  @Test(arguments: [SmallDisk.Kind.tmpfs, .ext4, .xfs, .btrfs])
-  func nothingIsLeftOfACreationThatFindsNoRoom(kind: SmallDisk.Kind) throws {
-    let disk = try SmallDisk(kind, megabytes: 8, limiting: false)
-    // A limit for the length of files has a test of its own.
-    guard disk.kind != .limit else { return }
+  /// A limit for the length of files has a test of its own, in `FileSizeLimitTests`.
+  @Test(.enabled(if: SmallDisk.canMount), arguments: [SmallDisk.Kind.tmpfs, .ext4, .xfs, .btrfs])
+  func aCreationThatFindsNoRoomLeavesNothing(kind: SmallDisk.Kind) throws {
+    let disk = try SmallDisk(kind, megabytes: 8)
     try disk.takeAllRoom()
     let path = disk.directory.appending("store")
     #expect(code { try Store(path) } == .diskFull)
@@ -341,7 +339,7 @@ struct FullDiskTests {
   }
 }
 
-/// In the child: fills the disk, reports each put, and is killed in a transaction.
+/// What the child processes of `FullDiskTests` do.
 enum FullDisk {
   static func record(_ number: Int) -> (key: [UInt8], value: [UInt8]) {
     var random = SeededGenerator(seed: UInt64(number))
@@ -370,10 +368,10 @@ enum FullDisk {
         try store.put(value, forKey: key)
         try Parent.tell()
       }
-    } catch let error as StoreError {
-      // Small changes still find room. None of them may last.
+    } catch let error as Store.Error {
       guard error.code == .diskFull else { throw error }
     }
+    // Small changes still find room. Since the transaction is not committed, none of them may be found later.
     try store.transaction { transaction in
       for number in 0..<1_000 {
         if code({ try transaction.put("torn", forKey: "key \(number)") }) != nil { break }

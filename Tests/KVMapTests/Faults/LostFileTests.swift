@@ -22,8 +22,8 @@ struct LostFileTests {
     try file.close()
   }
 
-  @Test(arguments: [Access.readWrite, .readOnly])
-  func aFileThatIsCutShort(access: Access) throws {
+  @Test(arguments: [Store.Access.readWrite, .readOnly])
+  func aFileThatIsCutShort(access: Store.Access) throws {
     let scratch = try Scratch()
     let writer = try scratch.store()
     for number in 0..<2_000 { try writer.put("value \(number)", forKey: "key \(number)") }
@@ -59,7 +59,7 @@ struct LostFileTests {
     let last = try #require(try keys.map(bucket).max())
     let key = try #require(try keys.first { try bucket($0) == last })
     #expect(last > memory.shared[.root].page.offset)
-    var inside: StoreError.Code?
+    var inside: Store.Error.Code?
     let outside = code {
       try store.transaction { transaction in
         _ = try transaction.get(key)
@@ -78,7 +78,7 @@ struct LostFileTests {
     let end = Int(memory.shared[.highWater].number) * Layout.unitBytes
     #expect(
       code {
-        try store.core.withWriteLock { _ throws(StoreError) in
+        try store.core.withWriteLock { _ throws(Store.Error) in
           try? cutShort(scratch.path(), to: Int64(end - Layout.unitBytes))
           memory.bytes.store8(1, end - 1)
         }
@@ -161,7 +161,7 @@ struct LostFileTests {
     let end = reader.core.memory.mappedBytes
     var looks = 0
     let found = code {
-      try reader.core.read { memory throws(StoreError) -> UInt64 in
+      try reader.core.read { memory throws(Store.Error) -> UInt64 in
         looks += 1
         if looks < 4 { try store.checkpoint() } else { try? cutShort(scratch.path(), to: 4096) }
         return memory.bytes.load64(end - 8)

@@ -16,7 +16,7 @@ struct ReplacedFileTests {
   /// A clock that the test sets.
   private final class Watch: Sendable {
     private let milliseconds = Atomic<UInt64>(1_000_000)
-    var clock: Clock { Clock { self.milliseconds.load(ordering: .relaxed) } }
+    var clock: Clock { Clock(now: { self.milliseconds.load(ordering: .relaxed) }) }
     func turn(by difference: Int) {
       milliseconds.wrappingAdd(UInt64(bitPattern: Int64(difference)), ordering: .relaxed)
     }
@@ -37,8 +37,7 @@ struct ReplacedFileTests {
   }
 
   private func open(_ scratch: Scratch, _ watch: Watch, exclusive: Bool) throws -> Store {
-    var options = StoreOptions()
-    options.exclusive = exclusive
+    let options = Store.Options(exclusive: exclusive)
     return Store(
       core: try Opening(path: scratch.path(), options: options, clock: watch.clock).open())
   }
@@ -86,15 +85,17 @@ struct ReplacedFileTests {
   /// The process may have given up rights since it opened the store.
   @Test func aHandleThatMayNotCheckThePathGoesOnWriting() async {
     await #expect(processExitsWith: .success) {
-      let scratch = try Scratch()
-      let watch = Watch()
-      let store = try ReplacedFileTests().open(scratch, watch, exclusive: false)
-      try store.put("value", forKey: "key")
-      watch.turn(by: 50)
-      let fault = Fault([.stat], from: 1, as: .permissionDenied)
-      #expect(code { try fault.during { try store.put("value", forKey: "other") } } == nil)
-      #expect(fault.hasStruck)
-      #expect(try store.count == 2)
+      try blocking {
+        let scratch = try Scratch()
+        let watch = Watch()
+        let store = try ReplacedFileTests().open(scratch, watch, exclusive: false)
+        try store.put("value", forKey: "key")
+        watch.turn(by: 50)
+        let fault = Fault([.stat], from: 1, as: .permissionDenied)
+        #expect(code { try fault.during { try store.put("value", forKey: "other") } } == nil)
+        #expect(fault.hasStruck)
+        #expect(try store.count == 2)
+      }
     }
   }
 

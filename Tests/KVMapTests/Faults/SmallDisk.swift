@@ -9,39 +9,48 @@ import TestSupport
   import Darwin
 #endif
 
-/// A disk that is soon full: a file system of a few MiB or, where none can be mounted, a limit
-/// for the length of this process's files.
+/// A disk that is soon full: a file system of a few MiB, or a limit for the length of this process's files.
 final class SmallDisk {
   enum Kind: String, Codable {
-    case tmpfs, ext4, limit
+    case tmpfs, ext4
     /// These two share blocks between files. They need 300 MiB at least, most of which is taken
     /// at once.
     case btrfs, xfs
+    /// A limit for the length of files, which any process can set for itself.
+    case limit
 
-    static let all: [Kind] = [.tmpfs, .ext4, .xfs, .btrfs, .limit]
+    /// The kinds that this process can make.
+    static let all: [Kind] = SmallDisk.canMount ? [.tmpfs, .ext4, .xfs, .btrfs, .limit] : [.limit]
     fileprivate static let leastMegabytes = 320
   }
 
-  /// Whether a file system can be mounted, which takes the superuser.
-  static let canMount = geteuid() == 0
+  /// Whether this process can mount a file system. Only root can, and not in every container.
+  static let canMount = geteuid() == 0 && (try? SmallDisk(.tmpfs, megabytes: 1)) != nil
 
-  /// `limit` if the wanted kind cannot be mounted.
-  private(set) var kind: Kind
+  struct CannotMount: Error, CustomStringConvertible {
+    let kind: Kind
+
+    var description: String {
+      "cannot make and mount a file system (\(kind)); install e2fsprogs, btrfs-progs and xfsprogs"
+    }
+  }
+
+  let kind: Kind
   /// Whether a sync takes time.
   var hasRealSyncs: Bool { kind != .tmpfs && kind != .limit }
   let directory: FilePath
   private let scratch: Scratch
   private let megabytes: Int
 
-  /// - Parameter limiting: whether to set the limit for this process if nothing can be mounted.
-  init(_ wanted: Kind, megabytes: Int, limiting: Bool = true) throws {
+  /// - Parameter limiting: whether a disk of the kind `limit` sets the limit for this process.
+  init(_ kind: Kind, megabytes: Int, limiting: Bool = true) throws {
     // The images of slow file systems lie in memory.
-    scratch = try [.limit, .btrfs, .xfs].contains(wanted) ? .inMemory() : Scratch()
+    scratch = try [.limit, .btrfs, .xfs].contains(kind) ? .inMemory() : Scratch()
     self.megabytes = megabytes
-    kind = wanted
+    self.kind = kind
     directory = scratch.path("disk")
     try FileManager.default.createDirectory(atPath: directory.string, withIntermediateDirectories: false)
-    if kind != .limit, !mount() { kind = .limit }
+    guard mount() else { throw CannotMount(kind: kind) }
     if kind == .xfs || kind == .btrfs, megabytes < Kind.leastMegabytes { try takeAll(but: megabytes) }
     if kind == .limit, limiting { try limitFileSize(to: UInt64(megabytes) << 20) }
   }
@@ -97,7 +106,7 @@ final class SmallDisk {
     return false
   }
 
-  /// A file that takes up space until `makeRoom`.
+  /// Makes a file that takes up space until `makeRoom`.
   func takeRoom(_ bytes: Int) throws {
     if kind == .limit { return try limitFileSize(to: UInt64(megabytes) << 20 - UInt64(bytes)) }
     let file = try File(opening: directory.appending("other"), access: .readWrite, create: true)
@@ -124,7 +133,7 @@ final class SmallDisk {
     let end = try takeAll(path, steps: [1 << 20])
     let file = try File(opening: path, access: .readWrite)
     try file.setSize(end - Int64(megabytes) << 20)
-    // Only after these syncs can space be taken again that becomes free.
+    // Space that becomes free can be taken again only after these syncs.
     try file.sync()
     try File.syncDirectory(directory)
   }

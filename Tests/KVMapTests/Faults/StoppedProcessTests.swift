@@ -114,9 +114,8 @@ final class StoppingGround {
 
   /// What the process does; `counted` is the part in which it is stopped.
   private func live(_ counted: (() throws -> Void) throws -> Void) throws {
-    var options = StoreOptions()
     // Which call is the nth must not depend on another thread.
-    options.checkpoints = .inline
+    var options = Store.Options(checkpoints: .inline)
     func open() throws -> Store { try Store(path, options: options) }
     switch occasion {
     case .creation, .creationByRenaming, .creationInPlace, .adoption, .recovery, .opening:
@@ -199,8 +198,7 @@ final class StoppingGround {
   // MARK: The others
 
   private func read(_ what: Comment) throws {
-    var options = StoreOptions()
-    options.access = .readOnly
+    let options = Store.Options(access: .readOnly)
     do {
       let store = try Store(path, options: options)
       for (key, value) in contents { #expect(try store.get(key) == value, what) }
@@ -208,15 +206,14 @@ final class StoppingGround {
         #expect(contents[key] == value || key.starts(with: bytes("child")), what)
       }
     } catch {
-      #expect(occasion.isCreation && (error as? StoreError)?.code == .notFound, "\(what.rawValue): \(error)")
+      #expect(occasion.isCreation && (error as? Store.Error)?.code == .notFound, "\(what.rawValue): \(error)")
     }
   }
 
   /// Whether a put was done. If not, its error names the process that it waited for.
   private func write(_ child: ForkedChild, _ what: Comment, isGone: Bool) throws -> Bool {
-    var options = StoreOptions()
-    options.timeout = .milliseconds(isGone ? 10_000 : 20)
-    do throws(StoreError) {
+    let options = Store.Options(timeout: .milliseconds(isGone ? 10_000 : 20))
+    do throws(Store.Error) {
       let store = try Store(path, options: options)
       try store.put("by the parent", forKey: "written")
       try store.close()

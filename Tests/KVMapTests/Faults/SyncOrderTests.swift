@@ -19,31 +19,33 @@ struct SyncOrderTests {
   /// No reader sees what a power failure could still undo.
   @Test func aDurableCommitIsSeenOnlyWhenItIsDurable() async {
     await #expect(processExitsWith: .success) {
-      let scratch = try Scratch()
-      let store = try scratch.store()
-      let reader = try scratch.store { $0.access = .readOnly }
-      for key in ["replaced", "removed"] { try store.put("old", forKey: key) }
-      let seen = Mutex<[[String: String]]>([])
-      FaultInjection.install { call in
-        if call == .msync, let contents = try? reader.texts() { seen.withLock { $0.append(contents) } }
-        return nil
-      }
-      defer { FaultInjection.install(nil) }
-      let old = ["replaced": "old", "removed": "old"]
-      let changes: [(Store) throws -> Void] = [
-        { _ = try $0.put("new", forKey: "new", durability: .onCommit) },
-        { _ = try $0.put("new", forKey: "replaced", durability: .onCommit) },
-        { _ = try $0.remove("removed", durability: .onCommit) },
-        { try $0.transaction(durability: .onCommit) { _ = try $0.put("new", forKey: "last") } },
-      ]
-      let expected = [
-        old, old.merging(["new": "new"]) { $1 }, ["new": "new", "replaced": "new", "removed": "old"],
-        ["new": "new", "replaced": "new"],
-      ]
-      for (change, before) in zip(changes, expected) {
-        seen.withLock { $0 = [] }
-        try change(store)
-        #expect(seen.withLock { $0 } == [before])
+      try blocking {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        let reader = try scratch.store { $0.access = .readOnly }
+        for key in ["replaced", "removed"] { try store.put("old", forKey: key) }
+        let seen = Mutex<[[String: String]]>([])
+        FaultInjection.install { call in
+          if call == .msync, let contents = try? reader.texts() { seen.withLock { $0.append(contents) } }
+          return nil
+        }
+        defer { FaultInjection.install(nil) }
+        let old = ["replaced": "old", "removed": "old"]
+        let changes: [(Store) throws -> Void] = [
+          { _ = try $0.put("new", forKey: "new", durability: .onCommit) },
+          { _ = try $0.put("new", forKey: "replaced", durability: .onCommit) },
+          { _ = try $0.remove("removed", durability: .onCommit) },
+          { try $0.transaction(durability: .onCommit) { _ = try $0.put("new", forKey: "last") } },
+        ]
+        let expected = [
+          old, old.merging(["new": "new"]) { $1 }, ["new": "new", "replaced": "new", "removed": "old"],
+          ["new": "new", "replaced": "new"],
+        ]
+        for (change, before) in zip(changes, expected) {
+          seen.withLock { $0 = [] }
+          try change(store)
+          #expect(seen.withLock { $0 } == [before])
+        }
       }
     }
   }
@@ -81,25 +83,27 @@ struct SyncOrderTests {
   @Test(arguments: [false, true])
   func aNewFileIsDurableBeforeItsNameAndThenTheName(isSalvaged: Bool) async {
     await #expect(processExitsWith: .success) { [isSalvaged = isSalvaged as Bool] in
-      let scratch = try Scratch()
-      if isSalvaged { try scratch.store("old").put("value", forKey: "key") }
-      let calls = Mutex<[SystemCall]>([])
-      FaultInjection.install { call in
-        calls.withLock { $0.append(call) }
-        return nil
+      try blocking {
+        let scratch = try Scratch()
+        if isSalvaged { try scratch.store("old").put("value", forKey: "key") }
+        let calls = Mutex<[SystemCall]>([])
+        FaultInjection.install { call in
+          calls.withLock { $0.append(call) }
+          return nil
+        }
+        defer { FaultInjection.install(nil) }
+        if isSalvaged {
+          _ = try Store.salvage(from: scratch.path("old"), into: scratch.path())
+        } else {
+          _ = try scratch.store()
+        }
+        let made = calls.withLock { $0 }
+        let link = try #require(made.firstIndex(of: .linkat))
+        let sync = try #require(made[..<link].lastIndex(of: .fsync), "the file is not synced")
+        let written = try #require(made[..<link].lastIndex { [.msync, .pwrite, .ftruncate].contains($0) })
+        #expect(written < sync)
+        #expect(made[link...].contains(.fsync), "the directory is not synced")
       }
-      defer { FaultInjection.install(nil) }
-      if isSalvaged {
-        _ = try Store.salvage(from: scratch.path("old"), into: scratch.path())
-      } else {
-        _ = try scratch.store()
-      }
-      let made = calls.withLock { $0 }
-      let link = try #require(made.firstIndex(of: .linkat))
-      let sync = try #require(made[..<link].lastIndex(of: .fsync), "the file is not synced")
-      let written = try #require(made[..<link].lastIndex { [.msync, .pwrite, .ftruncate].contains($0) })
-      #expect(written < sync)
-      #expect(made[link...].contains(.fsync), "the directory is not synced")
     }
   }
 }

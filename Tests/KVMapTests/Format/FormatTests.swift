@@ -24,7 +24,7 @@ struct FormatTests {
     #expect(Layout.segmentBytes == 1_048_576)
     #expect(Layout.largestKey == 65_536)
     #expect(Layout.largestInlineValue == 65_536)
-    #expect(Layout.version == 1)
+    #expect(Layout.version == 2)
     #expect(Layout.sequenceJump == 16_777_216)
   }
 
@@ -48,7 +48,7 @@ struct FormatTests {
 
     var expected = [UInt8](repeating: 0, count: 256)
     expected.replaceSubrange(0..<8, with: [0x89, 0x4b, 0x56, 0x4d, 0x0d, 0x0a, 0x1a, 0x0a])
-    place(UInt32(1), 8, &expected)
+    place(UInt32(2), 8, &expected)
     place(UInt32(4096), 12, &expected)
     place(UInt32(0xc0), 16, &expected)
     place(UInt32(0xc1), 20, &expected)
@@ -95,10 +95,17 @@ struct FormatTests {
       if bit < 64 { #expect(problem() == .foreign) }
     }
     reset()
-    buffer.bytes.store32(2, 8)
-    #expect(problem() == .perhapsNewer(2), "a newer version may have another checksum")
+    buffer.bytes.store32(3, 8)
+    #expect(problem() == .perhapsNewer(3), "a newer version may have another checksum")
     seal()
-    #expect(problem() == .newer(2))
+    #expect(problem() == .newer(3))
+    reset()
+    buffer.bytes.store32(1, 8)
+    seal()
+    #expect(problem() == nil)
+    buffer.bytes.store32(0, 8)
+    seal()
+    #expect(problem() == .damaged)
     reset()
     buffer.bytes.store32(0x8000_0000, 24)
     seal()

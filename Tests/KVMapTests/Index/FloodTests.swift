@@ -51,7 +51,7 @@ struct FloodTests {
     ).run(block, bothAgree: true)
     return Store(
       core: try StoreCore(
-        name: "store", path: nil, backing: backing, block: block, options: StoreOptions(),
+        name: "store", path: nil, backing: backing, block: block, options: Store.Options(),
         clock: .system, pinned: nil))
   }
 

@@ -234,13 +234,13 @@ struct IndexTests {
 func expectWorkingStateIsSound(
   _ store: Store, sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
-  let report = try store.core.withWriteLock { _ throws(StoreError) in store.core.verify() }
+  let report = try store.core.withWriteLock { _ throws(Store.Error) in store.core.verify() }
   #expect(report.isSound, "\(report.faults)", sourceLocation: sourceLocation)
 }
 
 extension Store {
   /// Where a key's record lies.
-  func match(_ key: [UInt8]) throws(StoreError) -> IndexReader.Match? {
+  func match(_ key: [UInt8]) throws(Store.Error) -> IndexReader.Match? {
     var memory: StoreMemory { core.memory }
     return try unsafe IndexReader(memory: memory).find(
       KeyHash(key.span.bytes, seed: memory.seed), key.span.bytes)

@@ -4,7 +4,7 @@ import TestSupport
 
 /// A snapshot and what it showed at first. It must show the same at its end.
 struct KeptSnapshot {
-  private let snapshot: Snapshot
+  private let snapshot: Store.Snapshot
   private let contents: Operation.Contents
 
   init(_ store: Store) throws {
@@ -12,7 +12,7 @@ struct KeptSnapshot {
     contents = try Self.contents(snapshot)
   }
 
-  private static func contents(_ snapshot: Snapshot) throws -> Operation.Contents {
+  private static func contents(_ snapshot: Store.Snapshot) throws -> Operation.Contents {
     var found = Operation.Contents()
     try snapshot.forEach { key, value in
       if found.updateValue(value.array, forKey: key.array) != nil {

@@ -24,8 +24,7 @@ extension KillGround {
     let path = path.string
     return ForkedChild(board) {
       let victim = Victim(board, plan)
-      var options = StoreOptions()
-      options.timeout = .seconds(100)
+      let options = Store.Options(timeout: .seconds(100))
       victim.enter(.opening)
       let store = try Store(path: path, options: options)
       while true {

@@ -36,7 +36,7 @@ extension KillGround {
         let victim = Victim(board, plan)
         victim.enter(.opening)
         let store = try Store(path: path)
-        try store.core.withWriteLock { _ throws(StoreError) in }
+        try store.core.withWriteLock { _ throws(Store.Error) in }
         victim.enter(.transaction)
         try Self.dieInTransaction(store, board)
       }

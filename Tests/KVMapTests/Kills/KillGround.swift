@@ -92,12 +92,12 @@ final class KillGround {
   /// Opens the store, which recovers it. It must hold `contents` and be sound.
   func recover(expecting contents: Operation.Contents) throws {
     let store = try scratch.store()
-    try store.core.withWriteLock { _ throws(StoreError) in }
+    try store.core.withWriteLock { _ throws(Store.Error) in }
     guard try entries(store) == contents else { throw KillFailure("a view and a recovery differ") }
     // The count includes expired keys that are not reclaimed yet.
     let expired = try store.count - contents.count
     guard (0...2 * Step.expiringKeys).contains(expired) else { throw KillFailure("the count is wrong") }
-    try expect(store.core.withWriteLock { _ throws(StoreError) in store.core.verify() }, "the working state")
+    try expect(store.core.withWriteLock { _ throws(Store.Error) in store.core.verify() }, "the working state")
     try expect(store.verify(), "what was recovered")
     try store.close()
   }
@@ -105,7 +105,7 @@ final class KillGround {
   /// Lets another handle take over if a writer died with the write lock.
   func takeOver() throws {
     let store = try scratch.store()
-    try store.core.withWriteLock { _ throws(StoreError) in }
+    try store.core.withWriteLock { _ throws(Store.Error) in }
     try store.close()
   }
 
@@ -119,7 +119,7 @@ final class KillGround {
     return found
   }
 
-  func expect(_ report: VerificationReport, _ what: String) throws {
+  func expect(_ report: Store.VerificationReport, _ what: String) throws {
     if !report.isSound { throw KillFailure("\(what) is not sound: \(report.faults.prefix(5))") }
   }
 }

@@ -151,8 +151,7 @@ struct Script {
   }
 
   private static func open(_ path: String, _ mode: String, _ victim: Victim) throws -> Store {
-    var options = StoreOptions()
-    options.timeout = .seconds(100)
+    var options = Store.Options(timeout: .seconds(100))
     switch mode {
     case "onCommit": options.durability = .onCommit
     case "interval": options.durability = .interval(milliseconds: 2)
@@ -162,7 +161,7 @@ struct Script {
     victim.enter(.opening)
     let store = try Store(path: path, options: options)
     // Takes over from a writer that died with the write lock.
-    try store.core.withWriteLock { _ throws(StoreError) in }
+    try store.core.withWriteLock { _ throws(Store.Error) in }
     return store
   }
 

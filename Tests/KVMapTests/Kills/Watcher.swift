@@ -13,9 +13,7 @@ struct Watcher {
 
   func run() throws {
     board.phase = .reading
-    var options = StoreOptions()
-    options.access = .readOnly
-    let store = try Store(path: path, options: options)
+    let store = try Store(path: path, options: Store.Options(access: .readOnly))
     guard store.core.backing.isShared else { throw KillFailure("the reader has a private view") }
     var seen = [[Int]](
       repeating: [Int](repeating: 0, count: Board.steadyKeys), count: scripts.count)

@@ -94,22 +94,232 @@ struct LogTests {
     #expect(try scratch.store("crashed").everything().count == 2)
   }
 
-  @Test func sequenceNumbersAreNotHandedOutTwice() throws {
+  /// The same where the log was empty: then the CUT comes with the first commit, and is no more
+  /// durable than that. The commit after it is the same as before the crash.
+  @Test func whatTheFirstCommitLeftBehindIsNotTakenUp() throws {
     let scratch = try Scratch()
-    func version(_ name: String) throws -> UInt64 {
-      let store = try scratch.store(name)
-      try store.put("value", forKey: "key")
-      var cursor = store.makeCursor()
-      let version = try cursor.next()?.version
-      return try #require(version)
+    try scratch.store().close()
+    let store = try scratch.store()
+    let start = Int(tail(store))
+    try store.put("again", forKey: "first")
+    try store.put("stale", forKey: "second")
+    try write(contents(scratch.path()), to: scratch.path("crashed"))
+    try flip(scratch.path("crashed"), at: start + 30)
+    for _ in 0..<2 {
+      let crashed = try scratch.store("crashed")
+      #expect(try crashed.everything().isEmpty)
+      #expect(Int(tail(crashed)) == start)
+      try crashed.close()
     }
-    let first = try version("store")
-    try write(contents(scratch.path()), to: scratch.path("copy"))
-    #expect(try version("copy") > first)
-    #expect(try version("copy") > first + 1, "a recovery skips numbers that a lost commit may have had")
+    let crashed = try scratch.store("crashed")
+    try crashed.put("again", forKey: "first")
+    try write(contents(scratch.path("crashed")), to: scratch.path("again"))
+    let again = try scratch.store("again")
+    #expect(try again.everything() == [bytes("first"): bytes("again")])
+    try expectSound(again)
+  }
+
+  /// A store that is only read keeps every byte but those of the shared state.
+  @Test func openingWritesNoRecord() throws {
+    let scratch = try Scratch()
+    let now: UInt64 = 1_800_000_000_000
+    do {
+      let store = try scratch.store(at: now)
+      try store.put("value", forKey: "key")
+    }
+    let before = try contents(scratch.path())
+    for durability in [Store.Durability.none, .onCommit] {
+      let store = try scratch.store(at: now + 1) { $0.durability = durability }
+      #expect(try store.get("key", as: String.self) == "value")
+      try store.close()
+    }
+    var after = try contents(scratch.path())
+    let shared = Layout.liveOffset..<Layout.liveOffset + Layout.pageBytes
+    after.replaceSubrange(shared, with: before[shared])
+    let isSame = before == after
+    #expect(isSame)
+  }
+
+  /// However the first commits fail, there is one CUT before the first one that succeeds.
+  @Test func theFirstCommitGoesAfterOneCut() throws {
+    let scratch = try Scratch()
+    try scratch.store().close()
+    let store = try scratch.store()
+    let other = try scratch.store()
+    let start = tail(store)
+    #expect(throws: Operation.Abort.self) {
+      try store.transaction { transaction in
+        try transaction.put("no", forKey: "key 1")
+        try transaction.put("no", forKey: "key 2")
+        throw Operation.Abort()
+      }
+    }
+    #expect(try other.remove("absent") == false)
+    #expect(tail(store) == start)
+    try other.transaction { transaction in
+      for number in 0..<3 { try transaction.put("yes", forKey: "key \(number)") }
+    }
+    try store.put("more", forKey: "key 3")
+    var kinds: [RecordKind?] = []
+    var walk = LogWalk(
+      memory: store.core.memory, from: Position(offset: start), upTo: Position(offset: tail(store)))
+    while let record = try walk.next() { kinds.append(record.kind) }
+    #expect(kinds == [.cut, .put, .put, .put, .put])
+    try write(contents(scratch.path()), to: scratch.path("crashed"))
+    #expect(try scratch.store("crashed").count == 4)
+  }
+
+  /// Also if all that followed the checkpoint was lost, so that nothing in the file tells of those
+  /// numbers.
+  @Test(arguments: [0, 1, 100_000])
+  func sequenceNumbersAreNotHandedOutTwice(commitsBefore: Int) throws {
+    let scratch = try Scratch()
+    do {
+      let store = try scratch.store()
+      for number in 0..<commitsBefore { try store.put("\(number)", forKey: "key \(number % 10)") }
+      try store.close()
+    }
+    try write(contents(scratch.path()), to: scratch.path("before"))
+    var last: UInt64 = 0
+    for life in 0..<4 {
+      try write(contents(scratch.path("before")), to: scratch.path("life"))
+      let store = try scratch.store("life")
+      for number in 0..<100 {
+        try store.put("life \(life)", forKey: "\(number)")
+        let version = try #require(try store.entry(forKey: "\(number)")).version
+        #expect(version > last, "life \(life)")
+        last = version
+      }
+    }
+  }
+
+  /// The log has no room left in its segment when a store is opened, and the number made of the time is the
+  /// next but one: the LINK takes one number, and the CUT another.
+  @Test func aCutAfterALinkHasAHigherNumber() throws {
+    let scratch = try Scratch()
+    let from: UInt64 = 1_577_836_800_000
+    let dated: UInt64 = 500_000_000 * 4_096
+    let store = try scratch.store(at: from + 1_000)
+    while room(store) > 6_000 { try store.put(patterned(900, 1), forKey: "key") }
+    try store.core.withWriteLock { turn throws(Store.Error) in
+      var tail = turn.writer.log.tail
+      while room(store, tail) >= 72 {
+        let isLast = room(store, tail) < 72 + 40
+        let number = isLast ? dated - 2 : tail.sequence.number + 1
+        turn.writer.log.appendCut(SequenceNumber(number: number), isEnd: true, &tail)
+      }
+      turn.writer.complete(tail)
+    }
+    try store.close()
+    let opened = try scratch.store(at: from + 500_000_000)
+    #expect(opened.core.shared[.sequence].number == dated - 1)
+    #expect(opened.core.shared[.pendingCut].number == dated)
+    for key in ["first", "second"] { try opened.put("durable", forKey: key, durability: .onCommit) }
+    try write(contents(scratch.path()), to: scratch.path("killed"))
+    #expect(try scratch.store("killed").everything().count == 3)
+  }
+
+  /// Bytes that are left in the log's segment.
+  private func room(_ store: Store, _ tail: LogWriter.Tail? = nil) -> Int {
+    let end = Int(store.core.shared[.segment].position.offset) + Layout.segmentBytes
+    return end - Int((tail?.position ?? store.core.shared[.tail]).offset)
+  }
+
+  /// A CUT that is not made of the time is durable when the store is open: its number does not tell it from
+  /// that of an earlier opening.
+  @Test(arguments: [0, 1_800_000_000_000] as [UInt64])
+  func onlyACutThatIsMadeOfTheTimeWaitsForTheFirstCommit(time: UInt64) throws {
+    let scratch = try Scratch()
+    try scratch.store(at: time).close()
+    for _ in 0..<3 {
+      let store = try scratch.store(at: time)
+      let isPending = store.core.shared[.pendingCut].number != 0
+      #expect(isPending == (time != 0))
+      #expect((store.core.shared[.tail] == store.core.superblock.logPosition) == isPending)
+      #expect(store.core.shared[.durable] == store.core.shared[.tail])
+      try store.close()
+    }
+  }
+
+  @Test func theNumberOfACutIsMadeOfTheTime() {
+    let jump = Layout.sequenceJump
+    func cut(_ number: UInt64, _ time: UInt64) -> UInt64 {
+      SequenceNumber(number: number).cut(at: time).number
+    }
+    #expect(SequenceNumber(number: 7).dated(1_577_836_799_999) == nil)
+    let now: UInt64 = 1_800_000_000_000
+    #expect(cut(7, now) == (now - 1_577_836_800_000) * 4_096)
+    #expect(cut(7, now + 1) == cut(7, now) + 4_096)
+    #expect(cut(cut(7, now) - 1, now) == cut(7, now))
+    // Again within the same millisecond.
+    #expect(cut(cut(7, now), now) == cut(7, now) + 1)
+    // Far from what a clock can show, and where the numbers are further than the clock.
+    for time in [0, 1_577_836_799_999, 1_577_836_800_000 + 1 << 41, .max] as [UInt64] {
+      #expect(cut(7, time) == 7 + jump)
+    }
+    #expect(cut(1 << 55, now) == 1 << 55 + jump)
+    #expect(cut(7, 1_577_836_799_999 + 1 << 41) < 1 << 53)
   }
 
   // MARK: Damage
+
+  /// What an earlier use of the space has left beyond the end costs an opening hardly anything, and does not
+  /// look like damage: no checksum is computed for bytes that cannot be a record.
+  @Test func randomBytesAreNotTakenForRecords() throws {
+    let store = try Store.inMemory()
+    let end = Int(store.core.shared[.segment].position.offset) + Layout.segmentBytes
+    var random = SeededGenerator(seed: testSeed("randomBytesAreNotTakenForRecords"))
+    let start = Int(tail(store))
+    for offset in stride(from: start, to: end, by: 8) {
+      store.core.memory.bytes.store64(random.next(), offset)
+    }
+    let candidates = stride(from: start, to: end - 64, by: 8).count {
+      Record(store.core.memory, uncheckedAt: $0).isPlausible(before: end)
+    }
+    #expect(candidates == 0)
+  }
+
+  /// Every record that a store writes passes, wherever its segment or large value lies.
+  @Test func everyRecordIsPlausible() throws {
+    let store = try Store.inMemory()
+    let seed = testSeed("everyRecordIsPlausible")
+    var kinds: Set<RecordKind?> = []
+    for number in 0..<400 {
+      let start = store.core.shared[.tail]
+      try Operation(seed: seed, number: number).apply(to: store)
+      try store.put(patterned(70_000, 1), forKey: "large", expires: .at(millisecondsSince1970: 1 << 50))
+      var walk = LogWalk(memory: store.core.memory, from: start, upTo: store.core.shared[.tail])
+      while let record = try walk.next() {
+        kinds.insert(record.kind)
+        #expect(record.isPlausible(before: store.core.memory.mappedBytes))
+        #expect(record.sequence < SequenceNumber(number: 1).bound)
+      }
+    }
+    #expect(kinds.isSuperset(of: [.put, .delete]))
+  }
+
+  /// A record beyond the bound of all numbers that the log can reach is none, however right its checksum.
+  @Test func aRecordBeyondTheBoundIsNoDamage() throws {
+    let scratch = try Scratch()
+    let store = try scratch.store()
+    try store.put("value", forKey: "key", durability: .onCommit)
+    let sequence = store.core.shared[.sequence]
+    for (number, isDamage) in [(sequence.bound.number, false), (sequence.bound.number - 1, true)] {
+      let (key, value) = (bytes("far"), bytes("away"))
+      var tail = try store.core.withWriteLock { turn throws(Store.Error) in turn.writer.log.tail }
+      tail.position.offset += 4_096
+      tail.sequence.number = number
+      try store.core.withWriteLock { turn throws(Store.Error) in
+        let durable = store.core.shared[.durableSequence]
+        store.core.shared[.durableSequence] = tail.sequence
+        _ = unsafe turn.writer.log.append(
+          .put, LogWriter.Fields(), key: key.span.bytes, value: value.span.bytes, &tail)
+        store.core.shared[.durableSequence] = durable
+      }
+      try write(contents(scratch.path()), to: scratch.path("copy"))
+      #expect(code { try scratch.store("copy").close() } == (isDamage ? .damaged : nil))
+    }
+  }
 
   /// Three commits, each durable before the next one. Then one byte is wrong.
   @Test func damageBeforeADurableRecordIsRefused() throws {

@@ -16,34 +16,36 @@ struct RecoveryTests {
   @Test func theFileIsAPrefixAtEachSystemCall() async throws {
     let seed = testSeed("theFileIsAPrefixAtEachSystemCall")
     await #expect(processExitsWith: .success) { [seed = seed as UInt64] in
-      let scratch = try Scratch()
-      let store = try scratch.store()
-      let camera = Camera(scratch)
-      var model = Operation.Contents()
-      var generator = SeededGenerator(seed: seed)
-      var pictures = 0
-      for number in 0..<180 * testScale {
-        let operation = Operation(seed: seed, number: number, mix: KillTests.mix)
-        let before = model
-        operation.apply(to: &model)
-        try camera.watch {
-          try operation.apply(to: store) { _, _ in camera.takePicture() }
-          if generator.chance(10) { try store.checkpoint() }
-          if generator.chance(10) { try store.sync() }
+      try blocking {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        let camera = Camera(scratch)
+        var model = Operation.Contents()
+        var generator = SeededGenerator(seed: seed)
+        var pictures = 0
+        for number in 0..<180 * testScale {
+          let operation = Operation(seed: seed, number: number, mix: KillTests.mix)
+          let before = model
+          operation.apply(to: &model)
+          try camera.watch {
+            try operation.apply(to: store) { _, _ in camera.takePicture() }
+            if generator.chance(10) { try store.checkpoint() }
+            if generator.chance(10) { try store.sync() }
+          }
+          camera.takePicture()
+          for picture in camera.pictures {
+            let copy = try Store(picture)
+            let found = try copy.everything()
+            #expect(found == before || found == model, "operation \(number)")
+            #expect(copy.core.verify().isSound, "operation \(number): \(copy.core.verify().faults)")
+            try copy.put("works", forKey: "after")
+            try copy.close()
+            pictures += 1
+          }
+          camera.clear()
         }
-        camera.takePicture()
-        for picture in camera.pictures {
-          let copy = try Store(picture)
-          let found = try copy.everything()
-          #expect(found == before || found == model, "operation \(number)")
-          #expect(copy.core.verify().isSound, "operation \(number): \(copy.core.verify().faults)")
-          try copy.put("works", forKey: "after")
-          try copy.close()
-          pictures += 1
-        }
-        camera.clear()
+        #expect(pictures > 300, "too few system calls were seen: \(pictures)")
       }
-      #expect(pictures > 300, "too few system calls were seen: \(pictures)")
     }
   }
 

@@ -6,13 +6,13 @@ import Testing
 
 @testable import KVMap
 
-/// A writer dies while others have the store open: the next writer takes over, and readers go on.
+/// A writer dies while others have the store open. The next writer takes over, and readers go on.
 @Suite(.timeLimit(.minutes(5)))
 struct TakeoverTests {
-  /// A writer that died with the write lock had made the file longer than the next writer had
-  /// mapped, and the log seemed to end where the mapping did.
+  /// The writer that died had made the file longer than the next writer has mapped. To the next writer
+  /// the log seemed to end where its mapping did.
   @Test(arguments: [100_000, 12 << 20])
-  func aDeadWriterIsTakenOverFrom(size: Int) throws {
+  func theNextWriterTakesOver(size: Int) throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let reader = try scratch.store { $0.access = .readOnly }
@@ -36,21 +36,30 @@ struct TakeoverTests {
     try expectSound(store)
   }
 
-  /// They belong to the old tree, and are in use in the new one.
-  @Test func pagesReleasedBeforeATakeoverByOthersAreForgotten() throws {
+  /// A handle has released two pages, and has entered only one of them in the space table, when another
+  /// handle takes over. After a checkpoint, the tree that the takeover builds uses these pages. Without
+  /// a checkpoint, they belong to a tree that is gone. In neither case does the first handle enter them
+  /// as released afterwards.
+  @Test(arguments: [true, false], [true, false])
+  func pagesReleasedBeforeATakeoverAreForgotten(hasCheckpoint: Bool, isAfterDeath: Bool) throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let other = try scratch.store()
     for number in 0..<2_000 { try store.put("value", forKey: "key \(number)") }
-    try store.checkpoint()
+    if hasCheckpoint { try store.checkpoint() }
     let shared = store.core.memory.shared
+    let root = shared[.root].page
     let slot = try #require(try store.match(bytes("key 1"))).slotOffset
+    try store.core.withWriteLock { turn throws(Store.Error) in turn.writer.space.release(root) }
+    // This turn ends without entering what it has released.
     store.core.writeLock.enter().writer.space.release(PageNumber(number: UInt64(slot / Layout.pageBytes)))
-    shared[.busy] = 1
+    let reason: SharedWord<UInt64> = isAfterDeath ? .busy : .syncFailed
+    shared[reason] = 1
     try other.put("value", forKey: "other")
     try store.put("value", forKey: "store")
     try store.checkpoint()
     try expectSound(store)
+    try expectSound(other)
   }
 
   private func expectCommitted(_ store: Store, _ size: Int) throws {
@@ -62,8 +71,8 @@ struct TakeoverTests {
     }
   }
 
-  /// The last commit before the death is damaged later. To a recovery it looks like one that
-  /// was never complete, but readers have seen it.
+  /// The last commit before the death is damaged afterwards. To a takeover it looks like a commit that
+  /// was never complete. But readers may have seen it, so the takeover reports damage.
   @Test func aPublishedCommitIsNotUndone() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
@@ -80,11 +89,11 @@ struct TakeoverTests {
     try expectSound(store)
   }
 
-  /// A takeover frees what a writer has taken since the checkpoint. But a reader that pinned
-  /// before may be reading it. So may a reader that pinned while the takeover was being
-  /// published, and saw the new epoch with the old root.
+  /// A takeover frees the pages that the dead writer took after the checkpoint. A reader that pinned an epoch
+  /// before the takeover may still read them. So may a reader that pinned while the takeover was being
+  /// published: it saw the new epoch and the old root.
   @Test(arguments: [false, true])
-  func pagesOfAPinnedReaderAreNotReusedAfterATakeover(isNewEpoch: Bool) throws {
+  func pagesThatAReaderPinsAreNotReusedAfterATakeover(isNewEpoch: Bool) throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     let reader = try scratch.store { $0.access = .readOnly }
@@ -126,24 +135,7 @@ struct TakeoverTests {
     return found
   }
 
-  /// A handle remembers pages that it will enter as released. After a recovery by another
-  /// handle they belong to a tree that is gone.
-  @Test func pagesAHandleRemembersAreForgottenAfterATakeover() throws {
-    let scratch = try Scratch()
-    let store = try scratch.store()
-    let other = try scratch.store()
-    try store.put("v", forKey: "key")
-    let shared = store.core.memory.shared
-    let root = shared[.root].page
-    try store.core.withWriteLock { turn throws(StoreError) in turn.writer.space.release(root) }
-    shared[.syncFailed] = 1
-    try other.put("w", forKey: "key")
-    try store.put("x", forKey: "key")
-    try expectSound(store)
-    try expectSound(other)
-  }
-
-  @Test func deathsInARowAreTakenOverFrom() throws {
+  @Test func theNextWriterTakesOverAfterEachOfManyDeaths() throws {
     let scratch = try Scratch()
     let store = try scratch.store()
     for round in 0..<6 {
@@ -159,8 +151,8 @@ struct TakeoverTests {
     try expectSound(store)
   }
 
-  /// Two processes write keys of their own. Again and again one of them is killed at a random
-  /// instant and started again. This process reads, and writes at times.
+  /// Two processes write keys of their own. Again and again, one of them is killed at a random
+  /// instant and started again. This process reads, and sometimes writes.
   @Test func processesDieWhileOthersGoOn() throws {
     let seed = testSeed("processesDieWhileOthersGoOn")
     var generator = SeededGenerator(seed: seed)
@@ -187,13 +179,14 @@ struct TakeoverTests {
     #expect(runs.allSatisfy { $0.number > 20 })
   }
 
-  /// What is known of a child that does operations.
+  /// A child that does operations, and what the parent knows of them.
   private struct Run {
     var mix = KillTests.mix
     var child: ChildProcess
-    /// How many operations have returned, and the contents after them.
+    /// How many operations the store is known to hold, and the contents after them.
     var number = 0
     var contents = Operation.Contents()
+    /// How many more have returned.
     private var reported = 0
 
     private let seed: UInt64
@@ -220,7 +213,8 @@ struct TakeoverTests {
       reported += try child.drain().count
     }
 
-    /// After the kill: what had returned is there; what was under way is there as a whole or not.
+    /// Called after the kill. The operations that had returned are in the store; the one that was under
+    /// way is there wholly or not at all.
     mutating func settle(_ store: Store) throws {
       for _ in 0..<reported {
         Operation(seed: seed, number: number, mix: mix).apply(to: &contents)

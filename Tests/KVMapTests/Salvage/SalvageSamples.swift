@@ -9,7 +9,7 @@ import Testing
 struct SalvageSample {
   var bytes: Data
   /// What the store holds.
-  var contents: [[UInt8]: Entry] = [:]
+  var contents: [[UInt8]: Store.Entry] = [:]
   /// All values each key ever had.
   var values: [[UInt8]: Set<[UInt8]>] = [:]
   /// Keys whose last change was a removal.
@@ -32,7 +32,7 @@ struct SalvageSample {
       values[key, default: []].insert(value)
       removed.remove(key)
     }
-    func put(_ value: [UInt8], _ key: String, _ expires: Expiry = .never) throws {
+    func put(_ value: [UInt8], _ key: String, _ expires: Store.Expiry = .never) throws {
       try store.put(value, forKey: key, expires: expires)
       note(value, TestSupport.bytes(key))
     }
@@ -62,7 +62,7 @@ struct SalvageSample {
         try? store.transaction { transaction in
           try transaction.put("given up", forKey: "key 1")
           try transaction.put("given up", forKey: "given up \(number)")
-          throw StoreError(.system, "given up")
+          throw Store.Error(.system, "given up")
         }
       }
     }
@@ -97,12 +97,12 @@ struct SalvageSample {
 
   /// Checks that removed keys have no value, and that each value is one that its key had.
   func check(
-    _ salvaged: FilePath, _ report: SalvageReport, damaged: Range<Int>, _ comment: Comment,
+    _ salvaged: FilePath, _ report: Store.SalvageReport, damaged: Range<Int>, _ comment: Comment,
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
     let store = try Store(salvaged)
     defer { try? store.close() }
-    var found: [[UInt8]: Entry] = [:]
+    var found: [[UInt8]: Store.Entry] = [:]
     var cursor = store.makeCursor()
     while let entry = try cursor.next() { found[entry.key] = entry }
     let listed = Set(report.losses.compactMap(\.key))

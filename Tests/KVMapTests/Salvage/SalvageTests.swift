@@ -21,7 +21,7 @@ struct SalvageTests {
   private func salvage(
     _ bytes: Data, _ sample: SalvageSample, damaged: Range<Int> = 0..<0, _ comment: Comment,
     sourceLocation: SourceLocation = #_sourceLocation
-  ) throws -> SalvageReport {
+  ) throws -> Store.SalvageReport {
     let scratch = try Scratch()
     try write(bytes, to: scratch.path())
     let report = try Store.salvage(from: scratch.path(), into: scratch.path("new"))
@@ -86,7 +86,7 @@ struct SalvageTests {
       bytes[place] ^= UInt8(1 << generator.below(8))
       do {
         try salvage(bytes, sample, damaged: place..<place + 1, "byte \(place)")
-      } catch let error as StoreError {
+      } catch let error as Store.Error {
         // The changed byte is the format's version, as of a newer program.
         #expect(error.code == .newerFormat && place % Layout.unitBytes < 32, "byte \(place): \(error)")
       }
@@ -158,7 +158,7 @@ struct SalvageTests {
         do {
           let report = try salvage(Data(bytes), sample, damaged: length..<Int.max, "\(length) bytes")
           #expect(!report.faults.isEmpty || length >= Int(sample.block.highWater.number) * Layout.unitBytes)
-        } catch let error as StoreError {
+        } catch let error as Store.Error {
           // Only so short a file is refused: there is little more than superblocks.
           #expect(length < 3 * Layout.unitBytes, "\(length): \(error)")
         }
@@ -301,20 +301,22 @@ struct SalvageTests {
   /// Whichever call fails, no file is left, and the next attempt succeeds.
   @Test func aFullDiskLeavesNothing() async throws {
     await #expect(processExitsWith: .success) {
-      let scratch = try Scratch()
-      let store = try scratch.store()
-      for number in 0..<100 { try store.put(patterned(1_000, UInt64(number)), forKey: "key \(number)") }
-      try store.close()
-      for nth in 1..<1_000 {
-        let fault = Fault([.fallocate, .ftruncate, .open, .linkat, .msync, .fsync], nth: nth, as: .noSpace)
-        do {
-          try fault.during { _ = try Store.salvage(from: scratch.path(), into: scratch.path("new")) }
-          // A checkpoint meanwhile may fail without harm.
-          if fault.hasStruck { try File.remove(scratch.path("new")) } else { break }
-        } catch is StoreError {}
-        #expect(try scratch.names == ["store"], "call \(nth)")
+      try blocking {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        for number in 0..<100 { try store.put(patterned(1_000, UInt64(number)), forKey: "key \(number)") }
+        try store.close()
+        for nth in 1..<1_000 {
+          let fault = Fault([.fallocate, .ftruncate, .open, .linkat, .msync, .fsync], nth: nth, as: .noSpace)
+          do {
+            try fault.during { _ = try Store.salvage(from: scratch.path(), into: scratch.path("new")) }
+            // A checkpoint meanwhile may fail without harm.
+            if fault.hasStruck { try File.remove(scratch.path("new")) } else { break }
+          } catch is Store.Error {}
+          #expect(try scratch.names == ["store"], "call \(nth)")
+        }
+        #expect(try scratch.names == ["new", "store"], "it never succeeded")
       }
-      #expect(try scratch.names == ["new", "store"], "it never succeeded")
     }
   }
 }

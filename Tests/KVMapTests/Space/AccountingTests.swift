@@ -9,7 +9,7 @@ import Testing
 struct AccountingTests {
   // MARK: Figures
 
-  private func expectSum(_ statistics: StoreStatistics, _ comment: Comment) {
+  private func expectSum(_ statistics: Store.Statistics, _ comment: Comment) {
     let sum =
       statistics.liveBytes + statistics.garbageBytes + statistics.freeBytes + statistics.indexBytes
       + statistics.roomBytes + statistics.fixedBytes
@@ -88,7 +88,7 @@ struct AccountingTests {
     let scratch = try Scratch()
     let time = TestClock(1_000_000)
     let store = Store(
-      core: try Opening(path: scratch.path(), options: StoreOptions(), clock: time.clock).open())
+      core: try Opening(path: scratch.path(), options: Store.Options(), clock: time.clock).open())
     for number in 0..<100 { try store.put(patterned(68, 1), forKey: "stays \(10_000 + number)") }
     #expect(try store.statistics().expiringBytes == 0)
     for number in 0..<100 {
@@ -148,19 +148,19 @@ struct AccountingTests {
   /// The first unit of this kind whose entry satisfies `isWanted`.
   private func unit(
     _ kind: UnitKind, _ space: inout SpaceTable, _ isWanted: (SpaceEntry) -> Bool = { _ in true }
-  ) throws(StoreError) -> SpaceEntry {
+  ) throws(Store.Error) -> SpaceEntry {
     for number in Layout.firstFreeUnit..<space.highWater {
       let unit = Unit(number: number)
       if let entry = try space.entry(unit), entry.kind == kind, isWanted(entry) {
         return try space.writableEntry(unit)
       }
     }
-    throw StoreError(.system, "there is no unit of kind \(kind)")
+    throw Store.Error(.system, "there is no unit of kind \(kind)")
   }
 
-  private func falsify(_ counter: Counter, _ writer: inout Writer) throws(StoreError) {
+  private func falsify(_ counter: Counter, _ writer: inout Writer) throws(Store.Error) {
     let shared = writer.shared
-    func segment(_ isWanted: (SpaceEntry) -> Bool = { $0.live > 0 }) throws(StoreError) -> SpaceEntry {
+    func segment(_ isWanted: (SpaceEntry) -> Bool = { $0.live > 0 }) throws(Store.Error) -> SpaceEntry {
       try unit(.segment, &writer.space, isWanted)
     }
     switch counter {
@@ -225,7 +225,7 @@ struct AccountingTests {
     for number in 2_500..<3_000 { try store.remove("key \(number)") }
     try store.checkpoint()
     #expect(try Store.verify(scratch.path()).isSound)
-    try store.core.withWriteLock { turn throws(StoreError) in
+    try store.core.withWriteLock { turn throws(Store.Error) in
       try self.falsify(counter, &turn.writer)
       if counter == .highWater {
         _ = try store.core.checkpointWithoutTrimming()
@@ -241,7 +241,7 @@ struct AccountingTests {
 
 extension StoreCore {
   /// A checkpoint of the shared state as it is.
-  fileprivate func checkpointWithoutTrimming() throws(StoreError) -> Bool {
+  fileprivate func checkpointWithoutTrimming() throws(Store.Error) -> Bool {
     let durable = memory.shared[.durableEpoch]
     let checkpoint = Checkpoint(source: source, backing: backing, previous: superblock)
     let block = checkpoint.freeze()

@@ -124,8 +124,8 @@ struct SpaceTests {
     let scratch = try Scratch()
     let store = try scratch.store()
     let unit = store.core.memory.shared[.root].page.unit
-    try store.core.withWriteLock { turn throws(StoreError) in
-      let error = #expect(throws: StoreError.self) { try turn.writer.space.releaseUnits(unit) }
+    try store.core.withWriteLock { turn throws(Store.Error) in
+      let error = #expect(throws: Store.Error.self) { try turn.writer.space.releaseUnits(unit) }
       #expect(error?.code == .damaged)
     }
   }
@@ -183,6 +183,28 @@ struct SpaceTests {
     try space.dropLeaves()
     #expect(shared[.highWater].number == leafEnd + 1)
     #expect(try space.entry(Unit(number: leafEnd))?.kind == .index)
+  }
+
+  /// A handle remembers where leaves of the table lie. One that was dropped since, by the handle
+  /// itself or by another one, must not be written.
+  @Test(arguments: [true, false]) func aLeafThatWasDroppedIsNotWritten(byAnother: Bool) throws {
+    let scratch = try Scratch()
+    let (store, other) = (try scratch.store(), try scratch.store())
+    try store.put("value", forKey: "key")
+    let unit = Unit(number: UInt64(SpaceEntry.entriesPerLeaf * 2))
+    // At the second time the leaf is there, and remembered.
+    for _ in 0..<2 {
+      try store.core.withWriteLock { turn throws(Store.Error) in _ = try turn.writer.space.writableEntry(unit)
+      }
+    }
+    try (byAnother ? other : store).core.withWriteLock { turn throws(Store.Error) in
+      try turn.writer.space.dropLeaves()
+    }
+    let entry = try store.core.withWriteLock { turn throws(Store.Error) in
+      try turn.writer.space.writableEntry(unit).expiring = 8
+      return try turn.writer.space.entry(unit)?.expiring
+    }
+    #expect(entry == 8)
   }
 
   /// An index unit that was empty at the checkpoint may have become free and hold a large value

@@ -7,9 +7,9 @@ final class BegunCheckpoint {
   private var frozen: StoreCore.FrozenCheckpoint?
 
   /// Nil if another process or handle writes one.
-  init?(_ core: StoreCore) throws(StoreError) {
+  init?(_ core: StoreCore) throws(Store.Error) {
     let turn = try core.enterWaiting()
-    let frozen = try core.conclude(turn) { turn throws(StoreError) -> StoreCore.FrozenCheckpoint? in
+    let frozen = try core.conclude(turn) { turn throws(Store.Error) -> StoreCore.FrozenCheckpoint? in
       guard let lock = try CheckpointLock(ifFree: core) else { return nil }
       return try core.freeze(turn, lock)
     }
@@ -20,7 +20,7 @@ final class BegunCheckpoint {
   }
 
   /// Writes it, once.
-  func finish() throws(StoreError) {
+  func finish() throws(Store.Error) {
     guard let frozen = frozen.take() else { return }
     try core.finish(frozen)
   }

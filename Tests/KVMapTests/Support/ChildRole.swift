@@ -39,6 +39,8 @@ enum ChildRole: String {
   case countUp
   /// Path, seed, prefix, steps. Writes and compacts; tells at the end.
   case stir
+  /// Path, path of a copy. Keeps the copy equal, and tells after each commit.
+  case follow
   /// Path. Reads until it gets a byte; tells 0 if all went well, else 1.
   case read
   /// Path, MiB. Makes the store so much larger, counts up "current", and tells after each MiB.
@@ -109,9 +111,7 @@ struct ChildEntry {
         try Parent.tell()
       }
     case .holdWriteLock:
-      var options = StoreOptions()
-      options.exclusive = true
-      let store = try Store(path: arguments[0], options: options)
+      let store = try Store(path: arguments[0], options: Store.Options(exclusive: true))
       try store.put("by the child", forKey: "holder")
       try Parent.tell()
       try Parent.listen()
@@ -124,6 +124,7 @@ struct ChildEntry {
       let stirring = Stirring(seed: UInt64(arguments[1])!, prefix: arguments[2], steps: Int(arguments[3])!)
       try stirring.run(on: Store(path: arguments[0]))
       try Parent.tell()
+    case .follow: try follow(arguments)
     case .read: try read(arguments)
     case .grow: try grow(arguments)
     case .holdSnapshot: try holdSnapshot(arguments)
@@ -139,7 +140,7 @@ struct ChildEntry {
   }
 
   private static func operations(_ arguments: [String]) throws {
-    var options = StoreOptions()
+    var options = Store.Options()
     if arguments[3] == "onCommit" { options.durability = .onCommit }
     if arguments[3] == "exclusive" { options.exclusive = true }
     let store = try Store(path: arguments[0], options: options)
@@ -152,6 +153,13 @@ struct ChildEntry {
       try Parent.tell()
       // The kill may come within a checkpoint too.
       if number % 97 == 0 { try store.checkpoint() }
+    }
+  }
+
+  private static func follow(_ arguments: [String]) throws {
+    var follower = try Follower(Store(path: arguments[0]), Store(path: arguments[1]))
+    while true {
+      if try follower.step(within: .seconds(1)) { try Parent.tell() }
     }
   }
 
@@ -201,9 +209,7 @@ struct ChildEntry {
   }
 
   private static func countUp(_ arguments: [String]) throws {
-    var options = StoreOptions()
-    options.timeout = .seconds(60)
-    let store = try Store(path: arguments[0], options: options)
+    let store = try Store(path: arguments[0], options: Store.Options(timeout: .seconds(60)))
     while true {
       // An increment that was done before a kill counts, even if it was not told.
       let done = try store.increment(arguments[1], by: 0)
@@ -214,9 +220,7 @@ struct ChildEntry {
   }
 
   private static func grow(_ arguments: [String]) throws {
-    var options = StoreOptions()
-    options.timeout = .seconds(60)
-    let store = try Store(path: arguments[0], options: options)
+    let store = try Store(path: arguments[0], options: Store.Options(timeout: .seconds(60)))
     let filler = 32_000
     var number = try store.get("current", as: String.self).flatMap { Int($0) } ?? 0
     let end = number + Int(arguments[1])! << 20 / filler
@@ -250,9 +254,7 @@ struct ChildEntry {
   }
 
   private static func read(_ arguments: [String]) throws {
-    var options = StoreOptions()
-    options.access = .readOnly
-    let store = try Store(path: arguments[0], options: options)
+    let store = try Store(path: arguments[0], options: Store.Options(access: .readOnly))
     try Parent.tell()
     var isSound = true
     var highest = 0

@@ -4,7 +4,7 @@ import TestSupport
 /// One change of a store. It follows from a seed and its number, so that parent and child, or a
 /// run and its repetition, agree on it.
 enum Operation: Equatable {
-  case put([UInt8], [UInt8], PutCondition)
+  case put([UInt8], [UInt8], Store.PutCondition)
   case remove([UInt8])
   /// Keys with their new values, nil to remove. Nothing is changed if `aborts`.
   case transaction([Change], aborts: Bool)
@@ -35,7 +35,7 @@ enum Operation: Equatable {
     _ = generator.next()
     switch generator.below(100) {
     case 0..<50:
-      let condition: PutCondition =
+      let condition: Store.PutCondition =
         generator.chance(70) ? .always : (generator.chance(50) ? .absent : .present)
       self = .put(Self.key(&generator, mix), Self.value(&generator, mix, number), condition)
     case 50..<75:
@@ -104,7 +104,7 @@ enum Operation: Equatable {
   /// Does the operation. `look` is called inside transactions, after each change.
   @discardableResult
   func apply(
-    to store: Store, look: (borrowing Transaction, ArraySlice<Change>) throws -> Void = { _, _ in }
+    to store: Store, look: (borrowing Store.Transaction, ArraySlice<Change>) throws -> Void = { _, _ in }
   ) throws -> Bool {
     switch self {
     case .put(let key, let value, let condition):

@@ -9,11 +9,21 @@ extension Scratch {
 
   /// Opens a store here, or creates it, with options that `change` may set.
   func store(
-    _ name: String = "store", _ change: (inout StoreOptions) -> Void = { _ in }
-  ) throws(StoreError) -> Store {
-    var options = StoreOptions()
+    _ name: String = "store", _ change: (inout Store.Options) -> Void = { _ in }
+  ) throws(Store.Error) -> Store {
+    var options = Store.Options()
     change(&options)
     return try Store(path(name), options: options)
+  }
+
+  /// The same with a clock that stands still, in milliseconds since 1970.
+  func store(
+    _ name: String = "store", at time: UInt64, _ change: (inout Store.Options) -> Void = { _ in }
+  ) throws(Store.Error) -> Store {
+    var options = Store.Options()
+    change(&options)
+    let opening = Opening(path: path(name), options: options, clock: Clock(now: { time }))
+    return Store(core: try opening.open())
   }
 }
 
@@ -43,18 +53,18 @@ extension Store {
 func expectSound(
   _ store: Store, _ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
-  let working = try store.core.withWriteLock { _ throws(StoreError) in store.core.verify() }
+  let working = try store.core.withWriteLock { _ throws(Store.Error) in store.core.verify() }
   #expect(working.isSound, "working state: \(working.faults) \(comment)", sourceLocation: sourceLocation)
   let recovered = try store.verify()
   #expect(recovered.isSound, "recovered: \(recovered.faults) \(comment)", sourceLocation: sourceLocation)
 }
 
 /// The code of the error that `body` throws, nil if it throws none.
-func code<R>(_ body: () throws -> R) -> StoreError.Code? {
+func code<R>(_ body: () throws -> R) -> Store.Error.Code? {
   do {
     _ = try body()
     return nil
-  } catch let error as StoreError {
+  } catch let error as Store.Error {
     return error.code
   } catch {
     Issue.record("an error of another type: \(error)")

@@ -184,7 +184,7 @@ struct VerifyTests {
   private func firstBucket(_ sample: SalvageSample) throws -> Int {
     let scratch = try Scratch()
     try write(sample.bytes, to: scratch.path())
-    let view = try SourceView(Opening(path: scratch.path(), options: StoreOptions(), clock: .system))
+    let view = try SourceView(Opening(path: scratch.path(), options: Store.Options(), clock: .system))
     let root = NodePage(bytes: view.memory.bytes, page: sample.block.root.page)
     return root[0].page.offset
   }

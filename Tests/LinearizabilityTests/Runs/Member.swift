@@ -45,7 +45,7 @@ struct Member {
 
   /// A read-only handle sees later changes only if a writing handle was open before it. So it
   /// waits for one.
-  private func open(_ options: StoreOptions) throws(StoreError) -> Store {
+  private func open(_ options: Store.Options) throws(Store.Error) -> Store {
     let store = try Store(path: path, options: options)
     if store.core.backing.isShared || board.hasFailed { return store }
     try store.close()

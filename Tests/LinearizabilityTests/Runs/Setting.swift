@@ -12,16 +12,13 @@ struct Setting: Sendable {
   /// A handle, and how many threads use it.
   struct Handle: Sendable {
     var threads: Int
-    var access = Access.readWrite
+    var access = Store.Access.readWrite
     var isExclusive = false
-    var durability = Durability.none
+    var durability = Store.Durability.none
 
-    var options: StoreOptions {
-      var options = StoreOptions()
-      options.access = access
-      options.exclusive = isExclusive
-      options.durability = durability
-      options.timeout = .seconds(60)
+    var options: Store.Options {
+      let options = Store.Options(
+        access: access, durability: durability, exclusive: isExclusive, timeout: .seconds(60))
       return options
     }
   }

@@ -65,7 +65,7 @@ struct Worker {
   private func perform(_ step: Plan.Step, _ history: Int) throws -> Answer {
     let call = step.call
     let key = Plan.keyName(call.key, history: history)
-    let durability: Durability? = step.isDurable ? .onCommit : nil
+    let durability: Store.Durability? = step.isDurable ? .onCommit : nil
     let value = NumberedValue.bytes(call.value)
     switch call.kind {
     case .get: return Answer(first: NumberedValue.number(try store.get(key)))
@@ -86,7 +86,7 @@ struct Worker {
 
   private struct GivenUp: Error {}
 
-  private func transact(_ call: Call, _ keys: [[UInt8]], _ durability: Durability?) throws -> Answer {
+  private func transact(_ call: Call, _ keys: [[UInt8]], _ durability: Store.Durability?) throws -> Answer {
     var answer = Answer(first: 0)
     do {
       try store.transaction(durability: durability) { transaction in
@@ -113,7 +113,7 @@ struct Worker {
   }
 
   private func change(
-    _ key: [UInt8], to value: [UInt8]?, _ transaction: borrowing Transaction
+    _ key: [UInt8], to value: [UInt8]?, _ transaction: borrowing Store.Transaction
   ) throws {
     if let value { try transaction.put(value, forKey: key) } else { try transaction.remove(key) }
     guard try transaction.get(key) == value else {

@@ -20,12 +20,12 @@ struct Arguments {
       COUNT                    records (1,000,000)
       --key-bytes N            length of a key (16), a multiple of 8
       --value-bytes N          length of a value (100), at least 8
-      --rounds N               of which each figure is the median (5)
-      --directory DIRECTORY    where the files lie, on the disk in question (the temporary directory)
-      --only PHASE,…           \(Phase.all.map(\.name).joined(separator: ", "))
-      --contenders NAME,…      \(Contenders.all.map { $0.about.identifier }.joined(separator: ", "))
-      --json FILE              writes all figures of all rounds there
-      --chart FILE             draws the times as multiples of KVMap's, as SVG
+      --rounds N               rounds (5); a figure is their median
+      --directory DIRECTORY    for the files, on the disk to be measured (the temporary directory)
+      --only PHASE,…           some of \(Phase.all.map(\.name).joined(separator: ", "))
+      --contenders NAME,…      some of \(Contenders.all.map { $0.about.identifier }.joined(separator: ", "))
+      --json FILE              writes the figures of all rounds to it
+      --chart FILE             draws the times as multiples of KVMap's (SVG)
     """
 
   struct Usage: Error, CustomStringConvertible {

@@ -1,6 +1,7 @@
 import Foundation
 
-/// Each contender in a process of its own, in turn, as often as was asked for.
+/// Runs all contenders one after the other, each in a process of its own, for as many rounds as are
+/// asked for.
 enum Rounds {
   static func runAll(_ arguments: Arguments) throws {
     let types = try arguments.contenders.map { try $0.map(Contenders.named) } ?? Contenders.all

@@ -2,8 +2,8 @@ import Foundation
 import KVMap
 import Synchronization
 
-/// What goes on beside the overwriting: a thread that reads, one that takes a snapshot and keeps it for a tenth of a
-/// second, again and again, and one that overwrites as well, each through a handle of its own.
+/// Three threads that run while the store is overwritten, each with a handle of its own. One reads, one takes
+/// snapshots and keeps each for a tenth of a second, and one overwrites as well.
 final class Beside: Sendable {
   private let path: String
   private let records: Int
@@ -38,7 +38,7 @@ final class Beside: Sendable {
     run { store, random in
       try store.put(values[random.below(values.count)], forKey: makeKey(random.below(records)))
       self.puts.add(1, ordering: .relaxed)
-      // As much as it takes to be in the way now and then.
+      // It should want the write lock now and then, not all the time.
       usleep(100)
     }
   }
@@ -63,7 +63,7 @@ final class Beside: Sendable {
     }.start()
   }
 
-  /// Ends the threads; throws what went wrong in them.
+  /// Ends the threads. Throws an error that one of them has thrown.
   func stop() throws {
     isStopped.store(true, ordering: .relaxed)
     threads.wait()

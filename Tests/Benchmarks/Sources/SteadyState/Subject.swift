@@ -5,7 +5,7 @@ import KVMap
 /// A store that is overwritten for a long time.
 protocol Subject {
   mutating func put(_ key: [UInt8], _ value: [UInt8]) throws
-  /// What takes up space, as far as the store tells.
+  /// What the space is used for, as far as the store can tell.
   func parts() throws -> Parts
   mutating func close() throws
 }
@@ -14,8 +14,8 @@ protocol Subject {
 struct Parts {
   /// Live records and index.
   var records = 0, index = 0
-  /// Log that holds no live record; what may not be reused before a checkpoint; other free
-  /// space that has not been given back.
+  /// Log that holds no live record; space that may not be reused before a checkpoint; other free
+  /// space that has not been punched.
   var garbage = 0, waiting = 0, spare = 0
 }
 
@@ -23,9 +23,7 @@ struct KVMapSubject: Subject {
   let store: Store
 
   init(_ path: String, exclusive: Bool) throws {
-    var options = StoreOptions()
-    options.exclusive = exclusive
-    store = try Store(path: path, options: options)
+    store = try Store(path: path, options: Store.Options(exclusive: exclusive))
   }
 
   @inline(__always)

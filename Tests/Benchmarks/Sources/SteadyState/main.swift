@@ -1,12 +1,15 @@
-/// Overwrites a store at random for a long time, and shows what becomes of its size and of the latency of a put.
+/// Overwrites records of a store at random for a long time, and prints the store's size and the latency
+/// of puts.
 ///
 ///     swift run -c release kvmap-steady-state [--records 1000000] [--overwrites 20000000] [--sizes 100 | 8-4096]
 ///       [--subject kvmap | kvmap-beside | kvmap-exclusive | gdbm] [--directory DIRECTORY]
 ///
-/// One line for each twentieth: overwrites done, bytes allocated for the file, what they are for as the store counts
-/// them, the promised bound (2 x (records + index) + 64 MiB) and the share of it in use. At the end the latency of a
-/// put at several shares, and bytes that reached the disk for each byte of key and value. With `kvmap-beside` a reader,
-/// snapshots and a second writer go on meanwhile; what snapshots hold back comes on top of the bound.
+/// Prints a line for each twentieth of the work: how many overwrites are done; the file's allocated
+/// bytes and, as the store counts them, what they are for; the promised bound, 2 x (records + index) +
+/// 64 MiB; and the share of the bound that is allocated. At the end it prints the latency of puts at
+/// several shares, and how many bytes were written to the disk for each byte of keys and values. With
+/// `kvmap-beside` a reader, snapshots and a second writer run meanwhile; space that the snapshots keep
+/// from being reused is not in the bound.
 import Foundation
 
 struct Options {
@@ -55,7 +58,7 @@ struct Generator {
   mutating func below(_ bound: Int) -> Int { Int(truncatingIfNeeded: next() % UInt64(bound)) }
 }
 
-/// Latencies in nanoseconds, counted in steps of a sixteenth.
+/// How often each latency occurred, in nanoseconds. 16 steps from each power of two to the next.
 struct Histogram {
   private var counts = [Int](repeating: 0, count: 64 * 16)
   private(set) var largest: UInt64 = 0
@@ -95,7 +98,7 @@ func allocated(_ path: String) -> Int {
   return Int(status.st_blocks) * 512
 }
 
-/// Bytes this process has caused to be written to disks, as Linux counts them.
+/// How many bytes this process has caused the system to write to disks, as Linux counts them.
 func bytesWritten() -> Int {
   guard let text = try? String(contentsOfFile: "/proc/self/io", encoding: .utf8) else { return 0 }
   for line in text.split(separator: "\n") where line.hasPrefix("write_bytes:") {
@@ -173,15 +176,15 @@ func run(_ options: Options) throws {
     timed += taken
     histogram.add(taken)
   }
-  print("largest share of the bound at 400 looks: \(String(format: "%.3f", largestShare))")
+  print("largest share of the bound, measured 400 times: \(String(format: "%.3f", largestShare))")
   if let beside {
     try beside.stop()
-    print("beside: \(beside.counts)")
+    print("meanwhile: \(beside.counts)")
   }
   try subject.close()
   let shares = [0.5, 0.99, 0.999, 0.9999].map { "\($0 * 100) %: \(histogram.value(at: $0))" }
   print(
-    "put, ns: mean \(timed / UInt64(options.overwrites)), \(shares.joined(separator: ", ")), most \(histogram.largest)"
+    "put, ns: mean \(timed / UInt64(options.overwrites)), \(shares.joined(separator: ", ")), worst \(histogram.largest)"
   )
   print("seconds: \((now() - start) / 1_000_000_000)")
   print(

@@ -1,9 +1,10 @@
-/// What threads beside each other do.
+/// Measures calls of threads and processes that run at the same time.
 ///
 ///     swift run -c release kvmap-threads [MEBIBYTES]
 ///
-/// Durable puts per second of 1 to 16 threads, which share syncs; and the latency of a put while a store of that
-/// many MiB (1,024) writes a checkpoint after half of its records were overwritten.
+/// Prints how many durable puts a second 1 to 16 threads make; they share syncs. Prints how many puts and gets a
+/// second two processes make, each alone and both together. Then fills a store with so many MiB (1,024), overwrites
+/// half of its records, and prints the latency of puts while it writes a checkpoint.
 import Dispatch
 import Foundation
 import KVMap
@@ -68,12 +69,86 @@ func putsBesideCheckpoint(mebibytes: Int) throws {
     Int(latencies[min(latencies.count - 1, Int(Double(latencies.count) * share))])
   }
   print(
-    "checkpoint of \(mebibytes) MiB: \(String(format: "%.2f", seconds)) s, \(latencies.count) puts beside it; µs:"
+    "checkpoint of \(mebibytes) MiB: \(String(format: "%.2f", seconds)) s, \(latencies.count) puts meanwhile; µs:"
   )
   print("50 % \(at(0.5)), 99 % \(at(0.99)), 99.9 % \(at(0.999)), worst \(at(1))")
 }
 
+/// What a process of its own does to the store for some seconds: the operations a second, and how long
+/// the longest took, in milliseconds.
+struct Pace: Codable {
+  var perSecond: Double
+  var worst: Double
+}
+
+enum Work: String {
+  case put, get
+}
+
+/// Overwrites or reads 100,000 records in random order, and prints its pace as JSON.
+func work(_ work: Work, path: String, seconds: Double) throws {
+  let store = try Store(path: path)
+  let value = [UInt8](repeating: 7, count: 100)
+  var random = SystemRandomNumberGenerator()
+  var (count, worst) = (0, Duration.zero)
+  let clock = ContinuousClock()
+  let start = clock.now
+  var now = start
+  while now - start < .seconds(seconds) {
+    let key = "\(UInt64.random(in: 0..<100_000, using: &random))"
+    switch work {
+    case .put: try store.put(value, forKey: key)
+    case .get: _ = try store.get(key)
+    }
+    let end = clock.now
+    worst = max(worst, end - now)
+    now = end
+    count += 1
+  }
+  let pace = Pace(perSecond: Double(count) / ((now - start) / .seconds(1)), worst: worst / .milliseconds(1))
+  print(String(decoding: try JSONEncoder().encode(pace), as: UTF8.self))
+}
+
+/// Runs processes that do this at the same time.
+func together(_ kinds: [Work]) throws -> [Pace] {
+  let folder = try directory()
+  defer { try? FileManager.default.removeItem(at: folder) }
+  let path = folder.appendingPathComponent("store").path
+  let store = try Store(path: path)
+  for number in 0..<100_000 { try store.put([UInt8](repeating: 7, count: 100), forKey: "\(number)") }
+  let running = try kinds.map { kind in
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    process.arguments = ["--\(kind.rawValue)", path, "5"]
+    let output = Pipe()
+    process.standardOutput = output
+    try process.run()
+    return (process, output)
+  }
+  return try running.map { process, output in
+    let data = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return try JSONDecoder().decode(Pace.self, from: data)
+  }
+}
+
+func printTogether(_ title: String, _ kinds: [Work]) throws {
+  let paces = try together(kinds).map {
+    "\(Int($0.perSecond)) a second, the longest \(String(format: "%.1f", $0.worst)) ms"
+  }
+  print("\(title): \(paces.joined(separator: "; "))")
+}
+
+let arguments = CommandLine.arguments.dropFirst()
+if arguments.count == 3, let kind = Work(rawValue: String(arguments[1].dropFirst(2))) {
+  try work(kind, path: arguments[2], seconds: Double(arguments[3]) ?? 5)
+  exit(0)
+}
 for threads in [1, 2, 4, 8, 16] {
   print("\(threads) threads: \(Int(try durablePuts(threads))) durable puts per second")
 }
-try putsBesideCheckpoint(mebibytes: CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 1_024)
+try printTogether("one process puts", [.put])
+try printTogether("two processes put", [.put, .put])
+try printTogether("one process gets", [.get])
+try printTogether("one process gets while another puts", [.get, .put])
+try putsBesideCheckpoint(mebibytes: arguments.first.flatMap { Int($0) } ?? 1_024)

@@ -1,7 +1,15 @@
 /// The readers of dumps and batches: they give records, or an error with its place.
 enum DumpTarget {
   static func read(_ bytes: [UInt8], _ format: DumpFormat) -> CInt {
-    var reader = format.makeReader(input(bytes))
+    read(format.makeReader(input(bytes)))
+  }
+
+  static func readTable(_ bytes: [UInt8], _ separator: SeparatedReader.Separator) -> CInt {
+    read(SeparatedReader(input(bytes), separator, hasHeader: false))
+  }
+
+  private static func read(_ dump: any DumpReader) -> CInt {
+    var reader = dump
     var record = DumpRecord()
     do {
       while true {
@@ -22,6 +30,17 @@ enum DumpTarget {
 
   static func readBatch(_ bytes: [UInt8]) -> CInt {
     var reader = BatchReader(input(bytes))
+    do {
+      while try reader.next() != nil {}
+    } catch is DamagedInput {
+    } catch {
+      fatalError("an error of another type: \(error)")
+    }
+    return 0
+  }
+
+  static func readKeys(_ bytes: [UInt8]) -> CInt {
+    var reader = NullFramedReader(input(bytes))
     do {
       while try reader.next() != nil {}
     } catch is DamagedInput {

@@ -11,6 +11,9 @@ enum Fuzz {
       "jsonl": { DumpTarget.read(Fuzz.input($0, $1), .jsonl) },
       "gdbm": { DumpTarget.read(Fuzz.input($0, $1), .gdbm) },
       "gdbm-binary": { DumpTarget.read(Fuzz.input($0, $1), .gdbmBinary) },
+      "csv": { DumpTarget.readTable(Fuzz.input($0, $1), .commas) },
+      "tsv": { DumpTarget.readTable(Fuzz.input($0, $1), .tabs) },
+      "keys": { DumpTarget.readKeys(Fuzz.input($0, $1)) },
       "batch": { DumpTarget.readBatch(Fuzz.input($0, $1)) },
     ]
     guard arguments.count > 1, let callback = callbacks[arguments[1]] else {

@@ -160,7 +160,7 @@ struct MutatedPackage {
     command.environment = run.environment
     command.environment["KVMAP_MUTATION"] = mutation == 0 ? "" : "\(mutation)"
     command.environment["TMPDIR"] = scratch.path
-    // Who traps need not tell where, which takes seconds.
+    // A process that traps need not print a backtrace, which takes seconds.
     command.environment["SWIFT_BACKTRACE"] = "enable=no"
     return try command.run()
   }

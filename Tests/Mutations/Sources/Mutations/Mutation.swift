@@ -1,9 +1,9 @@
-/// One thing that is taken out of the source, and the tests that should see it.
+/// A rule that the source keeps, an edit that breaks it, and the tests that should see this.
 struct Mutation {
-  /// What is missing then.
+  /// The rule, as a sentence that is true of the source as it is.
   var what: String
   var edits: [Edit]
-  /// Asked in this order, until one fails.
+  /// They run in this order, until one fails.
   var tests: [TestRun]
   /// Why no test sees it, where that is so.
   var survives: String?
@@ -22,7 +22,8 @@ struct Mutation {
   }
 
   static let all: [Mutation] =
-    checkpoints + vouching + recovery + endOfLog + logWriting + writing + turns + reading + damage + reuse
+    checkpoints + vouching + recovery + endOfLog + logWriting + writing + turns + reading + salvage + damage
+    + reuse
     + spaceTable + moving + givingBack + merging + locks + creating + mapping
 }
 
@@ -31,7 +32,7 @@ struct Edit {
   var file = ""
   /// The source text there; how it is broken into lines does not matter.
   var text: String
-  /// Where to look: behind this text. Without it `text` must occur once in the file.
+  /// `text` is looked for after this text. Without it, `text` must occur once in the file.
   var anchor: String?
   /// What replaces it: `TEXT` stands for it, `MUTATED` for "the mutation is on".
   var replacement: String

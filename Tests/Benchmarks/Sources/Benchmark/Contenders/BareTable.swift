@@ -2,8 +2,8 @@ import Foundation
 
 /// The least that a get can cost: a hash of the key, one cache line of the table, the lines of the record.
 ///
-/// Open addressing over lines of eight slots. A slot has the upper 16 bits of the hash and the place of a record: two
-/// lengths, key, value, at the start of a line. Nothing can be deleted and nothing grows.
+/// Open addressing over lines of eight slots. A slot has the upper 16 bits of the hash and the place of
+/// a record: two lengths, key, value, at the start of a line. Nothing can be deleted and nothing grows.
 @safe
 final class BareTable: Contender, ReadsInPlace, ReadsMany {
   static var about: About {
@@ -68,7 +68,7 @@ final class BareTable: Contender, ReadsInPlace, ReadsMany {
     unsafe value(key).map { unsafe Bytes.checksum($0) }
   }
 
-  /// Reads the lines of all keys before it looks at any.
+  /// Loads the lines of all keys before it looks any key up.
   func getMany(_ keys: [[UInt8]], _ tally: inout Tally) {
     var touched: UInt64 = 0
     for key in keys {

@@ -1,6 +1,6 @@
 /// Something that keeps records, opened at a place.
 ///
-/// What not every contender offers is a protocol of its own: a phase passes over those that do not conform.
+/// What only some contenders offer is a protocol of its own: a phase that needs it leaves the others out.
 protocol Contender: AnyObject {
   static var about: About { get }
   init(_ place: Place) throws
@@ -47,7 +47,7 @@ protocol Walks: Contender {
 
 /// What is said of a contender beside its figures.
 struct About: Codable {
-  /// As a title.
+  /// Its name in tables.
   let name: String
   let version: String
   /// How it is set up, where that is not the default.
@@ -55,18 +55,18 @@ struct About: Codable {
   /// What it does not promise when it is used this way.
   let lacks: String
 
-  /// As `--contenders` has it.
+  /// The name that `--contenders` takes.
   var identifier: String { name.lowercased().replacing(" ", with: "-") }
 }
 
-/// Where a contender lies and what it is opened for.
+/// Where the files of a contender are, and what it is opened for.
 struct Place {
   enum Access { case write, read }
 
   let directory: String
   var access: Access = .write
   var isDurable = false
-  /// How many records will come, for tables that have to be told.
+  /// How many records will come, for contenders that need to know it beforehand.
   let records: Int
   let recordBytes: Int
 

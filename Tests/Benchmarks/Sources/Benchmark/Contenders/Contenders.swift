@@ -1,4 +1,4 @@
-/// All that are built in, in the order of the table.
+/// All contenders of this build, in the order of the table.
 enum Contenders {
   static var all: [any Contender.Type] {
     var all: [any Contender.Type] = [SharedStore.self, ExclusiveStore.self, GDBMContender.self]

@@ -12,8 +12,8 @@ final class DictionaryContender: Contender, Deletes, Scans {
   init(_ place: Place) {}
   func close() {}
 
-  /// The value is copied, since the caller changes its buffer. The key is shared with the caller, who never looks it up
-  /// by the same array again; its 48 bytes are missing in the figure of memory.
+  /// The value is copied, since the caller changes its buffer. The array of the key is shared with the
+  /// caller, so its 48 bytes are missing from the figure of memory. No later call uses the same array.
   func put(_ key: [UInt8], _ value: [UInt8]) {
     let value = unsafe value.withUnsafeBytes { unsafe Array($0) }
     records[key] = value

@@ -135,7 +135,7 @@
       try unsafe walk { cursor, tally in
         var (keyCount, valueCount) = (0, 0)
         var value: UnsafePointer<CChar>? = nil
-        // The value lies in the region of the key.
+        // The value lies in the memory that `key` points to.
         guard let key = unsafe kccurget(cursor, &keyCount, &value, &valueCount, 1) else { return false }
         unsafe tally.add(
           key: UnsafeRawBufferPointer(start: key, count: keyCount),
@@ -145,7 +145,7 @@
       }
     }
 
-    /// `add` steps on; it returns false at the end.
+    /// `add` moves the cursor on; it returns false at the end.
     private func walk(_ add: (UnsafeMutablePointer<KCCUR>?, inout Tally) -> Bool) throws -> Tally {
       var tally = Tally()
       let cursor = unsafe kcdbcursor(database)

@@ -76,7 +76,9 @@
     func getMany(_ keys: [[UInt8]], _ tally: inout Tally) throws {
       try unsafe reading { transaction in
         for key in keys {
-          if let value = unsafe find(transaction, key) { tally.add(key: key, value: unsafe [UInt8](value)) }
+          if let value = unsafe find(transaction, key) {
+            unsafe key.withUnsafeBytes { unsafe tally.add(key: $0, value: value) }
+          }
         }
       }
     }

@@ -8,10 +8,9 @@ class StoreContender: Persistent, Deletes, ReadsInPlace, ReadsMany, HasTransacti
   private let store: Store
 
   required init(_ place: Place) throws {
-    var options = StoreOptions()
-    options.exclusive = Self.isExclusive && place.access == .write
-    options.access = place.access == .write ? .readWrite : .readOnly
-    options.durability = place.isDurable ? .onCommit : .none
+    let options = Store.Options(
+      access: place.access == .write ? .readWrite : .readOnly,
+      durability: place.isDurable ? .onCommit : .none, exclusive: Self.isExclusive && place.access == .write)
     store = try Store(path: place.file, options: options)
   }
 
@@ -26,9 +25,10 @@ class StoreContender: Persistent, Deletes, ReadsInPlace, ReadsMany, HasTransacti
   }
 
   final func getMany(_ keys: [[UInt8]], _ tally: inout Tally) throws {
-    let values = try store.get(keys)
-    for (key, value) in zip(keys, values) {
-      if let value { tally.add(key: key, value: value) }
+    try store.withValues(forKeys: keys) { number, value in
+      unsafe keys[number].withUnsafeBytes { key in
+        unsafe value.withUnsafeBytes { unsafe tally.add(key: key, value: $0) }
+      }
     }
   }
 
@@ -73,7 +73,7 @@ final class SharedStore: StoreContender {
   }
 }
 
-/// The write lock for the handle's life.
+/// Holds the write lock until it is closed.
 final class ExclusiveStore: StoreContender {
   override class var isExclusive: Bool { true }
   override class var about: About {

@@ -98,7 +98,7 @@
       let isDone = unsafe tkrzw_dbm_process_each(
         handle,
         { tally, key, keyCount, value, valueCount, _ in
-          // Called with neither before the first record and after the last.
+          // Before the first record and after the last it is called with neither key nor value.
           if let key = unsafe key, let value = unsafe value {
             unsafe tally!.assumingMemoryBound(to: Tally.self).pointee.add(
               key: UnsafeRawBufferPointer(start: key, count: Int(keyCount)),

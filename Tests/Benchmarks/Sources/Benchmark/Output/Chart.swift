@@ -1,8 +1,9 @@
 import Foundation
 
-/// Horizontal bars, one group for each time: how many times the yardstick's it is, on a logarithmic scale.
+/// Horizontal bars on a logarithmic scale: each time as a multiple of the yardstick's, grouped by rows.
 ///
-/// Greys and colours of middle brightness and no background, for light and dark pages.
+/// Grey and the colours are of medium brightness, and there is no background: so it suits light and
+/// dark pages.
 struct Chart {
   let report: Report
 
@@ -42,7 +43,7 @@ struct Chart {
     return """
       <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(text(width)) \(text(height))" \
       font-family="system-ui, sans-serif" font-size="11">
-      \(label("Times \(report.yardstick.name)'s, less is better. \(report.headline)", x: 8, y: 18))\
+      \(label("Multiples of \(report.yardstick.name)'s times; less is better. \(report.headline)", x: 8, y: 18))\
       \(legend)\(scale(bottom: y))\(body)</svg>
 
       """

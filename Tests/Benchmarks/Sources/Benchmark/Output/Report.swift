@@ -8,12 +8,12 @@ struct Report {
   /// For each round, by contender and title of the row.
   let rounds: [[String: [String: Double]]]
 
-  /// Those that somebody has a figure for.
+  /// The rows that at least one contender has a figure for.
   var rows: [Row] {
     phases.flatMap(\.rows).filter { row in contenders.contains { median($0, row) != nil } }
   }
 
-  /// What others are compared with: KVMap, or the first where it is not in the run.
+  /// The contender that others are compared with: KVMap, or the first if KVMap is not in the run.
   var yardstick: About { contenders.first { $0.name == SharedStore.about.name } ?? contenders[0] }
 
   func values(_ contender: About, _ row: Row) -> [Double] {
@@ -25,7 +25,7 @@ struct Report {
     return values.isEmpty ? nil : values.median
   }
 
-  /// How many times the yardstick's figure it is.
+  /// The contender's figure as a multiple of the yardstick's.
   func ratio(_ contender: About, _ row: Row) -> Double? {
     guard let own = median(contender, row), let other = median(yardstick, row), other > 0 else { return nil }
     return own / other

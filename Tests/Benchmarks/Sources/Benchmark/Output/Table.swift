@@ -1,6 +1,6 @@
 import Foundation
 
-/// The figures as Markdown, how many times the yardstick's they are, and what must be said beside them.
+/// The figures as Markdown: the medians, the multiples of the yardstick's, and how each contender was used.
 struct Table {
   let report: Report
 
@@ -19,11 +19,11 @@ struct Table {
 
       \(table([[""] + names] + figures, numbers: true))
 
-      Times \(report.yardstick.name)'s, less is better:
+      Multiples of \(report.yardstick.name)'s figures; less is better:
 
       \(table([[""] + names] + ratios, numbers: true))
 
-      How each was used, and what it does not promise then:
+      How each contender was used, and what it does not promise when used so:
 
       \(table([["", "version", "set up", "not promised"]] + notes, numbers: false))
       """
@@ -38,7 +38,7 @@ struct Table {
     value.formatted(.number.precision(.fractionLength(digits)).grouping(.never))
   }
 
-  /// The first row is the heading. Columns of numbers are aligned for those who read the text as it is.
+  /// The first row is the heading. Columns of numbers are aligned, so that the text can be read as it is.
   private func table(_ rows: [[String]], numbers: Bool) -> String {
     let widths = rows[0].indices.map { column in numbers ? rows.map { $0[column].count }.max() ?? 0 : 0 }
     func line(_ cells: [String]) -> String {

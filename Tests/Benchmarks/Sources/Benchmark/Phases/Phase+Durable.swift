@@ -1,6 +1,7 @@
 import Foundation
 
-/// Into a store that holds a tenth of the records, and is opened so that what it acknowledges is durable.
+/// Puts into a store that holds a tenth of the records, and is opened so that a put is durable when it
+/// returns.
 extension Phase {
   private static let puts = 2_000
   private static let batches = 200
@@ -32,7 +33,8 @@ extension Phase {
 }
 
 extension Trial {
-  /// Calls `put` so many times with the next `count` keys. Median and 99 % of the calls.
+  /// Calls `put` `times` times, each time with the next `count` keys. Returns the calls' latency: the
+  /// median and the 99 % value.
   fileprivate func durably(
     _ work: Work, times: Int, _ count: Int,
     _ put: (any Contender, ArraySlice<[UInt8]>, [[UInt8]]) throws -> Void
@@ -44,7 +46,7 @@ extension Trial {
     let plain = try type.init(place)
     for key in work.keys[..<preloaded] { try plain.put(key, values[0]) }
     try plain.close()
-    // The records before are not for those that follow to wait for.
+    // The timed puts do not have to wait for the records that were put before.
     sync()
     place.isDurable = true
     let contender = try type.init(place)

@@ -17,7 +17,7 @@ extension Phase {
   static let openForWriting = opening("open", "open and get one", .write)
   static let openForReading = opening("open-for-reading", "open for reading and get one", .read)
 
-  /// The store was closed in good order.
+  /// Opens a store that was closed properly, and gets one record.
   private static func opening(_ name: String, _ title: String, _ access: Place.Access) -> Phase {
     Phase(name, [Row(title, .microseconds)], work: Work.shuffled(1)) { trial, work in
       guard trial.type is any Persistent.Type else { return nil }

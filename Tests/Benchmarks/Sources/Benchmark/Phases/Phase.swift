@@ -1,13 +1,13 @@
-/// One part of the workload, as data: to add one, write it into a file of this folder and into `all`.
+/// A part of the workload. To add one, write it into a file of this folder and list it in `all`.
 struct Phase {
-  /// As `--only` has it.
+  /// The name that `--only` takes.
   let name: String
   let rows: [Row]
   /// Whether it works on the records that `load` put.
   let needsRecords: Bool
   /// Made before any clock runs.
   let work: @Sendable (Workload) -> Work
-  /// A figure for each row; nil in place of what the contender does not have.
+  /// Returns a figure for each row, nil where there is none. Returns nil if the contender cannot run it.
   let run: @Sendable (Trial, Work) throws -> [Double?]?
 
   init(
@@ -25,11 +25,11 @@ struct Phase {
   /// In the order in which they run.
   static let all = [
     create, load, getPresent, getInPlace, getMany, getAbsent, overwrite, zipfHalf, zipfFew, overwriteLatency,
-    scan,
-    walkKeys, walk, memory, openForWriting, openForReading, delete, loadInBatches, durablePut, durableBatch,
+    scan, walkKeys, walk, memory, openForWriting, openForReading, delete, loadInBatches, durablePut,
+    durableBatch,
   ]
 
-  /// Those of these names, and the load that they need. All if nil.
+  /// The phases with these names, and the load if they need it; all phases for nil.
   static func selected(_ names: [String]?) throws -> [Phase] {
     guard let names else { return all }
     for name in names where !all.contains(where: { $0.name == name }) {

@@ -1,6 +1,6 @@
 import Foundation
 
-/// One contender through the phases once.
+/// One run of a contender through the phases.
 final class Trial {
   let type: any Contender.Type
   let workload: Workload
@@ -24,7 +24,7 @@ final class Trial {
   /// The figures, by the titles of their rows.
   func run(_ phases: [Phase]) throws -> [String: Double] {
     let works = phases.map { $0.work(workload) }
-    // What the contender before left to the disk is not for this one to wait for.
+    // This contender does not have to wait for what the one before has left to be written.
     sync()
     memoryBefore = (ProcessMemory.resident, ProcessMemory.anonymous)
     ProcessMemory.resetPeak()
@@ -43,7 +43,7 @@ final class Trial {
 
   // MARK: The contender
 
-  /// What the records are in. Opened by the first phase that asks for it.
+  /// The store with the records. The first phase that asks for it opens it.
   func contender() throws -> any Contender {
     if let opened { return opened }
     let new = try type.init(place)
@@ -77,7 +77,7 @@ final class Trial {
 
   // MARK: Loops
 
-  /// Nanoseconds for each of `count`.
+  /// The nanoseconds that `body` takes for each of `count` operations.
   func time(per count: Int, _ body: () throws -> Void) rethrows -> Double {
     let clock = ContinuousClock()
     return try clock.measure(body).nanoseconds / Double(count)
@@ -98,7 +98,7 @@ final class Trial {
     return result
   }
 
-  /// Gets each key, and compares what was found.
+  /// Gets each key, and checks what was found.
   func get(_ work: Work, _ get: ([UInt8]) throws -> UInt64?) throws -> Double {
     var fold = Fold()
     let result = try time(per: work.keys.count) {
@@ -131,6 +131,6 @@ extension Duration {
 extension [Double] {
   var median: Double { share(0.5) }
 
-  /// The smallest value that no less than this share of all do not exceed.
+  /// The value at this share of all values in their order: 0.5 is the median, 1 the largest.
   func share(_ share: Double) -> Double { sorted()[Swift.min(count - 1, Int(Double(count) * share))] }
 }

@@ -6,7 +6,7 @@ enum Bytes {
     }
   }
 
-  /// Touches all bytes and depends on their order; some nanoseconds for 100 bytes.
+  /// Depends on all bytes and their order. Takes some nanoseconds for 100 bytes.
   @inline(__always)
   static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     var sum = UInt64(truncatingIfNeeded: bytes.count)
@@ -32,7 +32,7 @@ enum Bytes {
     unsafe bytes.withUnsafeBytes { unsafe checksum($0) }
   }
 
-  /// Checksum of a copy, for contenders that hand out no copy of their own.
+  /// The checksum of a copy, for contenders that return no copy.
   @inline(__always)
   static func checksumOfCopy(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     checksum(unsafe [UInt8](bytes))

@@ -10,7 +10,7 @@ struct Contents {
     versions = [UInt64](repeating: 0, count: workload.count)
   }
 
-  /// A range of versions that no record has had.
+  /// The first of `count` versions that no record has had.
   mutating func newVersions(_ count: Int = 1) -> UInt64 {
     defer { nextVersion += UInt64(count) }
     return nextVersion
@@ -18,7 +18,7 @@ struct Contents {
 
   mutating func set(_ number: Int, version: UInt64) { versions[number] = version }
 
-  /// The checksum of what gets of these records must have found, in their order.
+  /// The checksum that gets of these records, in this order, must have found.
   func fold(_ numbers: some Sequence<Int>) -> Fold {
     var fold = Fold()
     var value = workload.emptyValue
@@ -26,7 +26,7 @@ struct Contents {
     return fold
   }
 
-  /// `value` is room for one.
+  /// The checksum of a record's value. `value` is a buffer for it.
   func checksum(_ number: Int, _ value: inout [UInt8]) -> UInt64 {
     Workload.fill(&value, number, version: versions[number])
     return Bytes.checksum(value)
@@ -40,7 +40,7 @@ struct Contents {
 
   var records: Tally { tally(0..<workload.count) }
 
-  /// What some records add up to, in any order.
+  /// The tally of some records, in any order.
   func tally(_ numbers: some Sequence<Int>) -> Tally {
     var tally = Tally()
     var value = workload.emptyValue

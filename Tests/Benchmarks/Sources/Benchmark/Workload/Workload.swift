@@ -6,7 +6,7 @@ struct Workload {
 
   private static let seed: UInt64 = 0x6B76_6D61_70
 
-  /// Random numbers for one purpose.
+  /// A random generator for one purpose.
   func generator(_ purpose: UInt64) -> SeededGenerator {
     SeededGenerator(seed: Self.seed &+ purpose &* 0x1234_5678_9ABC_DEF1)
   }
@@ -19,7 +19,7 @@ struct Workload {
     return order
   }
 
-  /// The key of a record; from `count` on those that are never stored.
+  /// The key of a record. The keys of the numbers from `count` on are never stored.
   func key(_ number: Int) -> [UInt8] {
     var generator = SeededGenerator(seed: Self.seed &+ UInt64(number) &* 2)
     var key = [UInt8](repeating: 0, count: keyBytes)
@@ -31,7 +31,7 @@ struct Workload {
 
   var emptyValue: [UInt8] { (0..<valueBytes).map { UInt8(truncatingIfNeeded: $0) } }
 
-  /// Makes `buffer` the value that a record has in one version.
+  /// Fills `buffer` with the value that a record has in one version.
   @inline(__always)
   static func fill(_ buffer: inout [UInt8], _ number: Int, version: UInt64) {
     let mark = (UInt64(truncatingIfNeeded: number) &+ version << 40) &* 0x9E37_79B9_7F4A_7C15
@@ -45,7 +45,7 @@ struct Workload {
 struct Work {
   let numbers: [Int]
   let keys: [[UInt8]]
-  /// Which of them are put, where a phase gets and puts.
+  /// Which of them are put, in a phase that gets and puts.
   var isPut: [Bool] = []
 
   init(_ numbers: [Int], _ workload: Workload) {
@@ -62,8 +62,8 @@ struct Work {
     { Work($0.order(purpose), $0) }
   }
 
-  /// As many operations as there are records, some records far more often than others; `puts` percent of them are
-  /// puts.
+  /// As many operations as there are records, some records far more often than others; `puts` percent
+  /// of them are puts.
   static func zipf(_ purpose: UInt64, puts: Int) -> @Sendable (Workload) -> Work {
     { workload in
       var generator = workload.generator(purpose)

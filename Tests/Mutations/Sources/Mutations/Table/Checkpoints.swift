@@ -9,41 +9,42 @@ extension Mutation {
 
   static let vouching: [Mutation] = [
     Mutation(
-      "what others stored of the log is stored again before it is synced", in: "KVMap/Log/LogWriter.swift",
+      "records that other handles stored are stored again before they are synced",
+      in: "KVMap/Log/LogWriter.swift",
       .takeForFalse("inheritance.sequence.number > shared[.durableSequence].number"), seenBy: .crashes()),
     Mutation(
-      "pages that others stored are made anew before a checkpoint", in: besides,
+      "pages that other handles stored are rebuilt before a checkpoint", in: besides,
       .leaveOut("try rebuildDoubtfulPages(turn, lock)"), seenBy: .crashes()),
     Mutation(
-      "pages that others stored are not made anew over a change that is in no log", in: turn,
+      "pages are not rebuilt while a change is in no log", in: turn,
       .takeForFalse("turn.writer.isHalfDone", after: "shared[.syncFailed] != 0 else { return }"),
       seenBy: .store("VouchingTests/aRemovalThatIsInNoLogIsNotForgotten")),
     Mutation(
-      "one recovery since a handle joined may have begun before", in: turn,
+      "the first recovery after a handle has opened may have begun before that", in: turn,
       .replace(
         "shared[.recoveries] &- recoveriesWhenJoined < 2",
         by: "(MUTATED ? shared[.recoveries] == recoveriesWhenJoined : TEXT)"),
       seenBy: .store("VouchingTests/theLogIsInheritedUntilARecoveryHasStoredItAgain")),
     Mutation(
-      "a handle at its end leaves the checkpoint to those who can vouch for what they stored", in: turn,
+      "a handle that is closed leaves the checkpoint to the handles that stored the pages", in: turn,
       .takeForFalse("inheritsPages(turn)", after: "func leavesCheckpointToOthers"), seenBy: .crashes(60),
-      survives: "a saving: a checkpoint makes the pages anew"),
+      survives: "it saves time only: a checkpoint of the closed handle would rebuild the pages"),
     Mutation(
-      "a handle that leaves the checkpoint to others makes durable what was committed", in: closing,
+      "a handle that leaves the checkpoint to others syncs what was committed", in: closing,
       .takeForFalse("isForOthers", after: "if isDone { try truncateEnd(turn) }"),
       seenBy: .store("VouchingTests/closingBesideOthersMakesItsChangesDurable")),
     Mutation(
       "a checkpoint announces its sync", in: besides,
       .leaveOut("shared[.announcedSync] = UInt64(processIdentifier)"), seenBy: .crashRegressions),
     Mutation(
-      "an announced sync whose process is gone counts as failed", in: lock,
+      "an announced sync whose process has died counts as failed", in: lock,
       .leaveOut("shared[.syncFailed] = 1", after: "func noteSyncOfTheDead"), seenBy: .crashRegressions),
   ]
 
   static let checkpoints: [Mutation] = [
     Mutation(
       "the file is synced before the superblocks are written", in: checkpoint,
-      .leaveOut("try backing.syncAll()"), seenBy: .crashes()),
+      .leaveOut("try backing.syncAll()", after: "func persist(_"), seenBy: .crashes()),
     Mutation(
       "a checkpoint gives up if a sync failed meanwhile", in: checkpoint,
       .takeForFalse("shared[.syncFailed] != 0"), seenBy: .store("HandleTests")),
@@ -51,7 +52,8 @@ extension Mutation {
       "the superblocks are written only after the file is synced", in: checkpoint,
       .before(
         "try backing.syncAll()",
-        "block.encode(memory.bytes, at: Layout.superblockOffsets.a)"), seenBy: .crashes()),
+        "block.encode(memory.bytes, at: Layout.superblockOffsets.a)", after: "func persist(_"),
+      seenBy: .crashes()),
     Mutation(
       "superblock A is synced", in: checkpoint,
       .leaveOut(superblockSync, when: "offset == Layout.superblockOffsets.a"),
@@ -65,7 +67,7 @@ extension Mutation {
       .before(
         order,
         "for early in SuperblockPair.offsets { "
-          + "block.encode(memory.bytes, at: early) }"), seenBy: .crashes()),
+          + "block.encode(memory.bytes, at: early) }", after: "func writeSuperblocks"), seenBy: .crashes()),
     Mutation(
       "pages get a checksum", in: checkpoint, .leaveOut("header.seal(seed: memory.seed)"),
       seenBy: .crashes()),
@@ -74,7 +76,7 @@ extension Mutation {
       .leaveOut("try changed(page, .overflow, &sealing)?.seal(seed: memory.seed)"),
       seenBy: .crashes()),
     Mutation(
-      "an old page whose reference looks like that of a new one is sealed already", in: checkpoint,
+      "an old page whose pointer has the tag of a new epoch is not taken for lost", in: checkpoint,
       .leaveOut("if isOld(pointer, height > 0 ? node : leaf, sealing) { return }"),
       seenBy: .store("VouchingTests/pagesMayStayUnchangedForManyEpochs")),
     Mutation(
@@ -87,10 +89,10 @@ extension Mutation {
       "the generation rises before the durable epoch", in: checkpoint,
       .before("shared.raise(.generation, by: 1)", "shared[.durableEpoch] = block.epoch"),
       seenBy: .crashes(60), .store("ReadProtocolTests"),
-      survives: "both are stored in one turn, and only who has the turn reuses space; if it dies in between, "
-        + "it is taken over from, which raises the generation"),
+      survives: "needs a writer that reuses space between the two stores, or a process that dies there, "
+        + "and a reader in another process"),
     Mutation(
-      "space is released only when both superblocks are written", in: besides,
+      "space may be reused only when both superblocks are written", in: besides,
       .before("try checkpoint.persist(block)", "checkpoint.publishReuse(block)"), seenBy: .crashes()),
     Mutation(
       "closing makes durable what was committed", in: closing,
@@ -100,27 +102,27 @@ extension Mutation {
       "Store.sync syncs", in: "KVMap/Engine/StoreCore+Write.swift",
       .leaveOut("try turn.writer.log.sync(upTo: turn.writer.log.tail)"), seenBy: .crashes()),
     Mutation(
-      "the thread of .interval syncs", in: "KVMap/Engine/Maintenance.swift",
+      "with .interval the store's thread syncs", in: "KVMap/Engine/Maintenance.swift",
       .leaveOut("try? core.sync()"), seenBy: .store("SyncOrderTests/anInterval")),
     Mutation(
-      "who died between the superblocks is finished for", in: besides,
+      "superblocks that differ because a process died are made equal", in: besides,
       .leaveOut("try checkpoint.repairSuperblocks()"), seenBy: .crashRegressions,
       survives: "a second safeguard: the sync that a dead process had announced makes a recovery write both"),
     Mutation(
-      "a page that is let go gets a checksum", in: "KVMap/Space/SpaceTable+Pages.swift",
+      "a released page gets a checksum", in: "KVMap/Space/SpaceTable+Pages.swift",
       .leaveOut("header.seal(seed: memory.seed)"), seenBy: .store("SnapshotTests"), .crashes()),
     Mutation(
-      "a recovery beside readers seals what snapshots point to", in: "KVMap/Recovery/Recovery.swift",
+      "recovery beside readers seals the pages that snapshots point to", in: "KVMap/Recovery/Recovery.swift",
       .replace("if mode == .besideReaders {", by: "if !MUTATED, mode == .besideReaders {"),
       seenBy: .store("SnapshotTests"), .crashes()),
     Mutation(
-      "a state that is frozen leaves the last one whole", in: "KVMap/Memory/SharedState.swift",
+      "freezing a state leaves the previous frozen state intact", in: "KVMap/Memory/SharedState.swift",
       .replace(
         "let pair = 1 - Int(self[.frozen] & 1)",
         by: "let pair = MUTATED ? Int(self[.frozen] & 1) : 1 - Int(self[.frozen] & 1)"),
       seenBy: .store("SnapshotTests")),
     Mutation(
-      "a snapshot is pinned", in: "KVMap/API/Snapshot.swift",
+      "a snapshot is pinned", in: "KVMap/API/Store.Snapshot.swift",
       .replace("try pins.pin(epoch) else", by: "try (MUTATED ? true : pins.pin(epoch)) else"),
       seenBy: .store("SnapshotTests")),
     Mutation(
@@ -128,11 +130,11 @@ extension Mutation {
       .replace("memory.local.lowestPin,", by: "MUTATED ? .max : TEXT"),
       seenBy: .store("SnapshotTests")),
     Mutation(
-      "a checkpoint is adopted as durable", in: turn,
+      "a turn adopts the last checkpoint as durable", in: turn,
       .leaveOut("turn.writer.adoptCheckpoint()"), seenBy: .crashes(),
       survives: "a second safeguard: each sync adopts it first"),
     Mutation(
-      "a takeover waits for a checkpoint", in: turn,
+      "a takeover waits for a checkpoint that is being written", in: turn,
       .replace(
         "let lock = try CheckpointLock(waitingFor: self)",
         by: "let lock = try (MUTATED ? CheckpointLock(untaken: self) : CheckpointLock(waitingFor: self))"),
@@ -140,7 +142,7 @@ extension Mutation {
       seenBy: .crashes(60),
       survives: "the simulation has one thread; the model of the protocol shows what happens"),
     Mutation(
-      "closing waits for a checkpoint that was begun while it waited", in: closing,
+      "closing waits for a checkpoint that began while it waited for the write lock", in: closing,
       .leaveOut("waitForOwnCheckpoint()", after: "endGroup(turn)"), seenBy: .store("HandleTests")),
     Mutation(
       "a group of commits is synced", in: "KVMap/Commit/CommitGroup.swift",
@@ -148,7 +150,7 @@ extension Mutation {
         "try publish(transaction, isDurable: true)", by: "try publish(transaction, isDurable: !MUTATED)"),
       seenBy: .store("GroupCommitTests"), .crashes()),
     Mutation(
-      "what is asked for with onCommit is durable though nothing changes", in: "KVMap/Commit/Writer.swift",
+      "a durable call that changes nothing syncs what was committed", in: "KVMap/Commit/Writer.swift",
       .leaveOut("if isDurable { try log.sync(upTo: log.tail) }"), seenBy: .store("SyncOrderTests")),
   ]
 }

@@ -16,13 +16,13 @@ extension Mutation {
       .leaveOut("bytes.store64(UInt64(moved.computeChecksum(bytes, at: offset, seed: memory.seed)), offset)"),
       seenBy: .crashes()),
     Mutation(
-      "a moved record is no end of a commit, and vouches for none", in: mover,
+      "a moved record has neither END nor SYNCED", in: mover,
       .leaveOut("moved.flags.remove([.end, .synced])"), seenBy: .crashes(60), .store("SalvageTests"),
       compaction,
       survives:
         "a second safeguard: no log points to a segment of moved records, as its header has the ordinal 0"),
     Mutation(
-      "a moved record is told from one of the log", in: mover,
+      "a moved record has a kind of its own", in: mover,
       .leaveOut("moved.kindBits = RecordKind.move.rawValue"), seenBy: .crashes(60), .store("SalvageTests"),
       compaction,
       survives:
@@ -43,21 +43,21 @@ extension Mutation {
       .leaveOut("try backing.allocate(offset: Int(ready), count: Int(target - ready))"),
       seenBy: .store("FullDiskTests"), .store("FileSizeLimitTests"),
       survives:
-        "no test fills a disk just while records are moved; a page that has no room is a loss of the mapping, "
-        + "which is told"),
+        "no test fills a disk just while records are moved; a page without disk space is a loss of the "
+        + "mapping, which is reported"),
     Mutation(
-      "a slot points to a copy only when that is whole", in: move,
+      "a slot points to a copy only when the copy is complete", in: move,
       .before(
         "let target = writer.mover.copy(record)",
         "writer.memory.bytes.storeRelease(Slot(tag: hash.tag, position: "
           + "writer.shared[.moveTail]).bits, slot)"), seenBy: .crashes()),
     Mutation(
-      "a slot points to a moved large value only when that is whole", in: full,
+      "a slot points to a moved large value only when the copy is complete", in: full,
       .before(
         "writer.memory.bytes.copy(from: range.lowerBound, to: offset, count: range.count)",
         "writer.memory.bytes.storeRelease(Slot(tag: slot.tag, position: "
           + "writer.shared[.moveTail]).bits, slotOffset)"), seenBy: .crashes(),
-      survives: "a crash undoes it: only a reader who looks between two statements could see it"),
+      survives: "a crash undoes it: only a reader that looks between two statements could see it"),
     Mutation(
       "a damaged record is not moved", in: move,
       .takeForTrue("record.isIntact"), seenBy: damaged),
@@ -69,91 +69,95 @@ extension Mutation {
       .replace("(try? record.verifyExternal(range)) != nil", by: "(MUTATED || TEXT)"),
       seenBy: damaged),
     Mutation(
-      "a segment is given back only when nothing lives in it", in: move,
+      "a segment is released only when nothing lives in it", in: move,
       .replace(
         "if try writer.space.liveBytes(segment, at: 0).counted == 0 {",
         by: "if try (MUTATED ? true : writer.space.liveBytes(segment, at: 0).counted == 0) {"),
       seenBy: damaged, .crashes()),
     Mutation(
-      "what has probably expired still lives", in: look,
+      "records that have only probably expired still live", in: look,
       .replace(
         "if live.counted == 0 { return try releaseSegment(&writer, segment) }",
         by: "if (MUTATED ? live.probable : live.counted) == 0 { return try releaseSegment(&writer, segment) }"
       ),
       seenBy: compaction, .crashes()),
     Mutation(
-      "the segment that the log writes to is left", in: inUse,
+      "the segment that the log writes to is no victim", in: inUse,
       .takeForFalse("number == shared[.segment].number"), seenBy: .crashes(), compaction),
     Mutation(
-      "the segment that the log will go on with is left", in: inUse,
+      "the segment that the log will go on in is no victim", in: inUse,
       .takeForFalse("number == shared[.nextSegment].number"), seenBy: .crashes(), compaction),
     Mutation(
-      "the segment that moved records go to is left", in: inUse,
+      "the segment that moved records go to is no victim", in: inUse,
       .takeForFalse("number == shared[.moveSegment].number"), seenBy: compaction),
     Mutation(
-      "the segment that is being emptied is not chosen again", in: inUse,
+      "the victim is not chosen again", in: inUse,
       .takeForFalse("number == shared[.victim].number"), seenBy: .crashes(), compaction),
     Mutation(
-      "a segment that others have given back is not chosen", in: move,
+      "a segment that another handle has released is no victim", in: move,
       .takeForTrue("entry.kind == .segment", after: "while let candidate = candidates.popLast()"),
       seenBy: compaction, .crashes(),
       survives:
-        "a second safeguard: what is no segment any more has another length, but for large values of just that many units"
+        "a second safeguard: units that are no segment any more have another length, except an extent of as "
+        + "many units"
     ),
     Mutation(
-      "a moved record is counted where it is", in: move,
+      "a moved record is counted in its new segment", in: move,
       .leaveOut("try writer.space.addRecord(unit, bytes: record.storedBytes, expiry: expiry)"),
       seenBy: .crashes()),
     Mutation(
-      "a moved record is not counted where it was", in: move,
+      "a moved record is no longer counted in its old segment", in: move,
       .leaveOut(
         "try writer.space.removeRecord(position.unit, bytes: record.storedBytes, expires: expiry != nil)"),
       seenBy: .crashes()),
     Mutation(
-      "the units a large value was moved from are released", in: full,
+      "the old extent of a moved large value is released", in: full,
       .leaveOut("try writer.space.releaseUnits(extent.first)"), seenBy: compaction),
   ]
 
   static let givingBack: [Mutation] = [
     Mutation(
-      "only free units are given back", in: punch,
+      "only free units are punched", in: punch,
       .takeForTrue("writer.space.isFree(entry)", after: "var isIncluded"),
       seenBy: compaction, .crashes()),
     Mutation(
-      "an index unit whose pages may be seen is kept", in: look,
+      "an index unit whose pages readers may see is not freed", in: look,
       .takeForTrue("writer.space.isUnusedIndexUnit(entry)"), seenBy: .crashes(), compaction,
       survives:
-        "a second safeguard: as a free unit it has the epoch of its last released page, and waits for the reuse rule as that did"
+        "a second safeguard: as a free unit it keeps the epoch of its last released page, and the reuse rule "
+        + "applies"
     ),
     Mutation(
-      "an index unit whose pages the copying took is kept", in: look,
+      "an index unit is not freed if the copy of its entry took a page of it", in: look,
       .takeForTrue("changed.used == 0"), seenBy: .crashes(), compaction,
-      survives: "a second safeguard: pages are only taken from the open unit, which is kept"),
+      survives: "a second safeguard: pages are only taken from the open unit, which is not freed"),
     Mutation(
-      "an index unit that pages are taken from is kept", in: look,
+      "the open index unit is not freed", in: look,
       .takeForTrue("writer.space.open?.unit != unit", after: "guard let entry else"),
       .takeForTrue("writer.space.open?.unit != unit", after: "guard changed.used == 0,"), seenBy: .crashes(),
       compaction,
       survives:
-        "a second safeguard: a unit that pages were taken from has some in use; and who takes pages looks whether their unit was freed"
+        "a second safeguard: a unit that pages were taken from has pages in use; and taking pages begins with "
+        + "a check of their unit"
     ),
     Mutation(
-      "the file is cut off only if nobody else has it open", in: closing,
+      "the file is truncated only if no other handle has it open", in: closing,
       .replace(
         "try backing.locks.tryLock(.attached, .exclusive)",
         by: "try (MUTATED ? true : backing.locks.tryLock(.attached, .exclusive))"),
       seenBy: .store("PunchTests")),
     Mutation(
-      "the end of the file is lowered by the rule", in: "KVMap/Space/SpaceTable+Units.swift",
+      "the high-water mark is lowered only as the reuse rule allows",
+      in: "KVMap/Space/SpaceTable+Units.swift",
       .replace(
         "isFree(try entry(Unit(number: end - 1)))",
         by: "(try MUTATED ? (entry(Unit(number: end - 1))?.kind ?? .free) == .free "
           + ": isFree(entry(Unit(number: end - 1))))"), seenBy: .crashes(), compaction),
     Mutation(
-      "the end of the file is lowered", in: "KVMap/Engine/StoreCore+Checkpoint.swift",
+      "the high-water mark is lowered", in: "KVMap/Engine/StoreCore+Checkpoint.swift",
       .leaveOut("try turn.writer.space.trimEnd()"), seenBy: compaction),
     Mutation(
-      "space beyond the end is punched", in: "KVMap/Engine/StoreCore+Compaction.swift",
+      "space above a lowered high-water mark is punched", in: "KVMap/Engine/StoreCore+Compaction.swift",
       .leaveOut("_ = try turn.writer.punchEnd(upTo: end)"), seenBy: .store("ProcessTests/aReaderGoesOn")),
     Mutation(
       "a checkpoint is due when many pages of the index wait for one",
@@ -161,31 +165,33 @@ extension Mutation {
       .replace("shared[.releasedPages] /", by: "(MUTATED ? 0 : shared[.releasedPages]) /"),
       seenBy: .store("SnapshotTests/manyShortSnapshotsTakeLittleSpace")),
     Mutation(
-      "a large value that is moved takes no more pages than it needs", in: full,
+      "a moved large value takes no more pages than it needs", in: full,
       .replace(
         "Layout.endOfPage(UInt64(range.count))",
         by: "(MUTATED ? UInt64(extent.count * Layout.unitBytes) : Layout.endOfPage(UInt64(range.count)))"),
       seenBy: compaction),
     Mutation(
-      "a backup of a small store that would be larger is a clone", in: "KVMap/API/Store+Backup.swift",
+      "a small store is cloned if its backup would be larger", in: "KVMap/API/Store+Backup.swift",
       .leaveOut("return false", after: "if try core.takesLess(than: copy), try"), seenBy: .store("SizeTests")),
     Mutation(
-      "the search for free units does not begin beyond the end", in: "KVMap/Space/SpaceTable+Units.swift",
+      "the search for free units does not begin above the high-water mark",
+      in: "KVMap/Space/SpaceTable+Units.swift",
       .leaveOut("unitCursor.unit = min(unitCursor.unit, end)"), seenBy: compaction, .store("SpaceTests"),
-      survives: "it costs some space until the next checkpoint, with which the search begins anew"),
+      survives: "it costs some space until the next checkpoint, after which the search begins again"),
     Mutation(
-      "what lay above the end is no reserve when the end is lowered",
+      "units above a lowered high-water mark are no reserve",
       in: "KVMap/Space/SpaceTable+Units.swift",
       .leaveOut("reserve.forget()"), seenBy: .store("FullDiskTests"), compaction,
       survives:
-        "a second safeguard: it keeps its disk space until the checkpoint is durable, and then all of the reserve is asked for again"
+        "a second safeguard: they keep their disk space until the checkpoint is durable, and then the whole "
+        + "reserve is allocated again"
     ),
     Mutation(
-      "what was cut off is no reserve", in: closing,
+      "truncated space is no reserve", in: closing,
       .leaveOut("turn.writer.space.reserve.forget()"), seenBy: .store("FullDiskTests"), compaction,
-      survives: "a second safeguard: with the checkpoint before it, all of the reserve is asked for again"),
+      survives: "a second safeguard: after the checkpoint before it, the whole reserve is allocated again"),
     Mutation(
-      "what was cut off is mapped no more", in: "KVMap/Memory/StoreMapping.swift",
+      "truncated space is no longer mapped", in: "KVMap/Memory/StoreMapping.swift",
       .leaveOut("unsafe local.pointee.mappedBytes.store(min(bytes, mappedBytes), ordering: .releasing)"),
       seenBy: .store("PunchTests")),
   ]
@@ -194,21 +200,21 @@ extension Mutation {
     Mutation(
       "buckets with changes of a transaction are not merged", in: merge,
       .takeForFalse("slot.isPending"), seenBy: .store("ModelTests"), .store("IndexTests"), .crashes(),
-      survives: "a second safeguard: whoever finishes a transaction looks for the slot of each record anew"),
+      survives: "a second safeguard: the end of a transaction finds the slot of each record again"),
     Mutation(
       "buckets with overflow pages are not merged", in: merge,
       .takeForFalse(
         "memory.header(page).overflow.number != 0", after: "private func fitTogether"),
       seenBy: .store("IndexTests")),
     Mutation(
-      "a line takes no more slots than it has", in: merge,
+      "a line of a merged bucket gets no more slots than it has", in: merge,
       .takeForFalse("inLine > Bucket.slotsPerLine"), seenBy: .store("IndexTests"), compaction),
     Mutation(
-      "only an equal half is merged", in: merge, .takeForTrue("other.depth == page.depth"),
+      "only halves of equal depth are merged", in: merge, .takeForTrue("other.depth == page.depth"),
       seenBy: .store("IndexTests"), compaction),
     Mutation(
       "an overflow page is dropped only if it is empty", in: merge,
-      .leaveOut("if memory.bucket(page).usedSlots > 0 { return }"),
+      .leaveOut("if memory.bucket(page).isFuller(than: 0) { return }"),
       seenBy: .store("IndexTests"), .store("FloodTests"), .crashes()),
     Mutation(
       "the pages of both halves are released", in: merge,

@@ -14,20 +14,20 @@ extension Mutation {
       "the directory of a new file is synced", in: new,
       .leaveOut(directorySync, after: "if !isLinked"), seenBy: .store("SyncOrderTests")),
     Mutation(
-      "nobody attaches to a new store before it is known that its name stays", in: new,
+      "nobody opens a new store before its name is durable", in: new,
       .takeForTrue("try backing.locks.tryLock(.valid, .exclusive)", after: "mutating func publish"),
       seenBy: .store("FaultTests"), .store("StoppedProcessTests"),
       survives: "needs an opening between two system calls of a creation whose directory cannot be synced"),
     Mutation(
-      "a file that somebody else made a store is not written to", in: new,
+      "an empty file that another process has made a store is not written to", in: new,
       .replace("try FileKind(empty)", by: "try (MUTATED ? .empty : FileKind(empty))"),
       seenBy: .store("EmptyFileTests"), .store("UserFileSystemTests/twoCreateAtOnce")),
     Mutation(
-      "nobody waits for an empty file that somebody else made a store", in: new,
+      "no call waits for an empty file that another process has made a store", in: new,
       .leaveOut("guard case .empty? = try? FileKind(empty) else { return nil }"),
       seenBy: .store("EmptyFileTests/nobodyWaitsForAnEmptyFileThatBecameAStore")),
     Mutation(
-      "a store that is made in place says so until it is one", in: new,
+      "a store that is made in place is marked as incomplete until it is complete", in: new,
       .leaveOut("try unsafe empty.write(marker.span.bytes, at: 0)"), seenBy: .store("UserFileSystemTests")),
     Mutation(
       "the first superblock is written last", in: new,
@@ -40,7 +40,7 @@ extension Mutation {
       .leaveOut("try reservation.sync(at: offset, length: count)"),
       seenBy: .store("FailedSyncTests")),
     Mutation(
-      "a sync of a mapping that was lost fails", in: backing,
+      "a sync of a lost mapping fails", in: backing,
       .takeForFalse("isLost", after: "func sync(offset: Int, count: Int)"), seenBy: .store("LostFileTests")),
     Mutation(
       "a file that was cut short is noticed by its length", in: backing,
@@ -58,8 +58,7 @@ extension Mutation {
       .replace("return fsync(descriptor);", by: "if (MUTATED) return 0;\n TEXT"),
       seenBy: .mapping("FileTests"),
       survives:
-        "what it does is seen by a disk that loses power, not by a process; that the store asks for it, "
-        + "and when, is tested"),
+        "only a power failure shows whether it was called; that the store asks for it, and when, is tested"),
     Mutation(
       "children do not get the mapping", in: region,
       .leaveOut("try unsafe SystemCalls.advise(base, length: length, advice)"), seenBy: .mapping("ForkTests")),
@@ -67,7 +66,7 @@ extension Mutation {
       "a SIGBUS marks the mapping as lost", in: handler,
       .replace(lostMark, by: "if (!MUTATED) { TEXT }"), seenBy: .mapping("LostMappingTests")),
     Mutation(
-      "the mark of loss comes before the zeros", in: handler,
+      "the loss mark comes before the zeros", in: handler,
       .replace(lostMark, by: "if (!MUTATED) { TEXT }"),
       .replace(
         "to[attempt], protection)) return true;",
@@ -75,26 +74,26 @@ extension Mutation {
       seenBy: .mapping("LostMappingTests"),
       survives: "needs a second thread that reads the page between two instructions of the handler"),
     Mutation(
-      "a lost mapping is told", in: region,
+      "a lost mapping is reported", in: region,
       .takeForFalse("loss.flag.word.pointee.load(ordering: .relaxed) != 0"),
       seenBy: .mapping("LostMappingTests")),
     Mutation(
-      "a fence stands between an access and the mark of loss", in: region,
+      "a fence stands between a load and the loss mark", in: region,
       .leaveOut("atomicMemoryFence(ordering: .acquiring)"), seenBy: .mapping("LostMappingTests"),
       survives: "x86 does no load before an earlier one"),
     Mutation(
-      "a full fence stands between a store and the mark of loss", in: region,
+      "a full fence stands between a store and the loss mark", in: region,
       .leaveOut("atomicMemoryFence(ordering: .sequentiallyConsistent)"), seenBy: .mapping("LostMappingTests"),
       survives: "a store that faults on x86 does so before any later load of its thread is done"),
     Mutation(
-      "a child gives up no lock of its parent", in: "MappedMemory/File.swift",
+      "a forked child releases no lock of its parent", in: "MappedMemory/File.swift",
       .takeForTrue("generation == kvmap_process_generation()"), seenBy: .mapping("ForkTests")),
     Mutation(
-      "a child unmaps nothing of its parent's", in: "MappedMemory/LostMappings.swift",
+      "a forked child unmaps nothing of its parent's", in: "MappedMemory/LostMappings.swift",
       .takeForTrue("generation == kvmap_process_generation()", after: "var isOwn: Bool {"),
       seenBy: .mapping("ForkTests")),
     Mutation(
-      "lock descriptors end with the program", in: "MappedMemory/SystemCalls.swift",
+      "descriptors are closed when the process runs another program", in: "MappedMemory/SystemCalls.swift",
       .replace("flags | O_CLOEXEC | O_NOCTTY", by: "flags | (MUTATED ? 0 : O_CLOEXEC) | O_NOCTTY"),
       seenBy: .mapping("FileTests")),
   ]

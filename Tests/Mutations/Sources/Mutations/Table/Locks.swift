@@ -26,20 +26,25 @@ extension Mutation {
     lock("C", "name == .checkpoint", seenBy: .store("HandleTests")),
     lock("T", "name == .write", seenBy: .store("HandleTests"), .store("ProcessTests")),
     Mutation(
-      "a lock that others want is kept no longer", in: "KVMap/Engine/KeptLock.swift",
+      "a handle with long turns lets another one go first", in: "KVMap/Engine/WriteLock.swift",
+      .leaveOut("unsafe state.pointee.kept.noteRelease(shared)"), seenBy: .store("KeptLockTests")),
+    Mutation(
+      "a turn that ends releases a lock that another handle wants", in: "KVMap/Engine/KeptLock.swift",
       .takeForFalse("Self.isWanted(shared)", after: "if isKept {"), seenBy: .store("KeptLockTests"),
       survives: "the keeper looks as well, a little later"),
     Mutation(
-      "a handle that gave the lock away lets others go first", in: "KVMap/Engine/KeptLock.swift",
+      "a handle that has released the lock for another one lets it go first",
+      in: "KVMap/Engine/KeptLock.swift",
       .takeForFalse("shared[.writeLockGrants] == grants"), seenBy: .store("KeptLockTests"),
       survives:
-        "it only makes the shares more equal: the other one, which asks again and again, gets the lock all the same"
+        "it only makes the shares more equal: the other handle, which asks again and again, gets the lock all "
+        + "the same"
     ),
     Mutation(
       "an idle handle keeps no lock", in: writeLock,
       .takeForFalse("idleRounds >= LockKeeper.roundsUntilIdle"), seenBy: .store("KeptLockTests")),
     Mutation(
-      "the keeper leaves a turn alone", in: writeLock,
+      "the keeper does nothing during a turn", in: writeLock,
       .replace(
         "guard mutex.tryLock() else", by: "guard MUTATED || mutex.tryLock() else", after: "func reviewKept"),
       seenBy: .store("KeptLockTests"), .store("HandleTests")),
@@ -54,7 +59,7 @@ extension Mutation {
       .leaveOut("mutex.unlock()", after: "func leave()"),
       seenBy: .store("HandleTests")),
     Mutation(
-      "the live page is trusted only if somebody vouches for it", in: opening,
+      "the shared state is trusted only if another handle vouches for it", in: opening,
       .takeForTrue(isVouched, after: "private func joins("),
       .takeForTrue(isVouched, after: "try backing.locks.tryLock(.valid, .shared),"),
       seenBy: .store("RecoveryTests")),
@@ -63,21 +68,21 @@ extension Mutation {
       .leaveOut("_ = try file.tryLock(.shared, range: Self.pinRange(epoch))"),
       seenBy: .store("ReadProtocolTests")),
     Mutation(
-      "the lowest pin is looked for", in: fileLocks,
+      "the search for pins finds the lowest one", in: fileLocks,
       .replace("end = found.offset", by: "if MUTATED { break }\n TEXT"), seenBy: .store("PinTests")),
     Mutation(
       "a private view pins its checkpoint", in: opening,
       .leaveOut("try original.locks.pin(epoch)"), seenBy: .store("HandleTests")),
     Mutation(
-      "a private view looks whether its pin came in time", in: opening,
+      "a private view checks that its pin came in time", in: opening,
       .takeForTrue("again.epoch == block.epoch"), seenBy: .store("HandleTests"),
       survives: "needs a checkpoint between two system calls of an opening"),
     Mutation(
-      "a child does not close its parent's store", in: "KVMap/Engine/StoreCore+Closing.swift",
+      "a forked child does not close its parent's store", in: "KVMap/Engine/StoreCore+Closing.swift",
       .replace("kvmap_process_generation() == processGeneration", by: "(MUTATED ? true : TEXT)"),
       seenBy: .store("HandleTests/aForkedChild")),
     Mutation(
-      "a child keeps no lock of its parent", in: "MappedMemory/Descriptor.swift",
+      "a forked child keeps no lock of its parent", in: "MappedMemory/Descriptor.swift",
       .replace(
         "guard kvmap_unshare_with_children(number) == 0",
         by: "guard MUTATED || kvmap_unshare_with_children(number) == 0"),

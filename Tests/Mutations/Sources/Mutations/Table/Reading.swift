@@ -1,44 +1,64 @@
 extension Mutation {
   private static let read = "KVMap/Engine/StoreCore+Read.swift"
-  private static let cursor = "KVMap/API/Cursor.swift"
+  private static let cursor = "KVMap/API/Store.Cursor.swift"
   private static let record = "KVMap/Log/Record.swift"
   private static let memory = "KVMap/Memory/StoreMemory.swift"
 
+  private static let search = "KVMap/Damage/LogSearch.swift"
+
+  static let salvage: [Mutation] = [
+    Mutation(
+      "no checksum is computed of bytes that cannot be a record", in: record,
+      .takeForFalse("!isExternal || hasPlausibleExtent"), seenBy: .store("LogTests/everyRecord")),
+    Mutation(
+      "a record is none if its large value cannot lie there", in: record,
+      .takeForTrue("!isExternal || hasPlausibleExtent"), seenBy: .store("DamagedLogTests")),
+    Mutation(
+      "used-up patience is listed", in: search, .leaveOut("attempt.isSearched = false"),
+      seenBy: .store("DamagedLogTests/aSearchThatIsGivenUp")),
+    Mutation(
+      "a segment that was never used does not hide damage before it", in: search,
+      .takeForTrue("gap.isDoubtful"), seenBy: .store("DamagedLogTests/damageToTheLastRecord")),
+    Mutation(
+      "what a power failure undid does not count", in: "KVMap/Damage/RecentLog.swift",
+      .takeForFalse("!isNext"), seenBy: .store("UndoneCommitTests")),
+  ]
+
   static let reading: [Mutation] = [
     Mutation(
-      "the generation is looked at again", in: read,
+      "a read counts only if the generation is unchanged", in: read,
       .takeForTrue("shared[.generation] == generation"), seenBy: .store("ReadProtocolTests")),
     Mutation(
-      "an error counts only with the generation unchanged", in: read,
+      "an error counts only if the generation is unchanged", in: read,
       .takeForFalse("shared[.generation] != generation"), seenBy: .store("ReadProtocolTests")),
     Mutation(
-      "a fence stands before the second look", in: read,
+      "a fence stands before the second load of the generation", in: read,
       .leaveOut("atomicMemoryFence(ordering: .acquiring)", after: "func read<R>"),
       seenBy: .store("HandleTests"),
       survives:
-        "x86 does no load before an earlier one; elsewhere the second look might come before the reading"),
+        "x86 does no load before an earlier one; elsewhere the second load might come before the reading"),
     Mutation(
-      "a look is repeated when the mapping was lost", in: read,
+      "a read is checked for loss", in: read,
       .takeForFalse("source.local.isLost", after: "func read<R>"), seenBy: .store("LostFileTests"),
       .store("CutFileTests")),
     Mutation(
-      "damage in a mapping that was lost is none", in: read,
+      "damage in a lost mapping is reported as a loss", in: read,
       .leaveOut("try checkNotLost()", after: "private func throwUnlessOutdated"),
       seenBy: .store("LostFileTests")),
     Mutation(
-      "the last look is checked for loss", in: read,
+      "the last attempt of a read is checked for loss", in: read,
       .leaveOut("try checkNotLost()", after: "func readFrozen<R>"),
       seenBy: .store("LostFileTests")),
     Mutation(
-      "a value that was looked at is checked for loss", in: read,
-      .leaveOut("try checkNothingReadWasLost()", after: "let result = try body(found.span)"),
+      "reading a value in place ends with a check for loss", in: read,
+      .leaveOut("try checkNothingReadWasLost()", after: "let result = try body(value.span)"),
       seenBy: .store("LostFileTests")),
     Mutation(
-      "a fence stands before the look at the mark of loss", in: read,
+      "a fence stands before the load of the loss mark", in: read,
       .leaveOut("atomicMemoryFence(ordering: .sequentiallyConsistent)"), seenBy: .store("LostFileTests"),
       survives: "a store that faults on x86 does so before any later load of its thread is done"),
     Mutation(
-      "the last look pins the epoch", in: read,
+      "the last attempt of a read pins the epoch", in: read,
       .replace(
         "let pin = try pins.pinCurrent() defer { try? pins.unpin(pin) }",
         by: "let pin = MUTATED ? nil : try pins.pinCurrent()\n defer { if let pin { try? pins.unpin(pin) } }"),
@@ -51,31 +71,40 @@ extension Mutation {
       "a cursor reads a value again if the store has changed", in: cursor,
       .takeForTrue("batch.isCurrent(core.shared)"), seenBy: .store("CursorTests")),
     Mutation(
-      "a cursor reads a value again while a change is under way", in: "KVMap/API/CursorBatch.swift",
+      "a cursor reads a value again while a change is under way", in: "KVMap/Memory/QuietMoment.swift",
       .takeForTrue("shared[.busy] == 0"), seenBy: .store("CursorTests")),
     Mutation(
-      "a cursor maps what was added to the file", in: "KVMap/API/CursorBatch.swift",
+      "a walk passes a key once that it has met in two slots", in: cursor,
+      .leaveOut("Self.dropRepeated(&slots, index.memory)"), seenBy: .store("CursorTests/aKeyInTwoSlots")),
+    Mutation(
+      "a walk looks for such keys if a change is under way", in: cursor,
+      .takeForFalse("moment == nil"), seenBy: .store("CursorTests/aKeyInTwoSlots")),
+    Mutation(
+      "a walk looks for such keys if there was a change", in: cursor,
+      .takeForFalse("moment != QuietMoment(shared)"), seenBy: .store("CursorTests/keysThatComeAndGo")),
+    Mutation(
+      "a cursor maps what others have added to the file", in: "KVMap/API/CursorBatch.swift",
       .replace("isUnread = true", by: "isUnread = !MUTATED"), seenBy: .store("CursorTests")),
     Mutation(
       "forEach pins the epoch", in: cursor,
       .replace("let pin = backing.isShared ?", by: "let pin = !MUTATED && backing.isShared ?"),
       seenBy: .store("ReadProtocolTests")),
     Mutation(
-      "a value of forEach is checked for loss", in: cursor,
+      "each value of forEach is checked for loss", in: cursor,
       .leaveOut("try checkNothingReadWasLost()", after: "func forEach(in snapshot"),
       seenBy: .store("LostFileTests")),
     Mutation(
-      "a reader is counted", in: "KVMap/Memory/ReaderGate.swift",
+      "the reader gate counts readers", in: "KVMap/Memory/ReaderGate.swift",
       .leaveOut("unsafe counters[index].wrappingAdd(1, ordering: .sequentiallyConsistent)"),
       .leaveOut("unsafe counters[ticket.index].wrappingSubtract(1, ordering: .releasing)"),
       seenBy: .store("SpaceTests")),
     Mutation(
-      "a reader looks whether it was counted in the right set", in: "KVMap/Memory/ReaderGate.swift",
+      "a reader checks that it was counted in the current period", in: "KVMap/Memory/ReaderGate.swift",
       .takeForTrue("self.period.load(ordering: .sequentiallyConsistent) == period"),
       seenBy: .store("HandleTests"),
-      survives: "needs a thread that stands still between two instructions while two checkpoints are made"),
+      survives: "needs a thread that stops between two instructions while two checkpoints are written"),
     Mutation(
-      "a parent's handle is refused in a child", in: read,
+      "a forked child cannot use its parent's handle", in: read,
       .takeForTrue("kvmap_process_generation() == processGeneration"),
       seenBy: .store("HandleTests/aForkedChild")),
   ]
@@ -106,16 +135,16 @@ extension Mutation {
       "a record's lengths fit what is mapped", in: record,
       .takeForTrue("header.fits(in: mapped - offset)"), seenBy: .store("DamageTests")),
     Mutation(
-      "a page's checksum is looked at when it is touched first", in: memory,
+      "a page's checksum is checked when the page is used for the first time", in: memory,
       .takeForTrue("header.isIntact(seed: seed)", after: "private func verify("),
       seenBy: .store("IndexTests"),
       .store("RefusalTests/anyByteMayBeWrong")),
     Mutation(
-      "a page is of the kind its reference means", in: memory,
+      "a page has the kind that its pointer means", in: memory,
       .takeForTrue("header.kindByte == kind.rawValue", after: "private func verify("),
       seenBy: .store("DamageTests")),
     Mutation(
-      "a page is of the epoch its reference means", in: memory,
+      "a page has the epoch that its pointer means", in: memory,
       .takeForTrue(
         "header.epoch.tag == pointer.epochTag",
         after: "at: pointer.page.offset, \"its checksum does not match\")"),
@@ -125,14 +154,14 @@ extension Mutation {
       .takeForTrue("header.isIntact(seed: seed)", after: "func checkSealed("), seenBy: .store("RefusalTests"),
       .store("IndexTests")),
     Mutation(
-      "recovery looks at kind and epoch of pages", in: memory,
+      "recovery checks the kind and epoch of pages", in: memory,
       .replace(
         "header.kindByte == kind.rawValue, header.epoch.tag == pointer.epochTag",
         by: "(MUTATED || (header.kindByte == kind.rawValue && header.epoch.tag == pointer.epochTag))"),
       seenBy: .store("DamageTests"),
-      survives: "a second safeguard: the trial checks each page that it comes to in the same way"),
+      survives: "a second safeguard: the dry run checks each page that it meets in the same way"),
     Mutation(
-      "a superblock's checksum decides whether it counts", in: "KVMap/Format/Superblock.swift",
+      "a superblock counts only with the right checksum", in: "KVMap/Format/Superblock.swift",
       .takeForTrue("bytes.load64(checksum) == checksum(bytes, 0)"), seenBy: .crashes()),
   ]
 }

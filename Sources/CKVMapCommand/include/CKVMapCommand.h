@@ -1,0 +1,16 @@
+#ifndef CKVMAPCOMMAND_H
+#define CKVMAPCOMMAND_H
+
+#if __has_feature(nullability)
+#define KVMAP_NULLABLE _Nullable
+#else
+#define KVMAP_NULLABLE
+#endif
+
+/// The arguments that this process was started with, the program's name first, a null pointer at the end;
+/// null if the platform does not tell.
+///
+/// Swift finds them in /proc, which need not be mounted.
+char *KVMAP_NULLABLE *KVMAP_NULLABLE kvmap_arguments(void);
+
+#endif

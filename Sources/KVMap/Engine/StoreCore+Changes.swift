@@ -1,0 +1,139 @@
+import Synchronization
+
+/// Following the changes of a store, as its log tells them.
+extension StoreCore {
+  /// How often those who wait for a commit look again although nobody has woken them, in milliseconds.
+  static let mostWait = 100
+
+  /// The number of the last record that is published, or with `durable` of the last one that is
+  /// durable.
+  func lastSequence(durable: Bool) -> SequenceNumber {
+    SequenceNumber(number: max(1, firstUncounted(durable: durable).number) - 1)
+  }
+
+  /// The number of the first record that is not published yet, or not durable.
+  private func firstUncounted(durable: Bool) -> SequenceNumber {
+    let published = shared[.sequence]
+    guard durable, backing.isShared else { return published }
+    return min(published, max(shared[.durableSequence], shared[.checkpointSequence]))
+  }
+
+  /// Blocks until there may be a commit or a sync that the caller has not seen.
+  func waitForCommit(while next: SequenceNumber, milliseconds: Int) {
+    defer { withExtendedLifetime(self) {} }
+    guard isOpen.load(ordering: .relaxed) else { return }
+    shared.waitForCommit(
+      while: next, milliseconds: milliseconds, announces: options.access != .readOnly)
+  }
+
+  /// Appends the next changes that `filter` lets through to `changes`, some at a time; none if there are
+  /// none yet. Returns the number that the next record had.
+  func readChanges(
+    _ walk: inout ChangeWalk, _ filter: ChangeFilter, _ changes: inout [Store.Change]
+  ) throws(Store.Error) -> SequenceNumber {
+    try checkOpen()
+    let next = shared[.sequence]
+    if let undone = walk.stepBack(to: next) {
+      changes.append(.gap(undone))
+      return next
+    }
+    let bound = firstUncounted(durable: filter.durable)
+    let start = walk
+    var (end, found) = (start, [Store.Change]())
+    try read { memory throws(Store.Error) in
+      // The read may be repeated.
+      (end, found) = (start, [])
+      var left = ChangeFilter.mostBytesAtOnce
+      while left > 0, let change = try end.change(below: bound, filter, memory, &left) {
+        found.append(change)
+        if change.isGap { break }
+      }
+    }
+    walk = end
+    changes += found
+    return next
+  }
+}
+
+/// Which changes somebody wants to know of.
+struct ChangeFilter: Sendable {
+  var prefix: [UInt8]
+  var values: Bool
+  var durable: Bool
+
+  /// About how much is read before it is passed on.
+  static let mostBytesAtOnce = 256 << 10
+}
+
+extension ChangeWalk {
+  /// The next change that the filter lets through; nil if there is none yet, or `left`, from which what
+  /// was read is subtracted, is used up.
+  fileprivate mutating func change(
+    below bound: SequenceNumber, _ filter: ChangeFilter, _ memory: StoreMemory, _ left: inout Int
+  ) throws(Store.Error) -> Store.Change? {
+    while left > 0 {
+      switch try next(below: bound, memory) {
+      case .none: return nil
+      case .gap(let numbers): return .gap(numbers)
+      case .record(let record):
+        left -= record.storedBytes
+        guard record.hasKey(withPrefix: filter.prefix) else { continue }
+        let change = try Store.Change(record, values: filter.values)
+        // It may have been overwritten while it was copied.
+        if record.isUnchanged {
+          left -= change.value?.count ?? 0
+          return change
+        }
+        takeBack(record.sequence)
+      }
+    }
+    return nil
+  }
+}
+
+extension Store.Change {
+  /// Copies a record.
+  fileprivate init(_ record: Record, values: Bool) throws(Store.Error) {
+    self.init(
+      kind: record.kind == .put ? .put : .remove, sequences: record.sequence.number...record.sequence.number,
+      key: record.keyBytes, value: values && record.kind == .put ? try record.copyOfValue() : nil,
+      version: record.kind == .put ? record.version : 0,
+      expiry: record.expiry.map { .at(millisecondsSince1970: $0) } ?? .never,
+      isLastOfCommit: record.flags.contains(.end))
+  }
+}
+
+extension Record {
+  fileprivate func hasKey(withPrefix prefix: [UInt8]) -> Bool {
+    guard header.keyLength >= prefix.count else { return false }
+    return unsafe memory.bytes.equals(prefix.span.bytes, at: keyRange.lowerBound)
+  }
+
+  /// Whether what lies there is still this record, and intact.
+  fileprivate var isUnchanged: Bool { RecordHeader(memory.bytes, at: offset) == header && isIntact }
+
+  /// The value's bytes. A large value lies elsewhere, and what lies there may be reused, or cut off, as
+  /// soon as a later record replaces this one: then nil.
+  fileprivate func copyOfValue() throws(Store.Error) -> [UInt8]? {
+    let end = memory.shared[.highWater].position.offset
+    if isExternal, externalStart &+ UInt64(header.valueLength) > end { return nil }
+    // Not mapped yet, if this throws: then what the file has gained is mapped, and the read repeated.
+    let range = try valueRange()
+    let copy = memory.bytes.array(range.lowerBound, count: range.count)
+    do {
+      if isExternal { try verifyExternal(range) }
+      return copy
+    } catch {
+      if try isCurrent { throw error }
+      return nil
+    }
+  }
+
+  /// Whether the index leads to this record, or to a copy that compaction has made of it.
+  private var isCurrent: Bool {
+    get throws(Store.Error) {
+      guard let match = try IndexReader(memory: memory).find(keyHash, key) else { return false }
+      return match.record(memory).version == version
+    }
+  }
+}
