@@ -138,9 +138,9 @@ struct IndexTests {
   func aDamagedRecordIsNotLostInASplit(what: Int) throws {
     let store = try Store.inMemory()
     var memory: StoreMemory { store.core.memory }
-    let victims = (0..<30).map { bytes("victim \($0)") }
-    for key in victims { try store.put("value of the victim", forKey: key) }
-    for key in victims {
+    let damaged = (0..<30).map { bytes("damaged \($0)") }
+    for key in damaged { try store.put("value to be damaged", forKey: key) }
+    for key in damaged {
       let match = try #require(try store.match(key))
       let offset = Int(match.position.offset)
       let damaged = [
@@ -154,7 +154,7 @@ struct IndexTests {
       do { try store.put("fine", forKey: "key \(number)") } catch { #expect(error.code == .damaged) }
     }
     #expect(try store.statistics().bucketPages > before + 4)
-    for key in victims { #expect(code { try store.get(key) } == .damaged) }
+    for key in damaged { #expect(code { try store.get(key) } == .damaged) }
     var fine = 0
     for number in 0..<4_000 {
       do { if try store.get("key \(number)", as: String.self) == "fine" { fine += 1 } } catch {}

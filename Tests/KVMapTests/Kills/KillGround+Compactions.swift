@@ -23,14 +23,14 @@ extension KillGround {
   fileprivate func startCompactor(_ plan: KillPlan, _ board: Board) -> ForkedChild {
     let path = path.string
     return ForkedChild(board) {
-      let victim = Victim(board, plan)
+      let target = KillTarget(board, plan)
       let options = Store.Options(timeout: .seconds(100))
-      victim.enter(.opening)
+      target.enter(.opening)
       let store = try Store(path: path, options: options)
       while true {
-        victim.enter(.compacting)
+        target.enter(.compacting)
         try store.compact()
-        victim.board.returned += 1
+        target.board.returned += 1
       }
     }
   }

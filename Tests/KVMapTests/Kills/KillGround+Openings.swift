@@ -33,11 +33,11 @@ extension KillGround {
       let plan = KillPlan([.opening], &generator)
       self.plan = "\(plan)"
       let child = ForkedChild(board) {
-        let victim = Victim(board, plan)
-        victim.enter(.opening)
+        let target = KillTarget(board, plan)
+        target.enter(.opening)
         let store = try Store(path: path)
         try store.core.withWriteLock { _ throws(Store.Error) in }
-        victim.enter(.transaction)
+        target.enter(.transaction)
         try Self.dieInTransaction(store, board)
       }
       try child.die(plan, board)
@@ -73,14 +73,14 @@ extension KillGround {
       let directory = try Scratch()
       let place = directory.directory.string
       let child = ForkedChild(board) {
-        let victim = Victim(board, plan)
+        let target = KillTarget(board, plan)
         for number in 0... {
-          victim.enter(.creating)
+          target.enter(.creating)
           let store = try Store(path: "\(place)/\(number)")
-          victim.enter(.writing)
+          target.enter(.writing)
           try store.put("first", forKey: "key")
           board.returned += 1
-          victim.enter(.closing)
+          target.enter(.closing)
           try store.close()
         }
       }

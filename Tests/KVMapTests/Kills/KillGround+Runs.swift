@@ -20,7 +20,7 @@ extension KillGround {
   ) -> ForkedChild {
     self.plan = "\(plan)"
     let path = path.string
-    return ForkedChild(board) { try script.run(path, mode, Victim(board, plan)) }
+    return ForkedChild(board) { try script.run(path, mode, KillTarget(board, plan)) }
   }
 
   // MARK: One process
@@ -117,12 +117,12 @@ extension KillGround {
     }
 
     /// Kills one writer. The other one goes on, or is dead; the first one is started again.
-    mutating func kill(_ victim: Int, _ ground: KillGround) throws {
-      let other = 1 - victim
-      ground.plan = "\(plans[victim]); other: \(plans[other])"
-      try children[victim].die(plans[victim], boards[victim])
+    mutating func kill(_ target: Int, _ ground: KillGround) throws {
+      let other = 1 - target
+      ground.plan = "\(plans[target]); other: \(plans[other])"
+      try children[target].die(plans[target], boards[target])
       if ground.generator.chance(20) { children[other].kill() }
-      ground.count.add(boards[victim].phase)
+      ground.count.add(boards[target].phase)
       let before = boards[other].returned
       let goesOn = try children[other].waits { boards[other].returned >= before + 2 }
       if !goesOn {
@@ -133,10 +133,10 @@ extension KillGround {
       }
       try reader.expectProgress()
       let store = try ground.scratch.store { $0.access = .readOnly }
-      try settle(victim, ground.entries(store))
+      try settle(target, ground.entries(store))
       try store.close()
-      plans[victim] = KillPlan(ground.phases(mode), &ground.generator)
-      children[victim] = ground.start(scripts[victim], mode, plans[victim], boards[victim])
+      plans[target] = KillPlan(ground.phases(mode), &ground.generator)
+      children[target] = ground.start(scripts[target], mode, plans[target], boards[target])
     }
 
     private mutating func settle(_ index: Int, _ entries: Operation.Contents) throws {

@@ -9,7 +9,7 @@ import Testing
 /// see an error, other bytes or an older value, and never find a steady key absent.
 ///
 /// The test sends a quarter of the signals, some microseconds after it saw the phase. The other
-/// victims kill themselves, at a random store into the file or system call. Each run prints how
+/// targets kill themselves, at a random store into the file or system call. Each run prints how
 /// many died in which phase.
 ///
 /// `KVMAP_KILLS` sets how many are killed in all. `KVMAP_TEST_SEED` repeats a run, but for the

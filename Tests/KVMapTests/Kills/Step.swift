@@ -122,19 +122,19 @@ struct Script {
   // MARK: On a store
 
   /// In a child: opens the store and does one step after the other.
-  func run(_ path: String, _ mode: String, _ victim: Victim) throws {
+  func run(_ path: String, _ mode: String, _ target: KillTarget) throws {
     var script = self
-    var store = try Self.open(path, mode, victim)
+    var store = try Self.open(path, mode, target)
     var kept: KeptSnapshot?
     while true {
       let step = Step(script)
-      victim.enter(step.phase)
+      target.enter(step.phase)
       switch step {
       case .reopen:
         try kept?.end()
         kept = nil
         try store.close()
-        store = try Self.open(path, mode, victim)
+        store = try Self.open(path, mode, target)
       case .snapshot:
         if let old = kept {
           try old.end()
@@ -144,13 +144,13 @@ struct Script {
         }
       default: try script.perform(step, store)
       }
-      script.raiseFloors(step, victim.board)
-      victim.board.returned += 1
+      script.raiseFloors(step, target.board)
+      target.board.returned += 1
       script.number += 1
     }
   }
 
-  private static func open(_ path: String, _ mode: String, _ victim: Victim) throws -> Store {
+  private static func open(_ path: String, _ mode: String, _ target: KillTarget) throws -> Store {
     var options = Store.Options(timeout: .seconds(100))
     switch mode {
     case "onCommit": options.durability = .onCommit
@@ -158,7 +158,7 @@ struct Script {
     case "exclusive": options.exclusive = true
     default: break
     }
-    victim.enter(.opening)
+    target.enter(.opening)
     let store = try Store(path: path, options: options)
     // Takes over from a writer that died with the write lock.
     try store.core.withWriteLock { _ throws(Store.Error) in }

@@ -162,16 +162,16 @@ struct TakeoverTests {
     try store.put("kept", forKey: "parent")
     var runs = try ["a", "b"].map { try Run(scratch, seed, prefix: $0) }
     for round in 0..<24 * testScale {
-      let victim = round % 2
-      try runs[victim].letRun(generator.below(30))
+      let killed = round % 2
+      try runs[killed].letRun(generator.below(30))
       spin(microseconds: generator.below(2_000))
-      try runs[victim].kill()
+      try runs[killed].kill()
       // The other process or this one takes over, whichever writes first.
       if generator.chance(50) { #expect(try store.put("\(round)", forKey: "round")) }
-      try runs[1 - victim].letRun(generator.below(10))
+      try runs[1 - killed].letRun(generator.below(10))
       #expect(try reader.get("parent", as: String.self) == "kept")
-      try runs[victim].settle(reader)
-      try runs[victim].restart(scratch)
+      try runs[killed].settle(reader)
+      try runs[killed].restart(scratch)
     }
     for index in runs.indices { try runs[index].kill() }
     try expectSound(store)

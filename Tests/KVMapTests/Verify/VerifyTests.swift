@@ -118,7 +118,7 @@ struct VerifyTests {
     let sample = try sample(60)
     let log = Int(sample.block.logPosition.offset)
     let bucket = try firstBucket(sample)
-    let victim = try #require(
+    let record = try #require(
       sample.places.values.compactMap(\.first).filter { $0.upperBound < log }.max {
         $0.lowerBound < $1.lowerBound
       })
@@ -126,7 +126,7 @@ struct VerifyTests {
       sample.places.values.filter { $0.count == 2 && $0[0].upperBound < log }.first
     ).last!
     let bytes = flipped(
-      sample.bytes, 100, log + 30, bucket + 100, victim.upperBound - 1, large.lowerBound + 1_000)
+      sample.bytes, 100, log + 30, bucket + 100, record.upperBound - 1, large.lowerBound + 1_000)
     let faults = try verify(bytes)
     func has(_ place: String, _ meaning: String) {
       #expect(

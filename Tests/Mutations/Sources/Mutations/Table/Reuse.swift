@@ -79,7 +79,7 @@ extension Mutation {
     Mutation(
       "a pin is taken before it is compared with the pin floor", in: pins,
       .replace(
-        "try lock.withLock {", by: "let early = source.shared[.pinFloor]\nTEXT",
+        "try addPin(epoch)", by: "let early = source.shared[.pinFloor]\nTEXT",
         after: "func pin(_ epoch: Epoch)"),
       .replace("source.shared[.pinFloor] <= epoch", by: "(MUTATED ? early <= epoch : TEXT)"),
       seenBy: .store("PinTests")),

@@ -11,7 +11,7 @@ import TestSupport
 #endif
 
 /// In a child: notes the phase on the board, and kills the child as planned.
-final class Victim: @unchecked Sendable {
+final class KillTarget: @unchecked Sendable {
   // Unchecked: `thread` alone uses what the hooks use.
   let board: Board
   private let plan: KillPlan
