@@ -137,15 +137,35 @@ extension Store {
   ///   - sharesBlocks: whether disk space is shared, where that can be.
   ///   - options: used are `allowNetworkFileSystem`, `mode` and `timeout`.
   ///   - progress: called now and then with the number of records copied so far.
+  /// - Returns: the number up to which the copy has all changes.
   /// - Throws: as the `backup` that blocks; `CancellationError`.
+  @discardableResult
   public func backup(
     to path: some Store.Path, sharesBlocks: Bool = false, options: Store.Options = Store.Options(),
     progress: @escaping @Sendable (_ records: Int) -> Void = { _ in }
-  ) async throws {
+  ) async throws -> UInt64 {
     let path = try path.storePath()
-    try await runApart {
+    return try await runApart {
       try self.backup(to: path, sharesBlocks: sharesBlocks, options: options, progress: progress)
     }
+  }
+
+  /// Writes what has changed since an earlier backup, without blocking the task's thread.
+  ///
+  /// - Parameters:
+  ///   - path: where the file is to be.
+  ///   - sequence: the number up to which the earlier backup has all changes.
+  ///   - mode: the permissions of the file, before the process's umask.
+  ///   - progress: called now and then with the number of changes written so far.
+  /// - Returns: the number up to which this backup has all changes.
+  /// - Throws: as the `backup` that blocks; `CancellationError`.
+  @discardableResult
+  public func backup(
+    to path: some Store.Path, since sequence: UInt64, mode: UInt16 = 0o666,
+    progress: @escaping @Sendable (_ changes: Int) -> Void = { _ in }
+  ) async throws -> UInt64 {
+    let path = try path.storePath()
+    return try await runApart { try self.backup(to: path, since: sequence, mode: mode, progress: progress) }
   }
 
   /// Checks the whole store, without blocking the task's thread.

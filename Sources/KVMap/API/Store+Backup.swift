@@ -28,44 +28,50 @@ extension Store {
   ///   - sharesBlocks: whether disk space is shared, where that can be.
   ///   - options: used are `allowNetworkFileSystem`, `mode` and `timeout`.
   ///   - progress: called now and then with the number of records copied so far.
+  /// - Returns: the number up to which the copy has all changes:
+  ///   ``Store/backup(to:since:mode:progress:)`` can begin there.
   /// - Throws: ``Store/Error`` with `cannotCreate`, `diskFull`, `notEnoughMemory`,
   ///   `networkFileSystem` or `busy` for the new store; `damaged` if not all of this one can be
   ///   read (``salvage(from:into:options:progress:)`` copies what can be); and as ``snapshot()``.
   ///   Nothing is created then.
+  @discardableResult
   public func backup(
     to path: some Store.Path, sharesBlocks: Bool = false, options: Store.Options = Store.Options(),
     progress: (_ records: Int) -> Void = { _ in }
-  ) throws(Store.Error) {
+  ) throws(Store.Error) -> UInt64 {
     let path = try path.storePath()
     let target = Opening(path: path, options: options, clock: core.clock)
     do throws(Store.Error) {
       try core.checkOpen()
       try target.checkIsFree()
-      if sharesBlocks, try clone(to: target, .sharing, progress) { return }
-      if try copyRecords(to: target, progress) { return }
-      _ = try clone(to: target, .copying, progress)
+      if sharesBlocks, let copy = try clone(to: target, .sharing, progress) { return copy.sequence.number }
+      if let copy = try copyRecords(to: target, progress) { return copy.sequence.number }
+      if let copy = try clone(to: target, .copying, progress) { return copy.sequence.number }
     } catch {
       throw error.naming(path.string)
     }
+    throw Store.Error(.system, "\(path): the store could not be copied; try again")
   }
 
   private func clone(
     to target: Opening, _ method: CloneMethod, _ progress: (Int) -> Void
-  ) throws(Store.Error) -> Bool {
+  ) throws(Store.Error) -> Superblock.State? {
     try target.createClone(of: core, method) { copy throws(Store.Error) in
       progress(try copy.checkCopy(ofRecords: nil))
     }
   }
 
-  /// Returns false, and creates nothing, if the copy would take more disk space than the store and
-  /// the store is small enough to be cloned.
-  private func copyRecords(to target: Opening, _ progress: (Int) -> Void) throws(Store.Error) -> Bool {
+  /// Returns nil, and creates nothing, if the copy would take more disk space than the store and the store is
+  /// small enough to be cloned.
+  private func copyRecords(
+    to target: Opening, _ progress: (Int) -> Void
+  ) throws(Store.Error) -> Superblock.State? {
     let snapshot = try snapshot()
     defer { snapshot.end() }
-    return try withoutActuallyEscaping(progress) { progress throws(Store.Error) in
-      let (next, seed) = (core.shared[.sequence], core.source.seed)
-      return try target.createComplete(firstSequence: next, seed: seed) { copy throws(Store.Error) in
+    let isWanted = try withoutActuallyEscaping(progress) { progress throws(Store.Error) in
+      try target.createCopy(of: snapshot, as: snapshot.state) { copy throws(Store.Error) in
         let count = try snapshot.copy(to: copy, progress)
+        try copy.punchAll()
         // How much of the last units and segments is used is a matter of chance. Compacting the copy
         // helps most of the time.
         if try core.takesLess(than: copy) { try copy.moveAll() }
@@ -74,12 +80,26 @@ extension Store {
         return true
       }
     }
+    return isWanted ? snapshot.state : nil
+  }
+}
+
+extension Opening {
+  /// Creates a copy of what a snapshot shows, or of a later state, which `fill` makes of it.
+  func createCopy(
+    of snapshot: Store.Snapshot, as state: Superblock.State, _ fill: (StoreCore) throws(Store.Error) -> Bool
+  ) throws(Store.Error) -> Bool {
+    try createComplete(
+      firstSequence: state.sequence.next, seed: snapshot.core.source.seed, original: state, fill)
   }
 }
 
 extension Store.Snapshot {
+  /// What it shows.
+  var state: Superblock.State { core.superblock.state(before: SequenceNumber(number: sequence).next) }
+
   /// Returns how many records were copied.
-  fileprivate func copy(to copy: StoreCore, _ progress: (Int) -> Void) throws(Store.Error) -> Int {
+  func copy(to copy: StoreCore, _ progress: (Int) -> Void) throws(Store.Error) -> Int {
     var cursor = makeCursor()
     var count = 0
     while let entry = try cursor.next() {
@@ -91,7 +111,6 @@ extension Store.Snapshot {
       count += 1
       if count % 1_024 == 0 { progress(count) }
     }
-    try copy.punchAll()
     return count
   }
 }
@@ -118,15 +137,31 @@ extension Writer {
     let position = mover.append(header, fields, key: key, value: value)
     try publish(prepared, hash, Record(memory, position, header))
   }
+
+  /// Removes a key from such a store, without a record.
+  fileprivate mutating func removeUnseen(_ key: RawSpan) throws(Store.Error) {
+    space.isUnseen = true
+    defer { space.isUnseen = false }
+    let hash = KeyHash(key, seed: memory.seed)
+    let prepared = try prepare(key, hash, needsSlot: false)
+    guard prepared.old != nil else { return }
+    try space.flushReleases()
+    try unpublish(prepared)
+    try mergeAfterRemoval(hash)
+  }
 }
 
 extension StoreCore {
-  fileprivate func add(
+  func add(
     _ key: RawSpan, _ value: RawSpan, expiry: UInt64?, _ sequence: SequenceNumber
   ) throws(Store.Error) {
     try withWriteLock { turn throws(Store.Error) in
       try turn.writer.add(key, value, expiry: expiry, sequence)
     }
+  }
+
+  func removeUnseen(_ key: RawSpan) throws(Store.Error) {
+    try withWriteLock { turn throws(Store.Error) in try turn.writer.removeUnseen(key) }
   }
 
   /// Makes `file` a clone of this store as it is now, closed cleanly. Returns false where the system
@@ -161,7 +196,7 @@ extension StoreCore {
   }
 
   /// Verifies a whole copy before anybody sees it. Returns how many records it has.
-  fileprivate func checkCopy(ofRecords count: Int?) throws(Store.Error) -> Int {
+  func checkCopy(ofRecords count: Int?) throws(Store.Error) -> Int {
     let report = verify()
     guard report.isSound, report.recordCount == count ?? report.recordCount else {
       let fault = report.faults.first.map { " (\($0))" } ?? ""

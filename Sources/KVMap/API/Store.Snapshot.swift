@@ -20,10 +20,15 @@ extension Store {
     private let recordCount: Int
     private let mayHaveExpired: Bool
 
-    init(_ core: StoreCore, root: PagePointer, count: UInt64, pinned: Epoch) {
+    /// The number of the last commit that it shows: ``Store/changes(since:withPrefix:values:durable:)``
+    /// with this number tells all that came after it, and nothing else.
+    public let sequence: UInt64
+
+    init(_ core: StoreCore, _ state: SharedState.FrozenState, pinned: Epoch) {
       self.core = core
-      self.root = root
-      recordCount = Int(clamping: count)
+      root = state.root
+      recordCount = Int(clamping: state.count)
+      sequence = Swift.max(1, state.next.number) - 1
       self.pinned = pinned
       hold = core.backing.mapping.hold()
       let now = core.clock.now()
@@ -192,7 +197,7 @@ extension StoreCore {
         throw Store.Error(.damaged, "the shared state contradicts itself; close the store in all processes")
       }
       shared.freeze()
-      return Store.Snapshot(self, root: shared.frozen.root, count: shared.frozen.count, pinned: epoch)
+      return Store.Snapshot(self, shared.frozen, pinned: epoch)
     }
   }
 
@@ -209,7 +214,7 @@ extension StoreCore {
       let epoch = frozen.epoch.next
       if try pins.pin(epoch) {
         if shared[.frozen] == word {
-          return Store.Snapshot(self, root: frozen.root, count: frozen.count, pinned: epoch)
+          return Store.Snapshot(self, frozen, pinned: epoch)
         }
         try pins.unpin(epoch)
       }

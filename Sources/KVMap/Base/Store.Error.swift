@@ -63,6 +63,8 @@ extension Store {
       public static let reentrant = Code(rawValue: "reentrant")
       /// What was given as a path does not name a file, for example a URL that is not a file URL.
       public static let invalidPath = Code(rawValue: "invalidPath")
+      /// Backups do not belong together, or changes between them are missing.
+      public static let backupMismatch = Code(rawValue: "backupMismatch")
       /// Any other error of the system.
       public static let system = Code(rawValue: "system")
     }

@@ -22,18 +22,21 @@ extension Opening {
   /// Creates a store that appears at the path complete or not at all. A file at the path is never
   /// replaced, unless it is empty. Returns false, and creates nothing, if `fill` does.
   ///
-  /// - Parameter seed: that of the store whose values it gets, where there is one: then its index
-  ///   takes as many pages as that one's. A new one otherwise.
+  /// - Parameters:
+  ///   - seed: that of the store whose values it gets, where there is one: then its index takes as many
+  ///     pages as that one's. A new one otherwise.
+  ///   - original: what it becomes a copy of, if it is one; then `firstSequence` is the number after it.
   /// - Throws: `cannotCreate`, `diskFull`, and what `fill` throws.
   func createComplete(
     firstSequence: SequenceNumber = SequenceNumber(number: 1), seed: StoreSeed? = nil,
-    _ fill: (StoreCore) throws(Store.Error) -> Bool
+    original: Superblock.State? = nil, _ fill: (StoreCore) throws(Store.Error) -> Bool
   ) throws(Store.Error) -> Bool {
     var new = try NewStoreFile(for: path, options)
     try checkFileSystem(new.file)
     let backing = try new.map()
     let block = try Self.create(in: backing, clock: clock, firstSequence: firstSequence, seed: seed)
     guard try fillAndClose(try makeCore(backing, block), fill) else { return false }
+    if let original { try note(original, block.identifier, in: backing) }
     // Nobody uses the shared state any more, and opening the store allocates its page again. This
     // only saves space, so it may fail: punching may itself need space.
     _ = try? backing.punch(offset: Layout.liveOffset, count: Layout.pageBytes)
@@ -41,23 +44,44 @@ extension Opening {
     return true
   }
 
-  /// Creates a store that is a clone of `source` as it is now.
+  /// Creates a store that is a clone of `source` as it is now, with an identifier of its own.
   ///
-  /// - Returns: false where the system cannot do that; then nothing was created.
+  /// - Returns: what it is a clone of; nil where the system cannot do that: then nothing was created.
   func createClone(
     of source: StoreCore, _ method: CloneMethod, _ check: (StoreCore) throws(Store.Error) -> Void
-  ) throws(Store.Error) -> Bool {
+  ) throws(Store.Error) -> Superblock.State? {
     var new = try NewStoreFile(for: path, options)
     try checkFileSystem(new.file)
-    guard try source.clone(into: new.file, method) else { return false }
+    guard try source.clone(into: new.file, method) else { return nil }
     let backing = try new.map()
     let block = try firstLook(backing)
+    let original = block.state(before: block.sequence)
     _ = try fillAndClose(try makeCore(backing, block)) { copy throws(Store.Error) in
       try check(copy)
       return true
     }
+    try note(original, Self.newIdentifier(), in: backing)
     try publish(&new, backing)
-    return true
+    return original
+  }
+
+  /// Notes in both superblocks of a copy what it is a copy of. It is complete and closed, and nobody has
+  /// seen the file yet.
+  private func note(
+    _ original: Superblock.State, _ identifier: (UInt64, UInt64), in backing: FileBacking
+  ) throws(Store.Error) {
+    var block = try SuperblockPair(backing.fixed).current().block
+    block.copy = Superblock.Copy(original: original, next: block.sequence)
+    block.identifier = identifier
+    for offset in SuperblockPair.offsets {
+      block.encode(backing.fixed, at: offset)
+      try backing.sync(offset: offset, count: Layout.pageBytes)
+    }
+  }
+
+  private static func newIdentifier() -> (UInt64, UInt64) {
+    var generator = SystemRandomNumberGenerator()
+    return (generator.next() as UInt64, generator.next() as UInt64)
   }
 
   /// Throws if there is a file at the path that is not empty.
@@ -120,10 +144,9 @@ extension Opening {
   ) throws(Store.Error) -> Superblock {
     var generator = SystemRandomNumberGenerator()
     let seed = seed ?? StoreSeed(low: generator.next(), high: generator.next())
-    let identifier = (generator.next() as UInt64, generator.next() as UInt64)
     try Creation(
       source: backing.mapping.source(seed: seed), backing: backing, clock: clock,
-      identifier: identifier, firstSequence: firstSequence
+      identifier: newIdentifier(), firstSequence: firstSequence
     ).build()
     return try SuperblockPair(backing.fixed).current().block
   }

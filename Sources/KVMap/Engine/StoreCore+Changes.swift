@@ -27,9 +27,11 @@ extension StoreCore {
   }
 
   /// Appends the next changes that `filter` lets through to `changes`, some at a time; none if there are
-  /// none yet. Returns the number that the next record had.
+  /// none yet, or none with a number of at most `last`. Returns the number that the next record had.
+  @discardableResult
   func readChanges(
-    _ walk: inout ChangeWalk, _ filter: ChangeFilter, _ changes: inout [Store.Change]
+    _ walk: inout ChangeWalk, _ filter: ChangeFilter, upTo last: SequenceNumber = .limit,
+    _ changes: inout [Store.Change]
   ) throws(Store.Error) -> SequenceNumber {
     try checkOpen()
     let next = shared[.sequence]
@@ -37,7 +39,7 @@ extension StoreCore {
       changes.append(.gap(undone))
       return next
     }
-    let bound = firstUncounted(durable: filter.durable)
+    let bound = min(last.next, firstUncounted(durable: filter.durable))
     let start = walk
     var (end, found) = (start, [Store.Change]())
     try read { memory throws(Store.Error) in

@@ -39,6 +39,32 @@ struct Superblock: Equatable, Sendable {
   /// No live record expires before this time, in milliseconds since 1970; the largest number if
   /// none expires, 0 if that is unknown.
   var earliestExpiry: UInt64 = 0
+  /// In a copy that a backup has made: what it is a copy of.
+  var copy: Copy?
+
+  /// A store after the change with this number.
+  struct State: Equatable, Sendable {
+    var identifier: (UInt64, UInt64)
+    var sequence: SequenceNumber
+
+    static func == (left: Self, right: Self) -> Bool {
+      left.identifier == right.identifier && left.sequence == right.sequence
+    }
+  }
+
+  /// What a store is a copy of.
+  struct Copy: Equatable, Sendable {
+    var original: State
+    /// The number of the next record of the copy when it was made: it is a copy for as long as none follows.
+    var next: SequenceNumber
+  }
+
+  /// What the store holds, if `next` is the number of its next record: the state of the store that it is a
+  /// copy of, or else its own.
+  func state(before next: SequenceNumber) -> State {
+    if let copy, copy.next == next { return copy.original }
+    return State(identifier: identifier, sequence: SequenceNumber(number: max(1, next.number) - 1))
+  }
 
   static let version = 8  // u32
   static let pageBytes = version + 4  // u32
@@ -59,6 +85,9 @@ struct Superblock: Equatable, Sendable {
   static let segment = chain + 8  // u64
   static let indexPages = segment + 8  // u64
   static let earliestExpiry = indexPages + 8  // u64
+  static let originalIdentifier = earliestExpiry + 8  // 16 bytes
+  static let originalSequence = originalIdentifier + 16  // u64
+  static let nextOfCopy = originalSequence + 8  // u64
   static let checksum = 248  // u64, over all before it
   static let byteCount = 256
 
@@ -128,6 +157,16 @@ struct Superblock: Equatable, Sendable {
     block.segment = Unit(number: bytes.load64(segment))
     block.indexPages = bytes.load64(indexPages)
     block.earliestExpiry = bytes.load64(earliestExpiry)
+    let next = SequenceNumber(number: bytes.load64(nextOfCopy))
+    if next.number != 0 {
+      let original = State(
+        identifier: (bytes.load64(originalIdentifier), bytes.load64(originalIdentifier + 8)),
+        sequence: SequenceNumber(number: bytes.load64(originalSequence)))
+      guard original.sequence < SequenceNumber.limit, next < SequenceNumber.limit else {
+        return .failure(.damaged)
+      }
+      block.copy = Copy(original: original, next: next)
+    }
     if block.incompatibleFeatures != 0 { return .failure(.features(block.incompatibleFeatures)) }
     return block.isPlausible ? .success(block) : .failure(.damaged)
   }
@@ -183,6 +222,10 @@ struct Superblock: Equatable, Sendable {
     bytes.store64(segment.number, offset + Self.segment)
     bytes.store64(indexPages, offset + Self.indexPages)
     bytes.store64(earliestExpiry, offset + Self.earliestExpiry)
+    bytes.store64(copy?.original.identifier.0 ?? 0, offset + Self.originalIdentifier)
+    bytes.store64(copy?.original.identifier.1 ?? 0, offset + Self.originalIdentifier + 8)
+    bytes.store64(copy?.original.sequence.number ?? 0, offset + Self.originalSequence)
+    bytes.store64(copy?.next.number ?? 0, offset + Self.nextOfCopy)
     bytes.store64(Self.checksum(bytes, offset), offset + Self.checksum)
   }
 
@@ -193,7 +236,7 @@ struct Superblock: Equatable, Sendable {
       && left.highWater == right.highWater && left.logPosition == right.logPosition
       && left.sequence == right.sequence && left.chain == right.chain
       && left.segment == right.segment && left.indexPages == right.indexPages
-      && left.earliestExpiry == right.earliestExpiry
+      && left.earliestExpiry == right.earliestExpiry && left.copy == right.copy
       && left.compatibleFeatures == right.compatibleFeatures
       && left.readOnlyCompatibleFeatures == right.readOnlyCompatibleFeatures
       && left.incompatibleFeatures == right.incompatibleFeatures

@@ -16,7 +16,7 @@ struct SharedState {
   static let byteCount = 512
   /// Changes whenever the meaning of a word changes: programs with different versions cannot have
   /// a store open at once. The version of the file format does not depend on it.
-  static let layoutVersion: UInt64 = 9
+  static let layoutVersion: UInt64 = 10
 
   @inline(__always)
   subscript<Value>(word: SharedWord<Value>) -> Value {
@@ -29,7 +29,8 @@ struct SharedState {
   /// the write lock.
   func freeze() {
     let epoch = self[.epoch]
-    frozen = FrozenState(epoch: epoch, root: self[.root], count: self[.recordCount])
+    frozen = FrozenState(
+      epoch: epoch, root: self[.root], count: self[.recordCount], next: self[.sequence])
     self[.epoch] = epoch.next
   }
 
@@ -38,10 +39,14 @@ struct SharedState {
     var epoch: Epoch
     var root: PagePointer
     var count: UInt64
+    /// The number of the first record that is not in it.
+    var next: SequenceNumber
   }
 
   static let frozenRoots = [SharedWord<PagePointer>(352), SharedWord<PagePointer>(368)]
   static let frozenCounts = [SharedWord<UInt64>(360), SharedWord<UInt64>(376)]
+
+  static let frozenSequences = [SharedWord<SequenceNumber>(440), SharedWord<SequenceNumber>(488)]
 
   /// The last state that was frozen. A reader without the write lock must check afterwards that
   /// the word `frozen` has not changed.
@@ -51,13 +56,14 @@ struct SharedState {
       let pair = Int(word & 1)
       return FrozenState(
         epoch: Epoch(number: word >> 1), root: self[Self.frozenRoots[pair]],
-        count: self[Self.frozenCounts[pair]])
+        count: self[Self.frozenCounts[pair]], next: self[Self.frozenSequences[pair]])
     }
     nonmutating set {
       // Into the other pair, so that a process that dies here leaves the last state as it was.
       let pair = 1 - Int(self[.frozen] & 1)
       self[Self.frozenRoots[pair]] = newValue.root
       self[Self.frozenCounts[pair]] = newValue.count
+      self[Self.frozenSequences[pair]] = newValue.next
       self[.frozen] = newValue.epoch.number << 1 | UInt64(pair)
     }
   }
@@ -87,7 +93,8 @@ struct SharedState {
   private static let publishedApart: [Int] = {
     let words: [SharedWord<UInt64>] = [.generation, .busy, .recoveries, .syncFailed, .frozen]
     let root: SharedWord<PagePointer> = .root
-    return words.map(\.offset) + frozenRoots.map(\.offset) + frozenCounts.map(\.offset) + [root.offset]
+    return words.map(\.offset) + frozenRoots.map(\.offset) + frozenCounts.map(\.offset)
+      + frozenSequences.map(\.offset) + [root.offset]
   }()
 
   /// Adds to a counter. Wraps instead of trapping: a damaged file may have set the counter to

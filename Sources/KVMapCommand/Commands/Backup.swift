@@ -5,7 +5,7 @@ import SystemPackage
 struct Backup: StoreCommand {
   static let configuration = CommandConfiguration(
     commandName: "backup",
-    abstract: "Copy a store, as it is now, into a new one.",
+    abstract: "Copy a store, as it is now, or what has changed since an earlier backup.",
     discussion: """
       The copy is consistent, compact and verified; others may write at the same time. NEW appears when it is \
       complete; an existing file is never replaced. Values keep their time of expiry and their version. If STORE may \
@@ -14,11 +14,18 @@ struct Backup: StoreCommand {
       If NEW is -, the copy is first made in a temporary file, and then written to standard output. 'kvmap restore' \
       makes a store of it, and notices if it was cut off or damaged.
 
+      With --since, NEW gets only what has changed since an earlier backup: a file of changes, which 'kvmap restore' \
+      applies to the backups before it. EARLIER is that backup, a copy or a file of changes, or the number up to which \
+      it has all changes. If the log does not have all of these changes any more, \
+      it fails with status 2: make a whole backup then.
+
       With --reflink, if the file system can (Btrfs, XFS), nothing is copied: NEW shares disk space with STORE until \
       either changes it. Then a damaged block damages both, and changing STORE takes new space.
 
       EXAMPLES
         kvmap backup orders.kvmap orders-monday.kvmap
+        kvmap backup orders.kvmap tuesday.changes --since orders-monday.kvmap
+        kvmap backup orders.kvmap wednesday.changes --since tuesday.changes
         kvmap backup orders.kvmap - | gzip > orders.gz
         gzip -d < orders.gz | kvmap restore orders-again.kvmap -
       """)
@@ -26,8 +33,14 @@ struct Backup: StoreCommand {
   @Argument(help: "The store.", completion: .file())
   var store: String
 
-  @Argument(help: "The store to make; - for standard output.", completion: .file())
+  @Argument(help: "The store or the file of changes to make; - for standard output.", completion: .file())
   var new: String
+
+  @Option(
+    help: ArgumentHelp(
+      "Write what has changed since this backup, or since this number.", valueName: "earlier"),
+    completion: .file())
+  var since: String?
 
   @Flag(help: "Share disk space with STORE if the file system can; otherwise copy.")
   var reflink = false
@@ -36,6 +49,9 @@ struct Backup: StoreCommand {
 
   func validate() throws {
     if reflink, new == "-" { throw ValidationError("--reflink needs a file; NEW is standard output") }
+    if reflink, since != nil {
+      throw ValidationError("--reflink is for whole copies; leave it out with --since")
+    }
   }
 
   func run() throws {
@@ -48,6 +64,7 @@ struct Backup: StoreCommand {
   private func copy(
     _ store: Store, to path: String, options: Store.Options = Store.Options()
   ) throws {
+    if let since { return try copyChanges(of: store, since: try sequence(of: since), to: path, options) }
     let count = try store.count
     var copied = 0
     let progress = Progress(self, share: { Double(copied) / Double(max(1, count)) })
@@ -55,6 +72,24 @@ struct Backup: StoreCommand {
     try store.backup(to: path, sharesBlocks: reflink, options: options) {
       copied = $0
       progress.update($0)
+    }
+  }
+
+  private func copyChanges(
+    of store: Store, since sequence: UInt64, to path: String, _ options: Store.Options
+  ) throws {
+    let progress = Progress(self)
+    defer { progress.clear() }
+    try store.backup(to: path, since: sequence, mode: options.mode) { progress.update($0) }
+  }
+
+  /// The number up to which an earlier backup has all changes; or `earlier` is that number.
+  private func sequence(of earlier: String) throws -> UInt64 {
+    do {
+      return try Store.backupSequence(of: earlier)
+    } catch {
+      if error.code == .notFound, let number = UInt64(earlier) { return number }
+      throw error
     }
   }
 

@@ -10,10 +10,14 @@ struct Restore: StoreCommand {
       when it is complete and safe from loss of power; an existing file is never replaced. A backup that is damaged or \
       was cut off fails with status 65 and leaves no trace; 'kvmap salvage' makes a store of what is left of it.
 
+      CHANGES are the files that 'kvmap backup --since' made after it, in their order. If one is missing, or they are of \
+      another store, it fails with status 2.
+
       Standard input is first read to its end, into a temporary file.
 
       EXAMPLES
         kvmap restore orders.kvmap orders-monday.kvmap
+        kvmap restore orders.kvmap orders-monday.kvmap tuesday.changes wednesday.changes
         gzip -d < orders.gz | kvmap restore orders.kvmap -
         ssh host kvmap backup orders.kvmap - | kvmap restore orders.kvmap
       """)
@@ -24,9 +28,13 @@ struct Restore: StoreCommand {
   @Argument(help: "The backup; - or none for standard input.", completion: .file())
   var backup: String?
 
+  @Argument(help: "Files of changes, in the order in which they were made.", completion: .file())
+  var changes: [String] = []
+
   @OptionGroup var common: CommonOptions
 
   func run() throws {
+    for path in changes { try checkIsNotStore(path) }
     guard let backup, backup != "-" else { return try restoreFromStandardInput() }
     try checkIsNotStore(backup)
     try restore(from: backup)
@@ -44,6 +52,7 @@ struct Restore: StoreCommand {
   }
 
   private func restore(from backup: String) throws {
+    if !changes.isEmpty { return try restoreChanges(after: backup) }
     let source = try Store(
       backup, options: Store.Options(access: .readOnly, timeout: common.timeout.duration))
     let count = try source.count
@@ -56,5 +65,19 @@ struct Restore: StoreCommand {
     }
     progress.clear()
     note("restored and verified \(counted(restored, "record"))")
+  }
+
+  private func restoreChanges(after backup: String) throws {
+    var restored = 0
+    let progress = Progress(self)
+    defer { progress.clear() }
+    try Store.restore(
+      store, from: backup, changes, options: Store.Options(timeout: common.timeout.duration)
+    ) {
+      restored = $0
+      progress.update($0)
+    }
+    progress.clear()
+    note("restored \(counted(restored, "record")), changes included, and verified the store")
   }
 }

@@ -84,4 +84,37 @@ struct BackupRestoreTests {
     #expect(try directory.kvmap("restore", "new.kvmap", input: whole.output, environment: here).status == 0)
     #expect(try directory.names() == ["new.kvmap", "s.kvmap"])
   }
+
+  @Test("what has changed since, and a store of the whole chain")
+  func changes() throws {
+    #expect(try directory.kvmap("backup", "s.kvmap", "base.kvmap").status == 0)
+    #expect(try directory.kvmap("put", "s.kvmap", "key 2", "new").status == 0)
+    #expect(try directory.kvmap("delete", "s.kvmap", "key 3").status == 0)
+    let first = try directory.kvmap("backup", "s.kvmap", "first", "--since", "base.kvmap")
+    #expect(first.status == 0 && first.output == [] && first.errors == "")
+    #expect(try directory.kvmap("put", "s.kvmap", "key 3", "again").status == 0)
+    let piped = try Tool.script(#""$0" backup s.kvmap - --since first > second"#, in: directory)
+    #expect(piped.status == 0 && piped.errors == "")
+    let run = try directory.kvmap("restore", "r.kvmap", "base.kvmap", "first", "second")
+    #expect(run.status == 0 && run.output == [], "\(run)")
+    #expect(run.errors == "kvmap: restore: restored 203 records, changes included, and verified the store\n")
+    #expect(try dump("r.kvmap") == dump("s.kvmap"))
+    #expect(try directory.kvmap("ttl", "r.kvmap", "key 1").status == 0)
+    // A number, instead of a backup that has it.
+    #expect(try directory.kvmap("backup", "s.kvmap", "from 0", "--since", "0").status == 0)
+
+    let missing = try directory.kvmap("restore", "n.kvmap", "base.kvmap", "second")
+    #expect(missing.status == 2)
+    #expect(
+      missing.errors.contains("second: it begins after change") && missing.errors.contains("is missing"))
+    try directory.write([1, 2, 3], to: "no backup")
+    for wrong in ["no backup", "n/a", "s.kvmap"] {
+      #expect(try directory.kvmap("backup", "s.kvmap", "x", "--since", wrong).status != 0)
+    }
+    #expect(try directory.kvmap("restore", "n.kvmap", "base.kvmap", "no backup").status == 65)
+    #expect(try directory.kvmap("restore", "n.kvmap", "base.kvmap", "n.kvmap").status != 0)
+    #expect(try directory.kvmap("backup", "s.kvmap", "x", "--since", "first", "--reflink").status == 64)
+    #expect(try directory.kvmap("backup", "s.kvmap", "first", "--since", "base.kvmap").status == 73)
+    #expect(try Set(directory.names()).isDisjoint(with: ["x", "n.kvmap"]))
+  }
 }

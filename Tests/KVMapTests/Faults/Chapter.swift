@@ -15,7 +15,7 @@ enum Chapter: String, CaseIterable, Codable {
     case write(Operation, Store.Durability? = nil)
     /// Lets a key expire at a time that has passed.
     case expire(String)
-    case read, iterate, statistics, verify, sync, checkpoint, compact, backup
+    case read, iterate, statistics, verify, sync, checkpoint, compact, backup, increment
   }
 
   /// Whether another handle has the store open meanwhile.
@@ -158,7 +158,7 @@ enum Chapter: String, CaseIterable, Codable {
     case .recovery, .recoveryBesideAnother: [.read, Self.put("key 1", 33), .statistics, .verify]
     case .readOnly, .readOnlyBesideAnother: [.read, .iterate, .statistics, .verify, .sync]
     case .pinned: [.read, Self.put("key 1", 33)]
-    case .backup: [.backup, Self.put("key 1", 33), .backup]
+    case .backup: [.backup, Self.put("key 1", 33), .increment]
     }
   }
 }

@@ -16,6 +16,8 @@ final class FaultyLife {
   private(set) var failures = 0
   /// Whether each copy was made.
   private var copies: [Bool] = []
+  /// The number up to which the first of them has all changes.
+  private var firstCopyEnd: UInt64?
   /// What the store held before: changes of a scratch handle are discarded.
   private let before: Operation.Contents
   private let what: String
@@ -44,10 +46,12 @@ final class FaultyLife {
   }
 
   /// Opens with a clock that stands still, since system calls may depend on the time.
-  private func open() throws(Store.Error) -> Store {
+  private func open(_ name: String = "life", access: Store.Access? = nil) throws(Store.Error) -> Store {
     var options = Store.Options()
     chapter.change(&options)
-    return Store(core: try Opening(path: path, options: options, clock: Clock(now: { 1_000_000 })).open())
+    if let access { options.access = access }
+    let opening = Opening(path: scratch.path(name), options: options, clock: Clock(now: { 1_000_000 }))
+    return Store(core: try opening.open())
   }
 
   /// Runs the chapter within `during`, and checks what is left.
@@ -117,7 +121,21 @@ final class FaultyLife {
     case .compact: attempt { try store.compact() }
     case .backup:
       let copy = scratch.path("copy \(copies.count)")
-      copies.append(attempt { try store.backup(to: copy, sharesBlocks: copies.count == 1) } != nil)
+      // Where blocks cannot be shared, records are copied.
+      let end = attempt { try store.backup(to: copy, sharesBlocks: true) }
+      firstCopyEnd = end
+      copies.append(end != nil)
+    case .increment:
+      let (changes, copy) = (scratch.path("changes"), scratch.path("copy \(copies.count)"))
+      let isMade = attempt {
+        guard let firstCopyEnd else { return false }
+        try store.backup(to: changes, since: firstCopyEnd)
+        let first = try open("copy 0", access: .readOnly)
+        defer { try? first.close() }
+        try first.restore(to: copy, [changes], Store.Options()) { _ in }
+        return true
+      }
+      copies.append(isMade == true)
     }
   }
 
