@@ -120,6 +120,16 @@ extension Store.Entry {
   }
 }
 
+extension Store.Change {
+  /// The value that was put, decoded as `coding` says; nil if there is none. Throws as
+  /// ``KVMap/Store/get(_:as:from:)``.
+  public func value<Value: Decodable>(
+    as type: Value.Type = Value.self, from coding: Store.Coding
+  ) throws(Store.Error) -> Value? {
+    try value { bytes throws(Store.Error) in try coding.value(type, of: bytes) }
+  }
+}
+
 extension Store.Coding {
   /// The bytes of `value`. If there are none, the error names the store and the key.
   fileprivate func bytes(

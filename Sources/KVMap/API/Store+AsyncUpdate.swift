@@ -60,7 +60,7 @@ extension Store {
   /// - Throws: as the `update` that blocks; `CancellationError`.
   @discardableResult
   public func update(
-    _ key: some Store.ByteSource, expires: Store.Expiry = .never, durability: Store.Durability? = nil,
+    _ key: some Store.ByteSource, expires: Store.Expiry? = nil, durability: Store.Durability? = nil,
     _ body: @escaping @Sendable ([UInt8]?) throws -> [UInt8]?
   ) async throws -> [UInt8]? {
     try await update(key, as: [UInt8].self, expires: expires, durability: durability, body)
@@ -73,7 +73,7 @@ extension Store {
   /// - Throws: as the `update` that blocks; `CancellationError`.
   @discardableResult
   public func update<Value: Store.ByteSource & Store.ByteDecodable & Sendable>(
-    _ key: some Store.ByteSource, as type: Value.Type, expires: Store.Expiry = .never,
+    _ key: some Store.ByteSource, as type: Value.Type, expires: Store.Expiry? = nil,
     durability: Store.Durability? = nil, _ body: @escaping @Sendable (Value?) throws -> Value?
   ) async throws -> Value? {
     let key = key.array
@@ -128,7 +128,7 @@ extension Store.View {
   /// - Throws: as the `update` that blocks; `CancellationError`.
   @discardableResult
   public func update<R: Sendable>(
-    _ key: some Store.ByteSource, expires: Store.Expiry = .never, durability: Store.Durability? = nil,
+    _ key: some Store.ByteSource, expires: Store.Expiry? = nil, durability: Store.Durability? = nil,
     _ body: @escaping @Sendable (inout Value?) throws -> R
   ) async throws -> R {
     let key = key.array

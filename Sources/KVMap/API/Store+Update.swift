@@ -136,14 +136,14 @@ extension Store {
   ///
   /// - Parameters:
   ///   - key: the key.
-  ///   - expires: when the new value expires.
+  ///   - expires: when the new value expires; as the one that it replaces does if nil.
   ///   - durability: for this commit; the handle's if nil.
   ///   - body: makes the new value of the present one.
   /// - Returns: what `body` returned.
   /// - Throws: as `put`, and what `body` throws; nothing has changed then.
   @discardableResult
   public func update(
-    _ key: borrowing some Store.ByteSource & ~Copyable & ~Escapable, expires: Store.Expiry = .never,
+    _ key: borrowing some Store.ByteSource & ~Copyable & ~Escapable, expires: Store.Expiry? = nil,
     durability: Store.Durability? = nil, _ body: ([UInt8]?) throws -> [UInt8]?
   ) throws -> [UInt8]? {
     try update(key, as: [UInt8].self, expires: expires, durability: durability, body)
@@ -158,14 +158,14 @@ extension Store {
   @discardableResult
   public func update<Value: Store.ByteSource & Store.ByteDecodable>(
     _ key: borrowing some Store.ByteSource & ~Copyable & ~Escapable, as type: Value.Type,
-    expires: Store.Expiry = .never, durability: Store.Durability? = nil,
+    expires: Store.Expiry? = nil, durability: Store.Durability? = nil,
     _ body: (Value?) throws -> Value?
   ) throws -> Value? {
     let key = key.withBytes { unsafe $0.withUnsafeBytes { unsafe [UInt8]($0) } }
     return try transaction(durability: durability) { transaction in
       let new = try body(try transaction.get(key, as: type))
       if let new {
-        try transaction.put(new, forKey: key, expires: expires)
+        try transaction.put(new, forKey: key, expires: try transaction.expiry(expires, ofKey: key))
       } else {
         try transaction.remove(key)
       }

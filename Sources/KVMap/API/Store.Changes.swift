@@ -159,9 +159,16 @@ extension Store.Change {
   /// The value as a `String`, a number or another ``Store/ByteDecodable``; nil if there is none.
   /// Throws as ``Store/get(_:as:)``; the message names the key.
   public func value<Value: Store.ByteDecodable>(as type: Value.Type) throws(Store.Error) -> Value? {
+    try value(reading: Value.init(copying:))
+  }
+
+  /// The value as `read` makes it of the bytes; nil if there is none. Errors get the key.
+  package func value<Value>(
+    reading read: (RawSpan) throws(Store.Error) -> Value
+  ) throws(Store.Error) -> Value? {
     guard let value else { return nil }
     do {
-      return try unsafe Value(copying: value.span.bytes)
+      return try unsafe read(value.span.bytes)
     } catch {
       throw unsafe error.naming(key: key.span.bytes)
     }

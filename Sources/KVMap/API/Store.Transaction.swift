@@ -48,6 +48,31 @@ extension Store {
       try get(key) != nil
     }
 
+    /// The value of `key` with its version and time of expiry, with this transaction's changes; nil if
+    /// there is none.
+    ///
+    /// - Throws: as ``Store/get(_:)->[UInt8]?``.
+    public func entry(
+      forKey key: borrowing some Store.ByteSource & ~Copyable & ~Escapable
+    ) throws(Store.Error) -> Store.Entry? {
+      try key.withBytes { key throws(Store.Error) in try unsafe open.pointee.entry(key) }
+    }
+
+    /// When the value of `key` expires, with this transaction's changes; nil if there is no value.
+    ///
+    /// - Throws: as ``Store/get(_:)->[UInt8]?``.
+    public func expiry(
+      ofKey key: borrowing some Store.ByteSource & ~Copyable & ~Escapable
+    ) throws(Store.Error) -> Store.Expiry? {
+      try key.withBytes { key throws(Store.Error) in try unsafe open.pointee.expiry(key) }
+    }
+
+    /// `given`, or if it is nil, when the present value expires.
+    func expiry(_ given: Store.Expiry?, ofKey key: [UInt8]) throws(Store.Error) -> Store.Expiry {
+      if let given { return given }
+      return try expiry(ofKey: key) ?? .never
+    }
+
     /// Stores `value` for `key` when the transaction commits. O(1), plus a copy of the value.
     ///
     /// - Returns: whether the condition, which sees this transaction's changes, was met.

@@ -99,14 +99,14 @@ extension Store {
     ///
     /// - Parameters:
     ///   - key: the key.
-    ///   - expires: when the new value expires.
+    ///   - expires: when the new value expires; as the one that it replaces does if nil.
     ///   - durability: for this commit; the handle's if nil.
     ///   - body: changes the value; setting it to nil removes the key.
     /// - Returns: what `body` returned.
     /// - Throws: as `put` and `get`, and what `body` throws; nothing has changed then.
     @discardableResult
     public func update<R>(
-      _ key: borrowing some Store.ByteSource & ~Copyable & ~Escapable, expires: Store.Expiry = .never,
+      _ key: borrowing some Store.ByteSource & ~Copyable & ~Escapable, expires: Store.Expiry? = nil,
       durability: Store.Durability? = nil, _ body: (inout Value?) throws -> R
     ) throws -> R {
       let key = withKey(key) { unsafe $0.withUnsafeBytes { unsafe [UInt8]($0) } }
@@ -115,7 +115,7 @@ extension Store {
         let result = try body(&value)
         if let value {
           try withBytes(of: value, unsafe key.span.bytes) { bytes throws(Store.Error) in
-            try transaction.put(bytes, forKey: key, expires: expires)
+            try transaction.put(bytes, forKey: key, expires: try transaction.expiry(expires, ofKey: key))
           }
         } else {
           try transaction.remove(key)

@@ -44,28 +44,42 @@ struct OpenTransaction: ~Copyable {
   }
 
   func get(_ key: RawSpan) throws(Store.Error) -> [UInt8]? {
+    try read(key) { record throws(Store.Error) in try record.valueBytes() }
+  }
+
+  /// The version of the value of `key`; nil if there is none.
+  func version(_ key: RawSpan) throws(Store.Error) -> UInt64? {
+    try read(key) { record throws(Store.Error) in record.version }
+  }
+
+  func expiry(_ key: RawSpan) throws(Store.Error) -> Store.Expiry? {
+    try read(key) { record throws(Store.Error) in
+      try record.verify()
+      return record.storedExpiry
+    }
+  }
+
+  func entry(_ key: RawSpan) throws(Store.Error) -> Store.Entry? {
+    try read(key) { record throws(Store.Error) in
+      Store.Entry(
+        key: record.keyBytes, value: try record.valueBytes(), version: record.version,
+        expiry: record.storedExpiry)
+    }
+  }
+
+  /// What `body` makes of the record of `key`, with the changes of this transaction; nil if there is none.
+  @inline(__always)
+  private func read<R>(
+    _ key: RawSpan, _ body: (Record) throws(Store.Error) -> R
+  ) throws(Store.Error) -> R? {
     do {
       let found = try turn.writer.match(key, KeyHash(key, seed: core.source.seed), pending)
       // A page that was lost reads as one without slots.
       try core.checkNotLost()
       guard let match = found else { return nil }
-      let memory = turn.writer.memory
-      let range = try match.record(memory).value()
-      let bytes = memory.bytes.array(range.lowerBound, count: range.count)
+      let result = try body(match.record(turn.writer.memory))
       try core.checkNotLost()
-      return bytes
-    } catch {
-      throw core.lossOr(error).naming(core.name)
-    }
-  }
-
-  /// The version of the value of `key`; nil if there is none.
-  func version(_ key: RawSpan) throws(Store.Error) -> UInt64? {
-    do {
-      let found = try turn.writer.match(key, KeyHash(key, seed: core.source.seed), pending)
-      let version = found.map { $0.record(turn.writer.memory).version }
-      try core.checkNotLost()
-      return version
+      return result
     } catch {
       throw core.lossOr(error).naming(core.name)
     }
@@ -124,4 +138,14 @@ extension StoreCore {
     try open.commit()
     return result
   }
+}
+
+extension Record {
+  /// The value's bytes, verified.
+  fileprivate func valueBytes() throws(Store.Error) -> [UInt8] {
+    let range = try value()
+    return memory.bytes.array(range.lowerBound, count: range.count)
+  }
+
+  fileprivate var storedExpiry: Store.Expiry { expiry.map { .at(millisecondsSince1970: $0) } ?? .never }
 }

@@ -109,6 +109,25 @@ import Testing
     struct Stop: Error {}
     let store = try Store.inMemory()
     #expect(try store.update("k") { old in old == nil ? [1] : nil } == [1])
+    // The time of expiry stays, unless another one is given; also in a view and in the same transaction.
+    let late = Store.Expiry.at(millisecondsSince1970: 4_000_000_000_000)
+    try store.put("1", forKey: "late", expires: late)
+    try store.update("late", as: Int.self) { ($0 ?? 0) + 1 }
+    #expect(try store.expiry(ofKey: "late") == late)
+    try store.view("la", of: Int.self).update("te") { $0 = ($0 ?? 0) + 1 }
+    #expect(try store.expiry(ofKey: "late") == late)
+    try store.transaction { transaction in
+      let entry = try #require(try transaction.entry(forKey: "late"))
+      #expect(entry.expiry == late && entry.value == [0x33])
+      #expect(try entry.version == store.entry(forKey: "late")?.version)
+      try transaction.put("7", forKey: "late")
+      #expect(try transaction.expiry(ofKey: "late") == .never)
+      #expect(try transaction.entry(forKey: "late")?.value == [0x37])
+      #expect(try transaction.entry(forKey: "none") == nil)
+    }
+    try store.update("late", as: Int.self, expires: late) { _ in 1 }
+    try store.update("late", as: Int.self, expires: .never) { _ in 1 }
+    #expect(try store.expiry(ofKey: "late") == .never)
     #expect(throws: Stop.self) { try store.update("k") { _ in throw Stop() } }
     #expect(
       code {

@@ -263,6 +263,11 @@ import Testing
     }
     #expect(try restore(whole + [0]) == .damaged)
     #expect(try restore(whole + whole) == .damaged)
+    // Two changes in the other order, each as it was.
+    let (first, second, third) = (56, 56 + 32 + 3 + 5 + 8, 56 + 32 + 3 + 5 + 8 + 32 + 3 + 8)
+    #expect(
+      try restore(Array(whole[..<first]) + whole[second..<third] + whole[first..<second] + whole[third...])
+        == .damaged)
     // A length that no memory could hold.
     var bytes = whole
     bytes.replaceSubrange(64..<72, with: [0, 0, 0, 0, 0, 0x40, 0, 0])

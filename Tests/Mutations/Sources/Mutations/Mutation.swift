@@ -23,7 +23,7 @@ struct Mutation {
 
   static let all: [Mutation] =
     checkpoints + vouching + recovery + endOfLog + logWriting + writing + turns + reading + salvage + damage
-    + reuse
+    + reuse + backups
     + spaceTable + moving + givingBack + merging + locks + creating + mapping
 }
 
