@@ -8,6 +8,10 @@ static char **arguments;
 
 char **kvmap_arguments(void) { return arguments; }
 
+extern char **environ;
+
+char **kvmap_environment(void) { return environ; }
+
 #if defined(__GLIBC__)
 #include <sys/auxv.h>
 

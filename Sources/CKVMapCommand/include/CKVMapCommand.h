@@ -13,4 +13,8 @@
 /// Swift finds them in /proc, which need not be mounted.
 char *KVMAP_NULLABLE *KVMAP_NULLABLE kvmap_arguments(void);
 
+/// The environment of this process, a null pointer at the end. Swift may not read `environ`, which any thread may
+/// change.
+char *KVMAP_NULLABLE *KVMAP_NULLABLE kvmap_environment(void);
+
 #endif

@@ -18,10 +18,20 @@ struct Watch: StoreCommand {
       Changes that are not there any more, because their space was used again or a power failure has undone them, are \
       told on standard error and as a line {"sequence":9,"missing":[4,9]}.
 
+      With --exec nothing is printed. Instead /bin/sh runs a command for each change, one at a time and in order, with the \
+      line of JSON on its standard input. Its environment has KVMAP_STORE, KVMAP_SEQUENCE, KVMAP_CHANGE (put, delete or \
+      missing), and KVMAP_KEY if the key is text: valid UTF-8 without a zero byte. Keys are not yours: write "$KVMAP_KEY", \
+      in quotes. If the command fails, watch ends with its status (128 and the number of a signal that ended it), or goes \
+      on with --keep-going; if it then ends by --limit, its status is that of the last command that failed. A command that \
+      is slower than the writers misses what was reused meanwhile. An interrupt is passed on to the command, which runs in a \
+      process group of its own, and watch ends when it has ended; a second one kills it.
+
       EXAMPLES
         kvmap watch orders.kvmap
         kvmap watch orders.kvmap --prefix order: --values > orders.jsonl
         kvmap watch orders.kvmap --since 4711 --limit 1
+        kvmap watch orders.kvmap --prefix order: --exec ./notify
+        kvmap watch orders.kvmap --values --keep-going --exec ./copy-elsewhere
       """)
 
   enum Format: String, CaseIterable, ExpressibleByArgument {
@@ -53,80 +63,56 @@ struct Watch: StoreCommand {
   @Option(help: "text or jsonl.")
   var format: Format?
 
+  @Option(
+    help: ArgumentHelp(
+      "Run a shell command for each change instead of printing it.", valueName: "command"))
+  var exec: String?
+
+  @Flag(help: "Go on after a command of --exec that fails.")
+  var keepGoing = false
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
     if let limit, limit < 0 { throw ValidationError("--limit has to be 0 or more") }
     _ = try keyBytes(prefix, encoding, name: "--prefix")
+    if exec == nil, keepGoing { throw ValidationError("--keep-going needs --exec") }
+    if exec != nil, format == .text { throw ValidationError("A command of --exec gets JSON, not text") }
+    // No argument of a process has a zero byte, but an option may be empty.
+    if exec == "" { throw ValidationError("--exec has to be a command") }
   }
 
   func run() throws {
-    endAtInterrupt()
+    if exec == nil { endAtInterrupt() } else { RunningCommand.endAtSignals() }
     // For writing, so that commits of others wake this process.
     let store = try openForWriting(create: false)
     let prefix = try keyBytes(prefix, encoding, name: "--prefix")
     let changes = store.changes(since: since, withPrefix: prefix, values: values, durable: durable)
     var reader = changes.makeReader()
-    var stream = standardOutput()
-    let format = format ?? (Terminal.isTerminal(.standardOutput) ? .text : .jsonl)
+    var receiver = makeReceiver()
     var left = limit ?? .max
     while left > 0 {
-      guard let change = try reader.next() else {
-        try stream.flush()
-        if let change = try reader.next(within: .seconds(60)) { try print(change, format, &stream, &left) }
-        continue
+      var change = try reader.next()
+      if change == nil {
+        try receiver.flush()
+        change = try reader.next(within: .seconds(60))
       }
-      try print(change, format, &stream, &left)
+      guard let change else { continue }
+      left -= 1
+      if change.kind == .gap {
+        note("changes \(change.sequences.lowerBound) to \(change.sequence) are missing")
+      }
+      try receiver.take(change)
     }
-    try stream.flush()
+    try receiver.flush()
     try store.close()
+    try receiver.finish()
   }
 
-  private func print(
-    _ change: Store.Change, _ format: Format, _ stream: inout ByteOutput, _ left: inout Int
-  ) throws {
-    left -= 1
-    if change.kind == .gap {
-      note("changes \(change.sequences.lowerBound) to \(change.sequence) are missing")
-      if format == .text { return }
-    }
-    switch format {
-    case .text: try appendText(change, &stream)
-    case .jsonl: try appendJSON(change, &stream)
-    }
-  }
-
-  private func appendText(_ change: Store.Change, _ stream: inout ByteOutput) throws {
+  private func makeReceiver() -> any ChangeReceiver {
+    if let exec { return ChangeRunner(ShellCommand(text: exec), self) }
     let onTerminal = Terminal.isTerminal(.standardOutput)
-    func shown(_ bytes: [UInt8]) -> [UInt8] { onTerminal ? TerminalText.escape(bytes) : bytes }
-    try stream.append("\(change.sequence) \(change.kind == .put ? "put" : "delete") ")
-    try stream.append(shown(change.key))
-    if let value = change.value {
-      try stream.append("\t")
-      try stream.append(shown(value))
-    }
-    try stream.append("\n")
-  }
-
-  private func appendJSON(_ change: Store.Change, _ stream: inout ByteOutput) throws {
-    try stream.append("{\"sequence\":\(change.sequence),")
-    switch change.kind {
-    case .gap: try stream.append("\"missing\":[\(change.sequences.lowerBound),\(change.sequence)]")
-    case .put: try append("put", change.key, &stream)
-    case .remove: try append("delete", change.key, &stream)
-    }
-    if let value = change.value {
-      try stream.append(",")
-      try stream.appendJSONMember("value", value)
-    }
-    if case .at(let time) = change.expiry { try stream.append(",\"expires\":\(time)") }
-    try stream.append(change.isLastOfCommit ? "}\n" : ",\"more\":true}\n")
-  }
-
-  /// As `kvmap batch` reads it.
-  private func append(_ deed: String, _ key: [UInt8], _ stream: inout ByteOutput) throws {
-    if String(validating: key, as: UTF8.self) != nil { return try stream.appendJSONMember(deed, key) }
-    try stream.append("\"\(deed)\":true,")
-    try stream.appendJSONMember("key", key)
+    if (format ?? (onTerminal ? .text : .jsonl)) == .jsonl { return ChangeLines(standardOutput()) }
+    return ChangeText(standardOutput(), escapes: onTerminal)
   }
 }

@@ -3,15 +3,17 @@ import MappedMemory
 import SystemPackage
 
 /// The exit statuses. Those from 64 on have the meaning that BSD's sysexits gives them.
-enum ExitStatus: Int32 {
-  case done = 0
-  case absent = 1
-  case failure = 2
-  case usage = 64
-  case damaged = 65
-  case cannotCreate = 73
-  case inputOutput = 74
-  case busy = 75
+struct ExitStatus: RawRepresentable, Equatable {
+  let rawValue: Int32
+
+  static let done = ExitStatus(rawValue: 0)
+  static let absent = ExitStatus(rawValue: 1)
+  static let failure = ExitStatus(rawValue: 2)
+  static let usage = ExitStatus(rawValue: 64)
+  static let damaged = ExitStatus(rawValue: 65)
+  static let cannotCreate = ExitStatus(rawValue: 73)
+  static let inputOutput = ExitStatus(rawValue: 74)
+  static let busy = ExitStatus(rawValue: 75)
 }
 
 /// Ends the command with a status and a message.
