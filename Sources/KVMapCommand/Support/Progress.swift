@@ -25,8 +25,10 @@ final class Progress {
   }
 
   /// Shows that `done` units are done, at most every 200 ms.
-  func update(_ done: Int) {
-    guard isEnabled, done >= nextLook else { return }
+  ///
+  /// - Parameter always: whether a unit takes so long that the time may be looked at for each.
+  func update(_ done: Int, always: Bool = false) {
+    guard isEnabled, always || done >= nextLook else { return }
     nextLook = done + Self.stride
     let elapsed = ContinuousClock.now - start
     guard elapsed >= nextLine else { return }

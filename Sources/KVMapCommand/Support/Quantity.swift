@@ -26,6 +26,15 @@ enum Quantity {
     return "\(seconds) s"
   }
 
+  /// "12 ns", "1.7 µs", "312 µs", "1.2 ms".
+  static func time(nanoseconds: Double) -> String {
+    var (number, unit) = (min(max(nanoseconds, 0), 1e18), "ns")
+    for next in ["µs", "ms", "s"] where number >= 999.5 { (number, unit) = (number / 1000, next) }
+    let tenths = Int((number * 10).rounded())
+    return tenths < 100 && unit != "ns"
+      ? "\(tenths / 10).\(tenths % 10) \(unit)" : "\(Int(number.rounded())) \(unit)"
+  }
+
   private static func scaled(_ number: Int, by step: Double, _ units: [String], exactBelow: Int) -> String {
     if number < exactBelow { return units[0].isEmpty ? "\(number)" : counted(number, units[0]) }
     var (scaled, unit) = (Double(number), 0)
