@@ -26,7 +26,7 @@ struct RootCommand: ParsableCommand {
       Get.self, Put.self, Delete.self, Exists.self, List.self, Keys.self, Count.self, Expire.self,
       TimeToLive.self, Persist.self, Increment.self, CompareAndSet.self, Append.self, Batch.self, Clear.self,
       Stat.self, Verify.self, Salvage.self, Compact.self, Backup.self, Restore.self, Dump.self, Load.self,
-      Watch.self, Bench.self, Completions.self,
+      Watch.self, Bench.self, Report.self, Completions.self,
     ])
 
   func run() throws {

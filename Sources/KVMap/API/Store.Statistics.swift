@@ -146,60 +146,35 @@ extension StoreCore {
     return (pages, used, full)
   }
 
-  /// What the statistics need to know about a unit.
-  private struct UnitFigures {
-    var kind: UnitKind?
-    var length: Int
-    var live: Int
-    var expiring: Int
-    var isStored: Bool
-    var released: Epoch
-
-    init(_ entry: SpaceEntry) {
-      (kind, length, live) = (entry.kind, entry.length, entry.live)
-      let isLog = kind == .segment || kind == .continuation
-      expiring = isLog ? entry.expiring : 0
-      isStored = entry.diskSpace != .none
-      released = entry.epoch
-    }
-  }
-
   private func countUnits(_ statistics: inout Store.Statistics) throws(Store.Error) {
-    let (durable, pin) = try releaseLimits()
     var liveInLog = 0
     var indexUnits = 0
-    var number = Layout.firstFreeUnit
-    let end = shared[.highWater].number
-    while number < end {
-      let unit = try read { memory throws(Store.Error) in
-        try SpaceReader(memory: memory).entry(Unit(number: number)).map { UnitFigures($0) }
-      }
-      liveInLog += unit?.live ?? 0
-      statistics.expiringBytes += unit?.expiring ?? 0
-      switch unit?.kind {
-      case .segment:
+    var end = Store.UnitUse.fixedUnits
+    try forEachUnit { unit in
+      let bytes = unit.count * Layout.unitBytes
+      end = unit.first + unit.count
+      liveInLog += unit.liveBytes
+      statistics.expiringBytes += unit.expiringBytes
+      switch unit.kind {
+      case .log where unit.beginsSegment:
         statistics.segments += 1
         statistics.logBytes += Layout.segmentBytes
-      case .extent:
-        let length = min(max(1, UInt64(unit?.length ?? 1)), end - number)
-        statistics.largeValueBytes += Int(length) * Layout.unitBytes
-        number += length - 1
-      case .free, nil:
-        statistics.freeBytes += Layout.unitBytes
-        if unit?.isStored == true { statistics.freeStoredBytes += Layout.unitBytes }
-        let released = max(unit?.released.number ?? 0, shared[.quarantine].number)
-        if released > durable.number {
-          statistics.freeAwaitingCheckpointBytes += Layout.unitBytes
-        } else if let pin, released >= pin.number {
-          statistics.freeAwaitingPinBytes += Layout.unitBytes
-        }
+      case .log: break
+      case .largeValue: statistics.largeValueBytes += bytes
       case .index: indexUnits += 1
-      case .fixed, .continuation: break
+      case .free:
+        statistics.freeBytes += bytes
+        if unit.isStored { statistics.freeStoredBytes += bytes }
+        switch unit.wait {
+        case .nothing: break
+        case .checkpoint: statistics.freeAwaitingCheckpointBytes += bytes
+        case .pin: statistics.freeAwaitingPinBytes += bytes
+        }
       }
-      number += 1
     }
-    let logRoom = logRoom()
-    statistics.usedBytes = Int(end) * Layout.unitBytes
+    // The next segment counts as room before it is chosen.
+    let logRoom = Layout.segmentBytes + logRooms().dropLast().reduce(0) { $0 + $1.count }
+    statistics.usedBytes = end * Layout.unitBytes
     statistics.garbageBytes = max(0, statistics.logBytes - liveInLog - logRoom)
     let largeValues = statistics.liveBytes - liveInLog
     statistics.roomBytes =
@@ -220,23 +195,10 @@ extension StoreCore {
   }
 
   /// Space released up to `durable`, and before `pin`, may be written again.
-  private func releaseLimits() throws(Store.Error) -> (durable: Epoch, pin: Epoch?) {
+  func releaseLimits() throws(Store.Error) -> (durable: Epoch, pin: Epoch?) {
     let pin: Epoch?
     do { pin = try ReuseRule.lowestPin(memory, backing) } catch { throw error.naming(name) }
     let announced = pins.lowestAnnounced
     return (shared[.durableEpoch], [pin, announced].compactMap { $0 }.min())
-  }
-
-  /// Bytes of log that are yet to be written: the rest of the log's segment and of the segment for
-  /// moved records, and the next segment.
-  private func logRoom() -> Int {
-    func rest(_ segment: SharedWord<Unit>, _ tail: SharedWord<Position>) -> Int {
-      let unit = shared[segment].number
-      if unit == 0 { return 0 }
-      let (end, from) = (unit * UInt64(Layout.unitBytes) + UInt64(Layout.segmentBytes), shared[tail].offset)
-      return min(Layout.segmentBytes, Int(clamping: end - min(end, from)))
-    }
-    return Layout.segmentBytes + rest(.segment, .tail)
-      + rest(.moveSegment, .moveTail)
   }
 }

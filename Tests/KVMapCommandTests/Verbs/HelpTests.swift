@@ -9,7 +9,7 @@ struct HelpTests {
   static let verbs = [
     "get", "put", "delete", "exists", "list", "keys", "count", "expire", "ttl", "persist", "incr", "cas",
     "append", "batch", "clear", "stat", "verify", "salvage", "compact", "backup", "restore", "dump", "load",
-    "watch", "bench",
+    "watch", "bench", "report",
   ]
 
   let directory: Directory
