@@ -29,7 +29,7 @@ extension Store {
   ///   - options: used are `allowNetworkFileSystem`, `mode` and `timeout`.
   ///   - progress: called now and then with the number of records copied so far.
   /// - Returns: the number up to which the copy has all changes:
-  ///   ``Store/backup(to:since:mode:progress:)`` can begin there.
+  ///   `backup(to:since:)` can begin there.
   /// - Throws: ``Store/Error`` with `cannotCreate`, `diskFull`, `notEnoughMemory`,
   ///   `networkFileSystem` or `busy` for the new store; `damaged` if not all of this one can be
   ///   read (``salvage(from:into:options:progress:)`` copies what can be); and as ``snapshot()``.

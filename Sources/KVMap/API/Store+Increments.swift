@@ -57,27 +57,34 @@ extension Store {
       changes.removeAll(keepingCapacity: true)
       try core.readChanges(
         &walk, ChangeFilter(prefix: [], values: true, durable: false), upTo: header.upTo, &changes)
-      for change in changes { try append(change, to: &writer) }
+      for change in changes { try append(change, of: snapshot, to: &writer) }
       progress(writer.count)
     } while !changes.isEmpty
     try writer.publish()
     return header.upTo.number
   }
 
-  private func append(_ change: Store.Change, to writer: inout IncrementWriter) throws(Store.Error) {
+  private func append(
+    _ change: Store.Change, of snapshot: Store.Snapshot, to writer: inout IncrementWriter
+  ) throws(Store.Error) {
     if change.isGap {
       throw Store.Error(
         .backupMismatch,
         "\(core.name): the changes \(change.sequences.lowerBound) to \(change.sequences.upperBound) are not "
           + "there any more; make a whole backup, and let the store keep more of its log (Options.keptLog)")
     }
-    // The space of a large value was reused: then a later change of the key follows.
-    if change.kind == .put, change.value == nil { return }
-    try writer.append(change)
+    guard change.kind == .put, change.value == nil else { return try writer.append(change, change.value) }
+    // The space of a large value was reused. Either a later change of the key follows, or compaction had moved
+    // it, and it was replaced since the snapshot was taken.
+    let value = try snapshot.read { index throws(Store.Error) in
+      let key = unsafe change.key.span.bytes
+      return try index.value(of: key, KeyHash(key, seed: core.source.seed), version: change.version)
+    }
+    if let value { try writer.append(change, value) }
   }
 
   /// The number up to which a backup has all changes of its store: the store that
-  /// ``Store/backup(to:sharesBlocks:options:progress:)`` made, or a backup of changes.
+  /// `backup(to:)` made, or a backup of changes.
   ///
   /// - Throws: ``Store/Error`` with `backupMismatch` if the store at the path was changed after it was
   ///   made, or is no backup; `notFound`, `notAStore`, `damaged`, and as opening a store for reading.
@@ -106,13 +113,13 @@ extension Store {
   ///
   /// - Parameters:
   ///   - new: where the store is to be.
-  ///   - backup: the store that ``Store/backup(to:sharesBlocks:options:progress:)`` made.
-  ///   - increments: the files that ``Store/backup(to:since:mode:progress:)`` made, in their order. Each may
+  ///   - backup: the store that `backup(to:)` made.
+  ///   - increments: the files that `backup(to:since:)` made, in their order. Each may
   ///     begin at or before the end of the one before.
   ///   - options: used are `allowNetworkFileSystem`, `mode` and `timeout`.
   ///   - progress: called now and then with the number of records and changes dealt with so far.
   /// - Throws: ``Store/Error`` with `backupMismatch` if they are not of one store, or changes between them
-  ///   are missing; `damaged` if one of them is; and as ``Store/backup(to:sharesBlocks:options:progress:)``.
+  ///   are missing; `damaged` if one of them is; and as `backup(to:)`.
   ///   Nothing is created then.
   public static func restore(
     _ new: some Store.Path, from backup: some Store.Path, _ increments: [any Store.Path] = [],

@@ -1,39 +1,29 @@
-extension Store {
-  /// A key, its value and what goes with them.
-  public struct Entry: Sendable, Equatable {
-    /// The key's bytes.
-    public let key: [UInt8]
-    /// The value's bytes.
-    public let value: [UInt8]
-    /// The value's version, which rises with every put of the store.
-    public let version: UInt64
-    /// When the value expires.
-    public let expiry: Store.Expiry
-
-    /// The key as a `String`, a number or another ``Store/ByteDecodable``. Throws as
-    /// ``Store/get(_:as:)``.
-    public func key<Key: Store.ByteDecodable>(as type: Key.Type) throws(Store.Error) -> Key {
-      try unsafe Key(copying: key.span.bytes)
-    }
-
-    /// The value as a `String`, a number or another ``Store/ByteDecodable``. Throws as
-    /// ``Store/get(_:as:)``; the message names the key.
-    public func value<Value: Store.ByteDecodable>(as type: Value.Type) throws(Store.Error) -> Value {
-      try value(reading: Value.init(copying:))
-    }
-
-    /// The value as `read` makes it of the bytes. Errors get the key.
-    package func value<Value>(
-      reading read: (RawSpan) throws(Store.Error) -> Value
-    ) throws(Store.Error) -> Value {
-      do {
-        return try unsafe read(value.span.bytes)
-      } catch {
-        throw unsafe error.naming(key: key.span.bytes)
-      }
-    }
+extension Store.Entry {
+  /// The key as a `String`, a number or another ``Store/ByteDecodable``. Throws as
+  /// ``Store/get(_:as:)``.
+  public func key<Key: Store.ByteDecodable>(as type: Key.Type) throws(Store.Error) -> Key {
+    try unsafe Key(copying: key.span.bytes)
   }
 
+  /// The value as a `String`, a number or another ``Store/ByteDecodable``. Throws as
+  /// ``Store/get(_:as:)``; the message names the key.
+  public func value<Value: Store.ByteDecodable>(as type: Value.Type) throws(Store.Error) -> Value {
+    try value(reading: Value.init(copying:))
+  }
+
+  /// The value as `read` makes it of the bytes. Errors get the key.
+  package func value<Value>(
+    reading read: (RawSpan) throws(Store.Error) -> Value
+  ) throws(Store.Error) -> Value {
+    do {
+      return try unsafe read(value.span.bytes)
+    } catch {
+      throw unsafe error.naming(key: key.span.bytes)
+    }
+  }
+}
+
+extension Store {
   /// A position in a store; see ``Store/makeCursor()``.
   ///
   /// A cursor goes through the buckets in the order of their hash prefixes. It reads a bucket at

@@ -272,7 +272,7 @@ public final class Store: Sendable {
   ///
   /// ``lastSequence``, read after a commit of this thread, is the number of that commit or of a later one.
   ///
-  /// - Throws: as ``sync()``.
+  /// - Throws: as `sync()`.
   public func sync(upTo sequence: UInt64) throws(Store.Error) { try core.sync(upTo: sequence) }
 
   /// Writes a checkpoint: afterwards, what was committed before is durable, the next opening has

@@ -35,11 +35,10 @@ struct IncrementWriter: ~Copyable {
     buffer.appendWord(last)
   }
 
-  /// Appends a change. A gap is none.
-  mutating func append(_ change: Store.Change) throws(Store.Error) {
-    let value = change.value ?? []
+  /// Appends a put of `value`, or a removal.
+  mutating func append(_ change: Store.Change, _ value: [UInt8]?) throws(Store.Error) {
     try append(
-      change.kind == .put ? .put : .remove, key: change.key, value: value,
+      change.kind == .put ? .put : .remove, key: change.key, value: value ?? [],
       number: change.kind == .put ? change.version : change.sequence, expiry: change.expiry.word)
     count += 1
   }

@@ -114,28 +114,25 @@ extension Record {
   /// Whether what lies there is still this record, and intact.
   fileprivate var isUnchanged: Bool { RecordHeader(memory.bytes, at: offset) == header && isIntact }
 
-  /// The value's bytes. A large value lies elsewhere, and what lies there may be reused, or cut off, as
-  /// soon as a later record replaces this one: then nil.
+  /// The value's bytes. A large value lies elsewhere: compaction may have moved it, and what lies there may be
+  /// reused, or cut off, as soon as a later record replaces this one: then nil.
   fileprivate func copyOfValue() throws(Store.Error) -> [UInt8]? {
     let end = memory.shared[.highWater].position.offset
-    if isExternal, externalStart &+ UInt64(header.valueLength) > end { return nil }
-    // Not mapped yet, if this throws: then what the file has gained is mapped, and the read repeated.
-    let range = try valueRange()
-    let copy = memory.bytes.array(range.lowerBound, count: range.count)
-    do {
-      if isExternal { try verifyExternal(range) }
-      return copy
-    } catch {
-      if try isCurrent { throw error }
-      return nil
+    if !isExternal || externalStart &+ UInt64(header.valueLength) <= end {
+      // Not mapped yet, if this throws: then what the file has gained is mapped, and the read repeated.
+      let range = try valueRange()
+      let copy = memory.bytes.array(range.lowerBound, count: range.count)
+      if !isExternal || (try? verifyExternal(range)) != nil { return copy }
     }
+    return try IndexReader(memory: memory).value(of: key, keyHash, version: version)
   }
+}
 
-  /// Whether the index leads to this record, or to a copy that compaction has made of it.
-  private var isCurrent: Bool {
-    get throws(Store.Error) {
-      guard let match = try IndexReader(memory: memory).find(keyHash, key) else { return false }
-      return match.record(memory).version == version
-    }
+extension IndexReader {
+  /// A copy of the value of `key`, if it is the one with this version; else nil. Also if it has expired.
+  func value(of key: RawSpan, _ hash: KeyHash, version: UInt64) throws(Store.Error) -> [UInt8]? {
+    guard let record = try find(hash, key)?.record(memory), record.version == version else { return nil }
+    let range = try record.value()
+    return memory.bytes.array(range.lowerBound, count: range.count)
   }
 }

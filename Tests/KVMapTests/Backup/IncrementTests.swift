@@ -25,10 +25,19 @@ import Testing
     try Store.restore(scratch.path(name), from: scratch.path("base"), increments)
     #expect(try Store.verify(scratch.path(name)).isSound)
     let restored = try scratch.store(name)
-    #expect(try entries(restored) == entries(store))
+    let (found, expected) = (try entries(restored), try entries(store))
+    for key in Set(found.keys).union(expected.keys) where found[key] != expected[key] {
+      Issue.record(
+        "\(name), \(String(decoding: key, as: UTF8.self)): \(describe(found[key])), not \(describe(expected[key]))"
+      )
+    }
     #expect(try restored.count == store.count)
     try expectSound(restored)
     try restored.close()
+  }
+
+  private func describe(_ entry: Store.Entry?) -> String {
+    entry.map { "version \($0.version), \($0.value.count) bytes, expires \($0.expiry)" } ?? "nothing"
   }
 
   // MARK: Whole chains

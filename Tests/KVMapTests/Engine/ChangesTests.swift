@@ -249,6 +249,39 @@ struct ChangesTests {
     #expect(try told(store, values: false).map(\.kind) == Array(repeating: .put, count: 201))
   }
 
+  /// Compaction moves large values, cuts off the space that they had, or gives it to others. What the log says
+  /// of where they are is old then.
+  @Test func largeValuesThatWereMovedAreTold() throws {
+    let scratch = try Scratch.inMemory()
+    let store = try scratch.store { $0.keptLog = 2 << 20 }
+    // Garbage, for compaction to be worth while.
+    for number in 0..<100 { try store.put(patterned(60_000, UInt64(number)), forKey: "garbage") }
+    let start = try store.lastSequence
+    for number in 0..<20 { try store.put(patterned(300_000, UInt64(number)), forKey: "\(number)") }
+    for number in 0..<20 where number % 4 != 3 { try store.remove("\(number)") }
+    let offsets = try (0..<5).map { try place(of: "\($0 * 4 + 3)", in: store) }
+    try store.compact()
+    #expect(try (0..<5).contains { try place(of: "\($0 * 4 + 3)", in: store) != offsets[$0] })
+    func expectToldAll() throws {
+      let changes = try told(store, since: start).filter { $0.kind == .put && $0.key.count <= 2 }
+      for number in stride(from: 3, to: 20, by: 4) {
+        let change = try #require(changes.first { $0.key == bytes("\(number)") })
+        #expect(change.value == patterned(300_000, UInt64(number)))
+      }
+    }
+    try expectToldAll()
+    for number in 0..<30 { try store.put(patterned(100_000, UInt64(number)), forKey: "other \(number)") }
+    try expectToldAll()
+  }
+
+  private func place(of key: String, in store: Store) throws -> UInt64 {
+    let key = bytes(key)
+    let hash = KeyHash(unsafe key.span.bytes, seed: store.core.source.seed)
+    let memory = store.core.memory
+    let match = try #require(try IndexReader(memory: memory).find(hash, unsafe key.span.bytes))
+    return match.record(memory).externalStart
+  }
+
   /// A large value that is damaged is not passed over as one that was replaced.
   @Test func aDamagedLargeValueIsAnError() throws {
     let scratch = try Scratch.inMemory()

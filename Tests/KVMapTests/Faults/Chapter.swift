@@ -9,7 +9,7 @@ enum Chapter: String, CaseIterable, Codable {
   case creation, everyday, everydayBesideAnother, everydayExclusive
   case splits, nextSegment, nextSegmentInTransaction, largeGrowth
   case compaction, compactionBesideAnother, shrinking
-  case recovery, recoveryBesideAnother, readOnly, readOnlyBesideAnother, scratch, pinned, backup
+  case recovery, recoveryBesideAnother, readOnly, readOnlyBesideAnother, scratch, pinned, backup, increment
 
   enum Step {
     case write(Operation, Store.Durability? = nil)
@@ -93,6 +93,7 @@ enum Chapter: String, CaseIterable, Codable {
       contents[bytes("key 29")] = nil
       // Not closed, as if the process had been killed.
       return (try Image(of: path), contents)
+    case .increment: try store.backup(to: scratch.path("base"))
     default: break
     }
     try store.close()
@@ -158,7 +159,8 @@ enum Chapter: String, CaseIterable, Codable {
     case .recovery, .recoveryBesideAnother: [.read, Self.put("key 1", 33), .statistics, .verify]
     case .readOnly, .readOnlyBesideAnother: [.read, .iterate, .statistics, .verify, .sync]
     case .pinned: [.read, Self.put("key 1", 33)]
-    case .backup: [.backup, Self.put("key 1", 33), .increment]
+    case .backup: [.backup, Self.put("key 1", 33), .backup]
+    case .increment: [Self.put("key 1", 33), .write(.remove(bytes("key 2"))), .increment]
     }
   }
 }

@@ -16,8 +16,6 @@ final class FaultyLife {
   private(set) var failures = 0
   /// Whether each copy was made.
   private var copies: [Bool] = []
-  /// The number up to which the first of them has all changes.
-  private var firstCopyEnd: UInt64?
   /// What the store held before: changes of a scratch handle are discarded.
   private let before: Operation.Contents
   private let what: String
@@ -121,21 +119,16 @@ final class FaultyLife {
     case .compact: attempt { try store.compact() }
     case .backup:
       let copy = scratch.path("copy \(copies.count)")
-      // Where blocks cannot be shared, records are copied.
-      let end = attempt { try store.backup(to: copy, sharesBlocks: true) }
-      firstCopyEnd = end
-      copies.append(end != nil)
+      copies.append(attempt { try store.backup(to: copy, sharesBlocks: copies.count == 1) } != nil)
     case .increment:
       let (changes, copy) = (scratch.path("changes"), scratch.path("copy \(copies.count)"))
       let isMade = attempt {
-        guard let firstCopyEnd else { return false }
-        try store.backup(to: changes, since: firstCopyEnd)
-        let first = try open("copy 0", access: .readOnly)
-        defer { try? first.close() }
-        try first.restore(to: copy, [changes], Store.Options()) { _ in }
-        return true
+        let base = try open("base", access: .readOnly)
+        defer { try? base.close() }
+        try store.backup(to: changes, since: base.core.superblock.copy?.original.sequence.number ?? 0)
+        try base.restore(to: copy, [changes], Store.Options()) { _ in }
       }
-      copies.append(isMade == true)
+      copies.append(isMade != nil)
     }
   }
 
@@ -191,6 +184,7 @@ final class FaultyLife {
 /// A copy is there as a whole, or not at all.
 extension FaultyLife {
   private func checkCopies() throws {
+    if try scratch.names.contains("changes") { try File.remove(scratch.path("changes")) }
     for (number, isMade) in copies.enumerated() {
       let name = "copy \(number)"
       #expect(try scratch.names.contains(name) == isMade, "\(what): \(name)")
