@@ -73,7 +73,7 @@ extension StoreCore {
     try checkOpen()
     let limits = try releaseLimits()
     let rooms = logRooms()
-    let end = shared[.highWater].number
+    let end = usedUnits
     var number = Layout.firstFreeUnit
     while number < end {
       var use = try read { memory throws(Store.Error) in
@@ -119,10 +119,15 @@ extension StoreCore {
     return use
   }
 
+  /// How many units are in use or before one that is. Other processes may have stored anything there.
+  private var usedUnits: UInt64 {
+    min(shared[.highWater].number, Layout.largestFile / UInt64(Layout.unitBytes))
+  }
+
   /// Where log is yet to be written: the rest of the log's segment and of the segment for moved records, and the next
   /// segment.
   func logRooms() -> [Range<UInt64>] {
-    let end = shared[.highWater].number
+    let end = usedUnits
     func rest(_ segment: SharedWord<Unit>, _ tail: SharedWord<Position>?) -> Range<UInt64> {
       let unit = shared[segment].number
       guard unit > 0, unit < end else { return 0..<0 }
