@@ -6,7 +6,7 @@ import Testing
 @testable import KVMap
 
 /// Backups of changes, and stores made of them.
-@Suite(.timeLimit(.minutes(2))) struct IncrementTests {
+@Suite(.timeLimit(.minutes(5))) struct IncrementTests {
   private let scratch: Scratch
 
   init() throws { scratch = try Scratch() }
