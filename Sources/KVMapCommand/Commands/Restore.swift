@@ -17,7 +17,7 @@ struct Restore: StoreCommand {
 
       EXAMPLES
         kvmap restore orders.kvmap orders-monday.kvmap
-        kvmap restore orders.kvmap orders-monday.kvmap tuesday.changes wednesday.changes
+        kvmap restore orders.kvmap monday.kvmap tuesday.changes wednesday.changes
         gzip -d < orders.gz | kvmap restore orders.kvmap -
         ssh host kvmap backup orders.kvmap - | kvmap restore orders.kvmap
       """)
