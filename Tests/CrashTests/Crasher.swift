@@ -177,8 +177,9 @@
           }
         }
       } catch {
-        // Before its creation is complete the file has no name, and need not be a store.
-        if history.durable < 0, error is Store.Error { return }
+        // Before its creation is complete the file has no name, and need not be a store: one sync writes both
+        // superblocks and what they point to, in any order.
+        if history.durable < 0 { return }
         return violate("\(error)", describe(choice, crashed, level))
       }
       guard let found, history.allowed.contains(found) else {
