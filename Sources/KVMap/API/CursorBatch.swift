@@ -87,14 +87,6 @@ struct CursorBatch {
   }
 }
 
-extension Record {
-  /// Whether the key begins with `prefix`. Expects the record to be verified.
-  fileprivate func hasKey(withPrefix prefix: [UInt8]) -> Bool {
-    if header.keyLength < prefix.count { return false }
-    return unsafe memory.bytes.equals(prefix.span.bytes, at: keyRange.lowerBound)
-  }
-}
-
 extension Clock {
   /// Whether a time, in milliseconds since 1970, has passed; false for never.
   @inline(__always)

@@ -161,7 +161,7 @@ extension Store {
   /// - Throws: as the `backup` that blocks; `CancellationError`.
   @discardableResult
   public func backup(
-    to path: some Store.Path, since sequence: UInt64, mode: UInt16 = 0o666,
+    to path: some Store.Path, since sequence: UInt64, mode: UInt16 = 0o644,
     progress: @escaping @Sendable (_ changes: Int) -> Void = { _ in }
   ) async throws -> UInt64 {
     let path = try path.storePath()

@@ -89,8 +89,10 @@ extension Opening {
   func createCopy(
     of snapshot: Store.Snapshot, as state: Superblock.State, _ fill: (StoreCore) throws(Store.Error) -> Bool
   ) throws(Store.Error) -> Bool {
-    try createComplete(
-      firstSequence: state.sequence.next, seed: snapshot.core.source.seed, original: state, fill)
+    // What a scratch handle has changed is in no other store.
+    let original = snapshot.core.options.access == .scratch ? nil : state
+    return try createComplete(
+      firstSequence: state.sequence.next, seed: snapshot.core.source.seed, original: original, fill)
   }
 }
 

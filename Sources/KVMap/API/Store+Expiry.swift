@@ -31,7 +31,7 @@ extension StoreCore {
     return try read { memory throws(Store.Error) -> Store.Expiry? in
       guard let match = try find(key, hash, in: memory) else { return nil }
       try match.record(memory).verify()
-      return match.record(memory).expiry.map { .at(millisecondsSince1970: $0) } ?? .never
+      return match.record(memory).storedExpiry
     }
   }
 

@@ -30,9 +30,14 @@ extension Store {
   ///   `notEnoughMemory` for the file; and as ``snapshot()``. Nothing is created then.
   @discardableResult
   public func backup(
-    to path: some Store.Path, since sequence: UInt64, mode: UInt16 = 0o666,
+    to path: some Store.Path, since sequence: UInt64, mode: UInt16 = 0o644,
     progress: (_ changes: Int) -> Void = { _ in }
   ) throws(Store.Error) -> UInt64 {
+    if core.options.access == .scratch {
+      throw Store.Error(
+        .backupMismatch,
+        "\(core.name): the changes of a scratch handle are none of the store; back up its file")
+    }
     // What it shows is not reused before all is written, large values neither.
     let snapshot = try snapshot()
     defer { snapshot.end() }

@@ -191,7 +191,7 @@ extension StoreCore {
     }
   }
 
-  /// Leaves of the slots that lead to the same key only the one that was read last. A key that is removed
+  /// Of several slots that point to the same key, leaves only the one that was read last. A key that is removed
   /// and put again while its bucket is read may be met in both of its places.
   private static func dropRepeated(_ slots: inout [Slot], _ memory: StoreMemory) {
     let order = slots.indices.sorted { (slots[$0].tag, $0) < (slots[$1].tag, $1) }
@@ -235,7 +235,7 @@ extension StoreCore {
         key: match.record(memory).keyBytes,
         value: memory.bytes.array(value.lowerBound, count: value.count),
         version: match.record(memory).version,
-        expiry: match.record(memory).expiry.map { .at(millisecondsSince1970: $0) } ?? .never)
+        expiry: match.record(memory).storedExpiry)
     }
   }
 

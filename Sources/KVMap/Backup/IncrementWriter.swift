@@ -11,6 +11,7 @@ struct IncrementWriter: ~Copyable {
   private var last: UInt64
   private(set) var count = 0
 
+  private static let ownerMay: UInt16 = 0o600
   private static let bufferBytes = 256 << 10
 
   init(
@@ -25,7 +26,8 @@ struct IncrementWriter: ~Copyable {
     }
     // The writer must be able to write to the file, whatever its mode allows later.
     let file = try Self.writing(path) { () throws(MappingError) in
-      try File(unnamedIn: target.directory, named: target.lastComponent?.string ?? "", mode: mode | 0o600)
+      try File(
+        unnamedIn: target.directory, named: target.lastComponent?.string ?? "", mode: mode | Self.ownerMay)
     }
     self.file = file
     self.target = target
@@ -76,11 +78,20 @@ struct IncrementWriter: ~Copyable {
     try flush()
     do throws(MappingError) {
       try file.sync()
-      // A file system may keep no modes: then there is nothing to set.
-      if mode & 0o600 != 0o600 { try? file.setPermissions(mode) }
+      if mode & Self.ownerMay != Self.ownerMay {
+        let wanted = try file.status().permissions & (mode | ~Self.ownerMay)
+        // A file system may keep no modes: then there is nothing to set.
+        try? file.setPermissions(wanted)
+      }
       if try !file.link(as: target) { try copyIntoFileOfItsOwn() }
+    } catch {
+      throw Self.failed(target, error)
+    }
+    do throws(MappingError) {
       try File.syncDirectory(target.directory)
     } catch {
+      // A caller that is told of a failure must find no file.
+      try? File.remove(target)
       throw Self.failed(target, error)
     }
   }
@@ -88,7 +99,7 @@ struct IncrementWriter: ~Copyable {
   /// Where a file can get no name later. A process that dies meanwhile leaves a file without an end.
   private func copyIntoFileOfItsOwn() throws(MappingError) {
     let made = try File(
-      opening: target, access: .readWrite, create: true, exclusive: true, mode: mode | 0o600)
+      opening: target, access: .readWrite, create: true, exclusive: true, mode: mode | Self.ownerMay)
     do throws(MappingError) {
       try made.copyData(0..<written, of: file)
       try made.sync()

@@ -14,7 +14,9 @@ extension StoreCore {
   /// The number of the first record that is not published yet, or not durable.
   private func firstUncounted(durable: Bool) -> SequenceNumber {
     let published = shared[.sequence]
-    guard durable, backing.isShared else { return published }
+    // What is in memory alone cannot become more durable. A private view of a file can hold what is only in the
+    // page cache.
+    guard durable, path != nil else { return published }
     return min(published, max(shared[.durableSequence], shared[.checkpointSequence]))
   }
 
@@ -100,17 +102,12 @@ extension Store.Change {
       kind: record.kind == .put ? .put : .remove, sequences: record.sequence.number...record.sequence.number,
       key: record.keyBytes, value: values && record.kind == .put ? try record.copyOfValue() : nil,
       version: record.kind == .put ? record.version : 0,
-      expiry: record.expiry.map { .at(millisecondsSince1970: $0) } ?? .never,
+      expiry: record.storedExpiry,
       isLastOfCommit: record.flags.contains(.end))
   }
 }
 
 extension Record {
-  fileprivate func hasKey(withPrefix prefix: [UInt8]) -> Bool {
-    guard header.keyLength >= prefix.count else { return false }
-    return unsafe memory.bytes.equals(prefix.span.bytes, at: keyRange.lowerBound)
-  }
-
   /// Whether what lies there is still this record, and intact.
   fileprivate var isUnchanged: Bool { RecordHeader(memory.bytes, at: offset) == header && isIntact }
 

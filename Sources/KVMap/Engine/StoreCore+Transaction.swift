@@ -146,6 +146,4 @@ extension Record {
     let range = try value()
     return memory.bytes.array(range.lowerBound, count: range.count)
   }
-
-  fileprivate var storedExpiry: Store.Expiry { expiry.map { .at(millisecondsSince1970: $0) } ?? .never }
 }

@@ -143,6 +143,15 @@ struct Record {
     return bytes.load64(offset + header.versionOffset)
   }
 
+  /// The expiry as users are told of it.
+  var storedExpiry: Store.Expiry { expiry.map { .at(millisecondsSince1970: $0) } ?? .never }
+
+  /// Whether the key begins with `prefix`. The record lies in bounds.
+  func hasKey(withPrefix prefix: [UInt8]) -> Bool {
+    if header.keyLength < prefix.count { return false }
+    return unsafe memory.bytes.equals(prefix.span.bytes, at: keyRange.lowerBound)
+  }
+
   /// The offset of the segment that a LINK points to.
   var linkTarget: UInt64 { bytes.load64(offset + header.valueOffset) }
 

@@ -54,7 +54,7 @@ final class InputFile {
     size = Self.size(of: descriptor)
   }
 
-  /// A path that leads to the file as long as this is there. Needs /proc.
+  /// A path of the file, for as long as this is there. Needs /proc.
   var pathWhileOpen: String { "/proc/self/fd/\(descriptor.rawValue)" }
 
   deinit {

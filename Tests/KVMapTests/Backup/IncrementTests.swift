@@ -1,3 +1,4 @@
+import Foundation
 import MappedMemory
 import SystemPackage
 import TestSupport
@@ -135,7 +136,7 @@ import Testing
     try expectRestored("restored", store, [scratch.path("changes")])
   }
 
-  /// What has expired is left behind, and what was put again in its place is there.
+  /// A key that has expired is not in the restored store; one that was put again is.
   @Test func expiryIsTakenOver() throws {
     let store = try scratch.store(at: clock)
     try store.put("1", forKey: "soon", expires: .at(millisecondsSince1970: clock + 1))
@@ -190,7 +191,40 @@ import Testing
     try scratch.store("base").put("9", forKey: "key")
     #expect(mismatch { try Store.restore(new, from: base, [one]) })
     #expect(mismatch { try Store.backupSequence(of: base) })
+    // What a scratch handle has changed is in no other store.
+    let scratchHandle = try scratch.store { $0.access = .scratch }
+    try scratchHandle.put("3", forKey: "key")
+    #expect(mismatch { try scratchHandle.backup(to: new, since: third) })
+    try scratchHandle.backup(to: scratch.path("of the scratch handle"))
+    #expect(mismatch { try Store.backupSequence(of: scratch.path("of the scratch handle")) })
     #expect(try !scratch.names.contains("new"))
+  }
+
+  /// A process was killed: its last commits are in the page cache, and a power failure could still undo them.
+  @Test func aPrivateViewTakesNothingForDurable() throws {
+    let store = try scratch.store()
+    try store.put("0", forKey: "checkpointed")
+    try store.checkpoint()
+    let end = try store.lastSequence
+    try store.put("1", forKey: "not durable")
+    let image = try contents(scratch.path())
+    try image.write(to: URL(filePath: scratch.path("killed").string))
+    let reader = try scratch.store("killed") { $0.access = .readOnly }
+    #expect(try reader.contains("not durable"))
+    var changes = reader.changes(since: 0, durable: true).makeReader()
+    #expect(try changes.next().map { String(decoding: $0.key, as: UTF8.self) } == "checkpointed")
+    #expect(try changes.next() == nil)
+    #expect(try reader.backup(to: scratch.path("changes"), since: 0) == end)
+  }
+
+  @Test func theFileHasTheModeThatIsAskedFor() throws {
+    let store = try scratch.store()
+    for mode in [0o400, 0o440, 0o600] as [UInt16] {
+      let path = scratch.path("\(mode)")
+      try store.backup(to: path, since: 0, mode: mode)
+      let permissions = try File(opening: path, access: .readOnly).status().permissions
+      #expect(permissions & ~mode == 0 && permissions & 0o700 == mode & 0o700)
+    }
   }
 
   /// A clone, which has the file of its source, is a store of its own all the same.

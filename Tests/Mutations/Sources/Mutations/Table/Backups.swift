@@ -6,6 +6,12 @@ extension Mutation {
       "a backup of changes holds only what is durable", in: increments,
       .leaveOut("try core.sync(upTo: snapshot.sequence)"), seenBy: .store("IncrementTests/aChain")),
     Mutation(
+      "what a private view shows does not count as durable", in: "KVMap/Engine/StoreCore+Changes.swift",
+      .takeForFalse("path != nil"), seenBy: .store("IncrementTests/aPrivateView")),
+    Mutation(
+      "a scratch handle makes no backup of changes", in: increments,
+      .takeForFalse("core.options.access == .scratch"), seenBy: .store("IncrementTests/whatDoesNotBelong")),
+    Mutation(
       "changes that are missing are told", in: increments, .takeForFalse("change.isGap"),
       seenBy: .store("IncrementTests/changesThatAreGone")),
     Mutation(
